@@ -1,0 +1,1 @@
+//! EIP-712 digests and the signatures over them.

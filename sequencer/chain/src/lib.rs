@@ -1,0 +1,1 @@
+//! The X Layer side: reads the inbox, submits batches.

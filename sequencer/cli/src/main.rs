@@ -1,0 +1,2 @@
+//! The command line of Exchange OS.
+fn main() {}

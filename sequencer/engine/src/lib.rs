@@ -1,0 +1,1 @@
+//! The deterministic exchange core: (state, command) to (state, events).

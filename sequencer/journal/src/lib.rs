@@ -1,0 +1,1 @@
+//! The append-only, hash-chained log that makes a command durable before anyone hears of it.

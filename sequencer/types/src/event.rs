@@ -1,0 +1,167 @@
+//! What comes out of the engine. Books, accounts and histories can be rebuilt from these alone.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::config::EventConfig;
+use crate::frame::Frame;
+use crate::order::{Order, Side};
+use crate::reject::Reject;
+use crate::units::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, Ticks};
+
+/// One consequence of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// An account exists from now on.
+    AccountOpened {
+        /// Its number.
+        account: AccountId,
+        /// Who owns it.
+        owner: Address,
+    },
+    /// A deposit was credited.
+    Deposited {
+        /// To whom.
+        account: AccountId,
+        /// How much.
+        amount: Atoms,
+    },
+    /// An event's markets are open.
+    EventOpened {
+        /// Its number.
+        event: EventId,
+        /// Its terms.
+        config: EventConfig,
+    },
+    /// An event is decided; its orders were cancelled and its positions will be redeemed.
+    EventResolved {
+        /// Which event.
+        event: EventId,
+        /// Ticks per lot and outcome.
+        payouts: Vec<u64>,
+    },
+    /// Positions in a resolved event were paid.
+    Redeemed {
+        /// Whose.
+        account: AccountId,
+        /// In which event.
+        event: EventId,
+        /// Cash credited (negative: debited).
+        amount: Atoms,
+    },
+    /// The order passed every check. Fills and, if some of it rests, `Rested` follow.
+    Accepted {
+        /// The order.
+        order: Order,
+    },
+    /// Two orders met.
+    Filled(Fill),
+    /// What remains of the order waits in the book.
+    Rested {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+        /// Where.
+        market: MarketId,
+        /// On which side.
+        side: Side,
+        /// At which price.
+        price: Ticks,
+        /// How much of it.
+        remaining: Lots,
+    },
+    /// The rest of an accepted order is gone.
+    Cancelled {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+        /// Where.
+        market: MarketId,
+        /// On which side it stood.
+        side: Side,
+        /// At which price it stood.
+        price: Ticks,
+        /// How much was taken away.
+        remaining: Lots,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// The account's nonce floor rose.
+    FloorRaised {
+        /// Whose.
+        account: AccountId,
+        /// Nonces below it are spent.
+        floor: Nonce,
+    },
+    /// Money left the account; the frame's batch pays it out.
+    Withdrawn {
+        /// From whom.
+        account: AccountId,
+        /// How much.
+        amount: Atoms,
+        /// Asked for through the contract's inbox.
+        forced: bool,
+    },
+    /// The command changed nothing.
+    Rejected {
+        /// Whose command.
+        account: AccountId,
+        /// Its nonce (for `CancelAll` the floor it asked for).
+        nonce: Nonce,
+        /// Why.
+        reject: Reject,
+    },
+    /// A frame was sealed and is ready to be settled.
+    FrameSealed(Box<Frame>),
+}
+
+/// A trade between a resting order and an arriving one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fill {
+    /// Where.
+    pub market: MarketId,
+    /// At the resting order's price.
+    pub price: Ticks,
+    /// How much.
+    pub size: Lots,
+    /// Side of the arriving order.
+    pub taker_side: Side,
+    /// Owner of the resting order.
+    pub maker: AccountId,
+    /// The resting order.
+    pub maker_nonce: Nonce,
+    /// What the maker paid.
+    pub maker_fee: Atoms,
+    /// Lots of the resting order that still rest.
+    pub maker_remaining: Lots,
+    /// Owner of the arriving order.
+    pub taker: AccountId,
+    /// The arriving order.
+    pub taker_nonce: Nonce,
+    /// What the taker paid.
+    pub taker_fee: Atoms,
+}
+
+/// Why the rest of an order went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    /// Its owner cancelled it.
+    Requested,
+    /// Its owner raised the nonce floor above it.
+    BelowFloor,
+    /// Its time was up.
+    Expired,
+    /// Immediate-or-cancel: the rest found no counterpart.
+    Immediate,
+    /// It met as many resting orders as one command may.
+    MatchLimit,
+    /// Its event was resolved.
+    EventResolved,
+    /// It met an order of its own account; the resting one yields.
+    SelfTrade,
+    /// A forced withdrawal frees everything that orders reserved.
+    ForcedWithdrawal,
+}

@@ -1,0 +1,22 @@
+//! Units, orders, commands and events: the vocabulary that every other crate shares.
+//!
+//! A quantity is a newtype and only meaningful arithmetic compiles. What crosses a boundary (the journal, the chain, the
+//! RPC) is one of the types below; nothing here does I/O or knows the time.
+
+mod command;
+mod config;
+mod event;
+mod frame;
+mod order;
+mod reject;
+mod units;
+
+pub use command::{Command, InboxItem, InboxPayload};
+pub use config::{EventConfig, GroupConfig};
+pub use event::{CancelReason, Event, Fill};
+pub use frame::{FillLine, Frame, Redemption};
+pub use order::{Cancel, CancelAll, Order, OrderKind, Side, Signature, Signed, Withdraw};
+pub use reject::Reject;
+pub use units::{AccountId, Atoms, EventId, Hash, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs};
+
+pub use alloy_primitives::{Address, B256};

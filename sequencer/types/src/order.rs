@@ -1,0 +1,126 @@
+//! What a trader signs. Field for field the structs of `contracts/group/Types.sol`.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{AccountId, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs};
+
+/// Which side of the book; the discriminants are the wire's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Side {
+    /// Gains the outcome, pays cash.
+    Buy = 0,
+    /// Gives the outcome, gains cash.
+    Sell = 1,
+}
+
+impl Side {
+    /// The side that trades against this one.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+}
+
+/// What becomes of the part of an order that does not fill at once; the discriminants are the wire's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum OrderKind {
+    /// It rests until filled, cancelled or expired.
+    GoodTillCancelled = 0,
+    /// It is cancelled.
+    ImmediateOrCancel = 1,
+    /// Nothing fills unless everything does.
+    FillOrKill = 2,
+    /// The order is refused if any of it would fill at once.
+    PostOnly = 3,
+}
+
+/// A limit order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The account that trades.
+    pub account: AccountId,
+    /// The book.
+    pub market: MarketId,
+    /// Buy or sell.
+    pub side: Side,
+    /// What becomes of the rest.
+    pub kind: OrderKind,
+    /// Never grows a position.
+    pub reduce_only: bool,
+    /// Lots.
+    pub size: Lots,
+    /// Worst acceptable price.
+    pub price: Ticks,
+    /// With the account, the order's name for ever.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may fill; 0 for no end.
+    pub expiry: TimeMs,
+    /// Highest total fee, of the filled value.
+    pub max_fee: Ppm,
+    /// Interface to be paid; 0 for none.
+    pub builder: u32,
+    /// What it is paid, of the filled value.
+    pub builder_fee: Ppm,
+}
+
+/// Cancels one order. Harmless to repeat: a nonce names one order for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Whose order.
+    pub account: AccountId,
+    /// Which order.
+    pub nonce: Nonce,
+}
+
+/// Raises the account's nonce floor: cancels every order below `below` and refuses such nonces from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelAll {
+    /// Whose orders.
+    pub account: AccountId,
+    /// The new floor.
+    pub below: Nonce,
+}
+
+/// Pays atoms of a token to the account's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdraw {
+    /// Whose money.
+    pub account: AccountId,
+    /// Which token; today the group's settlement token only.
+    pub token: Address,
+    /// How many of its atoms.
+    pub amount: u128,
+    /// From the same numbers as orders; never reused.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may settle; 0 for no end.
+    pub expiry: TimeMs,
+}
+
+/// A signature in the compact form of ERC-2098: the highest bit of `vs` is the parity of `y`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The x coordinate of R.
+    pub r: [u8; 32],
+    /// `s`, with the parity in its highest bit.
+    pub vs: [u8; 32],
+}
+
+/// A message, its signature, and the signer that the gateway recovered from it. The engine compares `signer` with who
+/// may act for the account at that point of the log; it never recovers signatures itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed<T> {
+    /// What was signed.
+    pub message: T,
+    /// The signature.
+    pub signature: Signature,
+    /// Who signed, as recovered.
+    pub signer: Address,
+}

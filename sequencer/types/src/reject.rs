@@ -1,0 +1,155 @@
+//! Why the engine refused a command: what was wrong and what was expected, as data.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs};
+
+/// A refusal changes nothing: no state, and no nonce is spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+pub enum Reject {
+    /// No such account.
+    #[error("account {account} does not exist (deposit through the contract to open one)")]
+    UnknownAccount {
+        /// The number that was given.
+        account: AccountId,
+    },
+    /// The signature is somebody else's.
+    #[error("signed by {recovered}, but only {expected} may act for account {account}")]
+    NotAuthorized {
+        /// The account to be acted for.
+        account: AccountId,
+        /// Who signed.
+        recovered: Address,
+        /// Who would have to.
+        expected: Address,
+    },
+    /// No such market.
+    #[error("market {market} does not exist")]
+    UnknownMarket {
+        /// The number that was given.
+        market: MarketId,
+    },
+    /// The event is decided.
+    #[error("event {event} is resolved; its markets no longer trade")]
+    MarketClosed {
+        /// The market that was given.
+        market: MarketId,
+        /// Its event.
+        event: EventId,
+    },
+    /// The price is not one of the market's.
+    #[error("price {price} is outside 1 to {highest} ticks; the nearest valid price is {nearest}")]
+    BadPrice {
+        /// The price that was given.
+        price: Ticks,
+        /// The highest valid price.
+        highest: Ticks,
+        /// The valid price nearest to the one given.
+        nearest: Ticks,
+    },
+    /// The size is zero or too large.
+    #[error("size {size} is outside 1 to {largest} lots")]
+    BadSize {
+        /// The size that was given.
+        size: Lots,
+        /// The largest valid size.
+        largest: Lots,
+    },
+    /// The nonce was used, or lies below the account's floor.
+    #[error("nonce {nonce} is spent; the lowest never used above every used one is {next}")]
+    NonceSpent {
+        /// The nonce that was given.
+        nonce: Nonce,
+        /// A nonce that is free.
+        next: Nonce,
+    },
+    /// It expired before it arrived.
+    #[error("expired at {expiry}; the frame's time is {time}")]
+    Expired {
+        /// The expiry that was given.
+        expiry: TimeMs,
+        /// The frame's time.
+        time: TimeMs,
+    },
+    /// The trader allows less than the venue charges.
+    #[error("max fee {max_fee} ppm is below the venue's {required} ppm")]
+    FeeTooLow {
+        /// What the order allows.
+        max_fee: Ppm,
+        /// What it must allow.
+        required: Ppm,
+    },
+    /// A field that this group does not serve yet was set.
+    #[error("`{field}` is not supported in this group; leave it unset")]
+    Unsupported {
+        /// The field's name.
+        field: String,
+    },
+    /// The order would leave the account short at its worst case.
+    #[error(
+        "needs {required} atoms of margin; {available} are free (cash {cash}, worst payoff {worst_payoff}, reserved by orders {reserved})"
+    )]
+    InsufficientFunds {
+        /// Cash of the account.
+        cash: Atoms,
+        /// Worst payoff of its positions.
+        worst_payoff: Atoms,
+        /// What its resting orders may still cost.
+        reserved: Atoms,
+        /// What is free: cash + worst payoff − reserved.
+        available: Atoms,
+        /// What this command needs.
+        required: Atoms,
+    },
+    /// The position would leave its range.
+    #[error("the position in market {market} could exceed {limit} lots")]
+    PositionLimit {
+        /// Where.
+        market: MarketId,
+        /// Largest absolute position.
+        limit: Lots,
+    },
+    /// The account has too many resting orders.
+    #[error("account already has {limit} resting orders, the most allowed")]
+    TooManyOrders {
+        /// The most allowed.
+        limit: u64,
+    },
+    /// Post-only, but it would have met an order.
+    #[error("post-only at {price} would trade against {best}")]
+    WouldTrade {
+        /// The order's price.
+        price: Ticks,
+        /// The best opposite price.
+        best: Ticks,
+    },
+    /// Fill-or-kill, but not all of it could fill.
+    #[error("fill-or-kill for {size} lots; only {fillable} could fill at that price")]
+    NotFillable {
+        /// The order's size.
+        size: Lots,
+        /// What could have filled.
+        fillable: Lots,
+    },
+    /// No such resting order.
+    #[error("account {account} has no resting order with nonce {nonce}")]
+    UnknownOrder {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        nonce: Nonce,
+    },
+    /// The token is not the group's.
+    #[error("token {token} is not held here; expected {expected}")]
+    UnknownToken {
+        /// The token that was given.
+        token: Address,
+        /// The settlement token.
+        expected: Address,
+    },
+    /// A withdrawal of nothing.
+    #[error("the amount must be at least 1 atom")]
+    ZeroAmount,
+}

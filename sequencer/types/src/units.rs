@@ -1,0 +1,112 @@
+//! Newtypes for ids and quantities.
+//!
+//! `price` is [`Ticks`], `size` is [`Lots`]; a market's *quantum* (atoms per tick·lot) turns their product into exact
+//! [`Atoms`] of the settlement token, so a trade never rounds.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! newtype {
+    ($(#[$meta:meta])* $name:ident($inner:ty)) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        #[repr(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = core::num::ParseIntError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+newtype!(/** Number of an account in one group; 0 names none. */ AccountId(u64));
+newtype!(/** Number of an event in one group; 0 names none; 24 bits. */ EventId(u32));
+newtype!(
+    /** Number of a market: the event in the upper 24 bits, the outcome (from 0) in the lowest 8. */
+    MarketId(u32)
+);
+newtype!(/** Size of an order or a fill, in lots. */ Lots(u64));
+newtype!(/** Price in ticks. */ Ticks(u64));
+newtype!(/** Signed lots that an account holds in a market; negative is short. */ Position(i64));
+newtype!(/** Atoms of the settlement token, signed. */ Atoms(i128));
+newtype!(/** Names an order within its account; never reused. */ Nonce(u64));
+newtype!(/** Unix milliseconds. */ TimeMs(u64));
+newtype!(/** Parts per million. */ Ppm(u32));
+
+/// A 256-bit hash of the log, a batch or the state.
+pub type Hash = [u8; 32];
+
+impl MarketId {
+    /// The market of an event's outcome.
+    #[must_use]
+    pub const fn new(event: EventId, outcome: u8) -> Self {
+        Self((event.0 << 8) | outcome as u32)
+    }
+
+    /// The event that this market belongs to.
+    #[must_use]
+    pub const fn event(self) -> EventId {
+        EventId(self.0 >> 8)
+    }
+
+    /// Which outcome of the event this market trades, from 0.
+    #[must_use]
+    pub const fn outcome(self) -> u8 {
+        (self.0 & 0xff) as u8
+    }
+}
+
+impl Atoms {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+}
+
+impl core::ops::Add for Atoms {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl core::ops::Sub for Atoms {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl core::ops::Neg for Atoms {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl core::ops::AddAssign for Atoms {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl core::ops::SubAssign for Atoms {
+    fn sub_assign(&mut self, other: Self) {
+        self.0 -= other.0;
+    }
+}
+
+impl core::iter::Sum for Atoms {
+    fn sum<I: Iterator<Item = Self>>(items: I) -> Self {
+        items.fold(Self::ZERO, |sum, item| sum + item)
+    }
+}
