@@ -1,1 +1,17 @@
 //! The public JSON-RPC: methods, wire types and error codes, for servers and clients.
+//!
+//! Numbers of 64 bits and more travel as decimal strings (a JSON number is accepted too), hashes, addresses and
+//! signatures as `0x…`. Prices are ticks and sizes are lots, as signed; [`MarketInfo`] says what they mean in decimals.
+
+mod decimal;
+mod error;
+mod rpc;
+mod wire;
+
+pub use error::{ApiError, Code};
+pub use rpc::{XosApiClient, XosApiServer};
+pub use wire::{
+    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, EventInfo, EventStatus,
+    FillInfo, Info, Level, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, PositionInfo,
+    Receipt, SettlementInfo, TradeInfo, WithdrawRequest,
+};

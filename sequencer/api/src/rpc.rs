@@ -1,0 +1,91 @@
+//! The methods. Served over HTTP and WebSocket; subscriptions over WebSocket only.
+
+use alloy_primitives::Address;
+use jsonrpsee::core::{RpcResult, SubscriptionResult};
+use jsonrpsee::proc_macros::rpc;
+use xos_types::{AccountId, EventId, MarketId, Nonce};
+
+use crate::wire::{
+    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, EventInfo, Info, MarketInfo,
+    OpenOrder, OrderInfo, OrderOutcome, OrderRequest, TradeInfo, WithdrawRequest,
+};
+
+/// Everything that a trader, an interface or an auditor asks of the sequencer.
+#[rpc(server, client, namespace = "xos")]
+pub trait XosApi {
+    /// What this node is and where it stands.
+    #[method(name = "info")]
+    async fn info(&self) -> RpcResult<Info>;
+
+    /// Every event of the group, in order.
+    #[method(name = "events")]
+    async fn events(&self) -> RpcResult<Vec<EventInfo>>;
+
+    /// The markets of one event, or all of them.
+    #[method(name = "markets")]
+    async fn markets(&self, event: Option<EventId>) -> RpcResult<Vec<MarketInfo>>;
+
+    /// The best `depth` levels (at most 1000) of each side.
+    #[method(name = "book")]
+    async fn book(&self, market: MarketId, depth: Option<u32>) -> RpcResult<BookInfo>;
+
+    /// The latest trades of a market, newest first, at most `limit` (100 by default, 1000 at most).
+    #[method(name = "trades")]
+    async fn trades(&self, market: MarketId, limit: Option<u32>) -> RpcResult<Vec<TradeInfo>>;
+
+    /// One account.
+    #[method(name = "account")]
+    async fn account(&self, account: AccountId) -> RpcResult<AccountInfo>;
+
+    /// The accounts of an owner.
+    #[method(name = "accountsOf")]
+    async fn accounts_of(&self, owner: Address) -> RpcResult<Vec<AccountId>>;
+
+    /// The resting orders of an account.
+    #[method(name = "openOrders")]
+    async fn open_orders(&self, account: AccountId) -> RpcResult<Vec<OpenOrder>>;
+
+    /// What the log knows of one order.
+    #[method(name = "order")]
+    async fn order(&self, account: AccountId, nonce: Nonce) -> RpcResult<OrderInfo>;
+
+    /// Settled batches from number `from` on, at most `limit` (100 by default, 1000 at most).
+    #[method(name = "batches")]
+    async fn batches(&self, from: u64, limit: Option<u32>) -> RpcResult<Vec<BatchInfo>>;
+
+    /// Places one order.
+    #[method(name = "placeOrder")]
+    async fn place_order(&self, order: OrderRequest) -> RpcResult<Ack>;
+
+    /// Places up to 200 orders, in order, with a result for each.
+    #[method(name = "placeOrders")]
+    async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>>;
+
+    /// Cancels one order.
+    #[method(name = "cancel")]
+    async fn cancel(&self, cancel: CancelRequest) -> RpcResult<Ack>;
+
+    /// Cancels up to 200 orders, with a result for each.
+    #[method(name = "cancelOrders")]
+    async fn cancel_orders(&self, cancels: Vec<CancelRequest>) -> RpcResult<Vec<OrderOutcome>>;
+
+    /// Cancels every order of an account below a nonce.
+    #[method(name = "cancelAll")]
+    async fn cancel_all(&self, cancel: CancelAllRequest) -> RpcResult<Ack>;
+
+    /// Withdraws to the account's owner; the frame's batch pays it out.
+    #[method(name = "withdraw")]
+    async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack>;
+
+    /// The best 20 levels of a book: first as it stands, then after every ingress window that changed it.
+    #[subscription(name = "subscribeBook" => "bookUpdate", unsubscribe = "unsubscribeBook", item = BookInfo)]
+    async fn subscribe_book(&self, market: MarketId) -> SubscriptionResult;
+
+    /// The trades of one market, or of all.
+    #[subscription(name = "subscribeTrades" => "tradeUpdate", unsubscribe = "unsubscribeTrades", item = TradeInfo)]
+    async fn subscribe_trades(&self, market: Option<MarketId>) -> SubscriptionResult;
+
+    /// What happens to an account.
+    #[subscription(name = "subscribeAccount" => "accountUpdate", unsubscribe = "unsubscribeAccount", item = AccountUpdate)]
+    async fn subscribe_account(&self, account: AccountId) -> SubscriptionResult;
+}
