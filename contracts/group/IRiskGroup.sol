@@ -38,6 +38,7 @@ interface IRiskGroup {
     error AlreadyResolved(EventId eventId);
     error InvalidPayouts(uint256 expectedLength, uint256 length, uint256 expectedSum, uint256 sum);
     error NothingToClaim(address owner);
+    error InvalidGroupConfig(bytes32 field);
 
     // ----------------------------------------------------------------- errors: batches, in the order of the steps
 
@@ -67,6 +68,8 @@ interface IRiskGroup {
     error FillOrKillNotFilled(AccountId account, uint64 nonce, uint64 size, uint64 filled);
     error EmptyFill(AccountId account, uint64 nonce);
     error PriceOutOfRange(AccountId account, uint64 nonce, uint64 price, uint64 ticks);
+    /// @notice No trade at prices from 1 to `ticks - 1` can have this notional.
+    error NotionalOutOfRange(AccountId account, uint64 nonce, uint256 lowest, uint256 highest, uint256 notional);
     error PriceWorseThanLimit(AccountId account, uint64 nonce, uint256 limit, uint256 notional);
     error FeeAboveLimit(AccountId account, uint64 nonce, uint256 limit, uint256 fee);
     error ReduceOnlyNotSupported(AccountId account, uint64 nonce);
@@ -80,6 +83,9 @@ interface IRiskGroup {
     error NonceSpent(AccountId account, uint64 nonce);
 
     error MarginShortfall(AccountId account, int256 health);
+
+    /// @notice The sender of the batch gave it too little gas for its transfers; the batch itself is fine.
+    error GasTooLow(uint256 needed, uint256 left);
 
     /// @notice What `probe` answers. `failure` is empty if the batch would settle, else the error it would fail with.
     error Probed(uint256 gasUsed, bytes failure);

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
+import {
+    AccountId,
+    Batch,
+    EventId,
+    Fill,
+    InboxItem,
+    MarketId,
+    Order,
+    OrderKind,
+    Side,
+    Signature
+} from "../contracts/group/Types.sol";
+import {GroupTest} from "./GroupTest.sol";
+
+/// @notice Only what its owner signed fills, once, for this group alone.
+contract OrdersTest is GroupTest {
+    Trader internal alice;
+    Trader internal bob;
+    EventId internal eventId;
+    MarketId internal first;
+    MarketId internal second;
+
+    function setUp() public override {
+        super.setUp();
+        alice = openAccount("alice", 1_000_000_000);
+        bob = openAccount("bob", 1_000_000_000);
+        eventId = openEvent(3);
+        (first, second) = (market(eventId, 0), market(eventId, 1));
+        settleInbox();
+    }
+
+    // ----------------------------------------------------------------- signatures
+
+    function test_an_order_signed_by_another_key_is_refused() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        Order memory stolen = batch.markets[0].fills[0].order;
+        batch.markets[0].fills[0].signature = sign(bob.key, hashOrder(stolen));
+        assertRefused(batch, signedByAnother(stolen, alice.owner, bob.owner));
+    }
+
+    function test_the_sequencer_cannot_sign_for_a_trader() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        Order memory stolen = batch.markets[0].fills[0].order;
+        batch.markets[0].fills[0].signature = sign(SEQUENCER_KEY, hashOrder(stolen));
+        assertRefused(batch, signedByAnother(stolen, alice.owner, vm.addr(SEQUENCER_KEY)));
+    }
+
+    function test_altering_any_field_of_an_order_breaks_its_signature() public {
+        for (uint256 field = 0; field < 12; ++field) {
+            Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+            Fill memory altered = batch.markets[0].fills[0];
+            address expected = alice.owner;
+            if (field == 0) (altered.order.account, expected) = (bob.account, bob.owner);
+            if (field == 1) {
+                altered.order.market = second;
+                batch.markets[0].market = second;
+            }
+            if (field == 2) altered.order.side = Side.Sell;
+            if (field == 3) altered.order.kind = OrderKind.ImmediateOrCancel;
+            if (field == 4) altered.order.reduceOnly = true;
+            if (field == 5) altered.order.size += 1;
+            if (field == 6) altered.order.price += 1;
+            if (field == 7) altered.order.nonce += 1_000_000;
+            if (field == 8) altered.order.expiry = type(uint64).max;
+            if (field == 9) altered.order.maxFee += 1;
+            if (field == 10) altered.order.builder = 1;
+            if (field == 11) altered.order.builderFee = 1;
+            address recovered = recover(hashOrder(altered.order), altered.signature);
+            assertTrue(recovered != expected);
+            assertRefused(batch, signedByAnother(altered.order, expected, recovered));
+        }
+    }
+
+    function test_a_signature_that_nobody_can_make_is_refused() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        Fill memory target = batch.markets[0].fills[0];
+        target.signature = Signature(0, 0);
+        assertRefused(batch, signedByAnother(target.order, alice.owner, address(0)));
+    }
+
+    /// @dev The smallest `s` that EIP-2 forbids; the precompile alone would name a signer for it.
+    function test_a_signature_with_high_s_is_refused() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        Fill memory target = batch.markets[0].fills[0];
+        target.signature.vs = bytes32(uint256(0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A1));
+        assertTrue(recover(hashOrder(target.order), target.signature) != address(0));
+        assertRefused(batch, signedByAnother(target.order, alice.owner, address(0)));
+    }
+
+    function test_an_order_of_an_account_that_does_not_exist_is_refused() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        Fill memory target = batch.markets[0].fills[0];
+        target.order.account = AccountId.wrap(99);
+        target.signature = Signature(0, 0);
+        assertRefused(batch, abi.encodeWithSelector(IRiskGroup.NoSuchAccount.selector, 99));
+    }
+
+    function test_an_order_for_a_twin_deployment_is_refused() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        Fill memory target = batch.markets[0].fills[0];
+        openTwin();
+        batch.parent = 0;
+        batch.id = 1;
+        batch.inbox = takeInbox();
+
+        bytes32 wrong = digest(hashOrder(target.order));
+        address recovered = ecrecover(
+            wrong,
+            uint8(27 + (uint256(target.signature.vs) >> 255)),
+            target.signature.r,
+            target.signature.vs & bytes32(type(uint256).max >> 1)
+        );
+        assertRefused(batch, signedByAnother(target.order, alice.owner, recovered));
+    }
+
+    function test_an_order_for_another_chain_is_refused() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        Fill memory target = batch.markets[0].fills[0];
+        vm.chainId(196);
+        assertEq(group.domainSeparator(), separatorOf(address(group), 196));
+        address recovered = recover(hashOrder(target.order), target.signature);
+        assertRefused(batch, signedByAnother(target.order, alice.owner, recovered));
+    }
+
+    // ----------------------------------------------------------------- nonces
+
+    function test_a_replayed_order_is_refused() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        settle(batch);
+        Batch memory replay = batchOf(batch.markets[0]);
+        assertRefused(replay, abi.encodeWithSelector(IRiskGroup.OrderSpent.selector, alice.account, 1));
+    }
+
+    function test_an_order_fills_in_parts_up_to_its_size_and_no_further() public {
+        Order memory large = order(alice, first, Side.Buy, 10, 500);
+        settle(batchOf(fills(first, fill(alice, large, 6, 500), sell(6))));
+        assertNonce(alice, large.nonce, false, 6);
+        assertRefused(batchOf(fills(first, fill(alice, large, 5, 500), sell(5))), overfilled(large, 11));
+        settle(batchOf(fills(first, fill(alice, large, 3, 500), sell(3))));
+        assertNonce(alice, large.nonce, false, 9);
+        settle(batchOf(fills(first, fill(alice, large, 1, 500), sell(1))));
+        assertNonce(alice, large.nonce, true, 0);
+        assertRefused(batchOf(fills(first, fill(alice, large, 1, 500), sell(1))), spent(large));
+        assertEq(positionOf(alice, first), 10);
+    }
+
+    function test_an_order_cannot_be_overfilled_at_once() public {
+        Order memory small = order(alice, first, Side.Buy, 10, 500);
+        assertRefused(batchOf(fills(first, fill(alice, small, 11, 500), sell(11))), overfilled(small, 11));
+    }
+
+    function test_an_order_cannot_be_overfilled_by_listing_it_twice() public {
+        Order memory small = order(alice, first, Side.Buy, 10, 500);
+        Fill memory part = fill(alice, small, 6, 500);
+        assertRefused(batchOf(fills(first, part, part)), overfilled(small, 12));
+    }
+
+    function test_a_fill_of_the_largest_size_does_not_wrap_around() public {
+        Order memory large = order(alice, first, Side.Buy, type(uint64).max, 1);
+        settle(batchOf(fills(first, fill(alice, large, 1, 1), sell(1, 1))));
+        Fill memory rest = fill(alice, large, type(uint64).max, 1);
+        assertRefused(batchOf(fills(first, rest, sell(1, 1))), overfilled(large, 1 << 64));
+    }
+
+    function test_a_nonce_is_one_order_body_while_it_is_partly_filled() public {
+        Order memory original = order(alice, first, Side.Buy, 10, 500);
+        settle(batchOf(fills(first, fill(alice, original, 4, 500), sell(4))));
+        for (uint256 kind = 0; kind < 4; ++kind) {
+            Order memory other = order(alice, first, Side.Buy, 10, 600);
+            (other.nonce, other.kind) = (original.nonce, OrderKind(kind));
+            assertRefused(
+                batchOf(fills(first, fill(alice, other, 10, 600), sell(10, 600))),
+                abi.encodeWithSelector(IRiskGroup.NonceOfAnotherOrder.selector, alice.account, original.nonce)
+            );
+        }
+    }
+
+    function test_a_spent_nonce_fills_no_other_body() public {
+        settle(batchOf(trade(alice, bob, first, 10, 500)));
+        Order memory other = order(alice, second, Side.Sell, 3, 700);
+        other.nonce = 1;
+        assertRefused(batchOf(fills(second, fill(alice, other), sell(3))), spent(other));
+    }
+
+    function test_a_nonce_of_one_account_is_free_in_every_other() public {
+        settle(batchOf(trade(alice, bob, first, 10, 500)));
+        assertNonce(treasury, 1, false, 0);
+        assertNonce(alice, 2, false, 0);
+        assertNonce(alice, 257, false, 0);
+    }
+
+    function test_the_largest_nonce_works() public {
+        Order memory last = order(alice, first, Side.Buy, 10, 500);
+        last.nonce = type(uint64).max;
+        settle(batchOf(fills(first, fill(alice, last), sell(10))));
+        assertNonce(alice, type(uint64).max, true, 0);
+    }
+
+    function test_an_immediate_order_lives_in_one_frame_only() public {
+        Order memory immediate = order(alice, first, Side.Buy, 10, 500);
+        immediate.kind = OrderKind.ImmediateOrCancel;
+        settle(batchOf(fills(first, fill(alice, immediate, 4, 500), sell(4))));
+        assertNonce(alice, immediate.nonce, true, 0);
+        assertRefused(batchOf(fills(first, fill(alice, immediate, 6, 500), sell(6))), spent(immediate));
+    }
+
+    function test_a_fill_or_kill_order_fills_whole_or_not_at_all() public {
+        Order memory whole = order(alice, first, Side.Buy, 10, 500);
+        whole.kind = OrderKind.FillOrKill;
+        assertRefused(
+            batchOf(fills(first, fill(alice, whole, 9, 500), sell(9))),
+            abi.encodeWithSelector(IRiskGroup.FillOrKillNotFilled.selector, alice.account, whole.nonce, 10, 9)
+        );
+        settle(batchOf(fills(first, fill(alice, whole, 10, 500), sell(10))));
+        assertNonce(alice, whole.nonce, true, 0);
+    }
+
+    function test_a_post_only_order_rests_like_any_other() public {
+        Order memory quote = order(alice, first, Side.Buy, 10, 500);
+        quote.kind = OrderKind.PostOnly;
+        settle(batchOf(fills(first, fill(alice, quote, 4, 500), sell(4))));
+        settle(batchOf(fills(first, fill(alice, quote, 6, 500), sell(6))));
+        assertNonce(alice, quote.nonce, true, 0);
+    }
+
+    // ----------------------------------------------------------------- what the order says
+
+    function test_an_order_fills_until_its_last_millisecond_and_not_after() public {
+        Order memory timed = order(alice, first, Side.Buy, 10, 500);
+        timed.expiry = nowMs();
+        settle(batchOf(fills(first, fill(alice, timed, 4, 500), sell(4))));
+        Batch memory late = batchOf(fills(first, fill(alice, timed, 6, 500), sell(6)));
+        late.time = timed.expiry + 1;
+        assertRefused(
+            late,
+            abi.encodeWithSelector(
+                IRiskGroup.OrderExpired.selector, alice.account, timed.nonce, timed.expiry, timed.expiry + 1
+            )
+        );
+    }
+
+    function test_an_order_fills_in_its_own_market_only() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        batch.markets[0].market = second;
+        assertRefused(batch, abi.encodeWithSelector(IRiskGroup.OrderForAnotherMarket.selector, second, first));
+    }
+
+    function test_reduce_only_orders_are_refused_for_now() public {
+        Order memory reducing = order(alice, first, Side.Buy, 10, 500);
+        reducing.reduceOnly = true;
+        assertRefused(
+            batchOf(fills(first, fill(alice, reducing), sell(10))),
+            abi.encodeWithSelector(IRiskGroup.ReduceOnlyNotSupported.selector, alice.account, reducing.nonce)
+        );
+    }
+
+    function test_builders_are_refused_for_now() public {
+        Order memory built = order(alice, first, Side.Buy, 10, 500);
+        bytes memory refusal =
+            abi.encodeWithSelector(IRiskGroup.BuilderNotSupported.selector, alice.account, built.nonce);
+        built.builder = 1;
+        assertRefused(batchOf(fills(first, fill(alice, built), sell(10))), refusal);
+        (built.builder, built.builderFee) = (0, 1);
+        assertRefused(batchOf(fills(first, fill(alice, built), sell(10))), refusal);
+    }
+
+    // ----------------------------------------------------------------- words
+
+    function sell(uint64 size) private returns (Fill memory) {
+        return sell(size, 500);
+    }
+
+    function sell(uint64 size, uint64 price) private returns (Fill memory) {
+        return fill(bob, order(bob, first, Side.Sell, size, price));
+    }
+
+    /// @dev The same events and accounts in a second group of the same make.
+    function openTwin() private {
+        delete queued;
+        group = newGroup();
+        treasury = openAccount("treasury", 1);
+        alice = openAccount("alice", 1_000_000_000);
+        bob = openAccount("bob", 1_000_000_000);
+        openEvent(3);
+    }
+
+    function takeInbox() private view returns (InboxItem[] memory) {
+        return inboxBatch().inbox;
+    }
+
+    function assertNonce(Trader memory trader, uint64 nonce, bool isSpent, uint64 filled) private view {
+        (bool actuallySpent, uint64 actuallyFilled) = group.nonceState(trader.account, nonce);
+        assertEq(actuallySpent, isSpent);
+        assertEq(actuallyFilled, filled);
+    }
+
+    function signedByAnother(Order memory signed, address expected, address recovered)
+        private
+        pure
+        returns (bytes memory)
+    {
+        return abi.encodeWithSelector(
+            IRiskGroup.OrderSignedByAnother.selector, signed.account, signed.nonce, expected, recovered
+        );
+    }
+
+    function overfilled(Order memory signed, uint256 filled) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(
+            IRiskGroup.OrderOverfilled.selector, signed.account, signed.nonce, signed.size, filled
+        );
+    }
+
+    function spent(Order memory signed) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IRiskGroup.OrderSpent.selector, signed.account, signed.nonce);
+    }
+}
