@@ -1,1 +1,31 @@
-//! The deterministic exchange core: (state, command) to (state, events).
+//! The deterministic exchange core: `(state, command) → (state', events)`.
+//!
+//! No clock, randomness, I/O, floating point, threads or unordered maps (`clippy.toml` refuses them): time and money come
+//! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
+//!
+//! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order; `book` keeps price-time
+//! order; `account` and `margin` hold cash, positions and what resting orders may still cost; `fees` rounds; `frame` nets
+//! fills into what one batch settles; `inbox` applies what the chain said; `views` answers questions.
+//!
+//! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
+//! guarantees (a gapless inbox, valid event terms) is asserted, because going on with a broken premise loses money.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
+
+mod account;
+mod book;
+mod digest;
+mod engine;
+mod fees;
+mod frame;
+mod gas;
+mod inbox;
+mod invariants;
+pub mod limits;
+mod margin;
+mod place;
+mod terms;
+mod views;
+
+pub use engine::Engine;
+pub use gas::REDEMPTION_GAS_PER_FRAME;
+pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, OrderView};

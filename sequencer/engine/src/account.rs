@@ -1,0 +1,236 @@
+//! An account: cash, positions, resting orders, spent nonces, and running sums of its margin.
+//!
+//! `available = cash + Σ worst with orders − Σ fees that resting orders may still cost`, and it is never negative: an order
+//! must leave it so, and fills, cancels and resolutions never lower it. The sums are kept incrementally; an event's part is
+//! re-derived when the event is touched and no other event is looked at.
+
+use std::collections::BTreeMap;
+
+use xos_types::{Address, Atoms, EventId, Lots, MarketId, Nonce, Reject, Side, Ticks};
+
+use crate::book::Slot;
+use crate::margin::EventMargin;
+use crate::terms::Terms;
+
+/// State of one account.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) owner: Address,
+    pub(crate) cash: i128,
+    pub(crate) nonces: Nonces,
+    /// Resting orders by nonce.
+    pub(crate) orders: BTreeMap<Nonce, Slot>,
+    /// Positions and orders by event; an entry goes when the event is redeemed.
+    pub(crate) margins: BTreeMap<EventId, EventMargin>,
+    /// Σ worst payoff of the positions; the contract keeps the same number.
+    pub(crate) worst_payoff: i128,
+    /// Σ worst with orders.
+    pub(crate) worst_with_orders: i128,
+    /// Σ fees that resting orders may still cost.
+    pub(crate) fee_reserve: i128,
+}
+
+/// A resting order's part in its account's margin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) market: MarketId,
+    pub(crate) side: Side,
+    pub(crate) price: Ticks,
+    pub(crate) lots: Lots,
+}
+
+impl Account {
+    pub(crate) fn new(owner: Address) -> Self {
+        Self {
+            owner,
+            cash: 0,
+            nonces: Nonces::default(),
+            orders: BTreeMap::new(),
+            margins: BTreeMap::new(),
+            worst_payoff: 0,
+            worst_with_orders: 0,
+            fee_reserve: 0,
+        }
+    }
+
+    /// What may be withdrawn or put at risk.
+    pub(crate) fn available(&self) -> i128 {
+        self.cash + self.worst_with_orders - self.fee_reserve
+    }
+
+    /// What resting orders hold back.
+    pub(crate) fn reserved(&self) -> i128 {
+        self.cash + self.worst_payoff - self.available()
+    }
+
+    /// The refusal for something that would lower `available` by `required`.
+    pub(crate) fn insufficient(&self, required: i128) -> Reject {
+        Reject::InsufficientFunds {
+            cash: Atoms(self.cash),
+            worst_payoff: Atoms(self.worst_payoff),
+            reserved: Atoms(self.reserved()),
+            available: Atoms(self.available()),
+            required: Atoms(required),
+        }
+    }
+
+    /// Lots that the account would hold in the direction of `side` if its orders on that side filled.
+    pub(crate) fn exposure(&self, market: MarketId, side: Side) -> i128 {
+        let Some(margin) = self.margins.get(&market.event()) else { return 0 };
+        let outcome = &margin.outcomes[usize::from(market.outcome())];
+        match side {
+            Side::Buy => i128::from(outcome.position) + i128::from(outcome.bid_lots),
+            Side::Sell => i128::from(outcome.ask_lots) - i128::from(outcome.position),
+        }
+    }
+
+    /// By how much `available` would fall if this order stood, without fees; negative if it would rise.
+    pub(crate) fn risk_of(&self, terms: &Terms, order: Standing) -> i128 {
+        let Standing { market, side, price, lots } = order;
+        match self.margins.get(&market.event()) {
+            Some(margin) => margin.worst_with_orders - margin.worst_with(terms, market.outcome(), side, price, lots),
+            None => -EventMargin::new(terms).worst_with(terms, market.outcome(), side, price, lots),
+        }
+    }
+
+    /// An order begins to rest; `fee` is the most that it may still be charged.
+    pub(crate) fn reserve(&mut self, terms: &Terms, order: Standing, fee: i128) {
+        self.fee_reserve += fee;
+        self.change(terms, order.market.event(), |margin| {
+            margin.reserve(terms, order.market.outcome(), order.side, order.price, order.lots);
+        });
+    }
+
+    /// An order no longer rests.
+    pub(crate) fn release(&mut self, terms: &Terms, order: Standing, fee: i128) {
+        self.fee_reserve -= fee;
+        self.change(terms, order.market.event(), |margin| {
+            margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
+        });
+    }
+
+    /// Lots of a resting order trade at its own price.
+    ///
+    /// `available` does not fall: the worst case had counted this fill, and the reserve falls by exactly the fee.
+    pub(crate) fn trade_resting(&mut self, terms: &Terms, order: Standing, fee: i128) {
+        let before = self.available();
+        self.fee_reserve -= fee;
+        self.cash += cash_of(terms, order.side, order.price, order.lots) - fee;
+        self.change(terms, order.market.event(), |margin| {
+            margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
+            margin.trade(order.market.outcome(), order.side, order.lots);
+        });
+        assert!(self.available() >= before, "a resting order's fill never costs more than was reserved for it");
+    }
+
+    /// Lots of an arriving order trade; margin was checked for the whole of it at its limit.
+    pub(crate) fn trade_arriving(&mut self, terms: &Terms, trade: Standing, fee: i128) {
+        self.cash += cash_of(terms, trade.side, trade.price, trade.lots) - fee;
+        self.change(terms, trade.market.event(), |margin| {
+            margin.trade(trade.market.outcome(), trade.side, trade.lots);
+        });
+    }
+
+    /// Pays out and clears the positions in a resolved event.
+    pub(crate) fn redeem(&mut self, terms: &Terms, event: EventId, payouts: &[u64]) -> i128 {
+        let margin = self.margins.remove(&event).expect("queued because it holds positions");
+        let payoff = margin.payoff(terms, payouts);
+        assert!(payoff >= margin.worst_payoff, "no resolution pays less than the worst payoff");
+        assert!(margin.worst_payoff == margin.worst_with_orders, "orders were cancelled when the event was resolved");
+        self.worst_payoff -= margin.worst_payoff;
+        self.worst_with_orders -= margin.worst_with_orders;
+        self.cash += payoff;
+        payoff
+    }
+
+    fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
+        let margin = self.margins.entry(event).or_insert_with(|| EventMargin::new(terms));
+        let (worst_payoff, worst_with_orders) = (margin.worst_payoff, margin.worst_with_orders);
+        change(margin);
+        margin.rederive(terms);
+        self.worst_payoff += margin.worst_payoff - worst_payoff;
+        self.worst_with_orders += margin.worst_with_orders - worst_with_orders;
+    }
+}
+
+/// Cash that a trade brings: positive for a sale.
+fn cash_of(terms: &Terms, side: Side, price: Ticks, lots: Lots) -> i128 {
+    match side {
+        Side::Buy => -terms.value(price, lots),
+        Side::Sell => terms.value(price, lots),
+    }
+}
+
+/// Which nonces are spent: all below the floor, and a bit for each above it.
+#[derive(Debug, Default)]
+pub(crate) struct Nonces {
+    floor: u64,
+    next: u64,
+    /// 64 nonces to a word, by `nonce / 64`.
+    words: BTreeMap<u64, u64>,
+}
+
+impl Nonces {
+    pub(crate) fn floor(&self) -> Nonce {
+        Nonce(self.floor)
+    }
+
+    /// The lowest nonce above every one used and not below the floor.
+    pub(crate) fn next(&self) -> Nonce {
+        Nonce(self.next)
+    }
+
+    pub(crate) fn is_spent(&self, nonce: Nonce) -> bool {
+        nonce.0 < self.floor || self.words.get(&(nonce.0 / 64)).is_some_and(|word| word >> (nonce.0 % 64) & 1 == 1)
+    }
+
+    pub(crate) fn spend(&mut self, nonce: Nonce) {
+        *self.words.entry(nonce.0 / 64).or_insert(0) |= 1 << (nonce.0 % 64);
+        self.next = self.next.max(nonce.0.saturating_add(1));
+    }
+
+    /// Spends every nonce below `floor`; never lowers the floor.
+    pub(crate) fn raise_floor(&mut self, floor: Nonce) {
+        self.floor = self.floor.max(floor.0);
+        self.next = self.next.max(self.floor);
+        self.words = self.words.split_off(&(self.floor / 64));
+    }
+
+    /// The words in order, for the state's hash.
+    pub(crate) fn words(&self) -> &BTreeMap<u64, u64> {
+        &self.words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_unused_nonce_at_or_above_the_floor_is_good_once() {
+        let mut nonces = Nonces::default();
+        for nonce in [0, 63, 64, 1_000_000, u64::MAX] {
+            assert!(!nonces.is_spent(Nonce(nonce)));
+            nonces.spend(Nonce(nonce));
+            assert!(nonces.is_spent(Nonce(nonce)));
+        }
+        assert!(!nonces.is_spent(Nonce(1)));
+        assert!(!nonces.is_spent(Nonce(65)));
+    }
+
+    #[test]
+    fn a_raised_floor_spends_everything_below_and_never_falls() {
+        let mut nonces = Nonces::default();
+        nonces.spend(Nonce(70));
+        nonces.spend(Nonce(200));
+        nonces.raise_floor(Nonce(71));
+        assert!(nonces.is_spent(Nonce(3)) && nonces.is_spent(Nonce(70)) && !nonces.is_spent(Nonce(71)));
+        nonces.raise_floor(Nonce(5));
+        assert_eq!(nonces.floor(), Nonce(71));
+        assert!(nonces.is_spent(Nonce(200)));
+        assert_eq!(nonces.next(), Nonce(201));
+        nonces.raise_floor(Nonce(500));
+        assert_eq!(nonces.next(), Nonce(500));
+        assert_eq!(nonces.words().len(), 0);
+    }
+}

@@ -1,0 +1,310 @@
+//! The state machine: takes a command apart, keeps the log's hash, and owns every part of the state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xos_types::{
+    AccountId, Address, Atoms, CancelAll, CancelReason, Command, Event, EventConfig, EventId, GroupConfig, Hash,
+    InboxItem, MarketId, Nonce, Redemption, Reject, Signed, TimeMs, Withdraw,
+};
+
+use crate::account::Account;
+use crate::book::{Book, Orders, Slot};
+use crate::frame::OpenFrame;
+use crate::gas;
+use crate::terms::Terms;
+
+/// One risk group: its accounts, books and open frame, and the log position that they stand for.
+///
+/// ```
+/// use xos_engine::Engine;
+/// use xos_types::{Address, Command, GroupConfig, TimeMs};
+///
+/// let config = GroupConfig { chain_id: 1952, group: Address::ZERO, token: Address::ZERO };
+/// let mut engine = Engine::new(config);
+/// let mut events = Vec::new();
+/// engine.apply(&Command::Frame { time: TimeMs(1_000), inbox: vec![] }, &mut events);
+/// assert_eq!((engine.sequence(), engine.frame_time()), (1, TimeMs(1_000)));
+/// assert!(events.is_empty(), "the frame before held nothing");
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) config: GroupConfig,
+    pub(crate) sequence: u64,
+    pub(crate) log_hash: Hash,
+    /// Accounts by number, from 1.
+    pub(crate) accounts: Vec<Account>,
+    /// Derived from `accounts`.
+    pub(crate) owners: BTreeMap<Address, Vec<AccountId>>,
+    /// Events by number, from 1.
+    pub(crate) listings: Vec<Listing>,
+    pub(crate) orders: Orders,
+    /// Resting orders that expire, soonest first.
+    pub(crate) expiries: BTreeSet<(TimeMs, AccountId, Nonce)>,
+    /// Accounts with positions in resolved events that wait to be paid.
+    pub(crate) redemptions: BTreeSet<(EventId, AccountId)>,
+    pub(crate) frame: OpenFrame,
+    pub(crate) next_inbox: u64,
+    /// Deposits less withdrawals: what the contract holds for accounts.
+    pub(crate) custody: i128,
+    /// Reused by every command.
+    encoded: Vec<u8>,
+}
+
+/// An event and its books.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) config: EventConfig,
+    pub(crate) terms: Terms,
+    /// One for each outcome.
+    pub(crate) books: Vec<Book>,
+    /// Ticks per lot and outcome, once decided.
+    pub(crate) payouts: Option<Vec<u64>>,
+    /// Fees charged so far.
+    pub(crate) fees: i128,
+    /// Lots traded so far.
+    pub(crate) volume: u128,
+}
+
+impl Engine {
+    /// An empty group before its first command.
+    #[must_use]
+    pub fn new(config: GroupConfig) -> Self {
+        let encoded = postcard::to_allocvec(&config).expect("plain data always encodes");
+        Self {
+            config,
+            sequence: 0,
+            log_hash: *blake3::hash(&encoded).as_bytes(),
+            accounts: Vec::new(),
+            owners: BTreeMap::new(),
+            listings: Vec::new(),
+            orders: Orders::default(),
+            expiries: BTreeSet::new(),
+            redemptions: BTreeSet::new(),
+            frame: OpenFrame::new(1, TimeMs(0)),
+            next_inbox: 0,
+            custody: 0,
+            encoded,
+        }
+    }
+
+    /// Applies one command and appends what came of it. A trader's command is applied or rejected, never a panic.
+    ///
+    /// # Panics
+    /// If a [`Command::Frame`] breaks what contract and node guarantee: an inbox item out of order, or terms that the
+    /// contract refuses.
+    pub fn apply(&mut self, command: &Command, events: &mut Vec<Event>) {
+        let (sealed_sequence, sealed_hash) = (self.sequence, self.log_hash);
+        self.extend_log(command);
+        match command {
+            Command::Place(signed) => self.place(signed, events),
+            Command::Cancel(signed) => {
+                let (account, nonce) = (signed.message.account, signed.message.nonce);
+                let outcome = self
+                    .authorized(account, signed.signer)
+                    .and_then(|_| self.resting(account, nonce).ok_or(Reject::UnknownOrder { account, nonce }));
+                match outcome {
+                    Ok(slot) => self.cancel(slot, CancelReason::Requested, events),
+                    Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
+                }
+            }
+            Command::CancelAll(signed) => self.cancel_all(signed, events),
+            Command::Withdraw(signed) => self.withdraw(signed, events),
+            Command::Frame { time, inbox } => {
+                self.seal(sealed_sequence, sealed_hash, events);
+                self.open(*time, inbox, events);
+            }
+        }
+    }
+
+    /// Commands applied so far; the last one's number.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Rolling hash of the log: `h₀ = blake3(postcard(config))`, `hₙ = blake3(hₙ₋₁ ‖ postcard(command))`.
+    #[must_use]
+    pub fn log_hash(&self) -> Hash {
+        self.log_hash
+    }
+
+    fn extend_log(&mut self, command: &Command) {
+        self.encoded.clear();
+        let encoded = std::mem::take(&mut self.encoded);
+        self.encoded = postcard::to_extend(command, encoded).expect("plain data always encodes");
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.log_hash).update(&self.encoded);
+        self.log_hash = *hasher.finalize().as_bytes();
+        self.sequence += 1;
+    }
+
+    fn seal(&mut self, sequence: u64, log_hash: Hash, events: &mut Vec<Event>) {
+        let (id, time) = (self.frame.id(), self.frame.time);
+        let open = std::mem::replace(&mut self.frame, OpenFrame::new(id, time));
+        if let Some(frame) = open.seal(sequence, log_hash) {
+            self.frame = OpenFrame::new(id + 1, time);
+            events.push(Event::FrameSealed(Box::new(frame)));
+        }
+    }
+
+    /// The start of a frame, in the order of the batch's steps: what the chain said, then redemptions. Both see the state
+    /// that the contract will see.
+    fn open(&mut self, time: TimeMs, inbox: &[InboxItem], events: &mut Vec<Event>) {
+        self.frame.time = self.frame.time.max(time);
+        self.expire(events);
+        for item in inbox {
+            self.consume(item, events);
+        }
+        self.redeem_queue(events);
+    }
+
+    /// The contract settles a fill only if the frame's time is at most the order's expiry.
+    fn expire(&mut self, events: &mut Vec<Event>) {
+        while let Some(&(expiry, account, nonce)) = self.expiries.first() {
+            if expiry >= self.frame.time {
+                break;
+            }
+            let slot = self.resting(account, nonce).expect("an order leaves the expiry index when it leaves its book");
+            self.cancel(slot, CancelReason::Expired, events);
+        }
+    }
+
+    fn redeem_queue(&mut self, events: &mut Vec<Event>) {
+        let mut spent = 0;
+        while let Some(&(event, account)) = self.redemptions.first() {
+            let listing = &self.listings[event_index(event)];
+            spent += gas::redemption(listing.terms.outcomes);
+            if spent > gas::REDEMPTION_GAS_PER_FRAME {
+                break;
+            }
+            self.redemptions.pop_first();
+            let payouts = listing.payouts.as_ref().expect("only resolved events are queued");
+            let amount = self.accounts[account_index(account)].redeem(&listing.terms, event, payouts);
+            self.frame.redeem(Redemption { account, event }, listing.terms.outcomes);
+            events.push(Event::Redeemed { account, event, amount: Atoms(amount) });
+        }
+    }
+
+    fn cancel_all(&mut self, signed: &Signed<CancelAll>, events: &mut Vec<Event>) {
+        let CancelAll { account, below } = signed.message;
+        if let Err(reject) = self.authorized(account, signed.signer) {
+            events.push(Event::Rejected { account, nonce: below, reject });
+            return;
+        }
+        let state = &mut self.accounts[account_index(account)];
+        state.nonces.raise_floor(below);
+        let floor = state.nonces.floor();
+        let slots: Vec<Slot> = state.orders.range(..below).map(|(_, slot)| *slot).collect();
+        for slot in slots {
+            self.cancel(slot, CancelReason::BelowFloor, events);
+        }
+        events.push(Event::FloorRaised { account, floor });
+    }
+
+    fn withdraw(&mut self, signed: &Signed<Withdraw>, events: &mut Vec<Event>) {
+        let Withdraw { account, nonce, .. } = signed.message;
+        match self.check_withdraw(signed) {
+            Ok(amount) => {
+                let state = &mut self.accounts[account_index(account)];
+                state.nonces.spend(nonce);
+                state.cash -= amount;
+                self.custody -= amount;
+                self.frame.withdraw(*signed);
+                events.push(Event::Withdrawn { account, amount: Atoms(amount), forced: false });
+            }
+            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
+        }
+    }
+
+    /// The amount, if the account may have it: account, signer, token, amount, expiry, nonce, funds, in this order.
+    fn check_withdraw(&self, signed: &Signed<Withdraw>) -> Result<i128, Reject> {
+        let Withdraw { account, token, amount, nonce, expiry } = signed.message;
+        let state = self.authorized(account, signed.signer)?;
+        if token != self.config.token {
+            return Err(Reject::UnknownToken { token, expected: self.config.token });
+        }
+        if amount == 0 {
+            return Err(Reject::ZeroAmount);
+        }
+        self.check_expiry(expiry)?;
+        if state.nonces.is_spent(nonce) {
+            return Err(Reject::NonceSpent { nonce, next: state.nonces.next() });
+        }
+        // An amount that does not even fit is more than anybody has.
+        let amount = i128::try_from(amount).unwrap_or(i128::MAX);
+        if amount > state.available() {
+            return Err(state.insufficient(amount));
+        }
+        Ok(amount)
+    }
+
+    /// The account, if `signer` may act for it.
+    pub(crate) fn authorized(&self, account: AccountId, signer: Address) -> Result<&Account, Reject> {
+        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
+        if signer != state.owner {
+            return Err(Reject::NotAuthorized { account, recovered: signer, expected: state.owner });
+        }
+        Ok(state)
+    }
+
+    pub(crate) fn check_expiry(&self, expiry: TimeMs) -> Result<(), Reject> {
+        let time = self.frame.time;
+        if expiry != TimeMs(0) && expiry < time { Err(Reject::Expired { expiry, time }) } else { Ok(()) }
+    }
+
+    /// Takes an order out of its book and frees what it reserved.
+    pub(crate) fn cancel(&mut self, slot: Slot, reason: CancelReason, events: &mut Vec<Event>) {
+        let order = self.orders.get(slot);
+        let (account, nonce, standing) = (order.account(), order.nonce(), order.standing());
+        let terms = self.listings[event_index(standing.market.event())].terms;
+        let fee = order.credit.outstanding(terms.value(standing.price, standing.lots), terms.maker_fee);
+        self.remove_resting(slot);
+        self.accounts[account_index(account)].release(&terms, standing, fee);
+        events.push(Event::Cancelled {
+            account,
+            nonce,
+            market: standing.market,
+            side: standing.side,
+            price: standing.price,
+            remaining: standing.lots,
+            reason,
+        });
+    }
+
+    /// Forgets a resting order everywhere but in its account's margin.
+    pub(crate) fn remove_resting(&mut self, slot: Slot) {
+        let market = self.orders.get(slot).market();
+        let listing = &mut self.listings[event_index(market.event())];
+        let order = listing.books[usize::from(market.outcome())].remove(&mut self.orders, slot);
+        self.accounts[account_index(order.account())].orders.remove(&order.nonce());
+        if order.order().expiry != TimeMs(0) {
+            self.expiries.remove(&(order.order().expiry, order.account(), order.nonce()));
+        }
+    }
+
+    pub(crate) fn resting(&self, account: AccountId, nonce: Nonce) -> Option<Slot> {
+        self.find_account(account)?.orders.get(&nonce).copied()
+    }
+
+    pub(crate) fn find_account(&self, account: AccountId) -> Option<&Account> {
+        self.accounts.get(usize::try_from(account.0.checked_sub(1)?).ok()?)
+    }
+
+    pub(crate) fn find_listing(&self, event: EventId) -> Option<&Listing> {
+        self.listings.get(usize::try_from(event.0.checked_sub(1)?).ok()?)
+    }
+
+    pub(crate) fn find_book(&self, market: MarketId) -> Option<&Book> {
+        self.find_listing(market.event())?.books.get(usize::from(market.outcome()))
+    }
+}
+
+/// Index of an account that exists.
+pub(crate) fn account_index(account: AccountId) -> usize {
+    usize::try_from(account.0 - 1).expect("an account that exists has an index")
+}
+
+/// Index of an event that exists.
+pub(crate) fn event_index(event: EventId) -> usize {
+    usize::try_from(event.0 - 1).expect("an event that exists has an index")
+}

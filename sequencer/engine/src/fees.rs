@@ -1,0 +1,104 @@
+//! Fees: parts per million of a fill's value, rounded up over the order's whole life.
+//!
+//! An order that meets forty others pays at most one atom of rounding, not forty. With `A = Σ valueᵢ·rateᵢ` over its fills
+//! so far, it has paid `ceil(A / 1e6)`: in favour of the treasury, against the trader. Only the prepaid part of the last
+//! atom, `1e6·ceil(A / 1e6) − A < 1e6`, has to be remembered.
+//!
+//! The contract accepts every frame's fee. It allows `ceil(V·R / 1e6)` for a frame's value `V` at the highest rate `R`. The
+//! frame raises `A` by `a ≤ V·R`, and the engine charges `ceil((A+a) / 1e6) − ceil(A / 1e6) ≤ ceil(a / 1e6)`, because the
+//! ceiling of a sum is at most the sum of the ceilings.
+
+use serde::Serialize;
+use xos_types::Ppm;
+
+/// Parts in one.
+const MILLION: i128 = 1_000_000;
+
+/// What an order has prepaid of the next atom of its fees, in millionths of an atom; below 1e6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct FeeCredit(u32);
+
+impl FeeCredit {
+    /// The fee for a fill of `value` atoms: as many whole atoms as the credit does not cover.
+    pub(crate) fn charge(&mut self, value: i128, rate: Ppm) -> i128 {
+        let fee = self.outstanding(value, rate);
+        let left = i128::from(self.0) + fee * MILLION - value * i128::from(rate.0);
+        self.0 = u32::try_from(left).expect("at least 0 and below 1e6: the fee is the smallest that covers the value");
+        fee
+    }
+
+    /// What is still to be paid if `value` more atoms are traded at `rate`.
+    ///
+    /// In however many fills that happens, the sum of their fees is this: `charge` moves fee and credit together, so
+    /// `outstanding` falls by exactly the fee charged. A reserve of this size is therefore never short and ends at 0.
+    pub(crate) fn outstanding(self, value: i128, rate: Ppm) -> i128 {
+        debug_assert!(value >= 0);
+        let due = value * i128::from(rate.0) - i128::from(self.0);
+        if due <= 0 { 0 } else { (due + MILLION - 1) / MILLION }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_order_filled_in_dust_pays_one_atom_of_rounding_in_all() {
+        let mut credit = FeeCredit::default();
+        let fees: i128 = (0..40).map(|_| credit.charge(1, Ppm(100))).sum();
+        assert_eq!(fees, 1);
+    }
+
+    #[test]
+    fn no_rate_no_fee() {
+        assert_eq!(FeeCredit::default().charge(1_000_000, Ppm(0)), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn total_is_the_ceiling_over_the_orders_life(fills in prop::collection::vec((0i128..10_000_000_000, 0u32..=1_000_000), 1..50)) {
+            let (mut credit, mut paid, mut exact) = (FeeCredit::default(), 0i128, 0i128);
+            for (value, rate) in fills {
+                paid += credit.charge(value, Ppm(rate));
+                exact += value * i128::from(rate);
+                prop_assert_eq!(paid, (exact + MILLION - 1) / MILLION);
+            }
+        }
+
+        #[test]
+        fn a_frame_never_pays_more_than_the_contract_allows(
+            before in prop::collection::vec(0i128..10_000_000, 0..20),
+            frame in prop::collection::vec((0i128..10_000_000, any::<bool>()), 1..20),
+            taker in 0u32..=1_000_000, maker in 0u32..=1_000_000,
+        ) {
+            let mut credit = FeeCredit::default();
+            for value in before { credit.charge(value, Ppm(maker)); }
+            let mut paid = 0;
+            let mut traded = 0;
+            for (value, takes) in frame {
+                paid += credit.charge(value, Ppm(if takes { taker } else { maker }));
+                traded += value;
+            }
+            let allowed = (traded * i128::from(taker.max(maker)) + MILLION - 1) / MILLION;
+            prop_assert!(paid <= allowed);
+        }
+
+        #[test]
+        fn the_reserve_falls_by_exactly_what_is_charged(
+            parts in prop::collection::vec(0i128..10_000_000_000, 1..30), spent in 0i128..1_000_000, rate in 0u32..=1_000_000,
+        ) {
+            let mut credit = FeeCredit::default();
+            credit.charge(spent, Ppm(rate));
+            let mut rest: i128 = parts.iter().sum();
+            for part in parts {
+                let before = credit.outstanding(rest, Ppm(rate));
+                let fee = credit.charge(part, Ppm(rate));
+                rest -= part;
+                prop_assert_eq!(before - fee, credit.outstanding(rest, Ppm(rate)));
+            }
+            prop_assert_eq!(credit.outstanding(rest, Ppm(rate)), 0);
+        }
+    }
+}

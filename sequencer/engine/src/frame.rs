@@ -1,0 +1,118 @@
+//! The open frame: what has happened since the last seal, netted as one batch will settle it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use xos_types::{
+    Atoms, FillLine, Frame, Hash, InboxItem, Lots, MarketId, Order, Redemption, Side, Signed, Ticks, TimeMs, Withdraw,
+};
+
+use crate::gas;
+
+/// Where an order's line lies, as long as the frame that it names is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineRef {
+    frame: u64,
+    index: u32,
+}
+
+/// Everything since the last seal.
+#[derive(Debug, Serialize)]
+pub(crate) struct OpenFrame {
+    /// The id that it gets if it is sealed with anything in it.
+    id: u64,
+    pub(crate) time: TimeMs,
+    inbox: Vec<InboxItem>,
+    redemptions: Vec<Redemption>,
+    markets: BTreeMap<MarketId, Vec<FillLine>>,
+    withdrawals: Vec<Signed<Withdraw>>,
+    gas: u64,
+}
+
+impl OpenFrame {
+    pub(crate) fn new(id: u64, time: TimeMs) -> Self {
+        Self {
+            id,
+            time,
+            inbox: Vec::new(),
+            redemptions: Vec::new(),
+            markets: BTreeMap::new(),
+            withdrawals: Vec::new(),
+            gas: gas::BATCH,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn gas(&self) -> u64 {
+        self.gas
+    }
+
+    pub(crate) fn consume(&mut self, item: InboxItem) {
+        self.gas += gas::inbox_item(&item.payload);
+        self.inbox.push(item);
+    }
+
+    pub(crate) fn redeem(&mut self, redemption: Redemption, outcomes: u8) {
+        self.gas += gas::redemption(outcomes);
+        self.redemptions.push(redemption);
+    }
+
+    pub(crate) fn withdraw(&mut self, withdraw: Signed<Withdraw>) {
+        self.gas += gas::WITHDRAWAL;
+        self.withdrawals.push(withdraw);
+    }
+
+    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame.
+    pub(crate) fn fill(
+        &mut self,
+        line: &mut Option<LineRef>,
+        signed: &Signed<Order>,
+        price: Ticks,
+        size: Lots,
+        fee: i128,
+    ) {
+        let lines = self.markets.entry(signed.message.market).or_default();
+        let notional = u128::from(price.0) * u128::from(size.0);
+        match *line {
+            Some(LineRef { frame, index }) if frame == self.id => {
+                let line = &mut lines[index as usize];
+                line.filled = Lots(line.filled.0 + size.0);
+                line.notional += notional;
+                line.fee += Atoms(fee);
+            }
+            _ => {
+                let index = u32::try_from(lines.len()).expect("a frame is sealed long before 2^32 lines");
+                *line = Some(LineRef { frame: self.id, index });
+                lines.push(FillLine { order: *signed, filled: size, notional, fee: Atoms(fee) });
+                self.gas += gas::FILL_LINE;
+            }
+        }
+    }
+
+    /// The frame to settle, or nothing if nothing happened.
+    pub(crate) fn seal(self, sequence: u64, log_hash: Hash) -> Option<Frame> {
+        let Self { id, time, inbox, redemptions, markets, withdrawals, gas: _ } = self;
+        if inbox.is_empty() && redemptions.is_empty() && markets.is_empty() && withdrawals.is_empty() {
+            return None;
+        }
+        let markets: Vec<_> = markets.into_iter().collect();
+        for (market, lines) in &markets {
+            assert_sums_to_zero(*market, lines);
+        }
+        Some(Frame { id, time, sequence, log_hash, inbox, redemptions, markets, withdrawals })
+    }
+}
+
+/// What the contract checks too: a market only moves lots and cash between accounts.
+fn assert_sums_to_zero(market: MarketId, lines: &[FillLine]) {
+    let sum = |side: Side| {
+        lines
+            .iter()
+            .filter(|line| line.order.message.side == side)
+            .fold((0u128, 0u128), |(lots, notional), line| (lots + u128::from(line.filled.0), notional + line.notional))
+    };
+    assert_eq!(sum(Side::Buy), sum(Side::Sell), "lots and notional bought and sold in market {market} are equal");
+}

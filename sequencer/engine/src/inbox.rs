@@ -1,0 +1,120 @@
+//! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
+//! effect when it settles the frame.
+
+use xos_types::{AccountId, Address, Atoms, CancelReason, Event, EventConfig, EventId, InboxItem, InboxPayload, Side};
+
+use crate::account::Account;
+use crate::book::{Book, Slot};
+use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::limits::DEPOSIT_MAX;
+use crate::terms::Terms;
+
+impl Engine {
+    /// Applies one inbox item.
+    ///
+    /// Its assertions name what contract and node guarantee; a group whose inbox contradicts its state must stop.
+    pub(crate) fn consume(&mut self, item: &InboxItem, events: &mut Vec<Event>) {
+        assert_eq!(item.index, self.next_inbox, "the node passes inbox items on in order, without gaps");
+        self.next_inbox += 1;
+        match &item.payload {
+            InboxPayload::Deposit { account, owner, token, amount } => {
+                self.check_token(*token);
+                self.deposit(*account, *owner, *amount, events);
+            }
+            InboxPayload::EventOpened { event, config } => self.open_event(*event, config, events),
+            InboxPayload::EventResolved { event, payouts } => self.resolve_event(*event, payouts, events),
+            InboxPayload::ForcedWithdrawal { account, token, amount } => {
+                self.check_token(*token);
+                self.force_withdrawal(*account, *amount, events);
+            }
+        }
+        self.frame.consume(item.clone());
+    }
+
+    fn check_token(&self, token: Address) {
+        assert_eq!(token, self.config.token, "the contract takes its settlement token only");
+    }
+
+    fn deposit(&mut self, account: AccountId, owner: Address, amount: u128, events: &mut Vec<Event>) {
+        assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
+        let amount = i128::try_from(amount).expect("DEPOSIT_MAX is far below 2^127");
+        if self.find_account(account).is_none() {
+            let next = AccountId(self.accounts.len() as u64 + 1);
+            assert_eq!(account, next, "the contract numbers accounts from 1 without gaps");
+            self.accounts.push(Account::new(owner));
+            self.owners.entry(owner).or_default().push(account);
+            events.push(Event::AccountOpened { account, owner });
+        }
+        self.accounts[account_index(account)].cash += amount;
+        self.custody += amount;
+        events.push(Event::Deposited { account, amount: Atoms(amount) });
+    }
+
+    fn open_event(&mut self, event: EventId, config: &EventConfig, events: &mut Vec<Event>) {
+        let next = u32::try_from(self.listings.len() + 1).expect("event numbers have 24 bits");
+        assert_eq!(event, EventId(next), "the contract numbers events from 1 without gaps");
+        let terms = Terms::new(config);
+        assert!(
+            terms.highest_fee().0 == 0 || self.find_account(config.treasury).is_some(),
+            "the contract opens an event that charges fees only with a treasury account that exists"
+        );
+        self.listings.push(Listing {
+            config: config.clone(),
+            terms,
+            books: (0..terms.outcomes).map(|_| Book::default()).collect(),
+            payouts: None,
+            fees: 0,
+            volume: 0,
+        });
+        events.push(Event::EventOpened { event, config: config.clone() });
+    }
+
+    /// Cancels the event's orders market by market, bids before asks, in the order in which they would have filled, and
+    /// queues every holder for redemption. Payouts add up to the price of certainty, so what is paid adds up to nothing.
+    fn resolve_event(&mut self, event: EventId, payouts: &[u64], events: &mut Vec<Event>) {
+        let listing = self.find_listing(event).expect("the contract resolves events that it opened");
+        assert!(listing.payouts.is_none(), "the contract resolves an event once");
+        assert_eq!(payouts.len(), usize::from(listing.terms.outcomes), "the contract takes a payout for each outcome");
+        let total: u128 = payouts.iter().map(|payout| u128::from(*payout)).sum();
+        assert_eq!(total, u128::from(listing.terms.ticks), "the contract takes payouts that add up to certainty");
+
+        let slots: Vec<Slot> = listing
+            .books
+            .iter()
+            .flat_map(|book| book.queue(&self.orders, Side::Buy).chain(book.queue(&self.orders, Side::Sell)))
+            .collect();
+        for slot in slots {
+            self.cancel(slot, CancelReason::EventResolved, events);
+        }
+        self.listings[event_index(event)].payouts = Some(payouts.to_vec());
+        events.push(Event::EventResolved { event, payouts: payouts.to_vec() });
+
+        for (index, account) in self.accounts.iter_mut().enumerate() {
+            let Some(margin) = account.margins.get(&event) else { continue };
+            if margin.holds_position() {
+                self.redemptions.insert((event, AccountId(index as u64 + 1)));
+            } else {
+                account.margins.remove(&event);
+            }
+        }
+    }
+
+    /// Pays as much of `amount` as the account can spare without its orders. Positions alone decide, so the contract,
+    /// which knows no resting orders, pays the same.
+    fn force_withdrawal(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
+        let state = self.find_account(account).expect("the contract takes requests of accounts that exist");
+        let slots: Vec<Slot> = state.orders.values().copied().collect();
+        for slot in slots {
+            self.cancel(slot, CancelReason::ForcedWithdrawal, events);
+        }
+        let state = &mut self.accounts[account_index(account)];
+        let spare = state.cash + state.worst_payoff;
+        assert_eq!(spare, state.available(), "without orders nothing is reserved");
+        let paid = i128::try_from(amount).unwrap_or(i128::MAX).min(spare);
+        if paid > 0 {
+            state.cash -= paid;
+            self.custody -= paid;
+            events.push(Event::Withdrawn { account, amount: Atoms(paid), forced: true });
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Answers for the RPC, the chain and audits; nothing here changes anything.
+
+use serde::Serialize;
+use xos_types::{
+    AccountId, Address, Atoms, EventConfig, EventId, GroupConfig, Lots, MarketId, Nonce, Order, Position, Side, Ticks,
+    TimeMs,
+};
+
+use crate::account::Account;
+use crate::book::RestingOrder;
+use crate::engine::Engine;
+
+/// An account as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountView {
+    /// Its number.
+    pub account: AccountId,
+    /// Who may act for it.
+    pub owner: Address,
+    /// Atoms; may be negative while positions of a certain payoff cover it.
+    pub cash: Atoms,
+    /// What its positions pay at worst; equal to the contract's.
+    pub worst_payoff: Atoms,
+    /// What its resting orders hold back.
+    pub reserved: Atoms,
+    /// cash + worst payoff − reserved: what may be withdrawn or put at risk.
+    pub available: Atoms,
+    /// Nonces below are spent.
+    pub floor: Nonce,
+    /// The lowest nonce above every one used, and not below the floor.
+    pub next_nonce: Nonce,
+    /// Number of resting orders.
+    pub open_orders: usize,
+}
+
+/// A resting order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderView {
+    /// What was signed.
+    pub order: Order,
+    /// Lots that still rest.
+    pub remaining: Lots,
+}
+
+/// A market's book, best prices first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BookView {
+    /// Who would buy.
+    pub bids: Vec<BookLevel>,
+    /// Who would sell.
+    pub asks: Vec<BookLevel>,
+}
+
+/// The orders of one side at one price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BookLevel {
+    /// Their price.
+    pub price: Ticks,
+    /// Their lots together.
+    pub lots: Lots,
+    /// How many they are.
+    pub orders: u32,
+}
+
+/// Whether an event's markets trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    /// They trade.
+    Open,
+    /// It is decided; positions are being, or have been, paid.
+    Resolved,
+}
+
+/// An event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct EventView<'a> {
+    /// Its number.
+    pub event: EventId,
+    /// Its terms.
+    pub config: &'a EventConfig,
+    /// Whether it trades.
+    pub status: EventStatus,
+    /// Ticks per lot and outcome, once decided.
+    pub payouts: Option<&'a [u64]>,
+    /// Fees credited to its treasury so far.
+    pub fees: Atoms,
+    /// Lots traded so far.
+    pub volume: u128,
+    /// Accounts whose positions still wait to be paid.
+    pub unredeemed: usize,
+}
+
+impl Engine {
+    /// Identity of the group.
+    #[must_use]
+    pub fn config(&self) -> &GroupConfig {
+        &self.config
+    }
+
+    /// Estimated gas of settling the open frame; from above.
+    #[must_use]
+    pub fn frame_gas(&self) -> u64 {
+        self.frame.gas()
+    }
+
+    /// Time of the open frame; 0 before the first.
+    #[must_use]
+    pub fn frame_time(&self) -> TimeMs {
+        self.frame.time
+    }
+
+    /// Frames sealed so far; the last one's id.
+    #[must_use]
+    pub fn frames_sealed(&self) -> u64 {
+        self.frame.id() - 1
+    }
+
+    /// The inbox item to consume next.
+    #[must_use]
+    pub fn next_inbox(&self) -> u64 {
+        self.next_inbox
+    }
+
+    /// Deposits less withdrawals: what the contract must hold for its accounts once every sealed frame is settled.
+    #[must_use]
+    pub fn custody(&self) -> Atoms {
+        Atoms(self.custody)
+    }
+
+    /// Redemptions that wait for a later frame's gas.
+    #[must_use]
+    pub fn pending_redemptions(&self) -> usize {
+        self.redemptions.len()
+    }
+
+    /// Every account's number, ascending.
+    pub fn account_ids(&self) -> impl Iterator<Item = AccountId> + use<> {
+        (1..=self.accounts.len() as u64).map(AccountId)
+    }
+
+    /// One account.
+    #[must_use]
+    pub fn account(&self, account: AccountId) -> Option<AccountView> {
+        let state = self.find_account(account)?;
+        Some(AccountView {
+            account,
+            owner: state.owner,
+            cash: Atoms(state.cash),
+            worst_payoff: Atoms(state.worst_payoff),
+            reserved: Atoms(state.reserved()),
+            available: Atoms(state.available()),
+            floor: state.nonces.floor(),
+            next_nonce: state.nonces.next(),
+            open_orders: state.orders.len(),
+        })
+    }
+
+    /// The accounts of an owner, ascending.
+    #[must_use]
+    pub fn accounts_of(&self, owner: Address) -> &[AccountId] {
+        self.owners.get(&owner).map_or(&[], Vec::as_slice)
+    }
+
+    /// Positions that are not zero, by market.
+    #[must_use]
+    pub fn positions(&self, account: AccountId) -> Vec<(MarketId, Position)> {
+        let margins = self.find_account(account).map(|state| state.margins.iter());
+        let held = margins.into_iter().flatten().flat_map(|(event, margin)| {
+            (0u8..).zip(&margin.outcomes).map(|(k, outcome)| (MarketId::new(*event, k), Position(outcome.position)))
+        });
+        held.filter(|(_, position)| position.0 != 0).collect()
+    }
+
+    /// Resting orders of an account, by nonce.
+    #[must_use]
+    pub fn open_orders(&self, account: AccountId) -> Vec<OrderView> {
+        let orders = self.find_account(account).map(|state| state.orders.values());
+        orders.into_iter().flatten().map(|slot| self.orders.get(*slot).into()).collect()
+    }
+
+    /// One resting order.
+    #[must_use]
+    pub fn order(&self, account: AccountId, nonce: Nonce) -> Option<OrderView> {
+        self.resting(account, nonce).map(|slot| self.orders.get(slot).into())
+    }
+
+    /// Whether a nonce can no longer be used; `None` if there is no such account.
+    #[must_use]
+    pub fn nonce_spent(&self, account: AccountId, nonce: Nonce) -> Option<bool> {
+        self.find_account(account).map(|state: &Account| state.nonces.is_spent(nonce))
+    }
+
+    /// A market's best `depth` levels of each side; `None` if there is no such market.
+    #[must_use]
+    pub fn book(&self, market: MarketId, depth: usize) -> Option<BookView> {
+        let book = self.find_book(market)?;
+        let side = |side: Side| {
+            let levels = book.levels(side).take(depth);
+            // A crowd at one price may hold more lots than the type; the view then shows the most that it can.
+            levels.map(|(price, level)| BookLevel {
+                price,
+                lots: Lots(u64::try_from(level.lots).unwrap_or(u64::MAX)),
+                orders: level.orders,
+            })
+        };
+        Some(BookView { bids: side(Side::Buy).collect(), asks: side(Side::Sell).collect() })
+    }
+
+    /// Every event, by number.
+    pub fn events(&self) -> impl Iterator<Item = EventView<'_>> {
+        (1u32..).zip(&self.listings).filter_map(|(number, _)| self.event(EventId(number)))
+    }
+
+    /// One event.
+    #[must_use]
+    pub fn event(&self, event: EventId) -> Option<EventView<'_>> {
+        let listing = self.find_listing(event)?;
+        let waiting = self.redemptions.range((event, AccountId(0))..=(event, AccountId(u64::MAX)));
+        Some(EventView {
+            event,
+            config: &listing.config,
+            status: if listing.payouts.is_some() { EventStatus::Resolved } else { EventStatus::Open },
+            payouts: listing.payouts.as_deref(),
+            fees: Atoms(listing.fees),
+            volume: listing.volume,
+            unredeemed: waiting.count(),
+        })
+    }
+
+    /// The market's best bid and ask.
+    #[must_use]
+    pub fn best_prices(&self, market: MarketId) -> Option<(Option<Ticks>, Option<Ticks>)> {
+        self.find_book(market).map(|book| (book.best(Side::Buy), book.best(Side::Sell)))
+    }
+
+    /// Number of resting orders in all books.
+    #[must_use]
+    pub fn resting_orders(&self) -> usize {
+        self.orders.len()
+    }
+}
+
+impl From<&RestingOrder> for OrderView {
+    fn from(resting: &RestingOrder) -> Self {
+        Self { order: *resting.order(), remaining: resting.remaining }
+    }
+}

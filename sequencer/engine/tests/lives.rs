@@ -1,0 +1,484 @@
+//! Random lives of a group: the engine, a naive oracle and a model of the contract live through the same commands and must
+//! agree after every one of them.
+
+#[path = "lives/contract.rs"]
+mod contract;
+#[path = "lives/naive.rs"]
+mod naive;
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, TestRunner};
+use xos_engine::{BookLevel, Engine};
+use xos_types::*;
+
+use contract::Contract;
+use naive::Naive;
+
+const TOKEN: Address = Address::repeat_byte(0x70);
+const ACCOUNTS: u64 = 6;
+const TREASURY: AccountId = AccountId(1);
+/// Outcomes of the events that every life begins with.
+const OUTCOMES: [u8; 4] = [2, 3, 5, 48];
+
+/// What happens next, before it is known whether it makes sense.
+#[derive(Clone, Debug)]
+enum Step {
+    Place { order: Order, event: u32, outcome: u8, nonce: Choice, expires_in: Option<i64>, stranger: bool },
+    Cancel { account: u64, pick: usize, stranger: bool },
+    CancelAll { account: u64, up: i64, stranger: bool },
+    Withdraw { account: u64, share: u32, nonce: Choice, expires_in: Option<i64>, oddity: u8 },
+    Frame { later: u64, items: Vec<Item> },
+}
+
+/// Where a nonce comes from.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    Next,
+    Skip(u64),
+    Absolute(u64),
+}
+
+#[derive(Clone, Debug)]
+enum Item {
+    Deposit { account: u64, amount: u128 },
+    Open { outcomes: u8, taker_fee: u32, maker_fee: u32 },
+    Resolve { event: u32, weights: Vec<u8> },
+    Force { account: u64, amount: u128 },
+}
+
+fn owner(account: AccountId) -> Address {
+    // Accounts 5 and 6 share an owner.
+    Address::with_last_byte(u8::try_from(account.0.min(5)).unwrap())
+}
+
+fn event_config(outcomes: u8, taker_fee: u32, maker_fee: u32) -> EventConfig {
+    EventConfig {
+        venue: 1,
+        outcomes,
+        ticks: 20,
+        quantum: 7,
+        taker_fee: Ppm(taker_fee),
+        maker_fee: Ppm(maker_fee),
+        treasury: TREASURY,
+        resolver: Address::ZERO,
+        title: "who?".into(),
+        labels: (0..outcomes).map(|k| k.to_string()).collect(),
+    }
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    prop_oneof![
+        12 => Just(Choice::Next),
+        2 => (1u64..200).prop_map(Choice::Skip),
+        2 => (0u64..120).prop_map(Choice::Absolute),
+    ]
+}
+
+fn expires() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![3 => Just(None), 2 => (-2i64..40).prop_map(Some)]
+}
+
+fn place() -> impl Strategy<Value = Step> {
+    let size =
+        prop_oneof![20 => 1u64..60, 2 => 60u64..3000, 1 => Just(0), 1 => Just(1_000_000_000_001), 1 => Just(u64::MAX)];
+    let price = prop_oneof![30 => 6u64..15, 10 => 1u64..20, 1 => Just(0), 1 => Just(20), 1 => Just(u64::MAX)];
+    let kind = prop_oneof![
+        8 => Just(OrderKind::GoodTillCancelled),
+        3 => Just(OrderKind::ImmediateOrCancel),
+        2 => Just(OrderKind::FillOrKill),
+        3 => Just(OrderKind::PostOnly),
+    ];
+    let side = prop_oneof![Just(Side::Buy), Just(Side::Sell)];
+    let market = prop_oneof![12 => (1u32..=4, 0u8..2), 3 => (1u32..=7, 0u8..6), 1 => (any::<u32>(), any::<u8>())];
+    let odd = prop_oneof![30 => Just((false, 0, 0)), 1 => (any::<bool>(), 0u32..2, 0u32..2)];
+    let max_fee = prop_oneof![10 => Just(100_000u32), 1 => 0u32..20_000];
+    let account = prop_oneof![30 => 1u64..=ACCOUNTS, 1 => Just(0), 1 => any::<u64>()];
+    (account, market, side, kind, size, price, odd, max_fee, (choice(), expires(), prop::bool::weighted(0.02)))
+        .prop_map(
+            |(account, (event, outcome), side, kind, size, price, odd, max_fee, (nonce, expires_in, stranger))| {
+                let order = Order {
+                    account: AccountId(account),
+                    market: MarketId(0),
+                    side,
+                    kind,
+                    reduce_only: odd.0,
+                    size: Lots(size),
+                    price: Ticks(price),
+                    nonce: Nonce(0),
+                    expiry: TimeMs(0),
+                    max_fee: Ppm(max_fee),
+                    builder: odd.1,
+                    builder_fee: Ppm(odd.2),
+                };
+                Step::Place { order, event, outcome, nonce, expires_in, stranger }
+            },
+        )
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    prop_oneof![
+        6 => (1u64..=ACCOUNTS, 1u128..30_000).prop_map(|(account, amount)| Item::Deposit { account, amount }),
+        1 => (2u8..6, 0u32..100_000, 0u32..100_000)
+            .prop_map(|(outcomes, taker_fee, maker_fee)| Item::Open { outcomes, taker_fee, maker_fee }),
+        2 => (1u32..=6, prop::collection::vec(0u8..4, 48)).prop_map(|(event, weights)| Item::Resolve { event, weights }),
+        3 => (1u64..=ACCOUNTS, prop_oneof![0u128..5_000, Just(u128::MAX)])
+            .prop_map(|(account, amount)| Item::Force { account, amount }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let account = || prop_oneof![20 => 1u64..=ACCOUNTS, 1 => any::<u64>()];
+    let stranger = || prop::bool::weighted(0.02);
+    prop_oneof![
+        60 => place(),
+        8 => (account(), any::<usize>(), stranger())
+            .prop_map(|(account, pick, stranger)| Step::Cancel { account, pick, stranger }),
+        1 => (account(), -5i64..5, stranger())
+            .prop_map(|(account, up, stranger)| Step::CancelAll { account, up, stranger }),
+        4 => (account(), 0u32..1_100_000, choice(), expires(), any::<u8>()).prop_map(
+            |(account, share, nonce, expires_in, oddity)| Step::Withdraw { account, share, nonce, expires_in, oddity }
+        ),
+        8 => (0u64..12, prop::collection::vec(item(), 0..3)).prop_map(|(later, items)| Step::Frame { later, items }),
+    ]
+}
+
+/// The three that live, and the log.
+struct Life {
+    engine: Engine,
+    naive: Naive,
+    contract: Contract,
+    log: Vec<Command>,
+    inbox: u64,
+    time: u64,
+    seen: BTreeSet<String>,
+}
+
+fn group() -> GroupConfig {
+    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN }
+}
+
+impl Life {
+    fn begin() -> Self {
+        let mut life = Self {
+            engine: Engine::new(group()),
+            naive: Naive::new(group()),
+            contract: Contract::default(),
+            log: vec![],
+            inbox: 0,
+            time: 1_000,
+            seen: BTreeSet::new(),
+        };
+        let deposits = (1..=ACCOUNTS).map(|account| Item::Deposit { account, amount: 20_000 });
+        let events = OUTCOMES.into_iter().zip([(0, 0), (2_500, 0), (1_234, 999), (99_999, 3)]);
+        let events = events.map(|(outcomes, (taker_fee, maker_fee))| Item::Open { outcomes, taker_fee, maker_fee });
+        life.frame(0, deposits.chain(events).collect());
+        life
+    }
+
+    fn expiry(&self, expires_in: Option<i64>) -> TimeMs {
+        TimeMs(expires_in.map_or(0, |delta| self.time.saturating_add_signed(delta)))
+    }
+
+    fn nonce(&self, account: AccountId, choice: Choice) -> Nonce {
+        let next = if self.naive.accounts.contains_key(&account) { self.naive.next_nonce(account) } else { 0 };
+        Nonce(match choice {
+            Choice::Next => next,
+            Choice::Skip(by) => next + by,
+            Choice::Absolute(nonce) => nonce,
+        })
+    }
+
+    fn sign<T>(&self, message: T, account: AccountId, stranger: bool) -> Signed<T> {
+        let signer = if stranger { Address::repeat_byte(0xee) } else { owner(account) };
+        // Distinct signatures, so that a line with the wrong order's signature is noticed.
+        let mut signature = Signature::default();
+        signature.r[..8].copy_from_slice(&(self.log.len() as u64).to_le_bytes());
+        Signed { message, signature, signer }
+    }
+
+    fn step(&mut self, step: Step) {
+        let command = match step {
+            Step::Place { mut order, event, outcome, nonce, expires_in, stranger } => {
+                order.market = MarketId::new(EventId(event), outcome);
+                order.nonce = self.nonce(order.account, nonce);
+                order.expiry = self.expiry(expires_in);
+                Command::Place(self.sign(order, order.account, stranger))
+            }
+            Step::Cancel { account, pick, stranger } => {
+                let account = AccountId(account);
+                let open = self.engine.open_orders(account);
+                let nonce = if open.is_empty() { Nonce(3) } else { open[pick % open.len()].order.nonce };
+                Command::Cancel(self.sign(Cancel { account, nonce }, account, stranger))
+            }
+            Step::CancelAll { account, up, stranger } => {
+                let account = AccountId(account);
+                let below = Nonce(self.nonce(account, Choice::Next).0.saturating_add_signed(up));
+                Command::CancelAll(self.sign(CancelAll { account, below }, account, stranger))
+            }
+            Step::Withdraw { account, share, nonce, expires_in, oddity } => {
+                let account = AccountId(account);
+                let available = self.engine.account(account).map_or(1_000, |view| view.available.0.unsigned_abs());
+                let amount = match oddity {
+                    0 => u128::MAX,
+                    1 => 0,
+                    2 => available + 1,
+                    _ => available * u128::from(share) / 1_000_000,
+                };
+                let token = if oddity == 3 { Address::ZERO } else { TOKEN };
+                let (nonce, expiry) = (self.nonce(account, nonce), self.expiry(expires_in));
+                let message = Withdraw { account, token, amount, nonce, expiry };
+                Command::Withdraw(self.sign(message, account, oddity == 4))
+            }
+            Step::Frame { later, items } => return self.frame(later, items),
+        };
+        self.apply(command);
+    }
+
+    /// Drops what the contract would never queue.
+    fn frame(&mut self, later: u64, items: Vec<Item>) {
+        let mut opened = self.naive.events.len();
+        let mut resolved = vec![];
+        let mut payloads = vec![];
+        for item in items {
+            match item {
+                Item::Deposit { account, amount } => {
+                    let account = AccountId(account);
+                    payloads.push(InboxPayload::Deposit { account, owner: owner(account), token: TOKEN, amount });
+                }
+                Item::Open { outcomes, taker_fee, maker_fee } => {
+                    opened += 1;
+                    let event = EventId(u32::try_from(opened).unwrap());
+                    payloads.push(InboxPayload::EventOpened {
+                        event,
+                        config: event_config(outcomes, taker_fee, maker_fee),
+                    });
+                }
+                Item::Resolve { event, weights } => {
+                    let event = EventId(event);
+                    let Some((config, None)) = self.naive.events.get(&event) else { continue };
+                    if resolved.contains(&event) {
+                        continue;
+                    }
+                    resolved.push(event);
+                    payloads.push(InboxPayload::EventResolved { event, payouts: split(config, &weights) });
+                }
+                Item::Force { account, amount } => {
+                    payloads.push(InboxPayload::ForcedWithdrawal { account: AccountId(account), token: TOKEN, amount });
+                }
+            }
+        }
+        let inbox = (self.inbox..).zip(payloads).map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload });
+        let inbox: Vec<_> = inbox.collect();
+        self.inbox += inbox.len() as u64;
+        // Now and then the clock that feeds the log goes back.
+        let time = if later == 11 { self.time - 500 } else { self.time + later };
+        self.time = self.time.max(time);
+        self.apply(Command::Frame { time: TimeMs(time), inbox });
+    }
+
+    fn apply(&mut self, command: Command) {
+        let log_hash = self.engine.log_hash();
+        let before = self.naive.clone();
+        let mut events = vec![];
+        self.engine.apply(&command, &mut events);
+        let expected = self.naive.apply(&command, log_hash);
+        assert_eq!(events, expected, "after {command:?}");
+        self.engine.check_invariants();
+        self.compare_accounts();
+        if let Command::Place(signed) = &command {
+            self.compare_book(signed.message.market);
+        }
+        for event in &events {
+            if let Event::FrameSealed(frame) = event {
+                self.contract.settle(frame);
+                compare_contract(&self.contract, &before);
+            }
+            self.seen.insert(name(event));
+        }
+        self.log.push(command);
+        assert_eq!(self.engine.sequence(), self.log.len() as u64);
+    }
+
+    fn compare_accounts(&self) {
+        for (account, state) in &self.naive.accounts {
+            let view = self.engine.account(*account).unwrap();
+            let available = self.naive.available(*account, None);
+            let worst_payoff = self.naive.worst_payoffs(*account);
+            assert_eq!(view.cash.0, state.cash, "cash of {account}");
+            assert_eq!(view.worst_payoff.0, worst_payoff, "worst payoff of {account}");
+            assert_eq!(view.available.0, available, "available of {account}");
+            assert_eq!(view.reserved.0, state.cash + worst_payoff - available, "reserved of {account}");
+            assert_eq!((view.floor.0, view.next_nonce.0), (state.floor, self.naive.next_nonce(*account)));
+            let positions: Vec<_> = state.positions.iter().filter(|(_, lots)| **lots != 0).collect();
+            let seen = self.engine.positions(*account);
+            assert_eq!(positions.len(), seen.len());
+            for ((market, lots), (seen_market, seen_lots)) in positions.into_iter().zip(seen) {
+                assert_eq!((*market, *lots), (seen_market, i128::from(seen_lots.0)));
+            }
+        }
+    }
+
+    fn compare_book(&self, market: MarketId) {
+        let Some(book) = self.engine.book(market, usize::MAX) else { return };
+        for (side, seen) in [(Side::Buy, book.bids), (Side::Sell, book.asks)] {
+            let mut levels: Vec<BookLevel> = vec![];
+            for index in self.naive.side(market, side) {
+                let resting = &self.naive.orders[index];
+                let price = resting.signed.message.price;
+                match levels.last_mut().filter(|level| level.price == price) {
+                    Some(level) => {
+                        level.lots.0 += resting.remaining;
+                        level.orders += 1;
+                    }
+                    None => levels.push(BookLevel { price, lots: Lots(resting.remaining), orders: 1 }),
+                }
+            }
+            assert_eq!(seen, levels);
+        }
+    }
+}
+
+/// The variant of an event, with the reason of a rejection or cancellation.
+fn name(event: &Event) -> String {
+    let variant = |debug: String| debug.split([' ', '(']).next().unwrap().to_owned();
+    match event {
+        Event::Rejected { reject, .. } => format!("Rejected {}", variant(format!("{reject:?}"))),
+        Event::Cancelled { reason, .. } => format!("Cancelled {reason:?}"),
+        Event::Withdrawn { forced, .. } => format!("Withdrawn {forced}"),
+        other => variant(format!("{other:?}")),
+    }
+}
+
+/// The settled state is the one that the log had when the frame was sealed.
+fn compare_contract(contract: &Contract, at_seal: &Naive) {
+    for (account, state) in &at_seal.accounts {
+        assert_eq!(contract.cash.get(account).copied().unwrap_or(0), state.cash, "settled cash of {account}");
+        assert_eq!(contract.worst_payoff(*account), at_seal.worst_payoffs(*account), "settled payoff of {account}");
+        for (market, lots) in &state.positions {
+            let held = contract.positions.get(&(*account, market.event()));
+            let held = held.map_or(0, |lots| lots[usize::from(market.outcome())]);
+            assert_eq!(i128::from(held), *lots, "settled position of {account} in {market}");
+        }
+    }
+}
+
+/// Payouts in these proportions, adding up to certainty; the last outcome takes the remainder.
+fn split(config: &EventConfig, weights: &[u8]) -> Vec<u64> {
+    let weights = &weights[..usize::from(config.outcomes)];
+    let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+    let mut payouts: Vec<u64> = weights.iter().map(|weight| u64::from(*weight) * config.ticks / total.max(1)).collect();
+    let rest = config.ticks - payouts.iter().sum::<u64>();
+    *payouts.last_mut().unwrap() += rest;
+    payouts
+}
+
+/// More with `PROPTEST_CASES`.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(192)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn engine_oracle_and_contract_agree_after_every_command(steps in prop::collection::vec(step(), 1..250)) {
+        let mut life = Life::begin();
+        for step in steps {
+            life.step(step);
+        }
+        // The last frame settles too.
+        life.frame(1, vec![]);
+
+        // The same log, from its bytes, gives the same state and the same events.
+        let bytes = postcard::to_allocvec(&life.log).unwrap();
+        let log: Vec<Command> = postcard::from_bytes(&bytes).unwrap();
+        prop_assert_eq!(&log, &life.log);
+        let mut again = Engine::new(group());
+        let mut events = vec![];
+        for command in &log {
+            again.apply(command, &mut events);
+        }
+        prop_assert_eq!(again.log_hash(), life.engine.log_hash());
+        prop_assert_eq!(again.state_hash(), life.engine.state_hash());
+    }
+
+    #[test]
+    fn everybody_can_leave_once_every_event_is_resolved(
+        steps in prop::collection::vec(step(), 1..150), weights in prop::collection::vec(0u8..4, 48),
+    ) {
+        let mut life = Life::begin();
+        for step in steps {
+            life.step(step);
+        }
+        let events: Vec<_> = life.naive.events.keys().map(|event| event.0).collect();
+        life.frame(1, events.into_iter().map(|event| Item::Resolve { event, weights: weights.clone() }).collect());
+        life.frame(1, (1..=ACCOUNTS).map(|account| Item::Force { account, amount: u128::MAX }).collect());
+        life.frame(1, vec![]);
+        prop_assert_eq!(life.engine.custody(), Atoms(0));
+        prop_assert_eq!(life.engine.resting_orders(), 0);
+        prop_assert_eq!(life.contract.tokens, 0);
+        for account in life.engine.account_ids() {
+            prop_assert_eq!(life.engine.account(account).unwrap().cash, Atoms(0));
+        }
+    }
+}
+
+/// The properties above say something only if lives meet everything that can happen to them. Limits that need thousands of
+/// orders are met in `rules.rs`.
+#[test]
+fn lives_meet_every_event_and_refusal() {
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
+    let mut seen = BTreeSet::new();
+    for _ in 0..60 {
+        let mut life = Life::begin();
+        for step in prop::collection::vec(step(), 200).new_tree(&mut runner).unwrap().current() {
+            life.step(step);
+        }
+        seen.append(&mut life.seen);
+    }
+    let expected = [
+        "Accepted",
+        "AccountOpened",
+        "Deposited",
+        "EventOpened",
+        "EventResolved",
+        "Filled",
+        "FloorRaised",
+        "FrameSealed",
+        "Redeemed",
+        "Rested",
+        "Withdrawn false",
+        "Withdrawn true",
+        "Cancelled BelowFloor",
+        "Cancelled EventResolved",
+        "Cancelled Expired",
+        "Cancelled ForcedWithdrawal",
+        "Cancelled Immediate",
+        "Cancelled Requested",
+        "Cancelled SelfTrade",
+        "Rejected BadPrice",
+        "Rejected BadSize",
+        "Rejected Expired",
+        "Rejected FeeTooLow",
+        "Rejected InsufficientFunds",
+        "Rejected MarketClosed",
+        "Rejected NonceSpent",
+        "Rejected NotAuthorized",
+        "Rejected NotFillable",
+        "Rejected UnknownAccount",
+        "Rejected UnknownMarket",
+        "Rejected UnknownOrder",
+        "Rejected UnknownToken",
+        "Rejected Unsupported",
+        "Rejected WouldTrade",
+        "Rejected ZeroAmount",
+    ];
+    let expected: BTreeSet<String> = expected.into_iter().map(String::from).collect();
+    assert_eq!(seen, expected);
+}

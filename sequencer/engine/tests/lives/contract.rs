@@ -1,0 +1,175 @@
+//! What the group contract does with a batch (`RiskGroup.settle`), step by step: every frame that the engine seals must
+//! pass, and must leave cash and positions as the engine had them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xos_types::*;
+
+#[derive(Debug, Default)]
+pub(crate) struct Contract {
+    last: (u64, u64, u64),
+    pub(crate) cash: BTreeMap<AccountId, i128>,
+    pub(crate) positions: BTreeMap<(AccountId, EventId), Vec<i64>>,
+    events: BTreeMap<EventId, (EventConfig, Option<Vec<u64>>)>,
+    owners: BTreeMap<AccountId, Address>,
+    spent: BTreeSet<(AccountId, Nonce)>,
+    partly_filled: BTreeMap<(AccountId, Nonce), (Order, u64)>,
+    inbox: u64,
+    pub(crate) tokens: i128,
+}
+
+impl Contract {
+    pub(crate) fn settle(&mut self, frame: &Frame) {
+        let (id, time, sequence) = self.last;
+        assert_eq!(frame.id, id + 1, "WrongBatchId");
+        assert!(frame.time.0 >= time, "FrameTimeWentBack");
+        assert!(frame.sequence > sequence, "SequenceWentBack");
+        let mut touched = BTreeSet::new();
+        self.consume(&frame.inbox, &mut touched);
+        self.redeem(&frame.redemptions, &mut touched);
+        self.fill(frame, &mut touched);
+        self.withdraw(frame, &mut touched);
+        for account in touched {
+            assert!(self.health(account) >= 0, "MarginShortfall {account}");
+        }
+        self.last = (frame.id, frame.time.0, frame.sequence);
+        let cash: i128 = self.cash.values().sum();
+        let owed: i128 = self
+            .positions
+            .iter()
+            .filter_map(|((_, event), lots)| {
+                let (config, payouts) = &self.events[event];
+                let payouts = payouts.as_ref()?;
+                let value: i128 =
+                    lots.iter().zip(payouts).map(|(lots, pay)| i128::from(*lots) * i128::from(*pay)).sum();
+                Some(value * i128::from(config.quantum))
+            })
+            .sum();
+        assert_eq!(cash + owed, self.tokens, "cash and unpaid redemptions are the tokens in custody");
+    }
+
+    fn health(&self, account: AccountId) -> i128 {
+        self.cash.get(&account).copied().unwrap_or(0) + self.worst_payoff(account)
+    }
+
+    pub(crate) fn worst_payoff(&self, account: AccountId) -> i128 {
+        let own = self.positions.range((account, EventId(0))..=(account, EventId(u32::MAX)));
+        own.map(|((_, event), lots)| i128::from(*lots.iter().min().unwrap()) * self.events[event].0.payout_per_lot())
+            .sum()
+    }
+
+    fn consume(&mut self, items: &[InboxItem], touched: &mut BTreeSet<AccountId>) {
+        for item in items {
+            assert_eq!(item.index, self.inbox, "InboxMismatch");
+            self.inbox += 1;
+            match &item.payload {
+                InboxPayload::Deposit { account, owner, amount, .. } => {
+                    self.owners.entry(*account).or_insert(*owner);
+                    *self.cash.entry(*account).or_default() += i128::try_from(*amount).unwrap();
+                    self.tokens += i128::try_from(*amount).unwrap();
+                }
+                InboxPayload::EventOpened { event, config } => {
+                    self.events.insert(*event, (config.clone(), None));
+                }
+                InboxPayload::EventResolved { event, payouts } => {
+                    self.events.get_mut(event).unwrap().1 = Some(payouts.clone());
+                }
+                InboxPayload::ForcedWithdrawal { account, amount, .. } => {
+                    let paid = self.health(*account).max(0).min(i128::try_from(*amount).unwrap_or(i128::MAX));
+                    *self.cash.get_mut(account).unwrap() -= paid;
+                    self.tokens -= paid;
+                    touched.insert(*account);
+                }
+            }
+        }
+    }
+
+    fn redeem(&mut self, redemptions: &[Redemption], touched: &mut BTreeSet<AccountId>) {
+        for Redemption { account, event } in redemptions {
+            let (config, payouts) = &self.events[event];
+            let payouts = payouts.as_ref().expect("EventNotResolved");
+            let lots = self.positions.remove(&(*account, *event)).expect("NothingToRedeem");
+            assert!(lots.iter().any(|lots| *lots != 0), "NothingToRedeem");
+            let value: i128 = lots.iter().zip(payouts).map(|(lots, pay)| i128::from(*lots) * i128::from(*pay)).sum();
+            *self.cash.get_mut(account).unwrap() += value * i128::from(config.quantum);
+            touched.insert(*account);
+        }
+    }
+
+    fn fill(&mut self, frame: &Frame, touched: &mut BTreeSet<AccountId>) {
+        let mut previous = MarketId(0);
+        for (market, lines) in &frame.markets {
+            assert!(*market > previous, "MarketsNotAscending");
+            previous = *market;
+            let (config, payouts) = self.events[&market.event()].clone();
+            assert!(payouts.is_none() && market.outcome() < config.outcomes, "MarketNotOpen");
+            let (mut sizes, mut notionals, mut fees) = (0i128, 0i128, 0i128);
+            for line in lines {
+                self.check_line(*market, line, &config, frame.time);
+                let account = line.order.message.account;
+                let sign = if line.order.message.side == Side::Buy { 1 } else { -1 };
+                let size = sign * i64::try_from(line.filled.0).unwrap();
+                let notional = i128::from(sign) * i128::try_from(line.notional).unwrap();
+                sizes += i128::from(size);
+                notionals += notional;
+                fees += line.fee.0;
+                *self.cash.get_mut(&account).unwrap() -= notional * i128::from(config.quantum) + line.fee.0;
+                let held = self.positions.entry((account, market.event()));
+                held.or_insert_with(|| vec![0; config.outcomes.into()])[usize::from(market.outcome())] += size;
+                touched.insert(account);
+            }
+            assert_eq!(sizes, 0, "SizesDoNotSumToZero");
+            assert_eq!(notionals, 0, "NotionalsDoNotSumToZero");
+            *self.cash.get_mut(&config.treasury).unwrap() += fees;
+        }
+    }
+
+    fn check_line(&mut self, market: MarketId, line: &FillLine, config: &EventConfig, time: TimeMs) {
+        let order = line.order.message;
+        assert_eq!(order.market, market, "OrderForAnotherMarket");
+        assert_eq!(self.owners[&order.account], line.order.signer, "OrderSignedByAnother");
+        assert!(!order.reduce_only && order.builder == 0 && order.builder_fee.0 == 0, "NotSupported");
+        assert!(order.expiry.0 == 0 || time <= order.expiry, "OrderExpired");
+        assert!(order.price.0 >= 1 && order.price.0 < config.ticks, "PriceOutOfRange");
+        let filled = u128::from(line.filled.0);
+        assert!(filled > 0, "EmptyFill");
+        assert!(
+            line.notional >= filled && line.notional <= filled * u128::from(config.ticks - 1),
+            "NotionalOutOfRange"
+        );
+        let limit = filled * u128::from(order.price.0);
+        let within = if order.side == Side::Buy { line.notional <= limit } else { line.notional >= limit };
+        assert!(within, "PriceWorseThanLimit");
+        let rate = order.max_fee.0.min(config.taker_fee.0.max(config.maker_fee.0));
+        let fee_limit = (line.notional * u128::from(config.quantum) * u128::from(rate)).div_ceil(1_000_000);
+        assert!(line.fee.0 >= 0 && line.fee.0.unsigned_abs() <= fee_limit, "FeeAboveLimit");
+
+        let name = (order.account, order.nonce);
+        assert!(!self.spent.contains(&name), "OrderSpent");
+        let (body, before) = self.partly_filled.remove(&name).unwrap_or((order, 0));
+        assert_eq!(body, order, "NonceOfAnotherOrder");
+        let total = before + line.filled.0;
+        assert!(total <= order.size.0, "OrderOverfilled");
+        assert!(order.kind != OrderKind::FillOrKill || line.filled == order.size, "FillOrKillNotFilled");
+        let may_rest = matches!(order.kind, OrderKind::GoodTillCancelled | OrderKind::PostOnly);
+        if total < order.size.0 && may_rest {
+            self.partly_filled.insert(name, (order, total));
+        } else {
+            self.spent.insert(name);
+        }
+    }
+
+    fn withdraw(&mut self, frame: &Frame, touched: &mut BTreeSet<AccountId>) {
+        for signed in &frame.withdrawals {
+            let Withdraw { account, amount, nonce, expiry, .. } = signed.message;
+            assert_eq!(self.owners[&account], signed.signer, "WithdrawSignedByAnother");
+            assert!(amount > 0, "ZeroAmount");
+            assert!(expiry.0 == 0 || frame.time <= expiry, "WithdrawExpired");
+            assert!(!self.partly_filled.contains_key(&(account, nonce)), "NonceOfAnotherOrder");
+            assert!(self.spent.insert((account, nonce)), "NonceSpent");
+            *self.cash.get_mut(&account).unwrap() -= i128::try_from(amount).unwrap();
+            self.tokens -= i128::try_from(amount).unwrap();
+            touched.insert(account);
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! The same exchange in the most obvious way: one list of orders, sorted when asked; margin recomputed from the textbook;
+//! fees and frames summed from scratch. Slow, and too simple to be wrong in the same way as the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xos_engine::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX};
+use xos_types::*;
+
+const MILLION: i128 = 1_000_000;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Naive {
+    config: GroupConfig,
+    pub(crate) accounts: BTreeMap<AccountId, Account>,
+    pub(crate) events: BTreeMap<EventId, (EventConfig, Option<Vec<u64>>)>,
+    pub(crate) orders: Vec<Resting>,
+    queue: BTreeSet<(EventId, AccountId)>,
+    arrivals: u64,
+    commands: u64,
+    open: Open,
+    frames: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) owner: Address,
+    pub(crate) cash: i128,
+    pub(crate) floor: u64,
+    used: BTreeSet<u64>,
+    pub(crate) positions: BTreeMap<MarketId, i128>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Resting {
+    pub(crate) signed: Signed<Order>,
+    pub(crate) remaining: u64,
+    /// Σ value·rate of its fills.
+    traded: i128,
+    arrival: u64,
+}
+
+/// One side of one fill of the open frame.
+#[derive(Clone, Debug)]
+struct Part {
+    signed: Signed<Order>,
+    price: u64,
+    size: u64,
+    fee: i128,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Open {
+    time: u64,
+    inbox: Vec<InboxItem>,
+    redemptions: Vec<Redemption>,
+    parts: Vec<Part>,
+    withdrawals: Vec<Signed<Withdraw>>,
+}
+
+fn ceil(amount: i128) -> i128 {
+    amount.div_euclid(MILLION) + i128::from(amount.rem_euclid(MILLION) != 0)
+}
+
+impl Naive {
+    pub(crate) fn new(config: GroupConfig) -> Self {
+        Self {
+            config,
+            accounts: BTreeMap::new(),
+            events: BTreeMap::new(),
+            orders: vec![],
+            queue: BTreeSet::new(),
+            arrivals: 0,
+            commands: 0,
+            open: Open::default(),
+            frames: 0,
+        }
+    }
+
+    /// `log_hash` is the engine's before the command; everything else is derived here.
+    pub(crate) fn apply(&mut self, command: &Command, log_hash: Hash) -> Vec<Event> {
+        let mut out = vec![];
+        match command {
+            Command::Place(signed) => {
+                let order = signed.message;
+                match self.refusal(signed) {
+                    Some(reject) => {
+                        out.push(Event::Rejected { account: order.account, nonce: order.nonce, reject });
+                    }
+                    None => self.execute(*signed, &mut out),
+                }
+            }
+            Command::Cancel(signed) => {
+                let Cancel { account, nonce } = signed.message;
+                let known = self.orders.iter().any(|resting| is(resting, account, nonce));
+                let refusal = self
+                    .signer(account, signed.signer)
+                    .or_else(|| (!known).then_some(Reject::UnknownOrder { account, nonce }));
+                match refusal {
+                    Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
+                    None => self.cancel(account, nonce, CancelReason::Requested, &mut out),
+                }
+            }
+            Command::CancelAll(signed) => {
+                let CancelAll { account, below } = signed.message;
+                if let Some(reject) = self.signer(account, signed.signer) {
+                    out.push(Event::Rejected { account, nonce: below, reject });
+                } else {
+                    for nonce in self.nonces_of(account).into_iter().filter(|nonce| *nonce < below) {
+                        self.cancel(account, nonce, CancelReason::BelowFloor, &mut out);
+                    }
+                    let state = self.accounts.get_mut(&account).unwrap();
+                    state.floor = state.floor.max(below.0);
+                    out.push(Event::FloorRaised { account, floor: Nonce(state.floor) });
+                }
+            }
+            Command::Withdraw(signed) => self.withdraw(signed, &mut out),
+            Command::Frame { time, inbox } => self.frame(*time, inbox, log_hash, &mut out),
+        }
+        self.commands += 1;
+        out
+    }
+
+    // ------------------------------------------------------------------ numbers
+
+    fn terms(&self, market: MarketId) -> &EventConfig {
+        &self.events[&market.event()].0
+    }
+
+    /// The least that positions in an event pay.
+    pub(crate) fn worst_payoff(&self, account: AccountId, event: EventId) -> i128 {
+        let config = &self.events[&event].0;
+        let held = |k| self.accounts[&account].positions.get(&MarketId::new(event, k)).copied().unwrap_or(0);
+        (0..config.outcomes).map(|k| held(k) * config.payout_per_lot()).min().unwrap()
+    }
+
+    /// The least that positions and any subset of these orders are worth.
+    fn worst(&self, account: AccountId, event: EventId, orders: &[(Order, u64)]) -> i128 {
+        let config = &self.events[&event].0;
+        let held = |k| self.accounts[&account].positions.get(&MarketId::new(event, k)).copied().unwrap_or(0);
+        (0..config.outcomes)
+            .map(|winner| {
+                let filled: i128 = orders
+                    .iter()
+                    .map(|(order, lots)| {
+                        let payoff = if order.market.outcome() == winner { config.payout_per_lot() } else { 0 };
+                        let cost = i128::from(order.price.0) * i128::from(config.quantum);
+                        let gain = if order.side == Side::Buy { payoff - cost } else { cost - payoff };
+                        (gain * i128::from(*lots)).min(0)
+                    })
+                    .sum();
+                held(winner) * config.payout_per_lot() + filled
+            })
+            .min()
+            .unwrap()
+    }
+
+    pub(crate) fn worst_payoffs(&self, account: AccountId) -> i128 {
+        self.events.keys().map(|event| self.worst_payoff(account, *event)).sum()
+    }
+
+    /// cash + Σ worst − fees still possible, with one more order or without.
+    pub(crate) fn available(&self, account: AccountId, extra: Option<(Order, i128)>) -> i128 {
+        let own: Vec<_> = self.orders.iter().filter(|resting| resting.signed.message.account == account).collect();
+        let fees: i128 = own
+            .iter()
+            .map(|resting| {
+                let order = resting.signed.message;
+                let terms = self.terms(order.market);
+                let value = i128::from(order.price.0) * i128::from(resting.remaining) * i128::from(terms.quantum);
+                ceil(resting.traded + value * i128::from(terms.maker_fee.0)) - ceil(resting.traded)
+            })
+            .sum();
+        let mut orders: Vec<_> = own.iter().map(|resting| (resting.signed.message, resting.remaining)).collect();
+        orders.extend(extra.map(|(order, _)| (order, order.size.0)));
+        let worst: i128 = self
+            .events
+            .keys()
+            .map(|event| {
+                let here: Vec<_> = orders.iter().copied().filter(|(order, _)| order.market.event() == *event).collect();
+                self.worst(account, *event, &here)
+            })
+            .sum();
+        self.accounts[&account].cash + worst - fees - extra.map_or(0, |(_, fee)| fee)
+    }
+
+    fn short(&self, account: AccountId, required: i128) -> Reject {
+        let (cash, worst_payoff) = (self.accounts[&account].cash, self.worst_payoffs(account));
+        let available = self.available(account, None);
+        Reject::InsufficientFunds {
+            cash: Atoms(cash),
+            worst_payoff: Atoms(worst_payoff),
+            reserved: Atoms(cash + worst_payoff - available),
+            available: Atoms(available),
+            required: Atoms(required),
+        }
+    }
+
+    // ------------------------------------------------------------------ checks
+
+    fn signer(&self, account: AccountId, recovered: Address) -> Option<Reject> {
+        match self.accounts.get(&account) {
+            None => Some(Reject::UnknownAccount { account }),
+            Some(state) if state.owner != recovered => {
+                Some(Reject::NotAuthorized { account, recovered, expected: state.owner })
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn expired(&self, expiry: TimeMs) -> Option<Reject> {
+        let time = TimeMs(self.open.time);
+        (expiry.0 != 0 && expiry < time).then_some(Reject::Expired { expiry, time })
+    }
+
+    pub(crate) fn next_nonce(&self, account: AccountId) -> u64 {
+        let state = &self.accounts[&account];
+        state.floor.max(state.used.last().map_or(0, |nonce| nonce + 1))
+    }
+
+    fn spent(&self, account: AccountId, nonce: Nonce) -> Option<Reject> {
+        let state = &self.accounts[&account];
+        let spent = nonce.0 < state.floor || state.used.contains(&nonce.0);
+        spent.then(|| Reject::NonceSpent { nonce, next: Nonce(self.next_nonce(account)) })
+    }
+
+    fn refusal(&self, signed: &Signed<Order>) -> Option<Reject> {
+        let order = &signed.message;
+        let Order { account, market, price, size, .. } = *order;
+        if let Some(reject) = self.signer(account, signed.signer) {
+            return Some(reject);
+        }
+        let event = market.event();
+        let Some((terms, payouts)) = self.events.get(&event).filter(|(terms, _)| market.outcome() < terms.outcomes)
+        else {
+            return Some(Reject::UnknownMarket { market });
+        };
+        if payouts.is_some() {
+            return Some(Reject::MarketClosed { market, event });
+        }
+        for (set, field) in [
+            (order.reduce_only, "reduce_only"),
+            (order.builder != 0, "builder"),
+            (order.builder_fee.0 != 0, "builder_fee"),
+        ] {
+            if set {
+                return Some(Reject::Unsupported { field: field.into() });
+            }
+        }
+        let highest = Ticks(terms.ticks - 1);
+        if price.0 == 0 {
+            return Some(Reject::BadPrice { price, highest, nearest: Ticks(1) });
+        }
+        if price > highest {
+            return Some(Reject::BadPrice { price, highest, nearest: highest });
+        }
+        if size.0 == 0 || size.0 > SIZE_MAX {
+            return Some(Reject::BadSize { size, largest: Lots(SIZE_MAX) });
+        }
+        if let Some(reject) = self.expired(order.expiry).or_else(|| self.spent(account, order.nonce)) {
+            return Some(reject);
+        }
+        let required = Ppm(terms.taker_fee.0.max(terms.maker_fee.0));
+        if order.max_fee < required {
+            return Some(Reject::FeeTooLow { max_fee: order.max_fee, required });
+        }
+        if self.nonces_of(account).len() >= ORDERS_MAX {
+            return Some(Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
+        }
+        let met = self.opposite(order);
+        if order.kind == OrderKind::PostOnly
+            && let Some(best) = met.first()
+        {
+            return Some(Reject::WouldTrade { price, best: self.orders[*best].signed.message.price });
+        }
+        if order.kind == OrderKind::FillOrKill {
+            let met = met.iter().take(MATCHES_MAX as usize).map(|index| &self.orders[*index]);
+            let fillable: u64 =
+                met.filter(|resting| resting.signed.message.account != account).map(|resting| resting.remaining).sum();
+            if fillable < size.0 {
+                return Some(Reject::NotFillable { size, fillable: Lots(fillable) });
+            }
+        }
+        let sign = if order.side == Side::Buy { 1 } else { -1 };
+        let position = self.accounts[&account].positions.get(&market).copied().unwrap_or(0);
+        let resting: i128 = self
+            .orders
+            .iter()
+            .filter(|resting| {
+                let other = resting.signed.message;
+                (other.account, other.market, other.side) == (account, market, order.side)
+            })
+            .map(|resting| i128::from(resting.remaining))
+            .sum();
+        if sign * position + resting + i128::from(size.0) > i128::from(POSITION_MAX) {
+            return Some(Reject::PositionLimit { market, limit: Lots(POSITION_MAX) });
+        }
+        let value = i128::from(price.0) * i128::from(size.0) * i128::from(terms.quantum);
+        let fee = ceil(value * i128::from(required.0));
+        let after = self.available(account, Some((*order, fee)));
+        (after < 0).then(|| self.short(account, self.available(account, None) - after))
+    }
+
+    // ------------------------------------------------------------------ orders
+
+    fn nonces_of(&self, account: AccountId) -> Vec<Nonce> {
+        let own = self.orders.iter().filter(|resting| resting.signed.message.account == account);
+        let mut nonces: Vec<_> = own.map(|resting| resting.signed.message.nonce).collect();
+        nonces.sort();
+        nonces
+    }
+
+    /// Orders of one side of a market, best first.
+    pub(crate) fn side(&self, market: MarketId, side: Side) -> Vec<usize> {
+        let mut found: Vec<usize> = (0..self.orders.len())
+            .filter(|index| {
+                let order = self.orders[*index].signed.message;
+                (order.market, order.side) == (market, side)
+            })
+            .collect();
+        found.sort_by_key(|index| {
+            let price = i128::from(self.orders[*index].signed.message.price.0);
+            (if side == Side::Buy { -price } else { price }, self.orders[*index].arrival)
+        });
+        found
+    }
+
+    /// What an order would meet, in order.
+    fn opposite(&self, order: &Order) -> Vec<usize> {
+        let mut met = self.side(order.market, order.side.opposite());
+        met.retain(|index| {
+            let price = self.orders[*index].signed.message.price;
+            if order.side == Side::Buy { price <= order.price } else { price >= order.price }
+        });
+        met
+    }
+
+    fn execute(&mut self, signed: Signed<Order>, out: &mut Vec<Event>) {
+        let order = signed.message;
+        let Order { account, nonce, market, side, price, .. } = order;
+        self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
+        out.push(Event::Accepted { order });
+        let mut taker = Resting { signed, remaining: order.size.0, traded: 0, arrival: self.arrivals };
+        self.arrivals += 1;
+        for _ in 0..MATCHES_MAX {
+            let Some(&index) = self.opposite(&order).first() else { break };
+            if taker.remaining == 0 {
+                break;
+            }
+            let maker = self.orders[index].signed.message;
+            if maker.account == account {
+                self.cancel(account, maker.nonce, CancelReason::SelfTrade, out);
+            } else {
+                self.trade(index, &mut taker, out);
+            }
+        }
+        let remaining = Lots(taker.remaining);
+        if taker.remaining == 0 {
+            return;
+        }
+        let crosses = !self.opposite(&order).is_empty();
+        let immediate = order.kind == OrderKind::ImmediateOrCancel;
+        if crosses || immediate {
+            let reason = if crosses { CancelReason::MatchLimit } else { CancelReason::Immediate };
+            out.push(Event::Cancelled { account, nonce, market, side, price, remaining, reason });
+        } else {
+            self.orders.push(taker);
+            out.push(Event::Rested { account, nonce, market, side, price, remaining });
+        }
+    }
+
+    fn trade(&mut self, index: usize, taker: &mut Resting, out: &mut Vec<Event>) {
+        let (maker, order) = (self.orders[index].signed.message, taker.signed.message);
+        let terms = self.terms(maker.market).clone();
+        let size = self.orders[index].remaining.min(taker.remaining);
+        let value = i128::from(maker.price.0) * i128::from(size) * i128::from(terms.quantum);
+        let fees = [(&mut self.orders[index], terms.maker_fee), (taker, terms.taker_fee)].map(|(party, rate)| {
+            let before = ceil(party.traded);
+            party.traded += value * i128::from(rate.0);
+            party.remaining -= size;
+            let fee = ceil(party.traded) - before;
+            self.open.parts.push(Part { signed: party.signed, price: maker.price.0, size, fee });
+            let account = self.accounts.get_mut(&party.signed.message.account).unwrap();
+            let sign = if party.signed.message.side == Side::Buy { 1 } else { -1 };
+            *account.positions.entry(maker.market).or_default() += sign * i128::from(size);
+            account.cash -= sign * value + fee;
+            fee
+        });
+        self.accounts.get_mut(&terms.treasury).unwrap().cash += fees[0] + fees[1];
+        out.push(Event::Filled(Fill {
+            market: maker.market,
+            price: maker.price,
+            size: Lots(size),
+            taker_side: order.side,
+            maker: maker.account,
+            maker_nonce: maker.nonce,
+            maker_fee: Atoms(fees[0]),
+            maker_remaining: Lots(self.orders[index].remaining),
+            taker: order.account,
+            taker_nonce: order.nonce,
+            taker_fee: Atoms(fees[1]),
+        }));
+        if self.orders[index].remaining == 0 {
+            self.orders.remove(index);
+        }
+    }
+
+    fn cancel(&mut self, account: AccountId, nonce: Nonce, reason: CancelReason, out: &mut Vec<Event>) {
+        let index = self.orders.iter().position(|resting| is(resting, account, nonce)).unwrap();
+        let resting = self.orders.remove(index);
+        let Order { market, side, price, .. } = resting.signed.message;
+        out.push(Event::Cancelled { account, nonce, market, side, price, remaining: Lots(resting.remaining), reason });
+    }
+
+    // ------------------------------------------------------------------ the rest
+
+    fn withdraw(&mut self, signed: &Signed<Withdraw>, out: &mut Vec<Event>) {
+        let Withdraw { account, token, amount, nonce, expiry } = signed.message;
+        let refusal = self
+            .signer(account, signed.signer)
+            .or_else(|| {
+                let expected = self.config.token;
+                (token != expected).then_some(Reject::UnknownToken { token, expected })
+            })
+            .or_else(|| (amount == 0).then_some(Reject::ZeroAmount))
+            .or_else(|| self.expired(expiry))
+            .or_else(|| self.spent(account, nonce))
+            .or_else(|| {
+                let wanted = i128::try_from(amount).unwrap_or(i128::MAX);
+                (wanted > self.available(account, None)).then(|| self.short(account, wanted))
+            });
+        if let Some(reject) = refusal {
+            out.push(Event::Rejected { account, nonce, reject });
+            return;
+        }
+        let amount = i128::try_from(amount).unwrap();
+        let state = self.accounts.get_mut(&account).unwrap();
+        state.used.insert(nonce.0);
+        state.cash -= amount;
+        self.open.withdrawals.push(*signed);
+        out.push(Event::Withdrawn { account, amount: Atoms(amount), forced: false });
+    }
+
+    fn frame(&mut self, time: TimeMs, inbox: &[InboxItem], log_hash: Hash, out: &mut Vec<Event>) {
+        let open = std::mem::take(&mut self.open);
+        self.open.time = open.time.max(time.0);
+        let holds = (open.inbox.len(), open.redemptions.len(), open.parts.len(), open.withdrawals.len());
+        if holds != (0, 0, 0, 0) {
+            self.frames += 1;
+            out.push(Event::FrameSealed(Box::new(Frame {
+                id: self.frames,
+                time: TimeMs(open.time),
+                sequence: self.commands,
+                log_hash,
+                inbox: open.inbox,
+                redemptions: open.redemptions,
+                markets: net(&open.parts),
+                withdrawals: open.withdrawals,
+            })));
+        }
+
+        let mut expired: Vec<_> = self
+            .orders
+            .iter()
+            .map(|resting| {
+                (resting.signed.message.expiry, resting.signed.message.account, resting.signed.message.nonce)
+            })
+            .filter(|(expiry, ..)| expiry.0 != 0 && expiry.0 < self.open.time)
+            .collect();
+        expired.sort();
+        for (_, account, nonce) in expired {
+            self.cancel(account, nonce, CancelReason::Expired, out);
+        }
+        for item in inbox {
+            self.consume(item, out);
+            self.open.inbox.push(item.clone());
+        }
+        // These worlds are too small to reach a frame's budget for redemptions.
+        for (event, account) in std::mem::take(&mut self.queue) {
+            let (config, payouts) = self.events[&event].clone();
+            let positions = &mut self.accounts.get_mut(&account).unwrap().positions;
+            let amount: i128 = (0u8..)
+                .zip(payouts.unwrap())
+                .map(|(k, payout)| {
+                    let held = positions.remove(&MarketId::new(event, k)).unwrap_or(0);
+                    held * i128::from(payout) * i128::from(config.quantum)
+                })
+                .sum();
+            self.accounts.get_mut(&account).unwrap().cash += amount;
+            self.open.redemptions.push(Redemption { account, event });
+            out.push(Event::Redeemed { account, event, amount: Atoms(amount) });
+        }
+    }
+
+    fn consume(&mut self, item: &InboxItem, out: &mut Vec<Event>) {
+        match &item.payload {
+            InboxPayload::Deposit { account, owner, amount, .. } => {
+                let (account, owner, amount) = (*account, *owner, i128::try_from(*amount).unwrap());
+                self.accounts.entry(account).or_insert_with(|| {
+                    out.push(Event::AccountOpened { account, owner });
+                    Account { owner, cash: 0, floor: 0, used: BTreeSet::new(), positions: BTreeMap::new() }
+                });
+                self.accounts.get_mut(&account).unwrap().cash += amount;
+                out.push(Event::Deposited { account, amount: Atoms(amount) });
+            }
+            InboxPayload::EventOpened { event, config } => {
+                self.events.insert(*event, (config.clone(), None));
+                out.push(Event::EventOpened { event: *event, config: config.clone() });
+            }
+            InboxPayload::EventResolved { event, payouts } => {
+                for k in 0..self.events[event].0.outcomes {
+                    for side in [Side::Buy, Side::Sell] {
+                        for index in self
+                            .side(MarketId::new(*event, k), side)
+                            .into_iter()
+                            .map(|index| {
+                                let order = self.orders[index].signed.message;
+                                (order.account, order.nonce)
+                            })
+                            .collect::<Vec<_>>()
+                        {
+                            self.cancel(index.0, index.1, CancelReason::EventResolved, out);
+                        }
+                    }
+                }
+                self.events.get_mut(event).unwrap().1 = Some(payouts.clone());
+                out.push(Event::EventResolved { event: *event, payouts: payouts.clone() });
+                for (account, state) in &self.accounts {
+                    if state.positions.iter().any(|(market, lots)| market.event() == *event && *lots != 0) {
+                        self.queue.insert((*event, *account));
+                    }
+                }
+            }
+            InboxPayload::ForcedWithdrawal { account, amount, .. } => {
+                for nonce in self.nonces_of(*account) {
+                    self.cancel(*account, nonce, CancelReason::ForcedWithdrawal, out);
+                }
+                let spare = (self.accounts[account].cash + self.worst_payoffs(*account)).max(0);
+                let paid = i128::try_from(*amount).unwrap_or(i128::MAX).min(spare);
+                if paid > 0 {
+                    self.accounts.get_mut(account).unwrap().cash -= paid;
+                    out.push(Event::Withdrawn { account: *account, amount: Atoms(paid), forced: true });
+                }
+            }
+        }
+    }
+}
+
+fn is(resting: &Resting, account: AccountId, nonce: Nonce) -> bool {
+    (resting.signed.message.account, resting.signed.message.nonce) == (account, nonce)
+}
+
+/// One line for each order, in the order of its first fill, by market.
+fn net(parts: &[Part]) -> Vec<(MarketId, Vec<FillLine>)> {
+    let mut markets: BTreeMap<MarketId, Vec<FillLine>> = BTreeMap::new();
+    for Part { signed, price, size, fee } in parts {
+        let lines = markets.entry(signed.message.market).or_default();
+        if lines.iter().all(|line| line.order != *signed) {
+            lines.push(FillLine { order: *signed, filled: Lots(0), notional: 0, fee: Atoms(0) });
+        }
+        let line = lines.iter_mut().find(|line| line.order == *signed).unwrap();
+        line.filled.0 += size;
+        line.notional += u128::from(*price) * u128::from(*size);
+        line.fee.0 += fee;
+    }
+    markets.into_iter().collect()
+}
