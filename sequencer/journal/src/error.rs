@@ -1,0 +1,94 @@
+//! Why a journal cannot be opened, read or written.
+
+use std::io;
+use std::path::PathBuf;
+
+use xos_types::GroupConfig;
+
+/// What was wrong, what was expected, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The operating system refused.
+    #[error("{action} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What came back.
+        source: io::Error,
+    },
+    /// Somebody else writes this journal.
+    #[error("{path} is locked: another node runs on this directory; stop it, or give this one a directory of its own", path = path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// There is no journal to read.
+    #[error("no journal at {path}; is this the node's data directory?", path = path.display())]
+    Missing {
+        /// Where the log was looked for.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{path} is not a journal of format version {expected}: {what}", path = path.display())]
+    NotAJournal {
+        /// The file.
+        path: PathBuf,
+        /// The version that this program reads.
+        expected: u32,
+        /// What is wrong with the header.
+        what: String,
+    },
+    /// The journal belongs to another group.
+    #[error(
+        "{path} is the journal of group {found_group} on chain {found_chain} (token {found_token}), not of group {expected_group} on chain {expected_chain} (token {expected_token}); give each group a directory of its own",
+        path = path.display(),
+        found_group = found.group, found_chain = found.chain_id, found_token = found.token,
+        expected_group = expected.group, expected_chain = expected.chain_id, expected_token = expected.token,
+    )]
+    OtherGroup {
+        /// The file.
+        path: PathBuf,
+        /// Whose journal it is.
+        found: Box<GroupConfig>,
+        /// Whose was asked for.
+        expected: Box<GroupConfig>,
+    },
+    /// Something in the middle is not what was written.
+    #[error(
+        "{path} is damaged at byte {offset}, at sequence {sequence}: {what}. Nothing was changed. Restore the file from a replica or a backup; commands from {sequence} on cannot be trusted, and cutting them off loses acknowledged orders",
+        path = path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damaged block begins.
+        offset: u64,
+        /// The first command that it should hold.
+        sequence: u64,
+        /// How it shows.
+        what: String,
+    },
+    /// More commands than one block may hold.
+    #[error("{bytes} bytes of commands exceed a block's {limit}; append them in several windows")]
+    BlockTooLarge {
+        /// Their encoded size.
+        bytes: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// An earlier append failed.
+    #[error(
+        "the journal failed earlier and takes nothing more; restart the node, which keeps every acknowledged command"
+    )]
+    Poisoned,
+}
+
+impl JournalError {
+    /// Names the action and the file that an I/O error belongs to.
+    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
