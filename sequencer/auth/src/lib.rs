@@ -1,1 +1,18 @@
 //! EIP-712 digests and the signatures over them.
+//!
+//! A message is hashed by [`Domain`], which binds it to one deployment and one group, and signed with a [`Key`]; a
+//! gateway turns message and signature back into the signer with [`verify`]. Hashes are equal to the contract's, bit for
+//! bit: `test/vectors/eip712.json` holds both to one outside tool.
+//!
+//! Limits: secp256k1 keys only (no contract signatures: settlement asks nobody). Recovery is variable time in its
+//! public inputs; signing is constant time in the key and deterministic (RFC 6979).
+
+mod domain;
+mod key;
+mod signature;
+mod typed;
+
+pub use domain::Domain;
+pub use key::Key;
+pub use signature::{AuthError, parse_signature, recover, signature_bytes, verify};
+pub use typed::{Batch, Encoder, LogHead, Typed};

@@ -1,0 +1,146 @@
+//! The messages that are signed, and how each is encoded. Field order is the contract's.
+
+use std::sync::LazyLock;
+
+use alloy_primitives::{Address, B256, Keccak256, keccak256};
+use xos_types::{Cancel, CancelAll, Hash, Order, Withdraw};
+
+/// A message with an EIP-712 type. All members are atomic, so `encodeData` is one word each.
+pub trait Typed {
+    /// `encodeType`, as in the contract.
+    const TYPE: &'static str;
+
+    /// `keccak256(TYPE)`, computed once.
+    fn type_hash() -> B256;
+
+    /// Feeds the members to the encoder in the order of [`Self::TYPE`].
+    fn encode(&self, encoder: &mut Encoder);
+}
+
+/// Hashes `typeHash ‖ encodeData` word by word, without allocating.
+pub struct Encoder(Keccak256);
+
+impl Encoder {
+    pub(crate) fn new(type_hash: B256) -> Self {
+        let mut hasher = Keccak256::new();
+        hasher.update(type_hash);
+        Self(hasher)
+    }
+
+    pub(crate) fn finish(self) -> B256 {
+        self.0.finalize()
+    }
+
+    /// `bytes32`.
+    pub fn hash(&mut self, value: Hash) -> &mut Self {
+        self.0.update(value);
+        self
+    }
+
+    /// `uint128`.
+    pub fn u128(&mut self, value: u128) -> &mut Self {
+        let mut word = [0_u8; 32];
+        word[16..].copy_from_slice(&value.to_be_bytes());
+        self.hash(word)
+    }
+
+    /// `uint64`.
+    pub fn u64(&mut self, value: u64) -> &mut Self {
+        self.u128(value.into())
+    }
+
+    /// `uint32`, and `uint8` and `bool`, whose words are those of the same number.
+    pub fn u32(&mut self, value: u32) -> &mut Self {
+        self.u128(value.into())
+    }
+
+    /// `address`.
+    pub fn address(&mut self, value: Address) -> &mut Self {
+        self.hash(value.into_word().0)
+    }
+}
+
+/// The end of the log that a receipt promises: the log up to `sequence` hashes to `log_hash`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// Sequence number of the last command.
+    pub sequence: u64,
+    /// Rolling hash there.
+    pub log_hash: Hash,
+}
+
+/// What the sequencer signs for a batch; the struct hash of this message is the batch's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The batch's number.
+    pub id: u64,
+    /// Hash of the batch before; zero for the first.
+    pub parent: Hash,
+    /// keccak of the batch's ABI encoding in the calldata.
+    pub content: Hash,
+}
+
+macro_rules! typed {
+    ($message:ty, $type:literal, |$value:ident, $encoder:ident| $encode:expr) => {
+        impl Typed for $message {
+            const TYPE: &'static str = $type;
+
+            fn type_hash() -> B256 {
+                static HASH: LazyLock<B256> = LazyLock::new(|| keccak256($type));
+                *HASH
+            }
+
+            fn encode(&self, $encoder: &mut Encoder) {
+                let $value = self;
+                $encode;
+            }
+        }
+    };
+}
+
+typed!(
+    Order,
+    "Order(uint64 account,uint32 market,uint8 side,uint8 kind,bool reduceOnly,uint64 size,uint64 price,uint64 nonce,\
+     uint64 expiry,uint32 maxFee,uint32 builder,uint32 builderFee)",
+    |order, encoder| encoder
+        .u64(order.account.0)
+        .u32(order.market.0)
+        .u32(order.side as u32)
+        .u32(order.kind as u32)
+        .u32(order.reduce_only.into())
+        .u64(order.size.0)
+        .u64(order.price.0)
+        .u64(order.nonce.0)
+        .u64(order.expiry.0)
+        .u32(order.max_fee.0)
+        .u32(order.builder)
+        .u32(order.builder_fee.0)
+);
+
+typed!(Cancel, "Cancel(uint64 account,uint64 nonce)", |cancel, encoder| encoder
+    .u64(cancel.account.0)
+    .u64(cancel.nonce.0));
+
+typed!(CancelAll, "CancelAll(uint64 account,uint64 below)", |cancel, encoder| encoder
+    .u64(cancel.account.0)
+    .u64(cancel.below.0));
+
+typed!(
+    Withdraw,
+    "Withdraw(uint64 account,address token,uint128 amount,uint64 nonce,uint64 expiry)",
+    |withdraw, encoder| encoder
+        .u64(withdraw.account.0)
+        .address(withdraw.token)
+        .u128(withdraw.amount)
+        .u64(withdraw.nonce.0)
+        .u64(withdraw.expiry.0)
+);
+
+typed!(LogHead, "LogHead(uint64 sequence,bytes32 logHash)", |head, encoder| encoder
+    .u64(head.sequence)
+    .hash(head.log_hash));
+
+typed!(Batch, "Batch(uint64 id,bytes32 parent,bytes32 content)", |batch, encoder| encoder
+    .u64(batch.id)
+    .hash(batch.parent)
+    .hash(batch.content));
