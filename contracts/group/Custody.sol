@@ -11,7 +11,7 @@ library Custody {
     using SafeERC20 for IERC20;
 
     /// @dev What a transfer out of a batch may use. Proxied stablecoins with a deny-list need 40 to 70 thousand.
-    uint256 internal constant TRANSFER_GAS = 150_000;
+    uint256 internal constant TRANSFER_GAS = 100_000;
 
     struct Payment {
         AccountId account;

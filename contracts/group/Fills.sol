@@ -26,17 +26,25 @@ library Fills {
         uint256 notional = fill.notional;
         if (filled == 0) revert IRiskGroup.EmptyFill(account, nonce);
 
-        // Every trade happened at 1 to ticks - 1, whatever the orders would have put up with.
-        (uint256 lowest, uint256 highest) = (filled, filled * (terms.ticks - 1));
-        if (notional < lowest || notional > highest) {
-            revert IRiskGroup.NotionalOutOfRange(account, nonce, lowest, highest, notional);
+        uint256 highest;
+        uint256 limit;
+        uint256 value;
+        // Factors are uint64 (and price is below ticks), but for notional, which is uint128: no product reaches 2^192.
+        unchecked {
+            highest = filled * (terms.ticks - 1);
+            limit = filled * price;
+            value = notional * terms.quantum;
         }
-        uint256 limit = filled * price;
+        // Every trade happened at 1 to ticks - 1, whatever the orders would have put up with.
+        if (notional < filled || notional > highest) {
+            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, highest, notional);
+        }
         if (order.side == Side.Buy ? notional > limit : notional < limit) {
             revert IRiskGroup.PriceWorseThanLimit(account, nonce, limit, notional);
         }
 
-        uint256 feeLimit = highestFee(notional * terms.quantum, order.maxFee, terms);
+        if (fill.fee == 0) return;
+        uint256 feeLimit = highestFee(value, order.maxFee, terms);
         if (fill.fee > feeLimit) revert IRiskGroup.FeeAboveLimit(account, nonce, feeLimit, fill.fee);
     }
 

@@ -81,7 +81,9 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
     Nonces.Ledger private _nonces;
     mapping(address owner => uint256) public claimable;
 
-    constructor(address token, address sequencer_, address deployer_, uint64 inboxDeadlineMs) EIP712("Exchange OS", "1") {
+    constructor(address token, address sequencer_, address deployer_, uint64 inboxDeadlineMs)
+        EIP712("Exchange OS", "1")
+    {
         if (token.code.length == 0) revert InvalidGroupConfig("token");
         if (sequencer_ == address(0)) revert InvalidGroupConfig("sequencer");
         if (deployer_ == address(0)) revert InvalidGroupConfig("deployer");
@@ -202,11 +204,9 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev Step 2: what the chain told the sequencer takes effect, in the order in which it was queued.
-    function _consumeInbox(
-        InboxItem[] calldata items,
-        Touched.List memory touched,
-        Custody.Payments memory payments
-    ) private {
+    function _consumeInbox(InboxItem[] calldata items, Touched.List memory touched, Custody.Payments memory payments)
+        private
+    {
         for (uint256 i = 0; i < items.length; ++i) {
             InboxItem calldata item = items[i];
             _inbox.consume(item);
@@ -231,11 +231,9 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
         _accounts[id].addCash(uint256(amount).toInt256());
     }
 
-    function _forceWithdrawal(
-        bytes calldata payload,
-        Touched.List memory touched,
-        Custody.Payments memory payments
-    ) private {
+    function _forceWithdrawal(bytes calldata payload, Touched.List memory touched, Custody.Payments memory payments)
+        private
+    {
         (AccountId id,, uint128 amount) = abi.decode(payload, (AccountId, address, uint128));
         Account storage account_ = _accounts[id];
         int256 spare = account_.health();
@@ -289,15 +287,20 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
         uint256 fees;
         for (uint256 i = 0; i < fills.length; ++i) {
             Fill calldata fill = fills[i];
-            _checkOrder(fill, market, terms, time, domain);
+            Account storage account_ = _accounts[fill.order.account];
+            _checkOrder(fill, market, account_.owner, terms, time, domain);
 
             (int256 size, int256 notional) = (int256(uint256(fill.filled)), int256(uint256(fill.notional)));
             if (fill.order.side == Side.Sell) (size, notional) = (-size, -notional);
-            sizes += size;
-            notionals += notional;
-            fees += fill.fee;
-            int256 cash = -notional * int256(uint256(terms.quantum)) - int256(uint256(fill.fee));
-            _trade(fill.order.account, market, terms, size, cash, touched);
+            int256 cash;
+            // Sums of uint128 overflow no sooner than after 2^127 fills; uint128 times uint64 is below 2^192.
+            unchecked {
+                sizes += size;
+                notionals += notional;
+                fees += fill.fee;
+                cash = -notional * int256(uint256(terms.quantum)) - int256(uint256(fill.fee));
+            }
+            _trade(fill.order.account, account_, market, terms, size, cash, touched);
         }
         if (sizes != 0) revert SizesDoNotSumToZero(market, sizes);
         if (notionals != 0) revert NotionalsDoNotSumToZero(market, notionals);
@@ -305,17 +308,23 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev The order is of this market, its owner signed it, the fill is within it, and its nonce has room for it.
-    function _checkOrder(Fill calldata fill, MarketId market, EventTerms memory terms, uint64 time, bytes32 domain)
-        private
-    {
-        AccountId id = fill.order.account;
+    function _checkOrder(
+        Fill calldata fill,
+        MarketId market,
+        address owner,
+        EventTerms memory terms,
+        uint64 time,
+        bytes32 domain
+    ) private {
         if (MarketId.unwrap(fill.order.market) != MarketId.unwrap(market)) {
             revert OrderForAnotherMarket(market, fill.order.market);
         }
+        if (owner == address(0)) revert NoSuchAccount(fill.order.account);
         bytes32 orderHash = TypedData.hashOrder(fill.order);
         address recovered = TypedData.signer(domain, orderHash, fill.signature);
-        address owner = _ownerOf(id);
-        if (recovered != owner) revert OrderSignedByAnother(id, fill.order.nonce, owner, recovered);
+        if (recovered != owner) {
+            revert OrderSignedByAnother(fill.order.account, fill.order.nonce, owner, recovered);
+        }
         Fills.requireWithinOrder(fill, terms, time);
         _nonces.fill(fill.order, orderHash, fill.filled);
     }
@@ -324,6 +333,7 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
     /// is taken out of the account's sum; step 8 puts the new one in.
     function _trade(
         AccountId id,
+        Account storage account_,
         MarketId market,
         EventTerms memory terms,
         int256 lots,
@@ -331,9 +341,9 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
         Touched.List memory touched
     ) private {
         EventId eventId = market.eventOf();
-        if (touched.add(id, eventId)) _accounts[id].addWorstPayoff(-_worstPayoff(id, eventId, terms));
-        _positions.add(id, market, lots);
-        _accounts[id].addCash(cash);
+        if (touched.add(id, eventId)) account_.addWorstPayoff(-_worstPayoff(id, eventId, terms));
+        _positions.add(id, market, terms.outcomes, lots);
+        account_.addCash(cash);
     }
 
     /// @dev Step 7: signed withdrawals leave their accounts. The tokens follow at the very end.
@@ -347,8 +357,7 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
         for (uint256 i = 0; i < withdrawals.length; ++i) {
             Withdraw calldata request = withdrawals[i].withdraw;
             (AccountId id, uint64 nonce) = (request.account, request.nonce);
-            address recovered =
-                TypedData.signer(domain, TypedData.hashWithdraw(request), withdrawals[i].signature);
+            address recovered = TypedData.signer(domain, TypedData.hashWithdraw(request), withdrawals[i].signature);
             address owner = _ownerOf(id);
             if (recovered != owner) revert WithdrawSignedByAnother(id, nonce, owner, recovered);
             if (request.token != settlementToken) revert UnknownToken(request.token, settlementToken);
@@ -470,7 +479,7 @@ contract RiskGroup is IRiskGroup, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev What the account's positions in the event pay at worst, in atoms.
-    function _worstPayoff(AccountId id, EventId eventId, EventTerms memory terms) private view returns (int256) {
+    function _worstPayoff(AccountId id, EventId eventId, EventTerms memory terms) private returns (int256) {
         return _positions.worst(id, eventId, terms.outcomes) * terms.payoutPerLot();
     }
 }

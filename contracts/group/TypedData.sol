@@ -67,8 +67,7 @@ library TypedData {
         pure
         returns (address recovered)
     {
-        (recovered,,) = ECDSA.tryRecover(
-            MessageHashUtils.toTypedDataHash(domain, structHash), signature.r, signature.vs
-        );
+        (recovered,,) =
+            ECDSA.tryRecover(MessageHashUtils.toTypedDataHash(domain, structHash), signature.r, signature.vs);
     }
 }

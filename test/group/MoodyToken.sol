@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {SimulatedToken} from "../contracts/group/SimulatedToken.sol";
+import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
 
 /// @notice A settlement token with every bad habit that a token can have.
 contract MoodyToken is SimulatedToken {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {SimulatedToken} from "../contracts/group/SimulatedToken.sol";
-import {AccountId, Batch, EventId, InboxItem, InboxKind} from "../contracts/group/Types.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
+import {AccountId, Batch, EventId, InboxItem, InboxKind} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 import {MoodyToken} from "./MoodyToken.sol";
 
@@ -89,8 +89,7 @@ contract InboxTest is GroupTest {
             InboxKind.Deposit, nowMs(), abi.encode(alice.account, alice.owner, address(token), uint128(1e12))
         );
         assertRefused(
-            batch,
-            abi.encodeWithSelector(IRiskGroup.InboxMismatch.selector, 3, bytes32(0), hashItem(batch.inbox[0]))
+            batch, abi.encodeWithSelector(IRiskGroup.InboxMismatch.selector, 3, bytes32(0), hashItem(batch.inbox[0]))
         );
     }
 
@@ -208,8 +207,6 @@ contract InboxTest is GroupTest {
         pure
         returns (bytes memory)
     {
-        return abi.encodeWithSelector(
-            IRiskGroup.InboxMismatch.selector, index, hashItem(expected), hashItem(got)
-        );
+        return abi.encodeWithSelector(IRiskGroup.InboxMismatch.selector, index, hashItem(expected), hashItem(got));
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {Batch, EventId, InboxItem, MarketFills, MarketId, Redemption, Signature} from "../contracts/group/Types.sol";
-import {SignedWithdraw} from "../contracts/group/Types.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {Batch, EventId, InboxItem, MarketFills, MarketId, Redemption, Signature} from "../../contracts/group/Types.sol";
+import {SignedWithdraw} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @dev Sends two batches in one transaction.
@@ -200,10 +200,7 @@ contract BatchesTest is GroupTest {
         Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
         batch.markets[0].fills[0].notional += 1;
         bytes memory failure = probe(abi.encodeCall(IRiskGroup.probe, (batch, signBatch(batch))));
-        assertEq(
-            failure,
-            abi.encodeWithSelector(IRiskGroup.PriceWorseThanLimit.selector, alice.account, 1, 5000, 5001)
-        );
+        assertEq(failure, abi.encodeWithSelector(IRiskGroup.PriceWorseThanLimit.selector, alice.account, 1, 5000, 5001));
     }
 
     function test_probe_reports_what_cannot_be_decoded() public {

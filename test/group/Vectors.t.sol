@@ -2,10 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {SimulatedToken} from "../contracts/group/SimulatedToken.sol";
-import {TypedData} from "../contracts/group/TypedData.sol";
-import {AccountId, MarketId, Order, OrderKind, Side, Signature, Withdraw} from "../contracts/group/Types.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
+import {TypedData} from "../../contracts/group/TypedData.sol";
+import {AccountId, MarketId, Order, OrderKind, Side, Signature, Withdraw} from "../../contracts/group/Types.sol";
 
 /// @dev The library hashes from calldata, so it needs somebody to call.
 contract Hasher {
@@ -29,10 +29,10 @@ contract VectorsTest is Test {
 
     function test_the_domain_is_that_of_the_vectors() public {
         vm.chainId(uintAt(".domain.chainId"));
-        address at = vm.parseJsonAddress(file, ".domain.verifyingContract");
+        address verifier = vm.parseJsonAddress(file, ".domain.verifyingContract");
         bytes memory arguments = abi.encode(new SimulatedToken(), address(1), address(1), 1);
-        deployCodeTo("RiskGroup.sol:RiskGroup", arguments, at);
-        assertEq(IRiskGroup(at).domainSeparator(), wordAt(".domain.separator"));
+        deployCodeTo("RiskGroup.sol:RiskGroup", arguments, verifier);
+        assertEq(IRiskGroup(verifier).domainSeparator(), wordAt(".domain.separator"));
     }
 
     function test_type_hashes_are_those_of_the_vectors() public view {

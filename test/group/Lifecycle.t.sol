@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {Batch, EventId, MarketId, Redemption} from "../contracts/group/Types.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {Batch, EventId, MarketId, Redemption} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice One event from opening to the last withdrawal.
@@ -44,5 +44,34 @@ contract LifecycleTest is GroupTest {
         assertEq(token.balanceOf(alice.owner), 10_599_600);
         assertEq(token.balanceOf(bob.owner), 9_400_000);
         assertEq(token.balanceOf(address(group)), 0);
+    }
+
+    function test_a_group_says_what_it_was_made_with() public view {
+        assertEq(group.settlementToken(), address(token));
+        assertEq(group.sequencer(), vm.addr(SEQUENCER_KEY));
+        assertEq(group.deployer(), deployer);
+        assertEq(group.inboxDeadline(), DEADLINE);
+        assertEq(group.domainSeparator(), separatorOf(address(group), block.chainid));
+    }
+
+    function test_a_group_is_not_made_without_token_sequencer_deployer_and_deadline() public {
+        address someone = makeAddr("someone");
+        assertNotMade(abi.encode(someone, someone, someone, 1), "token");
+        assertNotMade(abi.encode(token, address(0), someone, 1), "sequencer");
+        assertNotMade(abi.encode(token, someone, address(0), 1), "deployer");
+        assertNotMade(abi.encode(token, someone, someone, 0), "inboxDeadline");
+    }
+
+    function assertNotMade(bytes memory arguments, bytes32 field) private {
+        bytes memory creation = bytes.concat(vm.getCode("RiskGroup.sol:RiskGroup"), arguments);
+        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.InvalidGroupConfig.selector, field));
+        assembly ("memory-safe") {
+            pop(create(0, add(creation, 32), mload(creation)))
+        }
+    }
+
+    /// @dev EIP-170; a test would run a larger contract, a chain would not.
+    function test_the_group_is_small_enough_to_be_deployed() public view {
+        assertLe(address(group).code.length, 24_576);
     }
 }

@@ -2,8 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {console} from "forge-std/console.sol";
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {Batch, EventId, Fill, MarketFills, MarketId, Order, Side, Signature} from "../contracts/group/Types.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {Batch, EventId, Fill, MarketFills, MarketId, Order, Side, Signature} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice What settlement costs in the steady state: accounts, positions and the nonces' words exist already.
@@ -64,6 +64,22 @@ contract GasTest is GroupTest {
         measure("40 orders of 40 accounts in an event of 48 outcomes", batchOf(crowd(market(wide, 8), 40, 40, 0)), 40);
     }
 
+    /// @dev Nothing exists but the account: every word that the order writes is written for the first time.
+    function test_gas_of_first_orders_that_stay_partly_filled() public {
+        openNewcomers();
+        MarketFills memory made = crowd(market(narrow, 1), 10, 10, 1);
+        measure("10 first orders of 10 accounts, all partly filled", batchOf(made), 10);
+    }
+
+    /// @dev As above, and the worst position rises, so that all of the widest event's words are read.
+    function test_gas_of_first_orders_in_the_widest_event() public {
+        openNewcomers();
+        EventId widest = openEvent(128);
+        settleInbox();
+        MarketFills memory made = crowd(market(widest, 0), 10, 10, 1);
+        measure("10 first orders of 10 accounts, all partly filled, in an event of 128 outcomes", batchOf(made), 10);
+    }
+
     function test_gas_of_an_empty_batch() public {
         Batch memory batch = nextBatch();
         Signature memory signature = signBatch(batch);
@@ -82,6 +98,15 @@ contract GasTest is GroupTest {
     }
 
     // ----------------------------------------------------------------- words
+
+    /// @dev Ten accounts without a past take the first places.
+    function openNewcomers() private {
+        delete traders;
+        for (uint256 i = 0; i < 10; ++i) {
+            traders.push(openAccount(string.concat("newcomer", vm.toString(i)), 1e12));
+        }
+        settleInbox();
+    }
 
     /// @dev `orders` orders of as many accounts as named, half of them buying; every `partly`-th stays partly filled.
     function crowd(MarketId where, uint256 orders, uint256 accounts, uint256 partly)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {AccountId, Batch, EventConfig, EventId, MarketId, Redemption} from "../contracts/group/Types.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {AccountId, Batch, EventConfig, EventId, MarketId, Redemption} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice Events open as their deployer says, resolve once as their resolver says, and pay what that says.
@@ -212,6 +212,14 @@ contract EventsTest is GroupTest {
         assertRefused(batchOf(Redemption(alice.account, id)), refusal);
     }
 
+    function test_an_event_that_is_not_even_open_does_not_redeem() public {
+        EventId id = openEvent(2);
+        for (uint24 event_ = EventId.unwrap(id); event_ < EventId.unwrap(id) + 2; ++event_) {
+            Redemption memory early = Redemption(alice.account, EventId.wrap(event_));
+            assertRefused(batchOf(early), abi.encodeWithSelector(IRiskGroup.EventNotResolved.selector, event_));
+        }
+    }
+
     function test_a_position_redeems_once() public {
         EventId id = tradedEvent(100, 400);
         redeemBoth(id, winner(3, 1));
@@ -260,9 +268,7 @@ contract EventsTest is GroupTest {
     function assertPayoutsRefused(EventId id, uint64[] memory payouts, uint256 length, uint256 sum) private {
         uint256 outcomes = group.eventInfo(id).outcomes;
         vm.prank(resolver);
-        vm.expectRevert(
-            abi.encodeWithSelector(IRiskGroup.InvalidPayouts.selector, outcomes, length, TICKS, sum)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.InvalidPayouts.selector, outcomes, length, TICKS, sum));
         group.resolveEvent(id, payouts);
     }
 }

@@ -2,8 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {SimulatedToken} from "../contracts/group/SimulatedToken.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
 import {
     AccountId,
     Batch,
@@ -21,7 +21,7 @@ import {
     Signature,
     SignedWithdraw,
     Withdraw
-} from "../contracts/group/Types.sol";
+} from "../../contracts/group/Types.sol";
 
 /// @notice A group with a token, a treasury and a sequencer whose key the test holds, and the words to write batches in.
 /// @dev Hashes are written out here once more, from the type strings, so that the contract is not its own witness.
@@ -200,11 +200,7 @@ abstract contract GroupTest is Test {
 
     function withdrawal(Trader memory trader, uint128 amount) internal returns (SignedWithdraw memory result) {
         result.withdraw = Withdraw({
-            account: trader.account,
-            token: address(token),
-            amount: amount,
-            nonce: nextNonce(trader.account),
-            expiry: 0
+            account: trader.account, token: address(token), amount: amount, nonce: nextNonce(trader.account), expiry: 0
         });
         result.signature = sign(trader.key, hashWithdraw(result.withdraw));
     }

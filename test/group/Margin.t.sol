@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {Positions} from "../contracts/group/Positions.sol";
-import {AccountId, Batch, EventId, Fill, MarketFills, MarketId, Side} from "../contracts/group/Types.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {Positions} from "../../contracts/group/Positions.sol";
+import {AccountId, Batch, EventId, Fill, MarketFills, MarketId, Side} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice At the end of every batch each touched account can pay whatever happens.
@@ -129,7 +129,7 @@ contract MarginTest is GroupTest {
             uint256 draw = uint256(keccak256(abi.encode(seed, outcome)));
             // A third of the positions zero, the rest of any sign and width.
             int256 position = draw % 3 == 0 ? int256(0) : int256(int64(uint64(draw >> 64))) >> ((draw >> 8) % 64);
-            ledger.add(account, market(id, outcome), position);
+            ledger.add(account, market(id, outcome), outcomes, position);
             if (position < least) least = position;
         }
         assertEq(ledger.worst(account, id, outcomes), least);
@@ -140,20 +140,28 @@ contract MarginTest is GroupTest {
         }
     }
 
-    function testFuzz_positions_add_up_and_never_leak_into_their_neighbours(uint256 seed) public {
-        int256[8] memory expected;
+    /// @dev Trades move positions up and down, and the worst is asked for now and then, as at the ends of batches.
+    function testFuzz_positions_and_their_worst_follow_every_trade(uint8 count, uint256 seed) public {
+        uint8 outcomes = uint8(bound(count, 2, 14));
+        int256[] memory expected = new int256[](outcomes);
         AccountId account = AccountId.wrap(uint64(seed));
         EventId id = EventId.wrap(uint24(seed >> 64));
-        for (uint256 i = 0; i < 40; ++i) {
+        for (uint256 i = 0; i < 60; ++i) {
             uint256 draw = uint256(keccak256(abi.encode(seed, i)));
-            uint8 outcome = uint8(draw % 8);
-            int256 lots = int256(int64(uint64(draw >> 64))) >> 6;
-            ledger.add(account, market(id, outcome), lots);
+            uint8 outcome = uint8(draw % outcomes);
+            // Small numbers too, so that positions meet and pass each other.
+            int256 lots = int256(int64(uint64(draw >> 64))) >> (i % 2 == 0 ? 6 : 61);
+            ledger.add(account, market(id, outcome), outcomes, lots);
             expected[outcome] += lots;
-            int64[] memory actual = ledger.list(account, id, 8);
-            for (uint256 k = 0; k < 8; ++k) {
+            if (draw >> 250 < 20) continue;
+
+            int256 least = expected[0];
+            int64[] memory actual = ledger.list(account, id, outcomes);
+            for (uint256 k = 0; k < outcomes; ++k) {
                 assertEq(actual[k], expected[k]);
+                if (expected[k] < least) least = expected[k];
             }
+            assertEq(ledger.worst(account, id, outcomes), least);
         }
     }
 

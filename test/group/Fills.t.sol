@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {
-    Batch, EventConfig, EventId, Fill, MarketFills, MarketId, Order, OrderKind, Side
-} from "../contracts/group/Types.sol";
+    Batch,
+    EventConfig,
+    EventId,
+    Fill,
+    MarketFills,
+    MarketId,
+    Order,
+    OrderKind,
+    Side
+} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice Price, fee and sums: a fill takes no more than its trader allowed, and a market's fills add up.
@@ -56,9 +64,7 @@ contract FillsTest is GroupTest {
         MarketId second = market(eventId, 1);
         MarketFills memory a = trade(alice, bob, first, 1, 500);
         MarketFills memory b = trade(alice, bob, second, 1, 500);
-        assertRefused(
-            batchOf(b, a), abi.encodeWithSelector(IRiskGroup.MarketsNotAscending.selector, second, first)
-        );
+        assertRefused(batchOf(b, a), abi.encodeWithSelector(IRiskGroup.MarketsNotAscending.selector, second, first));
         assertRefused(batchOf(a, a), abi.encodeWithSelector(IRiskGroup.MarketsNotAscending.selector, first, first));
         settle(batchOf(a, b));
     }
@@ -89,9 +95,7 @@ contract FillsTest is GroupTest {
             Order memory odd = buy(1, bad[i]);
             assertRefused(
                 batchOf(fills(first, fill(alice, odd, 1, 500), sold(1, 500))),
-                abi.encodeWithSelector(
-                    IRiskGroup.PriceOutOfRange.selector, alice.account, odd.nonce, bad[i], TICKS
-                )
+                abi.encodeWithSelector(IRiskGroup.PriceOutOfRange.selector, alice.account, odd.nonce, bad[i], TICKS)
             );
         }
     }
@@ -208,9 +212,7 @@ contract FillsTest is GroupTest {
         MarketId second = market(eventId, 1);
         MarketFills memory a = fills(first, fill(alice, buy(11, 500)), sold(10, 500));
         MarketFills memory b = trade(alice, bob, second, 10, 500);
-        assertRefused(
-            batchOf(a, b), abi.encodeWithSelector(IRiskGroup.SizesDoNotSumToZero.selector, first, int256(1))
-        );
+        assertRefused(batchOf(a, b), abi.encodeWithSelector(IRiskGroup.SizesDoNotSumToZero.selector, first, int256(1)));
     }
 
     function test_one_order_may_meet_many() public {
@@ -292,8 +294,9 @@ contract FillsTest is GroupTest {
     }
 
     function feeAbove(Fill memory bad, uint256 limit) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(
-            IRiskGroup.FeeAboveLimit.selector, bad.order.account, bad.order.nonce, limit, bad.fee
-        );
+        return
+            abi.encodeWithSelector(
+                IRiskGroup.FeeAboveLimit.selector, bad.order.account, bad.order.nonce, limit, bad.fee
+            );
     }
 }

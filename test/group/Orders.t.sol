@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {
     AccountId,
     Batch,
@@ -13,7 +13,7 @@ import {
     OrderKind,
     Side,
     Signature
-} from "../contracts/group/Types.sol";
+} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice Only what its owner signed fills, once, for this group alone.
@@ -309,9 +309,10 @@ contract OrdersTest is GroupTest {
     }
 
     function overfilled(Order memory signed, uint256 filled) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(
-            IRiskGroup.OrderOverfilled.selector, signed.account, signed.nonce, signed.size, filled
-        );
+        return
+            abi.encodeWithSelector(
+                IRiskGroup.OrderOverfilled.selector, signed.account, signed.nonce, signed.size, filled
+            );
     }
 
     function spent(Order memory signed) private pure returns (bytes memory) {
