@@ -4,11 +4,12 @@
 //! must leave it so, and fills, cancels and resolutions never lower it. The sums are kept incrementally; an event's part is
 //! re-derived when the event is touched and no other event is looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use xos_types::{Address, Atoms, EventId, Lots, MarketId, Nonce, Reject, Side, Ticks};
+use xos_types::{Address, Atoms, EventId, Lots, MarketId, Nonce, Order, Reject, Side, Ticks};
 
 use crate::book::Slot;
+use crate::gas::LineState;
 use crate::margin::EventMargin;
 use crate::terms::Terms;
 
@@ -20,7 +21,7 @@ pub(crate) struct Account {
     pub(crate) nonces: Nonces,
     /// Resting orders by nonce.
     pub(crate) orders: BTreeMap<Nonce, Slot>,
-    /// Positions and orders by event; an entry goes when the event is redeemed.
+    /// Positions and orders by event; there is no entry where there are neither.
     pub(crate) margins: BTreeMap<EventId, EventMargin>,
     /// Σ worst payoff of the positions; the contract keeps the same number.
     pub(crate) worst_payoff: i128,
@@ -84,6 +85,19 @@ impl Account {
         }
     }
 
+    /// What the contract holds of this account before a line of `order`; `partly_filled` and `completes` are the order's.
+    pub(crate) fn line_state(&self, terms: &Terms, order: &Order, partly_filled: bool, completes: bool) -> LineState {
+        let margin = self.margins.get(&order.market.event());
+        LineState {
+            outcomes: terms.outcomes,
+            partly_filled,
+            completes,
+            nonce_word: self.nonces.is_word_settled(order.nonce),
+            position_word: margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome())),
+            cash_word: self.cash != 0 || self.worst_payoff != 0,
+        }
+    }
+
     /// By how much `available` would fall if this order stood, without fees; negative if it would rise.
     pub(crate) fn risk_of(&self, terms: &Terms, order: Standing) -> i128 {
         let Standing { market, side, price, lots } = order;
@@ -143,6 +157,7 @@ impl Account {
         payoff
     }
 
+    /// Applies a change to an event's margin and carries what it moved into the account's sums.
     fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
         let margin = self.margins.entry(event).or_insert_with(|| EventMargin::new(terms));
         let (worst_payoff, worst_with_orders) = (margin.worst_payoff, margin.worst_with_orders);
@@ -150,6 +165,10 @@ impl Account {
         margin.rederive(terms);
         self.worst_payoff += margin.worst_payoff - worst_payoff;
         self.worst_with_orders += margin.worst_with_orders - worst_with_orders;
+        // Touching many events and leaving them must not cost memory for ever.
+        if margin.is_empty() {
+            self.margins.remove(&event);
+        }
     }
 }
 
@@ -168,6 +187,8 @@ pub(crate) struct Nonces {
     next: u64,
     /// 64 nonces to a word, by `nonce / 64`.
     words: BTreeMap<u64, u64>,
+    /// Words of 256 in which the contract holds a bit once every frame is settled, by `nonce / 256`: for the estimate of gas.
+    settled: BTreeSet<u64>,
 }
 
 impl Nonces {
@@ -194,6 +215,21 @@ impl Nonces {
         self.floor = self.floor.max(floor.0);
         self.next = self.next.max(self.floor);
         self.words = self.words.split_off(&(self.floor / 64));
+    }
+
+    /// The contract sets the nonce's bit: something of its message happened.
+    pub(crate) fn settle(&mut self, nonce: Nonce) {
+        self.settled.insert(nonce.0 / 256);
+    }
+
+    /// Whether the contract's word of this nonce is in use.
+    pub(crate) fn is_word_settled(&self, nonce: Nonce) -> bool {
+        self.settled.contains(&(nonce.0 / 256))
+    }
+
+    /// The settled words in order, for the state's hash.
+    pub(crate) fn settled(&self) -> &BTreeSet<u64> {
+        &self.settled
     }
 
     /// The words in order, for the state's hash.

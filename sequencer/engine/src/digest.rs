@@ -1,8 +1,8 @@
 //! The state's hash: blake3 over a canonical walk of everything that can influence a later event.
 //!
 //! Every record is postcard, every list is preceded by its length, and lists are in the order of their keys (orders: the
-//! order in which they would fill). Where an order lies in memory, indexes that follow from other state, and margin entries
-//! that hold nothing are left out, so the hash does not depend on how the state came to be in memory.
+//! order in which they would fill). Where an order lies in memory and indexes that follow from other state
+//! are left out, so the hash does not depend on how the state came to be in memory.
 
 use serde::Serialize;
 use xos_types::{Hash, Side};
@@ -56,7 +56,7 @@ impl Engine {
 
 fn digest_account(digest: &mut Digest, account: &Account) {
     let nonces = &account.nonces;
-    digest.record(&(account.owner, account.cash, nonces.floor(), nonces.next(), nonces.words()));
+    digest.record(&(account.owner, account.cash, nonces.floor(), nonces.next(), nonces.words(), nonces.settled()));
     let held = || account.margins.iter().filter(|(_, margin)| margin.holds_position());
     digest.record(&held().count());
     for (event, margin) in held() {

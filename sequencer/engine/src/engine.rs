@@ -207,6 +207,7 @@ impl Engine {
             Ok(amount) => {
                 let state = &mut self.accounts[account_index(account)];
                 state.nonces.spend(nonce);
+                state.nonces.settle(nonce);
                 state.cash -= amount;
                 self.custody -= amount;
                 self.frame.withdraw(*signed);

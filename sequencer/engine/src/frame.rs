@@ -1,10 +1,11 @@
 //! The open frame: what has happened since the last seal, netted as one batch will settle it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use xos_types::{
-    Atoms, FillLine, Frame, Hash, InboxItem, Lots, MarketId, Order, Redemption, Side, Signed, Ticks, TimeMs, Withdraw,
+    AccountId, Atoms, EventId, FillLine, Frame, Hash, InboxItem, Lots, MarketId, Order, Redemption, Side, Signed,
+    Ticks, TimeMs, Withdraw,
 };
 
 use crate::gas;
@@ -14,6 +15,14 @@ use crate::gas;
 pub(crate) struct LineRef {
     frame: u64,
     index: u32,
+}
+
+/// What one order gave or took in one fill.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trade {
+    pub(crate) price: Ticks,
+    pub(crate) size: Lots,
+    pub(crate) fee: i128,
 }
 
 /// Everything since the last seal.
@@ -26,6 +35,8 @@ pub(crate) struct OpenFrame {
     redemptions: Vec<Redemption>,
     markets: BTreeMap<MarketId, Vec<FillLine>>,
     withdrawals: Vec<Signed<Withdraw>>,
+    /// Whose positions the batch will have to judge, and in which events.
+    touched: BTreeSet<(AccountId, EventId)>,
     gas: u64,
 }
 
@@ -38,6 +49,7 @@ impl OpenFrame {
             redemptions: Vec::new(),
             markets: BTreeMap::new(),
             withdrawals: Vec::new(),
+            touched: BTreeSet::new(),
             gas: gas::BATCH,
         }
     }
@@ -65,17 +77,22 @@ impl OpenFrame {
         self.withdrawals.push(withdraw);
     }
 
-    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame.
+    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `state` says what that
+    /// will cost.
     pub(crate) fn fill(
         &mut self,
         line: &mut Option<LineRef>,
         signed: &Signed<Order>,
-        price: Ticks,
-        size: Lots,
-        fee: i128,
+        trade: Trade,
+        state: impl FnOnce() -> gas::LineState,
     ) {
-        let lines = self.markets.entry(signed.message.market).or_default();
+        let Trade { price, size, fee } = trade;
+        let (account, market) = (signed.message.account, signed.message.market);
         let notional = u128::from(price.0) * u128::from(size.0);
+        let lines = self.markets.entry(market).or_insert_with(|| {
+            self.gas += gas::MARKET;
+            Vec::new()
+        });
         match *line {
             Some(LineRef { frame, index }) if frame == self.id => {
                 let line = &mut lines[index as usize];
@@ -87,14 +104,18 @@ impl OpenFrame {
                 let index = u32::try_from(lines.len()).expect("a frame is sealed long before 2^32 lines");
                 *line = Some(LineRef { frame: self.id, index });
                 lines.push(FillLine { order: *signed, filled: size, notional, fee: Atoms(fee) });
-                self.gas += gas::FILL_LINE;
+                let state = state();
+                self.gas += gas::line(state);
+                if self.touched.insert((account, market.event())) {
+                    self.gas += gas::touch(state);
+                }
             }
         }
     }
 
     /// The frame to settle, or nothing if nothing happened.
     pub(crate) fn seal(self, sequence: u64, log_hash: Hash) -> Option<Frame> {
-        let Self { id, time, inbox, redemptions, markets, withdrawals, gas: _ } = self;
+        let Self { id, time, inbox, redemptions, markets, withdrawals, touched: _, gas: _ } = self;
         if inbox.is_empty() && redemptions.is_empty() && markets.is_empty() && withdrawals.is_empty() {
             return None;
         }

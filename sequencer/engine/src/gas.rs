@@ -1,31 +1,125 @@
-//! What settling a frame costs on chain, estimated from above, so that a frame is sealed before its batch outgrows a
-//! transaction. One place to tune when the contract's measured costs move.
+//! What settling a frame costs on chain, estimated from above, so that no frame can outgrow a transaction (16.7M gas,
+//! EIP-7825), whatever traders do.
+//!
+//! A line's cost depends on what its storage holds: a first write to a word costs 22.1k, a later one 5k, and a trader may
+//! choose nonces and partial fills to be expensive. The engine knows enough of the contract's storage to tell (which words
+//! of nonces and positions are in use), and where it does not know it takes the dearer. Writes of the same word by several
+//! lines are counted each, and refunds are not, so crowded frames cost well below the estimate. One place to tune when the
+//! contract's measured costs move (`snapshots/settle.json`).
 
 use xos_types::InboxPayload;
 
-/// A batch of nothing: calldata, signature, hashes, the stored head.
-pub(crate) const BATCH: u64 = 150_000;
-/// One order's line: its signature, nonce, position, cash and its share of the margin check.
-pub(crate) const FILL_LINE: u64 = 25_000;
-/// One signed withdrawal with its token transfer.
-pub(crate) const WITHDRAWAL: u64 = 60_000;
+/// First access of a storage word, and first writes of it (EIP-2929, EIP-2200).
+const COLD_READ: u64 = 2_100;
+const FIRST_WRITE: u64 = 22_100;
+const REWRITE: u64 = 5_000;
 
-const REDEMPTION: u64 = 20_000;
-const REDEMPTION_WORD: u64 = 3_000;
-const INBOX_ITEM: u64 = 30_000;
+/// A batch of nothing: the transaction, header, signature, hashes, the stored head.
+pub(crate) const BATCH: u64 = 100_000;
+/// A market's terms, and its treasury's cash.
+pub(crate) const MARKET: u64 = 2 * COLD_READ + FIRST_WRITE + 5_000;
+/// One signed withdrawal: line, nonce, account, and the token's transfer (a deny-listing proxy needs 40k to 70k).
+pub(crate) const WITHDRAWAL: u64 = LINE + COLD_READ + FIRST_WRITE + REWRITE + PAYMENT;
+
+/// Calldata, signature and checks of one order.
+const LINE: u64 = 16_000;
+/// A transfer and its log, or the write that makes it claimable.
+const PAYMENT: u64 = 90_000;
+/// Four positions of an account, read to find the worst.
+const POSITION_WORD: u64 = 3_000;
+/// Outcomes of a narrow event, whose positions share one word. An account has a summary of its own in a wider one.
+const NARROW: u8 = 4;
+const REDEMPTION: u64 = 10_000;
+const INBOX_ITEM: u64 = 12_000;
 const INBOX_BYTE: u64 = 20;
 
-/// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
-pub const REDEMPTION_GAS_PER_FRAME: u64 = 4_000_000;
+/// What one order's matches may add to a frame. A node that seals frames at up to 13M stays below the cap with it.
+pub(crate) const MATCHES: u64 = 3_700_000;
 
-/// One account's redemption of an event; positions of four outcomes share a storage word.
-pub(crate) fn redemption(outcomes: u8) -> u64 {
-    REDEMPTION + REDEMPTION_WORD * u64::from(outcomes.div_ceil(4))
+/// The highest gas target of a node (configured there) and the most that a transaction may use (EIP-7825).
+const TARGET_MAX: u64 = 13_000_000;
+const TRANSACTION_MAX: u64 = 1 << 24;
+const _: () = assert!(TARGET_MAX + MATCHES < TRANSACTION_MAX);
+const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME < TARGET_MAX);
+
+/// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
+pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
+
+/// What the contract's storage holds before an order's line in a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineState {
+    /// Outcomes of the event.
+    pub(crate) outcomes: u8,
+    /// The order filled in an earlier frame.
+    pub(crate) partly_filled: bool,
+    /// After this fill nothing more of it can fill.
+    pub(crate) completes: bool,
+    /// The word of its nonce's bit is in use; the bit is set with the order's first fill.
+    pub(crate) nonce_word: bool,
+    /// The word of its position is in use.
+    pub(crate) position_word: bool,
+    /// The word of the account's cash is in use.
+    pub(crate) cash_word: bool,
 }
 
-/// One inbox item, by the size of its payload.
+/// The line of an order that fills for the first time in a frame, and its market's accounts aside.
+pub(crate) fn line(state: LineState) -> u64 {
+    let bit = if state.nonce_word { REWRITE } else { FIRST_WRITE };
+    let nonce = match (state.partly_filled, state.completes) {
+        // The bit is read, the slot of the partly filled order rewritten or cleared.
+        (true, _) => COLD_READ + REWRITE,
+        (false, true) => bit,
+        (false, false) => bit + FIRST_WRITE,
+    };
+    LINE + nonce + if state.position_word { REWRITE } else { FIRST_WRITE }
+}
+
+/// An account's first line of an event in a frame: its owner, its cash, and its positions for the margin check.
+pub(crate) fn touch(state: LineState) -> u64 {
+    let cash = if state.cash_word { REWRITE } else { FIRST_WRITE };
+    let summary = if state.outcomes > NARROW { FIRST_WRITE } else { 0 };
+    COLD_READ + cash + summary + POSITION_WORD * words(state.outcomes)
+}
+
+/// The most that one more order's line can cost in an event of so many outcomes.
+pub(crate) fn dearest_line(outcomes: u8) -> u64 {
+    let state = LineState {
+        outcomes,
+        partly_filled: false,
+        completes: false,
+        nonce_word: false,
+        position_word: false,
+        cash_word: false,
+    };
+    line(state) + touch(state)
+}
+
+/// How many matches [`MATCHES`] is certain to pay for, however dear each is: matching goes on while two more lines fit, and
+/// what it has spent by then is at most a market, the arriving order's line and a line for each order met.
+pub(crate) fn certain_matches(outcomes: u8) -> u64 {
+    (MATCHES - MARKET) / dearest_line(outcomes) - 2
+}
+
+/// One account's redemption of an event: every word may be read for the worst, then paid and cleared.
+pub(crate) fn redemption(outcomes: u8) -> u64 {
+    let summary = if outcomes > NARROW { 2 * REWRITE } else { 0 };
+    REDEMPTION + FIRST_WRITE + summary + (POSITION_WORD + REWRITE) * words(outcomes)
+}
+
+/// One inbox item, by its payload's ABI encoding and by what it writes.
 pub(crate) fn inbox_item(payload: &InboxPayload) -> u64 {
-    INBOX_ITEM + INBOX_BYTE * abi_bytes(payload)
+    let writes = match payload {
+        InboxPayload::Deposit { .. } => FIRST_WRITE,
+        InboxPayload::EventOpened { .. } => REWRITE,
+        InboxPayload::EventResolved { payouts, .. } => FIRST_WRITE * (1 + (payouts.len() as u64).div_ceil(4)) + REWRITE,
+        InboxPayload::ForcedWithdrawal { .. } => COLD_READ + REWRITE + PAYMENT,
+    };
+    INBOX_ITEM + REWRITE + INBOX_BYTE * abi_bytes(payload) + writes
+}
+
+/// Storage words that an account's positions in an event take.
+fn words(outcomes: u8) -> u64 {
+    u64::from(outcomes.div_ceil(4))
 }
 
 /// Length of the payload's ABI encoding.
@@ -40,5 +134,26 @@ fn abi_bytes(payload: &InboxPayload) -> u64 {
         }
         InboxPayload::EventResolved { payouts, .. } => (3 + payouts.len() as u64) * WORD,
         InboxPayload::ForcedWithdrawal { .. } => 3 * WORD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_costs_more_than_the_dearest() {
+        for flags in 0u8..32 {
+            let set = |bit: u8| flags >> bit & 1 == 1;
+            let state = LineState {
+                outcomes: 48,
+                partly_filled: set(0),
+                completes: set(1),
+                nonce_word: set(2),
+                position_word: set(3),
+                cash_word: set(4),
+            };
+            assert!(line(state) + touch(state) <= dearest_line(48));
+        }
     }
 }

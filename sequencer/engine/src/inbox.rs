@@ -89,12 +89,10 @@ impl Engine {
         self.listings[event_index(event)].payouts = Some(payouts.to_vec());
         events.push(Event::EventResolved { event, payouts: payouts.to_vec() });
 
-        for (index, account) in self.accounts.iter_mut().enumerate() {
-            let Some(margin) = account.margins.get(&event) else { continue };
-            if margin.holds_position() {
+        for (index, account) in self.accounts.iter().enumerate() {
+            // Its orders are gone, so what is left of an entry is positions.
+            if account.margins.contains_key(&event) {
                 self.redemptions.insert((event, AccountId(index as u64 + 1)));
-            } else {
-                account.margins.remove(&event);
             }
         }
     }

@@ -126,6 +126,20 @@ impl EventMargin {
             .sum()
     }
 
+    /// No positions and no orders.
+    pub(crate) fn is_empty(&self) -> bool {
+        // Most entries are told apart by the sums alone.
+        self.bid_cost == 0
+            && self.worst_with_orders == 0
+            && self.outcomes.iter().all(|entry| entry.position == 0 && entry.bid_lots == 0 && entry.ask_lots == 0)
+    }
+
+    /// Whether the contract's word of an outcome's position, which holds four, is in use.
+    pub(crate) fn holds_word_of(&self, outcome: u8) -> bool {
+        let first = usize::from(outcome - outcome % 4);
+        self.outcomes[first..].iter().take(4).any(|entry| entry.position != 0)
+    }
+
     pub(crate) fn holds_position(&self) -> bool {
         self.outcomes.iter().any(|entry| entry.position != 0)
     }
@@ -145,4 +159,79 @@ impl Outcome {
 /// What selling `lots` at `price` loses if the outcome wins.
 fn ask_risk(terms: &Terms, price: Ticks, lots: Lots) -> i128 {
     terms.value(Ticks(terms.ticks - price.0), lots)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use xos_types::{AccountId, Address, EventConfig, Ppm};
+
+    use super::*;
+
+    fn terms(outcomes: u8) -> Terms {
+        Terms::new(&EventConfig {
+            venue: 1,
+            outcomes,
+            ticks: 10,
+            quantum: 3,
+            taker_fee: Ppm(0),
+            maker_fee: Ppm(0),
+            treasury: AccountId(0),
+            resolver: Address::ZERO,
+            title: String::new(),
+            labels: Vec::new(),
+        })
+    }
+
+    /// Cash and positions after some orders filled, valued under every winner; the least over all subsets of orders.
+    fn by_enumeration(terms: &Terms, positions: &[i64], orders: &[(u8, Side, u64, u64)]) -> i128 {
+        let mut least = i128::MAX;
+        for filled in 0..1u32 << orders.len() {
+            let mut cash = 0;
+            let mut held: Vec<i128> = positions.iter().map(|position| i128::from(*position)).collect();
+            for (_, (outcome, side, price, lots)) in orders.iter().enumerate().filter(|(bit, _)| filled >> bit & 1 == 1)
+            {
+                let sign = if *side == Side::Buy { 1 } else { -1 };
+                held[usize::from(*outcome)] += sign * i128::from(*lots);
+                cash -= sign * terms.value(Ticks(*price), Lots(*lots));
+            }
+            least = held.iter().map(|lots| lots * terms.payout_per_lot + cash).fold(least, i128::min);
+        }
+        least
+    }
+
+    proptest! {
+        #[test]
+        fn worst_with_orders_is_the_least_over_winners_and_subsets(
+            outcomes in 2u8..6,
+            positions in prop::collection::vec(-50i64..50, 6),
+            orders in prop::collection::vec((0u8..6, any::<bool>(), 1u64..10, 1u64..40), 0..9),
+        ) {
+            let terms = terms(outcomes);
+            let positions = &positions[..usize::from(outcomes)];
+            let orders: Vec<_> = orders
+                .into_iter()
+                .map(|(outcome, buys, price, lots)| (outcome % outcomes, if buys { Side::Buy } else { Side::Sell }, price, lots))
+                .collect();
+            let mut margin = EventMargin::new(&terms);
+            for (entry, position) in margin.outcomes.iter_mut().zip(positions) {
+                entry.position = *position;
+            }
+            margin.rederive(&terms);
+            prop_assert_eq!(margin.worst_payoff, by_enumeration(&terms, positions, &[]));
+            for (count, (outcome, side, price, lots)) in orders.iter().enumerate() {
+                let (price, lots) = (Ticks(*price), Lots(*lots));
+                let foreseen = margin.worst_with(&terms, *outcome, *side, price, lots);
+                margin.reserve(&terms, *outcome, *side, price, lots);
+                margin.rederive(&terms);
+                prop_assert_eq!(margin.worst_with_orders, foreseen);
+                prop_assert_eq!(margin.worst_with_orders, by_enumeration(&terms, positions, &orders[..=count]));
+            }
+            for (outcome, side, price, lots) in &orders {
+                margin.release(&terms, *outcome, *side, Ticks(*price), Lots(*lots));
+            }
+            margin.rederive(&terms);
+            prop_assert_eq!(margin.worst_with_orders, margin.worst_payoff);
+        }
+    }
 }

@@ -9,8 +9,9 @@ use crate::account::Standing;
 use crate::book::{RestingOrder, Slot};
 use crate::engine::{Engine, Listing, account_index, event_index};
 use crate::fees::FeeCredit;
-use crate::frame::LineRef;
-use crate::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX};
+use crate::frame::{LineRef, Trade};
+use crate::gas;
+use crate::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX, fill_or_kill_matches_max};
 
 /// The part of an arriving order that is still to be matched.
 struct Arriving<'a> {
@@ -104,11 +105,12 @@ impl Engine {
         }
     }
 
-    /// Walks the orders that matching would meet. Own ones would be cancelled, so they fill nothing but count as met.
+    /// Walks the orders that matching is certain to meet. Own ones would be cancelled, so they fill nothing but count as met.
     fn check_fill_or_kill(&self, listing: &Listing, order: &Order) -> Result<(), Reject> {
         let book = &listing.books[usize::from(order.market.outcome())];
+        let met_max = fill_or_kill_matches_max(listing.terms.outcomes) as usize;
         let mut fillable = 0u64;
-        for slot in book.queue(&self.orders, order.side.opposite()).take(MATCHES_MAX as usize) {
+        for slot in book.queue(&self.orders, order.side.opposite()).take(met_max) {
             let resting = self.orders.get(slot);
             let limit_reached = match order.side {
                 Side::Buy => resting.order().price > order.price,
@@ -127,11 +129,16 @@ impl Engine {
         Err(Reject::NotFillable { size: order.size, fillable: Lots(fillable) })
     }
 
-    /// Meets resting orders, best price and oldest first, until nothing is left, nothing crosses, or the limit is reached.
+    /// Meets resting orders, best price and oldest first, until nothing is left, nothing crosses, or a limit is reached: so
+    /// many orders, or so much gas that settling their lines may cost. One order cannot make a frame outgrow a transaction.
     fn match_order(&mut self, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let order = &arriving.signed.message;
+        let outcomes = self.listings[event_index(order.market.event())].terms.outcomes;
+        let gas_max = self.frame.gas() + gas::MATCHES;
+        // The next match may open a line for each side.
+        let dearest_match = 2 * gas::dearest_line(outcomes);
         for _ in 0..MATCHES_MAX {
-            if arriving.remaining.0 == 0 {
+            if arriving.remaining.0 == 0 || self.frame.gas() + dearest_match > gas_max {
                 return;
             }
             let Some(slot) = self.first_crossing(order) else { return };
@@ -160,18 +167,29 @@ impl Engine {
         let value = terms.value(price, size);
         let maker_fee = resting.credit.charge(value, terms.maker_fee);
         let taker_fee = arriving.credit.charge(value, terms.taker_fee);
-        self.frame.fill(&mut resting.line, &resting.signed, price, size, maker_fee);
-        self.frame.fill(&mut arriving.line, arriving.signed, price, size, taker_fee);
-
         let maker_remaining = Lots(resting.remaining.0 - size.0);
         arriving.remaining = Lots(arriving.remaining.0 - size.0);
+        // The contract remembers how far an order is filled unless it is full or may not rest.
+        let maker_completes = maker_remaining.0 == 0;
+        let taker_completes = arriving.remaining.0 == 0 || !may_rest(taker.kind);
+
+        let state = &self.accounts[account_index(maker)];
+        self.frame.fill(&mut resting.line, &resting.signed, Trade { price, size, fee: maker_fee }, || {
+            let order = &resting.signed.message;
+            state.line_state(&terms, order, resting.remaining < order.size, maker_completes)
+        });
+        let state = &self.accounts[account_index(taker.account)];
+        self.frame.fill(&mut arriving.line, arriving.signed, Trade { price, size, fee: taker_fee }, || {
+            state.line_state(&terms, taker, false, taker_completes)
+        });
+
         listing.volume += u128::from(size.0);
         listing.fees += maker_fee + taker_fee;
         let treasury = listing.config.treasury;
-        if maker_remaining.0 > 0 {
-            listing.books[usize::from(market.outcome())].reduce(&mut self.orders, slot, size);
-        } else {
+        if maker_completes {
             self.remove_resting(slot);
+        } else {
+            listing.books[usize::from(market.outcome())].reduce(&mut self.orders, slot, size);
         }
 
         let bought = Standing { market, side: Side::Buy, price, lots: size };
@@ -180,8 +198,12 @@ impl Engine {
             Side::Buy => (sold, bought),
             Side::Sell => (bought, sold),
         };
-        self.accounts[account_index(maker)].trade_resting(&terms, given, maker_fee);
-        self.accounts[account_index(taker.account)].trade_arriving(&terms, taken, taker_fee);
+        let state = &mut self.accounts[account_index(maker)];
+        state.trade_resting(&terms, given, maker_fee);
+        state.nonces.settle(maker_nonce);
+        let state = &mut self.accounts[account_index(taker.account)];
+        state.trade_arriving(&terms, taken, taker_fee);
+        state.nonces.settle(taker.nonce);
         self.credit_fees(treasury, maker_fee + taker_fee);
 
         events.push(Event::Filled(Fill {
@@ -238,6 +260,13 @@ impl Engine {
             self.expiries.insert((order.expiry, account, nonce));
         }
         events.push(Event::Rested { account, nonce, market, side, price, remaining });
+    }
+}
+
+fn may_rest(kind: OrderKind) -> bool {
+    match kind {
+        OrderKind::GoodTillCancelled | OrderKind::PostOnly => true,
+        OrderKind::ImmediateOrCancel | OrderKind::FillOrKill => false,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Random lives of a group: the engine, a naive oracle and a model of the contract live through the same commands and must
 //! agree after every one of them.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::disallowed_methods, reason = "a test may read its environment")]
+
 #[path = "lives/contract.rs"]
 mod contract;
 #[path = "lives/naive.rs"]

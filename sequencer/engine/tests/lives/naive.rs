@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xos_engine::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX};
+use xos_engine::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX, fill_or_kill_matches_max};
 use xos_types::*;
 
 const MILLION: i128 = 1_000_000;
@@ -273,7 +273,8 @@ impl Naive {
             return Some(Reject::WouldTrade { price, best: self.orders[*best].signed.message.price });
         }
         if order.kind == OrderKind::FillOrKill {
-            let met = met.iter().take(MATCHES_MAX as usize).map(|index| &self.orders[*index]);
+            let met =
+                met.iter().take(fill_or_kill_matches_max(terms.outcomes) as usize).map(|index| &self.orders[*index]);
             let fillable: u64 =
                 met.filter(|resting| resting.signed.message.account != account).map(|resting| resting.remaining).sum();
             if fillable < size.0 {

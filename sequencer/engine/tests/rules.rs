@@ -1,0 +1,606 @@
+//! The engine's rules, one by one, each with an example small enough to check by hand.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "rules/group.rs"]
+mod group;
+
+use group::*;
+use xos_engine::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX, fill_or_kill_matches_max};
+use xos_engine::{Engine, EventStatus, REDEMPTION_GAS_PER_FRAME};
+use xos_types::*;
+
+// ---------------------------------------------------------------------- price and time
+
+#[test]
+fn better_prices_fill_first_and_equal_prices_in_order_of_arrival() {
+    let mut group = Group::free();
+    group.sell(ALICE, 10, 500);
+    group.sell(BOB, 10, 490);
+    group.sell(BOB, 10, 500);
+    let met = fills(&group.buy(CAROL, 25, 500));
+    let met: Vec<_> =
+        met.iter().map(|fill| (fill.maker.0, fill.price.0, fill.size.0, fill.maker_remaining.0)).collect();
+    assert_eq!(met, [(BOB, 490, 10, 0), (ALICE, 500, 10, 0), (BOB, 500, 5, 5)]);
+}
+
+#[test]
+fn trades_happen_at_the_resting_orders_price() {
+    let mut group = Group::free();
+    group.sell(ALICE, 10, 300);
+    group.buy(BOB, 10, 900);
+    assert_eq!((group.cash(ALICE), group.cash(BOB)), (DEPOSIT + 3_000, DEPOSIT - 3_000));
+}
+
+#[test]
+fn what_does_not_fill_rests_at_its_limit() {
+    let mut group = Group::free();
+    group.sell(ALICE, 10, 300);
+    let events = group.buy(BOB, 15, 310);
+    assert!(matches!(events.last(), Some(Event::Rested { remaining: Lots(5), price: Ticks(310), .. })));
+    let book = group.engine.book(MarketId::new(EVENT, 0), 9).unwrap();
+    assert_eq!((book.bids[0].price, book.bids[0].lots, book.bids[0].orders), (Ticks(310), Lots(5), 1));
+    assert!(book.asks.is_empty());
+}
+
+#[test]
+fn immediate_or_cancel_never_rests() {
+    let mut group = Group::free();
+    group.sell(ALICE, 10, 300);
+    let order = Order { kind: OrderKind::ImmediateOrCancel, ..group.order(BOB, Side::Buy, 15, 310) };
+    assert_eq!(cancelled(&group.place(order)), [(5, CancelReason::Immediate)]);
+    assert_eq!(group.engine.resting_orders(), 0);
+}
+
+#[test]
+fn fill_or_kill_fills_whole_or_not_at_all() {
+    let mut group = Group::free();
+    group.sell(ALICE, 10, 300);
+    group.sell(CAROL, 10, 400);
+    let kill = Order { kind: OrderKind::FillOrKill, ..group.order(BOB, Side::Buy, 11, 399) };
+    assert_eq!(*rejected(&group.place(kill)), Reject::NotFillable { size: Lots(11), fillable: Lots(10) });
+    let fill = Order { kind: OrderKind::FillOrKill, ..group.order(BOB, Side::Buy, 20, 400) };
+    assert_eq!(fills(&group.place(fill)).len(), 2);
+}
+
+#[test]
+fn own_orders_do_not_count_towards_fill_or_kill() {
+    let mut group = Group::free();
+    group.sell(BOB, 10, 300);
+    group.sell(ALICE, 10, 300);
+    let kill = Order { kind: OrderKind::FillOrKill, ..group.order(BOB, Side::Buy, 11, 300) };
+    assert_eq!(*rejected(&group.place(kill)), Reject::NotFillable { size: Lots(11), fillable: Lots(10) });
+    assert_eq!(group.engine.resting_orders(), 2, "a refusal cancels nothing");
+}
+
+#[test]
+fn post_only_never_takes_not_even_from_itself() {
+    let mut group = Group::free();
+    group.sell(ALICE, 10, 300);
+    for account in [ALICE, BOB] {
+        let order = Order { kind: OrderKind::PostOnly, ..group.order(account, Side::Buy, 1, 300) };
+        assert_eq!(*rejected(&group.place(order)), Reject::WouldTrade { price: Ticks(300), best: Ticks(300) });
+    }
+    let order = Order { kind: OrderKind::PostOnly, ..group.order(BOB, Side::Buy, 1, 299) };
+    assert!(matches!(group.place(order).last(), Some(Event::Rested { .. })));
+}
+
+#[test]
+fn the_resting_order_yields_in_a_self_trade() {
+    let mut group = Group::free();
+    group.sell(ALICE, 10, 300);
+    group.sell(BOB, 5, 300);
+    let events = group.buy(ALICE, 5, 300);
+    assert_eq!(cancelled(&events), [(10, CancelReason::SelfTrade)]);
+    assert_eq!(fills(&events).len(), 1);
+    assert_eq!(group.engine.resting_orders(), 0);
+}
+
+#[test]
+fn one_command_meets_a_bounded_number_of_orders_and_never_rests_crossed() {
+    let mut group = Group::free();
+    for _ in 0..=MATCHES_MAX {
+        group.sell(ALICE, 1, 300);
+    }
+    let events = group.buy(BOB, 200, 300);
+    assert_eq!(fills(&events).len(), 128);
+    assert_eq!(cancelled(&events), [(72, CancelReason::MatchLimit)]);
+    // With one order left to meet, the next one rests behind it.
+    assert!(matches!(group.buy(BOB, 2, 300).last(), Some(Event::Rested { remaining: Lots(1), .. })));
+}
+
+#[test]
+fn fill_or_kill_needs_no_more_orders_than_are_certain_to_fit() {
+    let most = u64::from(fill_or_kill_matches_max(2));
+    assert_eq!((most, fill_or_kill_matches_max(48), fill_or_kill_matches_max(128)), (31, 20, 14));
+    let mut group = Group::free();
+    for _ in 0..=most {
+        group.sell(ALICE, 1, 300);
+    }
+    let kill = Order { kind: OrderKind::FillOrKill, ..group.order(BOB, Side::Buy, most + 1, 300) };
+    assert_eq!(*rejected(&group.place(kill)), Reject::NotFillable { size: Lots(most + 1), fillable: Lots(most) });
+    let kill = Order { kind: OrderKind::FillOrKill, ..group.order(BOB, Side::Buy, most, 300) };
+    assert_eq!(fills(&group.place(kill)).len(), usize::try_from(most).unwrap());
+}
+
+/// 130 fresh accounts, each with an order of an unused nonce word, in an event with many words of positions: the dearest
+/// settlement that traders can arrange. One order may add only so much of it to a frame, and a fill-or-kill within its limit
+/// still fills whole.
+#[test]
+fn one_order_cannot_make_a_frame_outgrow_a_transaction() {
+    for outcomes in [2, 48, 128] {
+        let mut group = Group::new(terms(outcomes, 1_000, 0));
+        let makers = (CAROL + 1)..=(CAROL + 130);
+        group.frame(1_001, makers.clone().map(|account| deposit(account, 1_000)).collect());
+        for account in makers {
+            let order = group.order(account, Side::Sell, 1, 300);
+            group.place(Order { nonce: Nonce(order.nonce.0 * 1_000), ..order });
+        }
+        group.frame(2_000, vec![]);
+        let before = group.engine.frame_gas();
+        let most = u64::from(fill_or_kill_matches_max(outcomes));
+        let kill = Order { kind: OrderKind::FillOrKill, ..group.order(BOB, Side::Buy, most, 300) };
+        assert_eq!(fills(&group.place(kill)).len(), usize::try_from(most).unwrap(), "{outcomes} outcomes");
+        assert!(group.engine.frame_gas() - before <= 3_700_000);
+
+        group.frame(3_000, vec![]);
+        let events = group.buy(BOB, 130, 300);
+        let met = u64::try_from(fills(&events).len()).unwrap();
+        assert!(met < MATCHES_MAX.into() && met >= most.min(130 - most), "{outcomes} outcomes: {met} met");
+        assert!(group.engine.frame_gas() - before <= 3_700_000);
+        if met + most < 130 {
+            assert_eq!(cancelled(&events), [(130 - met, CancelReason::MatchLimit)]);
+        }
+    }
+}
+
+#[test]
+fn self_trades_count_as_met() {
+    let mut group = Group::free();
+    for _ in 0..MATCHES_MAX {
+        group.sell(BOB, 1, 300);
+    }
+    group.sell(ALICE, 1, 300);
+    let events = group.buy(BOB, 1, 300);
+    assert_eq!(fills(&events).len(), 0);
+    assert_eq!(cancelled(&events).last(), Some(&(1, CancelReason::MatchLimit)));
+}
+
+// ---------------------------------------------------------------------- nonces and signers
+
+#[test]
+fn a_nonce_is_used_once_and_a_rejection_spends_none() {
+    let mut group = Group::free();
+    let order = Order { price: Ticks(1_000), ..group.order(ALICE, Side::Buy, 1, 1) };
+    let nearest = Reject::BadPrice { price: Ticks(1_000), highest: Ticks(999), nearest: Ticks(999) };
+    assert_eq!(*rejected(&group.place(order)), nearest);
+    let order = Order { price: Ticks(1), ..order };
+    assert!(matches!(group.place(order)[0], Event::Accepted { .. }));
+    let next = Nonce(order.nonce.0 + 1);
+    assert_eq!(*rejected(&group.place(order)), Reject::NonceSpent { nonce: order.nonce, next });
+}
+
+#[test]
+fn a_cancelled_orders_nonce_stays_spent() {
+    let mut group = Group::free();
+    let order = group.order(ALICE, Side::Buy, 1, 1);
+    group.place(order);
+    let cancel = Command::Cancel(signed(ALICE, Cancel { account: order.account, nonce: order.nonce }));
+    assert_eq!(cancelled(&group.apply(cancel.clone())), [(1, CancelReason::Requested)]);
+    assert!(matches!(rejected(&group.apply(cancel)), Reject::UnknownOrder { .. }));
+    assert!(matches!(rejected(&group.place(order)), Reject::NonceSpent { .. }));
+}
+
+#[test]
+fn withdrawals_and_orders_share_nonces() {
+    let mut group = Group::free();
+    group.withdraw(ALICE, 1);
+    let nonce = group.engine.account(AccountId(ALICE)).unwrap().next_nonce.0 - 1;
+    let order = Order { nonce: Nonce(nonce), ..group.order(ALICE, Side::Buy, 1, 1) };
+    assert!(matches!(rejected(&group.place(order)), Reject::NonceSpent { .. }));
+}
+
+#[test]
+fn only_the_owner_acts_for_an_account() {
+    let mut group = Group::free();
+    let order = group.order(ALICE, Side::Buy, 1, 1);
+    let account = order.account;
+    let expected = Reject::NotAuthorized { account, recovered: owner(BOB), expected: owner(ALICE) };
+    let withdraw = Withdraw { account, token: TOKEN, amount: 1, nonce: Nonce(900), expiry: TimeMs(0) };
+    for command in [
+        Command::Place(signed(BOB, order)),
+        Command::Cancel(signed(BOB, Cancel { account, nonce: Nonce(1) })),
+        Command::CancelAll(signed(BOB, CancelAll { account, below: Nonce(1) })),
+        Command::Withdraw(signed(BOB, withdraw)),
+    ] {
+        assert_eq!(*rejected(&group.apply(command)), expected);
+    }
+}
+
+#[test]
+fn cancel_all_cancels_below_the_floor_and_keeps_the_rest() {
+    let mut group = Group::free();
+    let orders: Vec<_> = (0..3).map(|_| group.order(ALICE, Side::Buy, 1, 1)).collect();
+    orders.iter().for_each(|order| drop(group.place(*order)));
+    let below = orders[2].nonce;
+    let events = group.apply(Command::CancelAll(signed(ALICE, CancelAll { account: AccountId(ALICE), below })));
+    assert_eq!(cancelled(&events), [(1, CancelReason::BelowFloor); 2]);
+    assert_eq!(events.last(), Some(&Event::FloorRaised { account: AccountId(ALICE), floor: below }));
+    assert_eq!(group.engine.open_orders(AccountId(ALICE)).len(), 1);
+    let lower = CancelAll { account: AccountId(ALICE), below: Nonce(0) };
+    let events = group.apply(Command::CancelAll(signed(ALICE, lower)));
+    assert_eq!(events, [Event::FloorRaised { account: AccountId(ALICE), floor: below }], "a floor never falls");
+}
+
+// ---------------------------------------------------------------------- margin
+
+#[test]
+fn a_bid_holds_back_its_cost_and_an_ask_its_loss() {
+    let mut group = Group::free();
+    group.buy(ALICE, 10, 300);
+    assert_eq!(group.available(ALICE), DEPOSIT - 3_000);
+    group.sell(BOB, 10, 400);
+    assert_eq!(group.available(BOB), DEPOSIT - 6_000);
+}
+
+#[test]
+fn bids_on_all_outcomes_hold_back_only_what_a_winner_leaves_lost() {
+    let mut group = Group::free();
+    group.buy(ALICE, 10, 300);
+    let other = Order { market: MarketId::new(EVENT, 1), ..group.order(ALICE, Side::Buy, 10, 500) };
+    group.place(other);
+    // At worst only the dearer bid fills, or both fill and one of them wins more than both cost.
+    assert_eq!(group.available(ALICE), DEPOSIT - 5_000);
+}
+
+#[test]
+fn one_of_each_outcome_is_worth_certainty_and_can_be_withdrawn() {
+    let mut group = Group::free();
+    for outcome in 0..2 {
+        let ask = Order { market: MarketId::new(EVENT, outcome), ..group.order(BOB, Side::Sell, 10, 500) };
+        let bid = Order { market: MarketId::new(EVENT, outcome), ..group.order(ALICE, Side::Buy, 10, 500) };
+        group.place(ask);
+        group.place(bid);
+    }
+    let alice = group.engine.account(AccountId(ALICE)).unwrap();
+    assert_eq!((alice.cash.0, alice.worst_payoff.0, alice.available.0), (DEPOSIT - 10_000, 10_000, DEPOSIT));
+    let events = group.withdraw(ALICE, DEPOSIT.unsigned_abs());
+    assert!(matches!(events[..], [Event::Withdrawn { forced: false, .. }]));
+    assert_eq!(group.cash(ALICE), -10_000);
+    assert_eq!(group.available(ALICE), 0);
+}
+
+#[test]
+fn an_order_that_frees_margin_is_accepted_with_nothing_available() {
+    let mut group = Group::free();
+    group.buy(ALICE, 1_000, 500);
+    group.sell(BOB, 1_000, 500);
+    let spare = group.available(ALICE);
+    group.withdraw(ALICE, spare.unsigned_abs());
+    assert_eq!(group.available(ALICE), 0);
+    assert!(matches!(rejected(&group.buy(ALICE, 1, 1)), Reject::InsufficientFunds { .. }));
+    assert!(matches!(group.sell(ALICE, 1_000, 400).last(), Some(Event::Rested { .. })));
+}
+
+#[test]
+fn a_shortfall_names_what_is_free_and_what_is_needed() {
+    let mut group = Group::free();
+    group.buy(ALICE, 1_000, 900);
+    let expected = Reject::InsufficientFunds {
+        cash: Atoms(DEPOSIT),
+        worst_payoff: Atoms(0),
+        reserved: Atoms(900_000),
+        available: Atoms(100_000),
+        required: Atoms(100_100),
+    };
+    let order = Order { market: MarketId::new(EVENT, 0), ..group.order(ALICE, Side::Buy, 1_001, 100) };
+    assert_eq!(*rejected(&group.place(order)), expected);
+}
+
+#[test]
+fn positions_are_bounded_with_resting_orders_counted() {
+    let mut group = Group::new(EventConfig { ticks: 2, ..terms(2, 0, 0) });
+    group.frame(1_001, vec![deposit(ALICE, 1 << 60), deposit(BOB, 1 << 60)]);
+    group.sell(ALICE, SIZE_MAX, 1);
+    group.buy(BOB, SIZE_MAX, 1);
+    // Bob is long and Alice short by one full order: each may add one less in that direction, and one more in the other.
+    let limit = Reject::PositionLimit { market: MarketId::new(EVENT, 0), limit: Lots(POSITION_MAX) };
+    let full = POSITION_MAX / SIZE_MAX;
+    let rest = |group: &mut Group, account, side, orders| {
+        for _ in 0..orders {
+            let order = group.order(account, side, SIZE_MAX, 1);
+            assert!(matches!(group.place(order).last(), Some(Event::Rested { .. })));
+        }
+        let order = group.order(account, side, 1, 1);
+        assert_eq!(*rejected(&group.place(order)), limit);
+        let elsewhere = Order { market: MarketId::new(EVENT, 1), ..group.order(account, side, 1, 1) };
+        assert!(matches!(group.place(elsewhere)[0], Event::Accepted { .. }), "another market has its own limit");
+        let below = Nonce(elsewhere.nonce.0 + 1);
+        group.apply(Command::CancelAll(signed(account, CancelAll { account: elsewhere.account, below })));
+    };
+    rest(&mut group, BOB, Side::Buy, full - 1);
+    rest(&mut group, BOB, Side::Sell, full + 1);
+    rest(&mut group, ALICE, Side::Sell, full - 1);
+    rest(&mut group, ALICE, Side::Buy, full + 1);
+}
+
+#[test]
+fn resting_orders_are_bounded() {
+    let mut group = Group::free();
+    for _ in 0..ORDERS_MAX {
+        let order = group.order(ALICE, Side::Buy, 1, 1);
+        group.engine.apply(&Command::Place(signed(ALICE, order)), &mut vec![]);
+    }
+    assert_eq!(*rejected(&group.buy(ALICE, 1, 1)), Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
+}
+
+#[test]
+fn the_largest_terms_and_sizes_do_not_overflow() {
+    let mut group = Group::new(EventConfig {
+        outcomes: 128,
+        ticks: 1_000_000,
+        quantum: 1_000_000_000_000,
+        taker_fee: Ppm(1_000_000),
+        maker_fee: Ppm(1_000_000),
+        labels: vec![],
+        ..terms(2, 0, 0)
+    });
+    for _ in 0..600 {
+        let funds = [ALICE, BOB].map(|account| deposit(account, 1 << 96));
+        group.engine.apply(
+            &Command::Frame {
+                time: TimeMs(2_000),
+                inbox: (group.engine.next_inbox()..)
+                    .zip(funds)
+                    .map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload })
+                    .collect(),
+            },
+            &mut vec![],
+        );
+    }
+    for (account, side, price) in [(ALICE, Side::Buy, 999_999), (BOB, Side::Sell, 1)] {
+        let all_in = Order { max_fee: Ppm(u32::MAX), ..group.order(account, side, SIZE_MAX, price) };
+        assert!(matches!(group.place(all_in)[0], Event::Accepted { .. }));
+    }
+    assert_eq!(group.engine.positions(AccountId(ALICE)), [(MarketId::new(EVENT, 0), Position(1_000_000_000_000))]);
+}
+
+// ---------------------------------------------------------------------- fees
+
+#[test]
+fn fees_go_to_the_treasury_and_round_up_once_per_order() {
+    let mut group = Group::new(terms(2, 100, 50));
+    let ask = group.order(ALICE, Side::Sell, 40, 3);
+    group.place(ask);
+    // 40 fills worth 3 atoms each: 120 atoms at 50 and 100 millionths, so each party owes one atom in all, per order.
+    for _ in 0..40 {
+        group.buy(BOB, 1, 3);
+    }
+    assert_eq!(group.cash(ALICE), DEPOSIT + 120 - 1);
+    assert_eq!(group.cash(BOB), DEPOSIT - 120 - 40, "forty orders, each with its own atom");
+    assert_eq!(group.cash(TREASURY), DEPOSIT + 41);
+    assert_eq!(group.engine.event(EVENT).unwrap().fees, Atoms(41));
+}
+
+#[test]
+fn an_order_must_allow_the_venues_higher_fee() {
+    let mut group = Group::new(terms(2, 100, 250));
+    let order = Order { max_fee: Ppm(249), ..group.order(ALICE, Side::Buy, 1, 1) };
+    assert_eq!(*rejected(&group.place(order)), Reject::FeeTooLow { max_fee: Ppm(249), required: Ppm(250) });
+}
+
+#[test]
+fn a_resting_order_holds_back_its_fee() {
+    let mut group = Group::new(terms(2, 0, 100_000));
+    group.buy(ALICE, 10, 100);
+    assert_eq!(group.available(ALICE), DEPOSIT - 1_000 - 100);
+}
+
+// ---------------------------------------------------------------------- frames
+
+#[test]
+fn an_empty_frame_spends_no_id() {
+    let mut group = Group::free();
+    let first = group.frame(2_000, vec![]);
+    assert_eq!(sealed(&first).unwrap().id, 1, "it held the deposits");
+    group.buy(ALICE, 1, 1);
+    assert!(group.frame(3_000, vec![]).is_empty(), "a resting order settles nothing");
+    assert_eq!(group.engine.frames_sealed(), 1);
+    group.withdraw(ALICE, 1);
+    assert_eq!(sealed(&group.frame(4_000, vec![])).unwrap().id, 2);
+}
+
+#[test]
+fn a_frame_ends_with_the_last_command_before_the_next() {
+    let mut group = Group::free();
+    group.withdraw(ALICE, 1);
+    let (sequence, log_hash) = (group.engine.sequence(), group.engine.log_hash());
+    let events = group.frame(5_000, vec![]);
+    let frame = sealed(&events).unwrap();
+    assert_eq!((frame.sequence, frame.log_hash, frame.time), (sequence, log_hash, TimeMs(1_000)));
+    assert_eq!(group.engine.frame_time(), TimeMs(5_000));
+}
+
+#[test]
+fn time_never_goes_back() {
+    let mut group = Group::free();
+    group.frame(5_000, vec![]);
+    group.frame(4_000, vec![]);
+    assert_eq!(group.engine.frame_time(), TimeMs(5_000));
+}
+
+#[test]
+fn fills_are_netted_per_order_in_order_of_first_fill() {
+    let mut group = Group::free();
+    group.frame(2_000, vec![]);
+    let maker = group.order(ALICE, Side::Sell, 10, 300);
+    group.place(maker);
+    let (first, second) = (group.order(BOB, Side::Buy, 4, 300), group.order(CAROL, Side::Buy, 3, 310));
+    group.place(first);
+    group.place(second);
+    let events = group.frame(3_000, vec![]);
+    let frame = sealed(&events).unwrap();
+    let (market, lines) = &frame.markets[0];
+    assert_eq!(*market, maker.market);
+    let lines: Vec<_> = lines.iter().map(|line| (line.order.message, line.filled.0, line.notional)).collect();
+    assert_eq!(lines, [(maker, 7, 2_100), (first, 4, 1_200), (second, 3, 900)]);
+    // A later frame has a line of its own for what fills there.
+    group.buy(BOB, 3, 300);
+    let events = group.frame(4_000, vec![]);
+    assert_eq!(sealed(&events).unwrap().markets[0].1[0].filled, Lots(3));
+}
+
+#[test]
+fn orders_expire_when_a_frame_opens_after_their_time() {
+    let mut group = Group::free();
+    let order = Order { expiry: TimeMs(2_000), ..group.order(ALICE, Side::Buy, 1, 1) };
+    group.place(order);
+    assert_eq!(cancelled(&group.frame(2_000, vec![])), []);
+    assert_eq!(cancelled(&group.frame(2_001, vec![])), [(1, CancelReason::Expired)]);
+    let late = Order { expiry: TimeMs(2_000), ..group.order(ALICE, Side::Buy, 1, 1) };
+    assert_eq!(*rejected(&group.place(late)), Reject::Expired { expiry: TimeMs(2_000), time: TimeMs(2_001) });
+}
+
+#[test]
+fn estimated_gas_grows_with_what_must_settle() {
+    let mut group = Group::free();
+    group.frame(2_000, vec![]);
+    let empty = group.engine.frame_gas();
+    group.sell(ALICE, 10, 300);
+    assert_eq!(group.engine.frame_gas(), empty, "what rests settles nothing");
+    let mut last = empty;
+    let mut added = |group: &Group| {
+        let now = group.engine.frame_gas();
+        now - std::mem::replace(&mut last, now)
+    };
+    group.buy(BOB, 1, 300);
+    let market_and_two_first_lines = added(&group);
+    group.buy(BOB, 1, 300);
+    let one_more_line = added(&group);
+    assert!(one_more_line > 12_000 && market_and_two_first_lines > 4 * one_more_line);
+    group.withdraw(BOB, 1);
+    assert!(added(&group) > 100_000);
+}
+
+// ---------------------------------------------------------------------- inbox
+
+#[test]
+fn resolution_cancels_orders_and_pays_holders_in_the_same_frame() {
+    let mut group = Group::free();
+    group.sell(BOB, 10, 400);
+    group.buy(ALICE, 10, 400);
+    group.buy(CAROL, 5, 100);
+    let events = group.frame(2_000, vec![resolve(&[1_000, 0])]);
+    assert_eq!(cancelled(&events), [(5, CancelReason::EventResolved)]);
+    assert_eq!((group.cash(ALICE), group.cash(BOB)), (DEPOSIT + 6_000, DEPOSIT - 6_000));
+    assert_eq!(group.engine.event(EVENT).unwrap().status, EventStatus::Resolved);
+    let closed = Reject::MarketClosed { market: MarketId::new(EVENT, 0), event: EVENT };
+    assert_eq!(*rejected(&group.buy(ALICE, 1, 1)), closed);
+}
+
+#[test]
+fn a_void_pays_every_outcome_its_share() {
+    let mut group = Group::free();
+    group.sell(BOB, 10, 400);
+    group.buy(ALICE, 10, 400);
+    group.frame(2_000, vec![resolve(&[500, 500])]);
+    assert_eq!((group.cash(ALICE), group.cash(BOB)), (DEPOSIT + 1_000, DEPOSIT - 1_000));
+}
+
+#[test]
+fn redemptions_beyond_a_frames_gas_wait_for_the_next_frames() {
+    let mut group = Group::new(terms(48, 0, 0));
+    let holders = 300;
+    let accounts = (CAROL + 1)..=(CAROL + holders);
+    group.frame(1_001, accounts.clone().map(|account| deposit(account, 1_000)).collect());
+    group.sell(ALICE, holders, 1);
+    for account in accounts.clone() {
+        group.buy(account, 1, 1);
+    }
+    let mut payouts = vec![0; 48];
+    payouts[0] = 1_000;
+    group.frame(2_000, vec![resolve(&payouts)]);
+    let per_frame = group.engine.frame_gas();
+    assert!(per_frame > REDEMPTION_GAS_PER_FRAME / 2 && per_frame < 2 * REDEMPTION_GAS_PER_FRAME);
+    let per_frame = usize::try_from(REDEMPTION_GAS_PER_FRAME / (10_000 + 22_100 + 10_000 + 12 * 8_000)).unwrap();
+    let total = usize::try_from(holders).unwrap() + 1;
+    assert_eq!(group.engine.pending_redemptions(), total - per_frame);
+    assert_eq!(group.cash(ALICE), DEPOSIT + 300 - 300_000, "the lowest account number is paid first");
+    let waiting = group.engine.account(AccountId(CAROL + holders)).unwrap();
+    assert_eq!((waiting.cash.0, waiting.worst_payoff.0), (999, 0));
+    let mut redeemed = vec![];
+    for frame in 1..=20 {
+        let events = group.frame(2_000 + frame, vec![]);
+        redeemed.extend(sealed(&events).map(|frame| frame.redemptions.len()));
+    }
+    assert_eq!(redeemed.iter().sum::<usize>(), total);
+    assert!(redeemed.iter().all(|count| *count <= per_frame));
+    assert_eq!(group.cash(CAROL + holders), 999 + 1_000);
+}
+
+#[test]
+fn a_forced_withdrawal_frees_reserves_and_pays_what_positions_allow() {
+    let mut group = Group::free();
+    group.sell(BOB, 100, 400);
+    group.buy(ALICE, 100, 400);
+    group.buy(BOB, 100, 300);
+    let force = |account, amount| InboxPayload::ForcedWithdrawal { account: AccountId(account), token: TOKEN, amount };
+    let events = group.frame(2_000, vec![force(BOB, u128::MAX)]);
+    let paid = DEPOSIT + 40_000 - 100_000;
+    assert_eq!(cancelled(&events), [(100, CancelReason::ForcedWithdrawal)]);
+    assert_eq!(events.last(), Some(&Event::Withdrawn { account: AccountId(BOB), amount: Atoms(paid), forced: true }));
+    let events = group.frame(3_000, vec![force(BOB, 1)]);
+    assert_eq!(events.len(), 1, "nothing to spare pays nothing: only the frame before was sealed");
+}
+
+#[test]
+fn a_deposit_opens_an_account_once_for_its_owner() {
+    let mut group = Group::free();
+    let events = group.frame(2_000, vec![deposit(5, 7), deposit(5, 8)]);
+    let account = AccountId(5);
+    let expected = [
+        Event::AccountOpened { account, owner: owner(5) },
+        Event::Deposited { account, amount: Atoms(7) },
+        Event::Deposited { account, amount: Atoms(8) },
+    ];
+    assert_eq!(events[1..], expected);
+    assert_eq!(group.engine.accounts_of(owner(5)), [account]);
+}
+
+#[test]
+#[should_panic(expected = "the node passes inbox items on in order, without gaps")]
+fn a_gap_in_the_inbox_stops_the_group() {
+    let item = InboxItem { index: 1, time: TimeMs(0), payload: deposit(1, 1) };
+    Engine::new(config()).apply(&Command::Frame { time: TimeMs(1), inbox: vec![item] }, &mut vec![]);
+}
+
+// ---------------------------------------------------------------------- the log
+
+#[test]
+fn the_logs_hash_begins_with_the_group_and_covers_every_command() {
+    let mut engine = Engine::new(config());
+    let genesis = *blake3::hash(&postcard::to_allocvec(&config()).unwrap()).as_bytes();
+    assert_eq!(engine.log_hash(), genesis);
+    let command = Command::Cancel(signed(ALICE, Cancel { account: AccountId(ALICE), nonce: Nonce(1) }));
+    engine.apply(&command, &mut vec![]);
+    let bytes = [&genesis[..], &postcard::to_allocvec(&command).unwrap()].concat();
+    assert_eq!(engine.log_hash(), *blake3::hash(&bytes).as_bytes(), "rejected commands are part of the log");
+}
+
+#[test]
+fn the_states_hash_sees_every_kind_of_change() {
+    let mut group = Group::free();
+    let mut hashes = vec![group.engine.state_hash()];
+    let resting = group.order(ALICE, Side::Buy, 5, 5);
+    group.place(resting);
+    hashes.push(group.engine.state_hash());
+    group.sell(BOB, 2, 5);
+    hashes.push(group.engine.state_hash());
+    group.withdraw(ALICE, 1);
+    hashes.push(group.engine.state_hash());
+    group.frame(2_000, vec![resolve(&[0, 1_000])]);
+    hashes.push(group.engine.state_hash());
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 5);
+}
