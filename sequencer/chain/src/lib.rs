@@ -1,1 +1,32 @@
 //! The X Layer side: reads the inbox, submits batches.
+//!
+//! [`InboxReader`] turns the group contract's queue into [`xos_types::InboxItem`]s, in order and without gaps;
+//! [`Submitter`] turns sealed [`xos_types::Frame`]s into settled batches, in order, whatever happens in between;
+//! [`Chain`] and [`Wallet`] are for everybody else who looks at the contracts or asks something of them.
+//!
+//! Limits: blocks are taken as final once they have the configured number of confirmations. A reorganisation deeper
+//! than that is noticed (a batch hash differs, an inbox hash differs) and stops the side that notices; rewinding the
+//! log after one is not done here.
+
+pub mod abi;
+mod batch;
+mod chain;
+mod deployment;
+mod error;
+mod inbox;
+mod payload;
+mod rpc;
+mod settled;
+mod submitter;
+mod transaction;
+mod wallet;
+
+pub use batch::{SettleCall, batch_hash};
+pub use chain::{AccountState, At, BatchHead, Chain, EventInfo, EventState, InboxRange};
+pub use deployment::Deployment;
+pub use error::{ChainError, describe_revert};
+pub use inbox::{InboxConfig, InboxReader};
+pub use payload::{decode_inbox_item, inbox_item_hash};
+pub use settled::SettledBatch;
+pub use submitter::{Settled, SettlementStatus, Submitter, SubmitterConfig};
+pub use wallet::{Deposited, EventOpened, Wallet};

@@ -1,0 +1,49 @@
+//! Writes the group's Solidity interface into the crate as one `sol!` call, so that the Rust types are the contract's
+//! own declarations and cannot drift from them.
+//!
+//! The JSON artifact would do the same, but `sol!` cannot resolve the value types that an interface's nested structs
+//! use there; and from the sources the crate builds before the contracts do.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::{env, fs};
+
+const SOURCES: [&str; 2] = ["Types.sol", "IRiskGroup.sol"];
+
+/// What the contracts say in comments only: the payload of each `InboxKind`, and the token's functions.
+const ADDITIONS: &str = "
+    struct DepositPayload { AccountId account; address owner; address token; uint128 amount; }
+    struct EventOpenedPayload { EventId eventId; EventConfig config; }
+    struct EventResolvedPayload { EventId eventId; uint64[] payouts; }
+    struct ForcedWithdrawalPayload { AccountId account; address token; uint128 amount; }
+
+    interface IToken {
+        function mint(address to, uint256 amount) external;
+        function approve(address spender, uint256 amount) external returns (bool);
+        function allowance(address owner, address spender) external view returns (uint256);
+        function transfer(address to, uint256 amount) external returns (bool);
+        function balanceOf(address owner) external view returns (uint256);
+        function decimals() external view returns (uint8);
+    }
+";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let contracts = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../contracts/group");
+    let mut abi = String::from("alloy::sol! {\n#![sol(extra_derives(Debug, PartialEq, Eq))]\n");
+    for name in SOURCES {
+        let path = contracts.join(name);
+        println!("cargo::rerun-if-changed={}", path.display());
+        let source = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        for line in source.lines() {
+            // One file needs no imports, and the compiler's version is not our concern.
+            if !line.starts_with("import ") && !line.starts_with("pragma ") {
+                writeln!(abi, "{line}")?;
+            }
+        }
+    }
+    abi.push_str(ADDITIONS);
+    abi.push_str("}\n");
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("abi.rs"), abi)?;
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! From a sealed frame to the calldata of `settle`.
+
+use alloy::primitives::{B256, Bytes, keccak256};
+use alloy::sol_types::SolCall;
+use xos_auth::{Domain, Key};
+use xos_types::{FillLine, Frame, MarketId, Order, OrderKind, Side, Signature, TimeMs};
+
+use crate::abi::{self, IRiskGroup};
+use crate::error::ChainError;
+use crate::payload::item_to_abi;
+
+/// Where the batch's encoding begins in the calldata: after the selector, the batch's offset and the signature's two
+/// words. The contract insists on it and hashes from there.
+const BATCH_START: usize = 4 + 3 * 32;
+
+/// Gas that a transaction costs before anything runs.
+const TRANSACTION_GAS: u64 = 21_000;
+const ZERO_BYTE_GAS: u64 = 4;
+const OTHER_BYTE_GAS: u64 = 16;
+/// EIP-7623: a transaction pays at least 2.5 times its calldata.
+const CALLDATA_FLOOR: (u64, u64) = (5, 2);
+
+/// One frame as a transaction: what to send, and what the contract will store when it has settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettleCall {
+    /// The batch's number.
+    pub id: u64,
+    /// Its hash: what `lastBatch` says once it is settled, and the next batch's parent.
+    pub hash: B256,
+    /// Calldata of `settle`.
+    pub calldata: Bytes,
+    /// Netted order lines in it.
+    pub orders_filled: u64,
+    /// Gas of the calldata alone (16 a byte, 4 a zero byte).
+    pub calldata_gas: u64,
+    /// The frame's time.
+    pub time: TimeMs,
+}
+
+impl SettleCall {
+    /// Encodes the frame as the batch that follows `parent`, and signs it as the group's sequencer.
+    ///
+    /// # Errors
+    /// If the frame holds a number that the contract's types cannot.
+    pub fn build(frame: &Frame, parent: B256, domain: &Domain, sequencer: &Key) -> Result<Self, ChainError> {
+        let mut call = IRiskGroup::settleCall {
+            batch: batch_to_abi(frame, parent)?,
+            signature: signature_to_abi(&Signature::default()),
+        };
+        // The content begins behind the signature, so it can be hashed before there is one.
+        let mut calldata = call.abi_encode();
+        let message = message(frame.id, parent, &calldata[BATCH_START..]);
+        let hash = domain.struct_hash(&message);
+        call.signature = signature_to_abi(&sequencer.sign_typed(domain, message).signature);
+        calldata[BATCH_START - 64..BATCH_START - 32].copy_from_slice(call.signature.r.as_slice());
+        calldata[BATCH_START - 32..BATCH_START].copy_from_slice(call.signature.vs.as_slice());
+
+        let zeros = calldata.iter().filter(|&&byte| byte == 0).count();
+        let calldata_gas = gas(zeros, ZERO_BYTE_GAS) + gas(calldata.len() - zeros, OTHER_BYTE_GAS);
+        let orders_filled = frame.markets.iter().map(|(_, fills)| gas(fills.len(), 1)).sum();
+        Ok(Self { id: frame.id, hash, calldata: calldata.into(), orders_filled, calldata_gas, time: frame.time })
+    }
+
+    /// Calldata of `probe` with the same arguments.
+    #[must_use]
+    pub fn probe_calldata(&self) -> Bytes {
+        let mut calldata = self.calldata.to_vec();
+        calldata[..4].copy_from_slice(&IRiskGroup::probeCall::SELECTOR);
+        calldata.into()
+    }
+
+    /// What the transaction costs, all in, if the contract itself uses `execution` gas.
+    #[must_use]
+    pub const fn gas_needed(&self, execution: u64) -> u64 {
+        let (times, per) = CALLDATA_FLOOR;
+        let floor = TRANSACTION_GAS + self.calldata_gas * times / per;
+        let needed = TRANSACTION_GAS + self.calldata_gas + execution;
+        if needed < floor { floor } else { needed }
+    }
+}
+
+/// The hash that the batch of this frame has, without signing it.
+///
+/// # Errors
+/// As [`SettleCall::build`].
+pub fn batch_hash(frame: &Frame, parent: B256, domain: &Domain) -> Result<B256, ChainError> {
+    let call = IRiskGroup::settleCall {
+        batch: batch_to_abi(frame, parent)?,
+        signature: signature_to_abi(&Signature::default()),
+    };
+    let calldata = call.abi_encode();
+    Ok(domain.struct_hash(&message(frame.id, parent, &calldata[BATCH_START..])))
+}
+
+fn message(id: u64, parent: B256, content: &[u8]) -> xos_auth::Batch {
+    xos_auth::Batch { id, parent: parent.0, content: keccak256(content).0 }
+}
+
+fn gas(bytes: usize, each: u64) -> u64 {
+    u64::try_from(bytes).expect("a length fits 64 bits") * each
+}
+
+fn batch_to_abi(frame: &Frame, parent: B256) -> Result<abi::Batch, ChainError> {
+    let markets = frame.markets.iter().map(|(market, fills)| market_to_abi(frame.id, *market, fills));
+    let redemptions = frame.redemptions.iter().map(|redemption| abi::Redemption {
+        account: redemption.account.0,
+        eventId: abi::event_number(redemption.event),
+    });
+    let withdrawals = frame.withdrawals.iter().map(|signed| abi::SignedWithdraw {
+        withdraw: abi::Withdraw {
+            account: signed.message.account.0,
+            token: signed.message.token,
+            amount: signed.message.amount,
+            nonce: signed.message.nonce.0,
+            expiry: signed.message.expiry.0,
+        },
+        signature: signature_to_abi(&signed.signature),
+    });
+    Ok(abi::Batch {
+        id: frame.id,
+        parent,
+        time: frame.time.0,
+        sequence: frame.sequence,
+        logHash: frame.log_hash.into(),
+        inbox: frame.inbox.iter().map(item_to_abi).collect(),
+        redemptions: redemptions.collect(),
+        markets: markets.collect::<Result<_, _>>()?,
+        withdrawals: withdrawals.collect(),
+    })
+}
+
+fn market_to_abi(id: u64, market: MarketId, fills: &[FillLine]) -> Result<abi::MarketFills, ChainError> {
+    let fills = fills.iter().map(|line| {
+        let fee = u128::try_from(line.fee.0).map_err(|_| {
+            let order = &line.order.message;
+            malformed(id, format!("order {} of account {} has a negative fee", order.nonce, order.account))
+        })?;
+        Ok(abi::Fill {
+            order: order_to_abi(&line.order.message),
+            filled: line.filled.0,
+            notional: line.notional,
+            fee,
+            signature: signature_to_abi(&line.order.signature),
+        })
+    });
+    Ok(abi::MarketFills { market: market.0, fills: fills.collect::<Result<_, _>>()? })
+}
+
+fn order_to_abi(order: &Order) -> abi::Order {
+    abi::Order {
+        account: order.account.0,
+        market: order.market.0,
+        side: match order.side {
+            Side::Buy => abi::Side::Buy,
+            Side::Sell => abi::Side::Sell,
+        },
+        kind: match order.kind {
+            OrderKind::GoodTillCancelled => abi::OrderKind::GoodTillCancelled,
+            OrderKind::ImmediateOrCancel => abi::OrderKind::ImmediateOrCancel,
+            OrderKind::FillOrKill => abi::OrderKind::FillOrKill,
+            OrderKind::PostOnly => abi::OrderKind::PostOnly,
+        },
+        reduceOnly: order.reduce_only,
+        size: order.size.0,
+        price: order.price.0,
+        nonce: order.nonce.0,
+        expiry: order.expiry.0,
+        maxFee: order.max_fee.0,
+        builder: order.builder,
+        builderFee: order.builder_fee.0,
+    }
+}
+
+fn signature_to_abi(signature: &Signature) -> abi::Signature {
+    abi::Signature { r: signature.r.into(), vs: signature.vs.into() }
+}
+
+fn malformed(id: u64, reason: String) -> ChainError {
+    ChainError::MalformedFrame { id, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, U256};
+    use xos_types::{
+        AccountId, Atoms, EventId, InboxItem, InboxPayload, Lots, Nonce, Ppm, Redemption, Signed, Ticks, Withdraw,
+    };
+
+    use super::*;
+
+    fn domain() -> Domain {
+        Domain::new(31_337, Address::repeat_byte(7))
+    }
+
+    fn key() -> Key {
+        Key::from_bytes([5; 32]).unwrap()
+    }
+
+    fn order(side: Side) -> Signed<Order> {
+        let order = Order {
+            account: AccountId(2),
+            market: MarketId(258),
+            side,
+            kind: OrderKind::PostOnly,
+            reduce_only: false,
+            size: Lots(100),
+            price: Ticks(500),
+            nonce: Nonce(1),
+            expiry: TimeMs(9),
+            max_fee: Ppm(1_000),
+            builder: 0,
+            builder_fee: Ppm(0),
+        };
+        key().sign_typed(&domain(), order)
+    }
+
+    fn frame() -> Frame {
+        let line = |side| FillLine { order: order(side), filled: Lots(10), notional: 5_000, fee: Atoms(3) };
+        let withdraw = Withdraw {
+            account: AccountId(2),
+            token: Address::repeat_byte(3),
+            amount: 77,
+            nonce: Nonce(2),
+            expiry: TimeMs(0),
+        };
+        let payload = InboxPayload::EventResolved { event: EventId(4), payouts: vec![0, 10] };
+        Frame {
+            id: 3,
+            time: TimeMs(1_000),
+            sequence: 44,
+            log_hash: [6; 32],
+            inbox: vec![InboxItem { index: 8, time: TimeMs(900), payload }],
+            redemptions: vec![Redemption { account: AccountId(2), event: EventId(4) }],
+            markets: vec![(MarketId(258), vec![line(Side::Buy), line(Side::Sell)])],
+            withdrawals: vec![key().sign_typed(&domain(), withdraw)],
+        }
+    }
+
+    #[test]
+    fn the_batch_begins_where_the_contract_looks_for_it() {
+        let call = SettleCall::build(&frame(), B256::repeat_byte(1), &domain(), &key()).unwrap();
+        assert_eq!(call.calldata[..4], IRiskGroup::settleCall::SELECTOR);
+        assert_eq!(U256::from_be_slice(&call.calldata[4..36]), U256::from(0x60));
+        let decoded = IRiskGroup::settleCall::abi_decode(&call.calldata).unwrap();
+        assert_eq!(decoded.batch, batch_to_abi(&frame(), B256::repeat_byte(1)).unwrap());
+
+        let signature = Signature { r: decoded.signature.r.0, vs: decoded.signature.vs.0 };
+        let message = xos_auth::Batch { id: 3, parent: [1; 32], content: keccak256(&call.calldata[100..]).0 };
+        let signed = xos_auth::verify(&domain(), message, signature).unwrap();
+        assert_eq!(signed.signer, key().address());
+        assert_eq!(call.hash, domain().struct_hash(&message));
+        assert_eq!(batch_hash(&frame(), B256::repeat_byte(1), &domain()).unwrap(), call.hash);
+    }
+
+    #[test]
+    fn the_probe_asks_about_the_same_bytes() {
+        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key()).unwrap();
+        let probe = call.probe_calldata();
+        assert_eq!(probe[..4], IRiskGroup::probeCall::SELECTOR);
+        assert_eq!(probe[4..], call.calldata[4..]);
+    }
+
+    #[test]
+    fn calldata_gas_counts_bytes() {
+        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key()).unwrap();
+        let counted: u64 = call.calldata.iter().map(|byte| if *byte == 0 { 4 } else { 16 }).sum();
+        assert_eq!((call.calldata_gas, call.orders_filled), (counted, 2));
+        assert_eq!(call.gas_needed(1_000_000), 1_021_000 + counted);
+        // With next to nothing to execute, the floor of EIP-7623 counts.
+        assert_eq!(call.gas_needed(0), 21_000 + counted * 5 / 2);
+    }
+
+    #[test]
+    fn everything_in_a_frame_changes_the_hash() {
+        let changes: [fn(&mut Frame); 12] = [
+            |frame| frame.id += 1,
+            |frame| frame.time.0 += 1,
+            |frame| frame.sequence += 1,
+            |frame| frame.log_hash[0] ^= 1,
+            |frame| frame.inbox[0].time.0 += 1,
+            |frame| frame.inbox.clear(),
+            |frame| frame.redemptions[0].account.0 += 1,
+            |frame| frame.markets[0].0.0 += 1,
+            |frame| frame.markets[0].1[1].notional += 1,
+            |frame| frame.markets[0].1[0].order.signature.r[31] ^= 1,
+            |frame| frame.markets[0].1.swap(0, 1),
+            |frame| frame.withdrawals[0].message.amount += 1,
+        ];
+        let hash = |frame: &Frame| batch_hash(frame, B256::ZERO, &domain()).unwrap();
+        let mut hashes = vec![hash(&frame()), batch_hash(&frame(), B256::repeat_byte(1), &domain()).unwrap()];
+        for change in changes {
+            let mut changed = frame();
+            change(&mut changed);
+            hashes.push(hash(&changed));
+        }
+        let count = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), count);
+    }
+
+    #[test]
+    fn a_negative_fee_is_no_batch() {
+        let mut frame = frame();
+        frame.markets[0].1[0].fee = Atoms(-1);
+        let error = SettleCall::build(&frame, B256::ZERO, &domain(), &key()).unwrap_err();
+        assert!(matches!(error, ChainError::MalformedFrame { id: 3, .. }), "{error}");
+    }
+}

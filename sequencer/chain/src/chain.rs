@@ -1,0 +1,261 @@
+//! Looking at the contracts: accounts, events, the inbox and the chain of batches.
+
+use alloy::primitives::{Address, B256, U256};
+use alloy::providers::Provider;
+use alloy::rpc::types::{BlockId, BlockNumberOrTag};
+use xos_auth::Key;
+use xos_types::{AccountId, Atoms, EventId, Position, TimeMs};
+
+use crate::abi::{IRiskGroup, IToken, event_number};
+use crate::deployment::Deployment;
+use crate::error::ChainError;
+use crate::rpc::Rpc;
+use crate::settled::{SettledBatch, SettledLogs};
+use crate::wallet::Wallet;
+
+/// As of which block to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// The newest.
+    #[default]
+    Latest,
+    /// That one; the endpoint must still keep its state.
+    Block(u64),
+}
+
+impl At {
+    const fn id(self) -> BlockId {
+        match self {
+            Self::Latest => BlockId::Number(BlockNumberOrTag::Latest),
+            Self::Block(number) => BlockId::Number(BlockNumberOrTag::Number(number)),
+        }
+    }
+}
+
+/// An account as the contract holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountState {
+    /// Whose account it is; the zero address if it does not exist.
+    pub owner: Address,
+    /// Its cash.
+    pub cash: Atoms,
+    /// Worst payoff of its positions, summed over events.
+    pub worst_payoff: Atoms,
+}
+
+/// The last settled batch; all zero before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchHead {
+    /// Its number.
+    pub id: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Its frame's time.
+    pub time: TimeMs,
+    /// The log's sequence number at its end.
+    pub sequence: u64,
+}
+
+/// The inbox holds items from `head` (the next to consume) up to but excluding `tail`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxRange {
+    /// The next to be consumed by a batch.
+    pub head: u64,
+    /// The next to be queued.
+    pub tail: u64,
+}
+
+/// Where an event stands on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventState {
+    /// No such event.
+    None,
+    /// Queued, not yet consumed by a batch.
+    Pending,
+    /// Its markets settle fills.
+    Open,
+    /// Its positions redeem.
+    Resolved,
+}
+
+/// An event as the contract holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventInfo {
+    /// Number of outcomes.
+    pub outcomes: u8,
+    /// Price of certainty.
+    pub ticks: u64,
+    /// Atoms per tick·lot.
+    pub quantum: u64,
+    /// Account that receives the fees.
+    pub treasury: AccountId,
+    /// Who may resolve it.
+    pub resolver: Address,
+    /// Where it stands.
+    pub state: EventState,
+}
+
+/// Read access to one deployed group. Cheap to clone. Failures to reach the endpoint are retried for some seconds.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    pub(crate) rpc: Rpc,
+    deployment: Deployment,
+}
+
+impl Chain {
+    /// Connects, and makes sure that the endpoint serves the deployment's chain and that the contract is there.
+    ///
+    /// # Errors
+    /// If not.
+    pub async fn connect(url: &str, deployment: &Deployment) -> Result<Self, ChainError> {
+        let chain = Self::new(url, deployment)?;
+        chain.check().await?;
+        Ok(chain)
+    }
+
+    /// As [`Self::connect`], without asking the endpoint anything.
+    pub(crate) fn new(url: &str, deployment: &Deployment) -> Result<Self, ChainError> {
+        Ok(Self { rpc: Rpc::new(url)?, deployment: deployment.clone() })
+    }
+
+    pub(crate) async fn check(&self) -> Result<(), ChainError> {
+        let url = || self.rpc.url().to_owned();
+        let got = self.rpc.ask("eth_chainId", |provider| async move { provider.get_chain_id().await }).await?;
+        if got != self.deployment.chain_id {
+            return Err(ChainError::WrongChain { url: url(), expected: self.deployment.chain_id, got });
+        }
+        let address = self.deployment.group;
+        let code = self.rpc.ask("eth_getCode", |provider| async move { provider.get_code_at(address).await }).await?;
+        if code.is_empty() {
+            return Err(ChainError::NoContract { url: url(), address });
+        }
+        Ok(())
+    }
+
+    /// What it is connected to.
+    #[must_use]
+    pub const fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The means to send transactions as `key`. Use one wallet (and its clones) per key: it hands out the nonces.
+    #[must_use]
+    pub fn wallet(&self, key: Key) -> Wallet {
+        Wallet::new(self.clone(), key)
+    }
+
+    /// Number of the newest block.
+    ///
+    /// # Errors
+    /// If the endpoint does not answer; so of all views below.
+    pub async fn block_number(&self) -> Result<u64, ChainError> {
+        self.rpc.ask("eth_blockNumber", |provider| async move { provider.get_block_number().await }).await
+    }
+
+    /// Wei that an address holds, for gas.
+    pub async fn native_balance(&self, owner: Address) -> Result<U256, ChainError> {
+        self.rpc.ask("eth_getBalance", |provider| async move { provider.get_balance(owner).await }).await
+    }
+
+    /// Atoms of the settlement token that an address holds.
+    pub async fn token_balance(&self, owner: Address, at: At) -> Result<U256, ChainError> {
+        self.rpc.view(self.deployment.token, &IToken::balanceOfCall { owner }, at.id()).await
+    }
+
+    /// Decimals of the settlement token.
+    pub async fn token_decimals(&self) -> Result<u8, ChainError> {
+        self.rpc.view(self.deployment.token, &IToken::decimalsCall {}, At::Latest.id()).await
+    }
+
+    /// The group's EIP-712 domain separator.
+    pub async fn domain_separator(&self) -> Result<B256, ChainError> {
+        self.group(&IRiskGroup::domainSeparatorCall {}, At::Latest).await
+    }
+
+    /// Whose signature the group takes on batches.
+    pub async fn sequencer(&self) -> Result<Address, ChainError> {
+        self.group(&IRiskGroup::sequencerCall {}, At::Latest).await
+    }
+
+    /// The last settled batch.
+    pub async fn last_batch(&self, at: At) -> Result<BatchHead, ChainError> {
+        let last = self.group(&IRiskGroup::lastBatchCall {}, at).await?;
+        Ok(BatchHead { id: last.id, hash: last.hash, time: TimeMs(last.time), sequence: last.sequence })
+    }
+
+    /// How far the inbox reaches.
+    pub async fn inbox(&self, at: At) -> Result<InboxRange, ChainError> {
+        let range = self.group(&IRiskGroup::inboxCall {}, at).await?;
+        Ok(InboxRange { head: range.head, tail: range.tail })
+    }
+
+    /// Hash of a queued inbox item; zero once it is consumed.
+    pub async fn inbox_hash(&self, index: u64, at: At) -> Result<B256, ChainError> {
+        self.group(&IRiskGroup::inboxHashCall { index }, at).await
+    }
+
+    /// How many accounts exist; they are numbered from 1.
+    pub async fn accounts(&self, at: At) -> Result<u64, ChainError> {
+        self.group(&IRiskGroup::accountsCall {}, at).await
+    }
+
+    /// How many events exist; they are numbered from 1.
+    pub async fn events(&self, at: At) -> Result<u32, ChainError> {
+        Ok(self.group(&IRiskGroup::eventsCall {}, at).await?.to())
+    }
+
+    /// One account.
+    pub async fn account(&self, id: AccountId, at: At) -> Result<AccountState, ChainError> {
+        let account = self.group(&IRiskGroup::accountCall { id: id.0 }, at).await?;
+        Ok(AccountState { owner: account.owner, cash: Atoms(account.cash), worst_payoff: Atoms(account.worstPayoff) })
+    }
+
+    /// What an account holds in an event, by outcome; empty if the event does not exist.
+    pub async fn positions(&self, id: AccountId, event: EventId, at: At) -> Result<Vec<Position>, ChainError> {
+        let lots = self.group(&IRiskGroup::positionsCall { id: id.0, eventId: event_number(event) }, at).await?;
+        Ok(lots.into_iter().map(Position).collect())
+    }
+
+    /// One event.
+    pub async fn event(&self, event: EventId, at: At) -> Result<EventInfo, ChainError> {
+        let info = self.group(&IRiskGroup::eventInfoCall { id: event_number(event) }, at).await?;
+        Ok(EventInfo {
+            outcomes: info.outcomes,
+            ticks: info.ticks,
+            quantum: info.quantum,
+            treasury: AccountId(info.treasury),
+            resolver: info.resolver,
+            state: match info.state {
+                IRiskGroup::EventState::Pending => EventState::Pending,
+                IRiskGroup::EventState::Open => EventState::Open,
+                IRiskGroup::EventState::Resolved => EventState::Resolved,
+                IRiskGroup::EventState::None | IRiskGroup::EventState::__Invalid => EventState::None,
+            },
+        })
+    }
+
+    /// What each outcome of a resolved event pays, in ticks a lot; empty before.
+    pub async fn payouts(&self, event: EventId, at: At) -> Result<Vec<u64>, ChainError> {
+        self.group(&IRiskGroup::payoutsCall { id: event_number(event) }, at).await
+    }
+
+    /// What the token refused to deliver to an owner, waiting for its claim.
+    pub async fn claimable(&self, owner: Address, at: At) -> Result<U256, ChainError> {
+        self.group(&IRiskGroup::claimableCall { owner }, at).await
+    }
+
+    /// Every settled batch from number `from` on, oldest first, as the chain's logs tell them.
+    pub async fn batches(&self, from: u64) -> Result<Vec<SettledBatch>, ChainError> {
+        let last = self.last_batch(At::Latest).await?.id;
+        let mut logs = SettledLogs::new(self.clone());
+        let mut batches = Vec::new();
+        for id in from.max(1)..=last {
+            batches.push(logs.find(id).await?);
+        }
+        Ok(batches)
+    }
+
+    async fn group<C: alloy::sol_types::SolCall>(&self, call: &C, at: At) -> Result<C::Return, ChainError> {
+        self.rpc.view(self.deployment.group, call, at.id()).await
+    }
+}

@@ -1,0 +1,194 @@
+//! Reads the group's inbox: every `InboxQueued` log, in order, without gaps, checked against what the contract stored.
+//!
+//! Limits: an item counts once its block has the configured number of confirmations. A reorganisation deeper than that
+//! is not followed: it shows as [`ChainError::InboxMismatch`] or as a refused batch, and stops the node. On a chain with a
+//! single producer (a local node, X Layer's sealed blocks) 0 confirmations are in order.
+
+use std::time::Duration;
+
+use alloy::providers::Provider;
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::SolEvent;
+use futures::future::try_join_all;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+use xos_types::{InboxItem, TimeMs};
+
+use crate::abi::IRiskGroup::InboxQueued;
+use crate::chain::{At, Chain};
+use crate::deployment::Deployment;
+use crate::error::ChainError;
+use crate::payload::{decode_inbox_item, inbox_item_hash};
+use crate::rpc::Backoff;
+use crate::settled::LOG_CHUNK;
+
+/// Stored hashes asked for at a time.
+const HASHES_AT_ONCE: usize = 16;
+/// An endpoint that keeps leaving logs out is broken; this many tries leave it ample time to catch up with itself.
+const MOST_GAPS: u32 = 20;
+
+/// How to read the inbox.
+#[derive(Clone, Copy, Debug)]
+pub struct InboxConfig {
+    /// Blocks on top of the one that an item stands in before it counts.
+    pub confirmations: u64,
+    /// Blocks per log query.
+    pub chunk: u64,
+    /// How often to look for new blocks; by default often on a local endpoint, seldom elsewhere.
+    pub poll_interval: Option<Duration>,
+}
+
+impl Default for InboxConfig {
+    fn default() -> Self {
+        Self { confirmations: 0, chunk: LOG_CHUNK, poll_interval: None }
+    }
+}
+
+/// Reads the inbox from a given item on.
+#[derive(Debug)]
+pub struct InboxReader {
+    chain: Chain,
+    config: InboxConfig,
+    /// The next item to hand out.
+    next_index: u64,
+    /// The first block not read yet.
+    next_block: u64,
+    /// The block of the last item handed out: where to go back to when logs were left out.
+    last_block: u64,
+}
+
+impl InboxReader {
+    /// A reader whose first item is number `next_index`: 0 for a new log, else how many items the log has consumed.
+    ///
+    /// # Errors
+    /// If the URL is not one.
+    pub fn new(url: &str, deployment: &Deployment, config: InboxConfig, next_index: u64) -> Result<Self, ChainError> {
+        let chain = Chain::new(url, deployment)?;
+        let block = deployment.block;
+        Ok(Self { chain, config, next_index, next_block: block, last_block: block })
+    }
+
+    /// Hands every item to `items`, for ever; returns when nobody takes them any more. Waits while the queue is full,
+    /// and for an endpoint that does not answer.
+    ///
+    /// # Errors
+    /// If an item cannot be decoded or is not what the contract stored, or logs stay away: the log must not go on then.
+    pub async fn run(mut self, items: mpsc::Sender<InboxItem>) -> Result<(), ChainError> {
+        let pause = self.config.poll_interval.unwrap_or_else(|| self.chain.rpc.poll_interval());
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.chain.check().await {
+            if !error.is_temporary() {
+                return Err(error);
+            }
+            warn!(%error, "inbox: trying again");
+            backoff.pause().await;
+        }
+        let mut gaps = 0;
+        loop {
+            match self.poll().await {
+                Ok(new) => {
+                    gaps = 0;
+                    backoff.reset();
+                    for item in new {
+                        if items.send(item).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                }
+                Err(error) if error.is_temporary() && gaps < MOST_GAPS => {
+                    warn!(%error, "inbox: trying again");
+                    gaps += u32::from(matches!(error, ChainError::InboxGap { .. }));
+                    backoff.pause().await;
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = items.closed() => return Ok(()),
+            }
+        }
+    }
+
+    /// Every item that is confirmed by now and was not handed out before. After an error, call again.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and if the endpoint does not answer.
+    pub async fn poll(&mut self) -> Result<Vec<InboxItem>, ChainError> {
+        let Some(confirmed) = self.chain.block_number().await?.checked_sub(self.config.confirmations) else {
+            return Ok(Vec::new());
+        };
+        if confirmed < self.next_block {
+            return Ok(Vec::new());
+        }
+        let read = self.read_to(confirmed).await;
+        if read.is_err() {
+            // Nothing of this pass is handed out, so the next one starts where the last good one ended.
+            self.next_block = self.last_block;
+        }
+        let (items, last_block) = read?;
+        debug!(from = self.next_block, to = confirmed, items = items.len(), "inbox read");
+        self.next_index += u64::try_from(items.len()).expect("a length fits 64 bits");
+        self.next_block = confirmed + 1;
+        self.last_block = last_block;
+        Ok(items)
+    }
+
+    async fn read_to(&self, confirmed: u64) -> Result<(Vec<InboxItem>, u64), ChainError> {
+        let mut items = Vec::new();
+        let mut last_block = self.last_block;
+        let mut from = self.next_block;
+        let mut expected = self.next_index;
+        while from <= confirmed {
+            let to = confirmed.min(from + self.config.chunk.max(1) - 1);
+            for log in self.logs(from, to).await? {
+                let queued = InboxQueued::decode_log(&log.inner)
+                    .map_err(|error| ChainError::MalformedItem { index: expected, reason: error.to_string() })?;
+                if queued.index < expected {
+                    continue;
+                }
+                if queued.index > expected {
+                    return Err(self.gap(expected, queued.index));
+                }
+                items.push(decode_inbox_item(expected, queued.kind.into(), TimeMs(queued.time), &queued.payload)?);
+                last_block = log.block_number.unwrap_or(last_block);
+                expected += 1;
+            }
+            from = to + 1;
+        }
+        let at = At::Block(confirmed);
+        let range = self.chain.inbox(at).await?;
+        if range.tail > expected {
+            return Err(self.gap(range.tail, expected));
+        }
+        // What a batch has consumed is no longer stored; the chain itself checked it then.
+        let unsettled: Vec<&InboxItem> = items.iter().filter(|item| item.index >= range.head).collect();
+        for some in unsettled.chunks(HASHES_AT_ONCE) {
+            try_join_all(some.iter().map(|item| self.check_stored(item, at))).await?;
+        }
+        Ok((items, last_block))
+    }
+
+    async fn logs(&self, from: u64, to: u64) -> Result<Vec<Log>, ChainError> {
+        let filter = Filter::new()
+            .address(self.chain.deployment().group)
+            .event_signature(InboxQueued::SIGNATURE_HASH)
+            .from_block(from)
+            .to_block(to);
+        self.chain
+            .rpc
+            .ask("eth_getLogs InboxQueued", |provider| {
+                let filter = filter.clone();
+                async move { provider.get_logs(&filter).await }
+            })
+            .await
+    }
+
+    async fn check_stored(&self, item: &InboxItem, at: At) -> Result<(), ChainError> {
+        let (expected, got) = (self.chain.inbox_hash(item.index, at).await?, inbox_item_hash(item));
+        if expected == got { Ok(()) } else { Err(ChainError::InboxMismatch { index: item.index, expected, got }) }
+    }
+
+    fn gap(&self, expected: u64, got: u64) -> ChainError {
+        ChainError::InboxGap { url: self.chain.rpc.url().into(), expected, got }
+    }
+}

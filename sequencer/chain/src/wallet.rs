@@ -1,0 +1,307 @@
+//! Asking the contracts for something: a key, its nonces, and the requests of traders, deployers and resolvers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::Provider;
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use alloy::sol_types::{SolCall, SolEvent};
+use futures::future::try_join_all;
+use tokio::sync::Mutex;
+use xos_auth::Key;
+use xos_types::{AccountId, EventConfig, EventId, InboxItem, InboxPayload, TimeMs};
+
+use crate::abi::IRiskGroup::{self, InboxQueued};
+use crate::abi::{IToken, event_number};
+use crate::chain::{At, Chain};
+use crate::error::ChainError;
+use crate::payload::{config_to_abi, decode_inbox_item};
+use crate::transaction::{self, Fees, Request, TRANSACTION_GAS_CAP, Taken};
+
+/// How long to wait for a transaction to be mined.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// What another transaction mined first may add to the gas that was estimated.
+const GAS_MARGIN_PERCENT: u64 = 30;
+/// Nonces that somebody else used before us: another process with the same key.
+const NONCE_TRIES: u32 = 5;
+
+/// A deposit that waits in the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deposited {
+    /// The account that will be credited.
+    pub account: AccountId,
+    /// Atoms that arrived.
+    pub amount: u128,
+    /// The inbox item; once a batch has consumed it, the money can be used.
+    pub inbox_index: u64,
+    /// The block.
+    pub block: u64,
+    /// The transaction.
+    pub transaction: B256,
+}
+
+/// An event that waits in the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventOpened {
+    /// Its number.
+    pub event: EventId,
+    /// The inbox item; once the log has consumed it, its markets trade.
+    pub inbox_index: u64,
+    /// The transaction.
+    pub transaction: B256,
+}
+
+/// A key that sends transactions. Clones share its nonces, so any number of tasks may use one key at the same time; two
+/// processes with one key get along as well, more slowly.
+#[derive(Clone, Debug)]
+pub struct Wallet {
+    chain: Chain,
+    key: Key,
+    /// The nonce after the last one sent; `None` when only the chain knows.
+    next_nonce: Arc<Mutex<Option<u64>>>,
+}
+
+impl Wallet {
+    pub(crate) fn new(chain: Chain, key: Key) -> Self {
+        Self { chain, key, next_nonce: Arc::default() }
+    }
+
+    /// Who it sends as.
+    #[must_use]
+    pub const fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// The chain that it sends to.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The key, for signing orders.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Mints simulated tokens.
+    ///
+    /// # Errors
+    /// If the endpoint stays away, the contract refuses or the transaction is not mined; so of all requests below.
+    pub async fn mint(&self, to: Address, amount: u128) -> Result<(), ChainError> {
+        self.call(self.token(), &IToken::mintCall { to, amount: U256::from(amount) }).await.map(drop)
+    }
+
+    /// Lets the group pull up to `amount` tokens.
+    pub async fn approve(&self, amount: u128) -> Result<(), ChainError> {
+        let call = IToken::approveCall { spender: self.group(), amount: U256::from(amount) };
+        self.call(self.token(), &call).await.map(drop)
+    }
+
+    /// Sends tokens.
+    pub async fn transfer(&self, to: Address, amount: u128) -> Result<(), ChainError> {
+        self.call(self.token(), &IToken::transferCall { to, amount: U256::from(amount) }).await.map(drop)
+    }
+
+    /// Deposits tokens that the wallet holds into `account`, or into a new one; approves them first if need be.
+    pub async fn deposit(&self, account: Option<AccountId>, amount: u128) -> Result<Deposited, ChainError> {
+        let allowance = IToken::allowanceCall { owner: self.address(), spender: self.group() };
+        let latest = alloy::rpc::types::BlockId::latest();
+        if self.chain.rpc.view(self.token(), &allowance, latest).await? < U256::from(amount) {
+            self.approve(amount).await?;
+        }
+        let call = IRiskGroup::depositCall { account: account.unwrap_or_default().0, amount: U256::from(amount) };
+        let receipt = self.call(self.group(), &call).await?;
+        let item = self.queued(IRiskGroup::depositCall::SIGNATURE, &receipt)?;
+        match item.payload {
+            InboxPayload::Deposit { account, amount, .. } => Ok(Deposited {
+                account,
+                amount,
+                inbox_index: item.index,
+                block: receipt.block_number.unwrap_or_default(),
+                transaction: receipt.transaction_hash,
+            }),
+            _ => Err(self.missing(IRiskGroup::depositCall::SIGNATURE, &receipt)),
+        }
+    }
+
+    /// Mints simulated tokens to itself and deposits them: the whole way in, on a simulated venue.
+    pub async fn fund(&self, account: Option<AccountId>, amount: u128) -> Result<Deposited, ChainError> {
+        tokio::try_join!(self.mint(self.address(), amount), self.approve(amount))?;
+        self.deposit(account, amount).await
+    }
+
+    /// Opens an event. Deployer only.
+    pub async fn open_event(&self, config: &EventConfig) -> Result<EventOpened, ChainError> {
+        let opened = self.open_events(std::slice::from_ref(config)).await?;
+        Ok(opened[0])
+    }
+
+    /// Opens events, numbered in the order given, many to a block. Deployer only.
+    pub async fn open_events(&self, configs: &[EventConfig]) -> Result<Vec<EventOpened>, ChainError> {
+        let asked = IRiskGroup::openEventCall::SIGNATURE;
+        let mut sent = Vec::with_capacity(configs.len());
+        for config in configs {
+            let input = IRiskGroup::openEventCall { config: config_to_abi(config) }.abi_encode();
+            sent.push(self.send(asked, self.group(), U256::ZERO, input.into()).await?);
+        }
+        let receipts = try_join_all(sent.into_iter().map(|transaction| self.succeeded(asked, transaction))).await?;
+        receipts.iter().map(|receipt| self.event_opened(receipt)).collect()
+    }
+
+    fn event_opened(&self, receipt: &TransactionReceipt) -> Result<EventOpened, ChainError> {
+        let asked = IRiskGroup::openEventCall::SIGNATURE;
+        let item = self.queued(asked, receipt)?;
+        match item.payload {
+            InboxPayload::EventOpened { event, .. } => {
+                Ok(EventOpened { event, inbox_index: item.index, transaction: receipt.transaction_hash })
+            }
+            _ => Err(self.missing(asked, receipt)),
+        }
+    }
+
+    /// Decides an event; answers the inbox item's number. The event's resolver only.
+    pub async fn resolve_event(&self, event: EventId, payouts: &[u64]) -> Result<u64, ChainError> {
+        let call = IRiskGroup::resolveEventCall { eventId: event_number(event), payouts: payouts.to_vec() };
+        self.queue(&call).await
+    }
+
+    /// Asks the contract for money without the sequencer's consent; answers the inbox item's number. Owner only.
+    pub async fn request_withdrawal(&self, account: AccountId, amount: u128) -> Result<u64, ChainError> {
+        self.queue(&IRiskGroup::requestWithdrawalCall { account: account.0, amount }).await
+    }
+
+    /// Collects what the token refused to deliver to the wallet's address.
+    pub async fn claim(&self, to: Address) -> Result<(), ChainError> {
+        self.call(self.group(), &IRiskGroup::claimCall { to }).await.map(drop)
+    }
+
+    /// Sends gas money.
+    pub async fn send_native(&self, to: Address, wei: U256) -> Result<(), ChainError> {
+        let asked = "a transfer of gas money";
+        let transaction = self.send(asked, to, wei, Bytes::new()).await?;
+        self.succeeded(asked, transaction).await.map(drop)
+    }
+
+    /// Sends gas money to many, many to a block.
+    pub async fn send_native_to_all(&self, to: &[Address], wei: U256) -> Result<(), ChainError> {
+        try_join_all(to.iter().map(|&to| self.send_native(to, wei))).await.map(drop)
+    }
+
+    async fn queue<C: SolCall>(&self, call: &C) -> Result<u64, ChainError> {
+        let receipt = self.call(self.group(), call).await?;
+        Ok(self.queued(C::SIGNATURE, &receipt)?.index)
+    }
+
+    async fn call<C: SolCall>(&self, to: Address, call: &C) -> Result<TransactionReceipt, ChainError> {
+        let transaction = self.send(C::SIGNATURE, to, U256::ZERO, call.abi_encode().into()).await?;
+        self.succeeded(C::SIGNATURE, transaction).await
+    }
+
+    /// Sends a transaction and does not wait for it to be mined.
+    async fn send(&self, asked: &str, to: Address, value: U256, input: Bytes) -> Result<B256, ChainError> {
+        let gas_limit = self.estimate(asked, to, value, input.clone()).await?;
+        let rpc = &self.chain.rpc;
+        let fees = Fees::estimate(rpc).await?;
+        let mut next_nonce = self.next_nonce.lock().await;
+        for _ in 0..NONCE_TRIES {
+            let nonce = self.pending_nonce().await?.max(next_nonce.unwrap_or(0));
+            let chain_id = self.chain.deployment().chain_id;
+            let request = Request { chain_id, nonce, gas_limit, fees, to, value, input: input.clone() };
+            let (raw, transaction) = request.sign(&self.key);
+            let sent = transaction::send(rpc, asked, &raw).await;
+            // An answer that got lost may still have been a yes.
+            let known = match sent {
+                Ok(Taken::Pending) => true,
+                Ok(Taken::NonceUsed) => transaction::receipt(rpc, transaction).await?.is_some(),
+                Ok(Taken::Underpriced) => false,
+                Err(error) => {
+                    *next_nonce = None;
+                    return Err(error);
+                }
+            };
+            if known {
+                *next_nonce = Some(nonce + 1);
+                return Ok(transaction);
+            }
+            *next_nonce = None;
+            tokio::time::sleep(rpc.poll_interval()).await;
+        }
+        Err(ChainError::Rpc {
+            url: rpc.url().into(),
+            asked: asked.into(),
+            reason: format!("the nonces of {} were taken again and again; who else uses its key?", self.address()),
+        })
+    }
+
+    async fn estimate(&self, asked: &str, to: Address, value: U256, input: Bytes) -> Result<u64, ChainError> {
+        let request = TransactionRequest::default().from(self.address()).to(to).value(value).input(input.into());
+        let estimate = self
+            .chain
+            .rpc
+            .ask(asked, |provider| {
+                let request = request.clone();
+                async move { provider.estimate_gas(request).await }
+            })
+            .await?;
+        Ok((estimate + estimate / 100 * GAS_MARGIN_PERCENT).min(TRANSACTION_GAS_CAP))
+    }
+
+    async fn pending_nonce(&self) -> Result<u64, ChainError> {
+        let address = self.address();
+        self.chain
+            .rpc
+            .ask("eth_getTransactionCount", |provider| async move {
+                provider.get_transaction_count(address).pending().await
+            })
+            .await
+    }
+
+    async fn succeeded(&self, asked: &str, transaction: B256) -> Result<TransactionReceipt, ChainError> {
+        let receipt = transaction::mined(&self.chain.rpc, asked, transaction, PATIENCE).await;
+        if receipt.is_err() {
+            // It may have been dropped: the nonces after it would wait for ever.
+            *self.next_nonce.lock().await = None;
+        }
+        let receipt = receipt?;
+        if receipt.status() {
+            return Ok(receipt);
+        }
+        Err(ChainError::Reverted { asked: asked.into(), transaction })
+    }
+
+    /// The item that a transaction put into the inbox.
+    fn queued(&self, asked: &'static str, receipt: &TransactionReceipt) -> Result<InboxItem, ChainError> {
+        let queued = receipt
+            .inner
+            .logs()
+            .iter()
+            .filter(|log| log.address() == self.group())
+            .find_map(|log| InboxQueued::decode_log(&log.inner).ok())
+            .ok_or_else(|| self.missing(asked, receipt))?;
+        decode_inbox_item(queued.index, queued.kind.into(), TimeMs(queued.time), &queued.payload)
+    }
+
+    fn missing(&self, asked: &'static str, receipt: &TransactionReceipt) -> ChainError {
+        ChainError::MissingLog {
+            asked: asked.into(),
+            transaction: receipt.transaction_hash,
+            log: "InboxQueued",
+            group: self.group(),
+        }
+    }
+
+    /// Atoms of the settlement token in the wallet.
+    pub async fn balance(&self) -> Result<U256, ChainError> {
+        self.chain.token_balance(self.address(), At::Latest).await
+    }
+
+    const fn group(&self) -> Address {
+        self.chain.deployment().group
+    }
+
+    const fn token(&self) -> Address {
+        self.chain.deployment().token
+    }
+}

@@ -1,0 +1,120 @@
+//! A real chain: anvil on a free port, with the contracts deployed.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use alloy::consensus::BlockHeader;
+use alloy::network::BlockResponse;
+use alloy::primitives::{Address, Bytes, U256};
+use alloy::providers::{Provider, RootProvider};
+use alloy::rpc::types::TransactionRequest;
+use xos_auth::Key;
+use xos_chain::{Chain, Deployment, Wallet};
+
+use crate::artifact;
+
+/// First of the accounts that anvil gives money to.
+const RICH: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const DEADLINE_MS: u64 = 24 * 3_600 * 1_000;
+
+/// Stops when dropped.
+pub(crate) struct Anvil {
+    process: Child,
+    pub(crate) port: u16,
+    pub(crate) url: String,
+    pub(crate) provider: RootProvider,
+}
+
+impl Anvil {
+    /// With a block every second, as on X Layer.
+    pub(crate) fn start() -> Self {
+        let mut process = Command::new(binary())
+            .args(["--port", "0", "--block-time", "1"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("anvil starts");
+        let stdout = process.stdout.take().expect("stdout is piped");
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| line.strip_prefix("Listening on 127.0.0.1:").and_then(|port| port.trim().parse().ok()))
+            .expect("anvil says where it listens");
+        // Nobody reads on; a full pipe would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let url = format!("http://127.0.0.1:{port}");
+        Self { process, port, provider: RootProvider::new_http(url.parse().unwrap()), url }
+    }
+
+    pub(crate) async fn deploy(&self, sequencer: &Key, deployer: &Key) -> Deployment {
+        let token = self.create(artifact::token()).await;
+        let code = artifact::risk_group(token, sequencer.address(), deployer.address(), DEADLINE_MS);
+        let block = self.provider.get_block_number().await.unwrap();
+        let group = self.create(code).await;
+        Deployment {
+            chain_id: 31_337,
+            token,
+            group,
+            sequencer: sequencer.address(),
+            deployer: deployer.address(),
+            block,
+        }
+    }
+
+    async fn create(&self, code: Bytes) -> Address {
+        let rich: Key = RICH.parse().unwrap();
+        let mut request = TransactionRequest::default().from(rich.address()).input(code.into());
+        request.to = Some(alloy::primitives::TxKind::Create);
+        let sent = self.provider.send_transaction(request).await.unwrap();
+        sent.get_receipt().await.unwrap().contract_address.unwrap()
+    }
+
+    pub(crate) async fn chain(&self, deployment: &Deployment) -> Chain {
+        Chain::connect(&self.url, deployment).await.unwrap()
+    }
+
+    /// A wallet with the money of anvil's first account.
+    pub(crate) fn rich(&self, chain: &Chain) -> Wallet {
+        chain.wallet(RICH.parse().unwrap())
+    }
+
+    /// Stops mining, so that what is sent stays pending; 0 stops, 1 is a block a second.
+    pub(crate) async fn mine_every(&self, seconds: u64) {
+        self.provider.raw_request::<_, ()>("evm_setIntervalMining".into(), (seconds,)).await.unwrap();
+    }
+
+    pub(crate) async fn give_gas(&self, address: Address) {
+        let wei = U256::from(10).pow(U256::from(20));
+        self.provider.raw_request::<_, ()>("anvil_setBalance".into(), (address, wei)).await.unwrap();
+    }
+
+    pub(crate) async fn nonce(&self, address: Address) -> u64 {
+        self.provider.get_transaction_count(address).latest().await.unwrap()
+    }
+
+    /// Time of the newest block in unix milliseconds.
+    pub(crate) async fn now(&self) -> u64 {
+        let block = self.provider.get_block(alloy::rpc::types::BlockId::latest()).await.unwrap().unwrap();
+        block.header().timestamp() * 1_000
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The program itself: `node_modules/.bin/anvil` starts it as a child that would outlive us.
+fn binary() -> PathBuf {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules/@foundry-rs");
+    let found = std::fs::read_dir(&packages).ok().and_then(|entries| {
+        let names = entries.flatten().map(|entry| entry.path());
+        let candidates =
+            names.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("anvil-")));
+        candidates.map(|path| path.join("bin/anvil")).find(|path| path.exists())
+    });
+    found.unwrap_or_else(|| panic!("no anvil in {}; install it first: `make deps`", packages.display()))
+}

@@ -1,0 +1,658 @@
+//! One life: both sides driven by the same steps, and compared after every batch.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use alloy::primitives::aliases::U24;
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::{SolCall, SolError, SolEvent};
+use xos_auth::{Domain, Key};
+use xos_chain::abi::IRiskGroup::{self, BatchSettled, Probed};
+use xos_chain::abi::{self, IToken};
+use xos_chain::{SettleCall, describe_revert, inbox_item_hash};
+use xos_engine::Engine;
+use xos_types::{
+    AccountId, Atoms, Cancel, CancelAll, Command, Event, EventId, Frame, GroupConfig, InboxItem, InboxPayload, Lots,
+    MarketId, Nonce, Order, OrderKind, Position, Ppm, Side, Ticks, TimeMs, Withdraw,
+};
+
+use crate::evm::{CHAIN_ID, Done, Evm, GAS_LIMIT, Reverted, queued};
+
+const TRADERS: u8 = 6;
+const START: TimeMs = TimeMs(1_781_000_000_000);
+const RELAYER: Address = Address::repeat_byte(0xee);
+/// Orders after which a frame is sealed even if no step says so: what the node's gas target does.
+const FRAME_GAS_TARGET: u64 = 12_000_000;
+/// Small sizes are so many of these parts of what an account can afford.
+const PARTS: u64 = 400;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Place(Placement),
+    Cancel { account: u8, pick: u8 },
+    CancelAll { account: u8, ahead: u8 },
+    Withdraw { account: u8, part: u8 },
+    Deposit { account: u8, amount: u64, fresh: bool },
+    ForceWithdrawal { account: u8, part: u8 },
+    Open(EventPlan),
+    Resolve { event: u8, how: u64 },
+    Frame { ms: u64, items: u8 },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct EventPlan {
+    pub(crate) outcomes: u8,
+    pub(crate) ticks: u64,
+    pub(crate) quantum: u64,
+    pub(crate) taker_fee: u32,
+    pub(crate) maker_fee: u32,
+    pub(crate) treasury: u8,
+}
+
+/// An order before it meets a life; numbers pick among what exists.
+#[derive(Clone, Debug)]
+pub(crate) struct Placement {
+    pub(crate) account: u8,
+    pub(crate) event: u8,
+    pub(crate) outcome: u8,
+    pub(crate) buy: bool,
+    pub(crate) kind: u8,
+    /// Thousandths of the market's range.
+    pub(crate) price: u16,
+    /// Lots; below `PARTS`, as many as that part of the account's free money affords.
+    pub(crate) size: u64,
+    /// What is odd about it; most values leave it plain.
+    pub(crate) twist: u8,
+}
+
+/// What happened over lives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) batches: u64,
+    pub(crate) fill_lines: u64,
+    accepted: u64,
+    rejected: u64,
+    redemptions: u64,
+    withdrawals: u64,
+    forced: u64,
+    resolutions: u64,
+    splits: u64,
+    partial: u64,
+    most_gas: u64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.batches += other.batches;
+        self.fill_lines += other.fill_lines;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.redemptions += other.redemptions;
+        self.withdrawals += other.withdrawals;
+        self.forced += other.forced;
+        self.resolutions += other.resolutions;
+        self.splits += other.splits;
+        self.partial += other.partial;
+        self.most_gas = self.most_gas.max(other.most_gas);
+    }
+
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 8] {
+        [
+            ("order accepted", self.accepted),
+            ("order rejected", self.rejected),
+            ("redemption", self.redemptions),
+            ("withdrawal", self.withdrawals),
+            ("forced withdrawal", self.forced),
+            ("resolution", self.resolutions),
+            ("split payout", self.splits),
+            ("partly filled order compared", self.partial),
+        ]
+    }
+}
+
+/// The engine's side of the comparison, at a seal.
+struct Snapshot {
+    accounts: Vec<(AccountId, Address, Atoms, Atoms)>,
+    positions: BTreeMap<(AccountId, EventId), BTreeMap<u8, i64>>,
+    /// Lots that resting orders filled so far.
+    partial: Vec<(AccountId, Nonce, u64)>,
+    custody: Atoms,
+    next_inbox: u64,
+    gas: u64,
+}
+
+pub(crate) struct Life {
+    evm: Evm,
+    engine: Engine,
+    domain: Domain,
+    sequencer: Key,
+    deployer: Key,
+    traders: Vec<Key>,
+    /// Every account on chain: its owner (index of the trader; the deployer comes last) and its next plain nonce.
+    accounts: Vec<(usize, u64)>,
+    events: Vec<EventPlan>,
+    decided: Vec<bool>,
+    pending: VecDeque<InboxItem>,
+    /// What each deposit item brought, by index.
+    deposits: BTreeMap<u64, u128>,
+    now: TimeMs,
+    batch: u64,
+    hash: B256,
+    /// Tokens that each owner's wallet holds, by what the engine said.
+    wallets: BTreeMap<Address, u128>,
+    /// What the open frame will pay out.
+    leaving: Vec<(Address, u128)>,
+    minted: u128,
+    totals: Totals,
+}
+
+impl Life {
+    pub(crate) fn begin(events: &[EventPlan]) -> Self {
+        let key = |number: u8| Key::from_bytes([number; 32]).unwrap();
+        let (sequencer, deployer) = (key(0x51), key(0xd0));
+        let evm = Evm::deploy(sequencer.address(), deployer.address());
+        let config = GroupConfig { chain_id: CHAIN_ID, group: evm.group, token: evm.token };
+        let mut life = Self {
+            domain: Domain::new(CHAIN_ID, evm.group),
+            engine: Engine::new(config),
+            evm,
+            sequencer,
+            deployer,
+            traders: (1..=TRADERS).map(key).collect(),
+            accounts: Vec::new(),
+            events: Vec::new(),
+            decided: Vec::new(),
+            pending: VecDeque::new(),
+            deposits: BTreeMap::new(),
+            now: START,
+            batch: 0,
+            hash: B256::ZERO,
+            wallets: BTreeMap::new(),
+            leaving: Vec::new(),
+            minted: 0,
+            totals: Totals::default(),
+        };
+        let separator = life.evm.view(life.evm.group, &IRiskGroup::domainSeparatorCall {});
+        assert_eq!(separator, life.domain.separator());
+        life.evm.set_time(life.now);
+        life.deposit(usize::from(TRADERS), None, 1_000_000);
+        for trader in 0..usize::from(TRADERS) {
+            let amount = [200_000_000, 5_000_000, 40_000_000_000, 90_000, 1_000_000_000, 20_000_000][trader];
+            life.deposit(trader, None, amount);
+        }
+        for plan in events {
+            life.open(plan.clone());
+        }
+        life.frame(0, u8::MAX);
+        life
+    }
+
+    pub(crate) fn live(mut self, steps: &[Step]) -> Totals {
+        for step in steps {
+            match step.clone() {
+                Step::Place(placement) => self.place(&placement),
+                Step::Cancel { account, pick } => self.cancel(account, pick),
+                Step::CancelAll { account, ahead } => self.cancel_all(account, ahead),
+                Step::Withdraw { account, part } => self.withdraw(account, part),
+                Step::Deposit { account, amount, fresh } => {
+                    let account = self.pick_account(account);
+                    let owner = self.owner_index(account);
+                    // From dust to more than everybody else has.
+                    let amount = amount >> (amount % 48) >> 12;
+                    self.deposit(owner, (!fresh).then_some(account), u128::from(amount) + 1);
+                }
+                Step::ForceWithdrawal { account, part } => self.force_withdrawal(account, part),
+                Step::Open(plan) => self.open(plan),
+                Step::Resolve { event, how } => self.resolve(usize::from(event) % self.events.len(), how),
+                Step::Frame { ms, items } => self.frame(ms, items),
+            }
+            if self.engine.frame_gas() > FRAME_GAS_TARGET {
+                self.frame(1, 0);
+            }
+        }
+        self.everybody_leaves();
+        self.totals
+    }
+
+    // ---------------------------------------------------------------- requests to the contract
+
+    fn deposit(&mut self, owner: usize, account: Option<AccountId>, amount: u128) {
+        let address = self.key(owner).address();
+        let (token, group) = (self.evm.token, self.evm.group);
+        self.evm.must(address, token, &IToken::mintCall { to: address, amount: U256::from(amount) });
+        self.evm.must(address, token, &IToken::approveCall { spender: group, amount: U256::from(amount) });
+        let call = IRiskGroup::depositCall { account: account.unwrap_or_default().0, amount: U256::from(amount) };
+        self.minted += amount;
+        self.wallets.entry(address).or_default();
+        let item = self.request(address, &call);
+        let InboxPayload::Deposit { account: credited, owner: by, amount: arrived, .. } = item.payload else {
+            panic!("a deposit queues a deposit: {item:?}");
+        };
+        assert_eq!((by, arrived), (address, amount));
+        self.deposits.insert(item.index, amount);
+        if account.is_none() {
+            self.accounts.push((owner, 0));
+            assert_eq!(credited.0, self.accounts.len() as u64);
+        }
+        assert!(account.is_none_or(|account| account == credited));
+    }
+
+    fn open(&mut self, plan: EventPlan) {
+        let treasury = self.pick_account(plan.treasury);
+        let number = self.events.len() + 1;
+        let config = abi::EventConfig {
+            venue: 1,
+            outcomes: plan.outcomes,
+            ticks: plan.ticks,
+            quantum: plan.quantum,
+            takerFee: plan.taker_fee,
+            makerFee: plan.maker_fee,
+            treasury: treasury.0,
+            resolver: self.deployer.address(),
+            title: format!("Événement {number}: who wins? ⚽"),
+            labels: (0..plan.outcomes).map(|k| format!("Côte {}", "x".repeat(usize::from(k)))).collect(),
+        };
+        self.request(self.deployer.address(), &IRiskGroup::openEventCall { config });
+        self.events.push(plan);
+        self.decided.push(false);
+    }
+
+    fn resolve(&mut self, index: usize, how: u64) {
+        if std::mem::replace(&mut self.decided[index], true) {
+            return;
+        }
+        let EventPlan { outcomes, ticks, .. } = self.events[index];
+        let count = u64::from(outcomes);
+        let mut payouts = vec![0; usize::from(outcomes)];
+        let winner = usize::try_from(how % count).unwrap();
+        match how >> 32 & 3 {
+            // A winner.
+            0 | 1 => payouts[winner] = ticks,
+            // A split as even as ticks allow.
+            2 => {
+                payouts.fill(ticks / count);
+                payouts[winner] += ticks % count;
+            }
+            // Two share unevenly.
+            _ => {
+                payouts[winner] = ticks / 3;
+                payouts[(winner + 1) % usize::from(outcomes)] += ticks - ticks / 3;
+            }
+        }
+        self.totals.splits += u64::from(payouts[winner] != ticks);
+        self.totals.resolutions += 1;
+        let call = IRiskGroup::resolveEventCall { eventId: U24::from(index + 1), payouts };
+        self.request(self.deployer.address(), &call);
+    }
+
+    fn force_withdrawal(&mut self, account: u8, part: u8) {
+        let account = self.pick_account(account);
+        let owner = self.key(self.owner_index(account)).address();
+        let available = self.engine.account(account).map_or(1, |view| view.available.0.max(1));
+        let amount = share(available, part);
+        self.request(owner, &IRiskGroup::requestWithdrawalCall { account: account.0, amount });
+    }
+
+    fn request<C: SolCall>(&mut self, from: Address, call: &C) -> InboxItem {
+        let group = self.evm.group;
+        let item = queued(&self.evm.must(from, group, call));
+        let next = self.pending.back().map_or(self.engine.next_inbox(), |last| last.index + 1);
+        assert_eq!(item.index, next);
+        assert_eq!(item.time.0, self.now.0 / 1_000 * 1_000);
+        let stored = self.evm.view(group, &IRiskGroup::inboxHashCall { index: item.index });
+        assert_eq!(stored, inbox_item_hash(&item), "the contract stored the hash of what its log says");
+        self.pending.push_back(item.clone());
+        item
+    }
+
+    // ---------------------------------------------------------------- signed messages
+
+    fn place(&mut self, p: &Placement) {
+        let index = self.pick_event(p.event);
+        let plan = self.events[index].clone();
+        let account = self.pick_account(p.account);
+        let event = EventId(u32::try_from(index + 1).unwrap());
+        let mut order = Order {
+            account,
+            // Most meet on the first outcomes, so that there is somebody to trade with.
+            market: MarketId::new(event, if p.outcome < 200 { p.outcome % 3 } else { p.outcome } % plan.outcomes),
+            side: if p.buy { Side::Buy } else { Side::Sell },
+            kind: match p.kind {
+                0..=4 => OrderKind::GoodTillCancelled,
+                5 => OrderKind::ImmediateOrCancel,
+                6 => OrderKind::FillOrKill,
+                _ => OrderKind::PostOnly,
+            },
+            reduce_only: false,
+            size: Lots(p.size),
+            price: Ticks(1 + (plan.ticks - 2) * u64::from(p.price) / 1_000),
+            nonce: self.next_nonce(account),
+            expiry: TimeMs(0),
+            max_fee: Ppm(plan.taker_fee.max(plan.maker_fee)),
+            builder: 0,
+            builder_fee: Ppm(0),
+        };
+        if (1..PARTS).contains(&p.size) {
+            order.size = Lots(self.affordable(&order, &plan, p.size));
+        }
+        let mut signer = self.owner_index(account);
+        match p.twist {
+            0..=29 => order.expiry = TimeMs(self.now.0 + u64::from(p.twist) * 300),
+            30..=33 => order.nonce = Nonce(u64::from(p.twist - 30)),
+            34..=36 => order.nonce = Nonce(u64::MAX - u64::from(p.size as u8)),
+            37..=40 => order.max_fee = Ppm(order.max_fee.0.saturating_sub(1)),
+            41..=50 => order.max_fee = Ppm(u32::MAX),
+            51 => order.price = Ticks(0),
+            52 => order.price = Ticks(plan.ticks),
+            53 => order.reduce_only = true,
+            54 => order.builder = 1,
+            55 => order.builder_fee = Ppm(1),
+            56..=58 => signer = (signer + 1) % usize::from(TRADERS),
+            59 => order.market = MarketId(order.market.0 + u32::from(plan.outcomes)),
+            _ => {}
+        }
+        let signed = self.key(signer).sign_typed(&self.domain, order);
+        self.apply(&Command::Place(signed));
+    }
+
+    /// Lots that `parts` of the account's free money can carry at worst.
+    fn affordable(&self, order: &Order, plan: &EventPlan, parts: u64) -> u64 {
+        let free = self.engine.account(order.account).map_or(0, |view| view.available.0.max(0));
+        let ticks = if order.side == Side::Buy { order.price.0 } else { plan.ticks - order.price.0 };
+        let lots = free * i128::from(parts) / i128::from(PARTS) / (i128::from(ticks) * i128::from(plan.quantum));
+        u64::try_from(lots).unwrap().max(1)
+    }
+
+    fn cancel(&mut self, account: u8, pick: u8) {
+        let account = self.pick_account(account);
+        let open = self.engine.open_orders(account);
+        let nonce = match open.get(usize::from(pick) % open.len().max(1)) {
+            Some(view) => view.order.nonce,
+            None => Nonce(u64::from(pick)),
+        };
+        let key = self.key(self.owner_index(account)).clone();
+        self.apply(&Command::Cancel(key.sign_typed(&self.domain, Cancel { account, nonce })));
+    }
+
+    fn cancel_all(&mut self, account: u8, ahead: u8) {
+        let account = self.pick_account(account);
+        let below = Nonce(self.accounts[index_of(account)].1.saturating_sub(u64::from(ahead % 8)));
+        let key = self.key(self.owner_index(account)).clone();
+        self.apply(&Command::CancelAll(key.sign_typed(&self.domain, CancelAll { account, below })));
+    }
+
+    fn withdraw(&mut self, account: u8, part: u8) {
+        let account = self.pick_account(account);
+        let available = self.engine.account(account).map_or(1, |view| view.available.0);
+        // Sometimes more than there is, which is refused.
+        let amount = if part == 255 { available.unsigned_abs() + 1 } else { share(available, part) };
+        self.sign_withdraw(account, amount);
+    }
+
+    fn sign_withdraw(&mut self, account: AccountId, amount: u128) {
+        let expiry = if amount.is_multiple_of(3) { TimeMs(self.now.0 + 1_000) } else { TimeMs(0) };
+        let nonce = self.next_nonce(account);
+        let withdraw = Withdraw { account, token: self.evm.token, amount, nonce, expiry };
+        let key = self.key(self.owner_index(account)).clone();
+        self.apply(&Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
+    }
+
+    /// Any command but a frame.
+    fn apply(&mut self, command: &Command) {
+        let mut events = Vec::new();
+        self.engine.apply(command, &mut events);
+        for event in &events {
+            self.note(event);
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Accepted { .. } => self.totals.accepted += 1,
+            Event::Rejected { .. } => self.totals.rejected += 1,
+            Event::Withdrawn { account, amount, forced } => {
+                let owner = self.key(self.owner_index(*account)).address();
+                self.leaving.push((owner, amount.0.try_into().unwrap()));
+                self.totals.forced += u64::from(*forced);
+                self.totals.withdrawals += u64::from(!forced);
+            }
+            Event::Redeemed { .. } => self.totals.redemptions += 1,
+            Event::FrameSealed(_) => panic!("only a frame command seals"),
+            _ => {}
+        }
+    }
+
+    // ---------------------------------------------------------------- frames and batches
+
+    /// Seals the open frame, settles it, compares, and opens the next one with some of the inbox.
+    fn frame(&mut self, ms: u64, items: u8) {
+        self.now.0 += ms;
+        self.evm.set_time(self.now);
+        let snapshot = self.snapshot();
+        let take = usize::from(items).min(self.pending.len());
+        let inbox: Vec<InboxItem> = self.pending.drain(..take).collect();
+        let mut events = Vec::new();
+        self.engine.apply(&Command::Frame { time: self.now, inbox }, &mut events);
+        let mut events = events.into_iter().peekable();
+        if let Some(Event::FrameSealed(frame)) = events.next_if(|event| matches!(event, Event::FrameSealed(_))) {
+            self.settle(&frame, &snapshot);
+        }
+        self.compare(&snapshot);
+        for event in events {
+            self.note(&event);
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut accounts = Vec::new();
+        let mut positions = BTreeMap::<_, BTreeMap<u8, i64>>::new();
+        let mut partial = Vec::new();
+        for id in self.engine.account_ids() {
+            let view = self.engine.account(id).unwrap();
+            assert!(view.cash.0 + view.worst_payoff.0 >= 0, "{view:?} is short");
+            accounts.push((id, view.owner, view.cash, view.worst_payoff));
+            for (market, Position(lots)) in self.engine.positions(id) {
+                positions.entry((id, market.event())).or_default().insert(market.outcome(), lots);
+            }
+            for open in self.engine.open_orders(id) {
+                partial.push((id, open.order.nonce, open.order.size.0 - open.remaining.0));
+            }
+        }
+        Snapshot {
+            accounts,
+            positions,
+            partial,
+            custody: self.engine.custody(),
+            next_inbox: self.engine.next_inbox(),
+            gas: self.engine.frame_gas(),
+        }
+    }
+
+    fn settle(&mut self, frame: &Frame, snapshot: &Snapshot) {
+        self.batch += 1;
+        assert_eq!(frame.id, self.batch);
+        let call = SettleCall::build(frame, self.hash, &self.domain, &self.sequencer).unwrap();
+        assert_eq!(xos_chain::batch_hash(frame, self.hash, &self.domain).unwrap(), call.hash);
+        let group = self.evm.group;
+
+        let probed = self.evm.simulate(RELAYER, group, call.probe_calldata());
+        let Err(Reverted(answer)) = probed else { panic!("a probe always reverts") };
+        let probed = Probed::abi_decode(&answer).unwrap();
+        let failure = &probed.failure;
+        assert!(failure.is_empty(), "batch {} is refused: {}\n{frame:#?}", frame.id, describe_revert(failure));
+
+        self.a_changed_batch_is_refused(&call.calldata);
+        let done = match self.evm.send(RELAYER, group, call.calldata.clone()) {
+            Ok(done) => done,
+            Err(Reverted(data)) => panic!("batch {} reverts: {}", frame.id, describe_revert(&data)),
+        };
+        let all_in = call.gas_needed(u64::try_from(probed.gasUsed).unwrap());
+        assert!(done.gas_used <= all_in, "the probe promised {all_in} gas, it took {}", done.gas_used);
+        assert!(
+            done.gas_used <= snapshot.gas,
+            "the engine estimated {} gas, it took {} for {} lines, {} inbox items, {} redemptions, {} withdrawals",
+            snapshot.gas,
+            done.gas_used,
+            call.orders_filled,
+            frame.inbox.len(),
+            frame.redemptions.len(),
+            frame.withdrawals.len()
+        );
+        self.check_settled_log(frame, &call, &done, snapshot);
+
+        self.hash = call.hash;
+        self.totals.batches += 1;
+        self.totals.fill_lines += call.orders_filled;
+        self.totals.most_gas = self.totals.most_gas.max(done.gas_used);
+        assert!(self.totals.most_gas < GAS_LIMIT);
+        for (owner, amount) in std::mem::take(&mut self.leaving) {
+            *self.wallets.get_mut(&owner).unwrap() += amount;
+        }
+    }
+
+    /// One bit anywhere in the batch, and nothing of it settles.
+    fn a_changed_batch_is_refused(&mut self, calldata: &Bytes) {
+        let mut changed = calldata.to_vec();
+        let at = 4 + usize::try_from(self.batch * 7_919).unwrap() % (changed.len() - 4);
+        changed[at] ^= 1 << (self.batch % 8);
+        let outcome = self.evm.simulate(RELAYER, self.evm.group, changed.into());
+        assert!(outcome.is_err(), "byte {at} of batch {} may be changed", self.batch);
+    }
+
+    fn check_settled_log(&mut self, frame: &Frame, call: &SettleCall, done: &Done, snapshot: &Snapshot) {
+        let settled = done.logs.iter().find_map(|log| BatchSettled::decode_log(log).ok()).unwrap();
+        assert_eq!(settled.id, frame.id);
+        assert_eq!(settled.hash, call.hash);
+        assert_eq!(settled.time, frame.time.0);
+        assert_eq!(settled.sequence, frame.sequence);
+        assert_eq!(settled.logHash, B256::from(frame.log_hash));
+        assert_eq!(settled.inboxHead, snapshot.next_inbox);
+        let last = self.evm.view(self.evm.group, &IRiskGroup::lastBatchCall {});
+        assert_eq!((last.id, last.hash), (frame.id, call.hash));
+        assert_eq!((last.time, last.sequence), (frame.time.0, frame.sequence));
+    }
+
+    /// The contract is where the engine was at the seal.
+    fn compare(&mut self, engine: &Snapshot) {
+        let (token, group) = (self.evm.token, self.evm.group);
+        for &(id, owner, cash, worst) in &engine.accounts {
+            let chain = self.evm.view(group, &IRiskGroup::accountCall { id: id.0 });
+            assert_eq!((chain.owner, chain.cash, chain.worstPayoff), (owner, cash.0, worst.0), "account {id}");
+            for event in 1..=u32::try_from(self.events.len()).unwrap() {
+                let call = IRiskGroup::positionsCall { id: id.0, eventId: U24::from(event) };
+                let chain: BTreeMap<u8, i64> =
+                    (0..).zip(self.evm.view(group, &call)).filter(|&(_, lots)| lots != 0).collect();
+                let ours = engine.positions.get(&(id, EventId(event))).cloned().unwrap_or_default();
+                assert_eq!(chain, ours, "account {id} in event {event}");
+            }
+        }
+        for &(account, nonce, filled) in &engine.partial {
+            let chain = self.evm.view(group, &IRiskGroup::nonceStateCall { id: account.0, nonce: nonce.0 });
+            assert_eq!((chain.spent, chain.filled), (false, filled), "order {nonce} of account {account}");
+            self.totals.partial += u64::from(filled > 0);
+        }
+        let inbox = self.evm.view(group, &IRiskGroup::inboxCall {});
+        assert_eq!(inbox.head, engine.next_inbox);
+
+        // Deposits that no batch has consumed; the engine may have them in its open frame already.
+        let waiting: u128 = self.deposits.range(inbox.head..inbox.tail).map(|(_, amount)| amount).sum();
+        let held = self.evm.view(token, &IToken::balanceOfCall { owner: group });
+        let custody = u128::try_from(engine.custody.0).unwrap();
+        assert_eq!(held, U256::from(custody + waiting), "tokens in custody");
+        for (&owner, &amount) in &self.wallets {
+            let balance = self.evm.view(token, &IToken::balanceOfCall { owner });
+            assert_eq!(balance, U256::from(amount), "wallet of {owner}");
+        }
+        self.check_conservation(engine);
+    }
+
+    /// Positions sum to zero in every market, and cash to the tokens held, once decided events are paid.
+    fn check_conservation(&self, engine: &Snapshot) {
+        let mut markets = BTreeMap::<(EventId, u8), i128>::new();
+        let mut cash: i128 = engine.accounts.iter().map(|(_, _, cash, _)| cash.0).sum();
+        for ((_, event), outcomes) in &engine.positions {
+            let view = self.engine.event(*event).unwrap();
+            for (&outcome, &lots) in outcomes {
+                *markets.entry((*event, outcome)).or_default() += i128::from(lots);
+                if let Some(payouts) = view.payouts {
+                    cash +=
+                        i128::from(lots) * i128::from(payouts[usize::from(outcome)]) * i128::from(view.config.quantum);
+                }
+            }
+        }
+        assert_eq!(cash, engine.custody.0, "cash is what is held");
+        for ((event, outcome), lots) in markets {
+            // While a decided event is being redeemed, those who were paid are no longer counted.
+            let decided = self.engine.event(event).unwrap().payouts.is_some();
+            assert!(decided || lots == 0, "market {event}/{outcome} sums to {lots}");
+        }
+    }
+
+    // ---------------------------------------------------------------- the end
+
+    /// Every event is decided and paid, everybody withdraws everything, and nothing is left behind.
+    fn everybody_leaves(&mut self) {
+        for index in 0..self.events.len() {
+            self.resolve(index, u64::try_from(index).unwrap() * 7);
+        }
+        self.frame(1, u8::MAX);
+        while !self.pending.is_empty() || self.engine.pending_redemptions() > 0 {
+            self.frame(1, u8::MAX);
+        }
+        for id in self.engine.account_ids() {
+            let view = self.engine.account(id).unwrap();
+            assert_eq!((view.worst_payoff, view.reserved), (Atoms(0), Atoms(0)));
+            if view.cash.0 > 0 {
+                self.sign_withdraw(id, view.cash.0.unsigned_abs());
+            }
+        }
+        // Who has spent every nonce leaves by force.
+        for id in self.engine.account_ids() {
+            let view = self.engine.account(id).unwrap();
+            if view.cash.0 > 0 {
+                let call = IRiskGroup::requestWithdrawalCall { account: id.0, amount: view.cash.0.unsigned_abs() };
+                self.request(view.owner, &call);
+            }
+        }
+        self.frame(1, u8::MAX);
+        self.frame(1, u8::MAX);
+        let held = self.evm.view(self.evm.token, &IToken::balanceOfCall { owner: self.evm.group });
+        assert_eq!(held, U256::ZERO, "everybody left and nothing stayed");
+        assert_eq!(self.wallets.values().sum::<u128>(), self.minted);
+    }
+
+    // ---------------------------------------------------------------- picking
+
+    fn key(&self, owner: usize) -> &Key {
+        self.traders.get(owner).unwrap_or(&self.deployer)
+    }
+
+    /// Index of an event; mostly one that trades, if any does.
+    fn pick_event(&self, pick: u8) -> usize {
+        let open: Vec<usize> = (0..self.events.len()).filter(|&index| !self.decided[index]).collect();
+        let any = usize::from(pick) % self.events.len();
+        if pick >= 240 { any } else { open.get(usize::from(pick) % open.len().max(1)).copied().unwrap_or(any) }
+    }
+
+    fn pick_account(&self, pick: u8) -> AccountId {
+        AccountId(1 + u64::from(pick) % self.accounts.len() as u64)
+    }
+
+    fn owner_index(&self, account: AccountId) -> usize {
+        self.accounts[index_of(account)].0
+    }
+
+    fn next_nonce(&mut self, account: AccountId) -> Nonce {
+        let (_, next) = &mut self.accounts[index_of(account)];
+        *next += 1;
+        Nonce(*next)
+    }
+}
+
+fn index_of(account: AccountId) -> usize {
+    usize::try_from(account.0 - 1).unwrap()
+}
+
+/// `part`/128 of the amount, at least 1: up to twice of it.
+fn share(amount: i128, part: u8) -> u128 {
+    (amount.unsigned_abs() * u128::from(part) / 128).max(1)
+}
