@@ -49,6 +49,37 @@ pub enum Code {
     Unavailable = 1101,
 }
 
+impl Code {
+    /// Every code, in order.
+    pub const ALL: [Self; 19] = [
+        Self::InvalidRequest,
+        Self::BadSignature,
+        Self::UnknownAccount,
+        Self::UnknownMarket,
+        Self::MarketClosed,
+        Self::BadPrice,
+        Self::BadSize,
+        Self::NonceSpent,
+        Self::Expired,
+        Self::FeeTooLow,
+        Self::Unsupported,
+        Self::InsufficientFunds,
+        Self::LimitReached,
+        Self::WouldTrade,
+        Self::NotFillable,
+        Self::UnknownOrder,
+        Self::UnknownToken,
+        Self::Overloaded,
+        Self::Unavailable,
+    ];
+
+    /// The code with that number.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| *code as i32 == number)
+    }
+}
+
 /// An error as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiError {

@@ -5,6 +5,7 @@
 
 mod decimal;
 mod error;
+pub mod people;
 mod rpc;
 mod wire;
 
@@ -13,5 +14,5 @@ pub use rpc::{XosApiClient, XosApiServer};
 pub use wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, EventInfo, EventStatus,
     FillInfo, Info, Level, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, PositionInfo,
-    Receipt, SettlementInfo, TradeInfo, WithdrawRequest,
+    Receipt, SettlementInfo, StateHash, TradeInfo, WithdrawRequest,
 };

@@ -7,7 +7,7 @@ use xos_types::{AccountId, EventId, MarketId, Nonce};
 
 use crate::wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, EventInfo, Info, MarketInfo,
-    OpenOrder, OrderInfo, OrderOutcome, OrderRequest, TradeInfo, WithdrawRequest,
+    OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo, WithdrawRequest,
 };
 
 /// Everything that a trader, an interface or an auditor asks of the sequencer.
@@ -16,6 +16,19 @@ pub trait XosApi {
     /// What this node is and where it stands.
     #[method(name = "info")]
     async fn info(&self) -> RpcResult<Info>;
+
+    /// `true` if the sequencer answers. Also `GET /health`.
+    #[method(name = "health")]
+    async fn health(&self) -> RpcResult<bool>;
+
+    /// `true` if commands are taken and settlement goes on; an error says what does not. Also `GET /ready`.
+    #[method(name = "ready")]
+    async fn ready(&self) -> RpcResult<bool>;
+
+    /// A hash of the whole state at one point of the log, for auditors who replay it. At most one a second is computed;
+    /// in between the last one is repeated.
+    #[method(name = "stateHash")]
+    async fn state_hash(&self) -> RpcResult<StateHash>;
 
     /// Every event of the group, in order.
     #[method(name = "events")]
@@ -77,15 +90,18 @@ pub trait XosApi {
     #[method(name = "withdraw")]
     async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack>;
 
-    /// The best 20 levels of a book: first as it stands, then after every ingress window that changed it.
+    /// The best 20 levels of a book: first as it stands, then after every ingress window that changed it. Who reads
+    /// slowly skips to the latest.
     #[subscription(name = "subscribeBook" => "bookUpdate", unsubscribe = "unsubscribeBook", item = BookInfo)]
     async fn subscribe_book(&self, market: MarketId) -> SubscriptionResult;
 
-    /// The trades of one market, or of all.
+    /// The trades of one market, or of all. Closed with a reason if the reader falls thousands behind; then ask
+    /// `xos_trades` and subscribe again.
     #[subscription(name = "subscribeTrades" => "tradeUpdate", unsubscribe = "unsubscribeTrades", item = TradeInfo)]
     async fn subscribe_trades(&self, market: Option<MarketId>) -> SubscriptionResult;
 
-    /// What happens to an account.
+    /// What happens to an account. Closed with a reason if the reader falls a thousand behind; then ask `xos_account` and
+    /// subscribe again.
     #[subscription(name = "subscribeAccount" => "accountUpdate", unsubscribe = "unsubscribeAccount", item = AccountUpdate)]
     async fn subscribe_account(&self, account: AccountId) -> SubscriptionResult;
 }

@@ -186,6 +186,19 @@ pub struct Info {
     pub settlement: SettlementInfo,
 }
 
+/// The state as a hash, at one point of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateHash {
+    /// Commands in the log.
+    #[serde(with = "decimal")]
+    pub sequence: u64,
+    /// Rolling hash of the log there.
+    pub log_hash: B256,
+    /// Hash of everything that the engine holds there.
+    pub state_hash: B256,
+}
+
 /// How far settlement is behind matching.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -205,7 +218,9 @@ pub struct SettlementInfo {
     /// Batches whose transaction reverted since the node started.
     #[serde(with = "decimal")]
     pub reverted: u64,
-    /// Why settlement stands still, if it does.
+    /// What settlement waits for, if anything is amiss (the chain's endpoint, gas money); it goes on by itself.
+    pub waiting: Option<String>,
+    /// Why settlement stopped for good, if it did.
     pub halted: Option<String>,
 }
 

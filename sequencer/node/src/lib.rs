@@ -1,1 +1,38 @@
-//! The sequencer process.
+//! The sequencer process: takes signed commands in, makes them durable, executes them, settles them, and answers.
+//!
+//! ```text
+//! rpc ── verify signatures ──▶ ingress ──▶ sequencer ──▶ engine, journal ──▶ acknowledgements, feeds, queries
+//!                              (bounded)   (one thread)        │
+//!                     inbox ──────────────────▲                └── sealed frames ──▶ settlement ──▶ chain
+//! ```
+//!
+//! - [`config`]: what the operator decides.
+//! - [`Node`]: puts the parts together; what happens at a start and at a stop.
+//! - `sequencer`: the thread that changes state. An acknowledgement leaves only after its command is on disk.
+//! - `recovery`: from the journal back to where the node stood. `kill -9` at any moment loses no acknowledged command and
+//!   no batch: the journal holds the first, and the frames that it seals again are the second.
+//! - [`audit`]: replays a journal and compares it with the chain, account by account.
+//!
+//! Order. Requests of one connection are executed in the order in which their signatures were recovered, which for requests
+//! that are not awaited may differ from the order sent: each is a task of its own. Orders of one `xos_placeOrders` call stay
+//! together and in order. Within an ingress window cancels go first, then post-only orders, then the rest.
+//!
+//! Overload. Every queue has a bound. At it a request is refused with code 1100 and nothing was done.
+
+pub mod audit;
+pub mod config;
+mod feeds;
+mod history;
+mod ingress;
+mod node;
+mod params;
+mod receipt;
+mod recovery;
+mod refusal;
+mod rpc;
+mod sequencer;
+mod settlement;
+#[cfg(test)]
+mod testing;
+
+pub use node::{JOURNAL_FOLDER, NODE_FILE, Node, NodeError, NodeFile, check};

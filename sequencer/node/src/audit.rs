@@ -1,0 +1,546 @@
+//! Replays a journal from its first command and compares it with the chain, and with the node that wrote it.
+//!
+//! Nothing is changed and nothing is taken on trust: the journal's hashes are checked as it is read, every settled batch is
+//! rebuilt from it and its hash compared with the chain's, and every account is compared at the last settled batch.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use jsonrpsee::http_client::HttpClientBuilder;
+use serde::Serialize;
+use tokio::task::JoinSet;
+use xos_api::people::tokens;
+use xos_api::{StateHash, XosApiClient};
+use xos_auth::Domain;
+use xos_chain::{AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxReader, batch_hash};
+use xos_engine::Engine;
+use xos_journal::JournalError;
+use xos_types::{AccountId, Address, Atoms, B256, Event, EventId, Frame, InboxItem, InboxPayload, MarketId, Position};
+
+use crate::node::JOURNAL_FOLDER;
+
+/// Questions asked of the chain at a time.
+const ASKED_AT_ONCE: usize = 32;
+/// Up to so many pairs of account and event all are asked of the chain; beyond, those that ever traded.
+const PAIRS_MAX: usize = 20_000;
+/// Differences that are shown of one check.
+const SHOWN: usize = 5;
+
+/// What to audit.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// JSON-RPC address of an X Layer node.
+    pub chain: String,
+    /// Deployment file.
+    pub deployment: PathBuf,
+    /// The node's data folder.
+    pub data: PathBuf,
+    /// The running node's JSON-RPC over HTTP, if its state is to be compared too.
+    pub node: Option<String>,
+}
+
+/// Why an audit could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The chain does not answer, or is not the deployment's.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The node does not answer.
+    #[error(
+        "the node at {url} does not answer xos_stateHash: {reason}; is it running? Leave it out to audit the journal alone"
+    )]
+    Node {
+        /// Where it was asked.
+        url: String,
+        /// What came back.
+        reason: String,
+    },
+    /// The journal is another group's.
+    #[error(
+        "the journal belongs to group {journal}, the deployment is group {deployment}; name the node's own data folder"
+    )]
+    OtherGroup {
+        /// The journal's group.
+        journal: Address,
+        /// The deployment's group.
+        deployment: Address,
+    },
+    /// A replay ended by a bug of ours.
+    #[error("the replay broke off: {reason}")]
+    Replay {
+        /// How.
+        reason: String,
+    },
+}
+
+/// One thing that must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What must hold.
+    pub rule: String,
+    /// Whether it does.
+    pub passed: bool,
+    /// Figures, or what differs.
+    pub detail: String,
+}
+
+/// What an audit found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `passed` or `failed`.
+    pub audit: &'static str,
+    /// Commands replayed.
+    pub commands: u64,
+    /// Last settled batch.
+    pub batches: u64,
+    /// Accounts compared.
+    pub accounts: usize,
+    /// Hash of the state after the last command.
+    pub state_hash: B256,
+    /// Everything that was checked.
+    pub checks: Vec<Check>,
+}
+
+impl Report {
+    /// Whether everything holds.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.passed)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.checks.iter().map(|check| check.rule.len()).max().unwrap_or(0);
+        for check in &self.checks {
+            let mark = if check.passed { "ok    " } else { "DIFFER" };
+            writeln!(f, "{mark}  {:width$}  {}", check.rule, check.detail)?;
+        }
+        write!(
+            f,
+            "audit {}: {} commands, {} batches, {} accounts",
+            self.audit, self.commands, self.batches, self.accounts
+        )
+    }
+}
+
+/// Audits. `Err` means that it could not be done, a failed [`Report`] that something differs.
+///
+/// # Errors
+/// If chain, journal or node cannot be read.
+pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
+    // In this order, so that the journal is at least as new as what it is compared with.
+    let node = match &subject.node {
+        Some(url) => Some(ask_node(url).await?),
+        None => None,
+    };
+    let deployment = Deployment::load(&subject.deployment)?;
+    let chain = Chain::connect(&subject.chain, &deployment).await?;
+    let at = At::Block(chain.block_number().await?);
+    let head = chain.last_batch(at).await?;
+
+    let (domain, group) = (deployment.domain(), deployment.group);
+    let journal = subject.data.join(JOURNAL_FOLDER);
+    let node_sequence = node.map(|node| node.sequence);
+    let (first, second) = tokio::task::spawn_blocking(move || {
+        let first = replay_once(&journal, group, &domain)?;
+        let second = replay_again(&journal, first.sequence, head.sequence, node_sequence)?;
+        Ok::<_, AuditError>((first, second))
+    })
+    .await
+    .map_err(|error| AuditError::Replay { reason: error.to_string() })??;
+
+    let mut checks = vec![check_replays(&first, &second)];
+    checks.extend(node.map(|node| check_node(&node, &second)));
+    checks.push(check_batches(&chain, head, &first).await?);
+    checks.push(check_positions_sum(&second.at_settled));
+    let on_chain = read_chain(&chain, at, &first, &second.at_settled).await?;
+    checks.push(check_accounts(&second.at_settled, &on_chain));
+    checks.push(check_positions(&second.at_settled, &on_chain));
+    checks.push(check_money(&chain, subject, at, &second.at_settled).await?);
+
+    let passed = checks.iter().all(|check| check.passed);
+    Ok(Report {
+        audit: if passed { "passed" } else { "failed" },
+        commands: first.sequence,
+        batches: head.id,
+        accounts: on_chain.accounts.len(),
+        state_hash: first.state_hash,
+        checks,
+    })
+}
+
+async fn ask_node(url: &str) -> Result<StateHash, AuditError> {
+    let failed = |reason: String| AuditError::Node { url: url.into(), reason };
+    let client = HttpClientBuilder::default().build(url).map_err(|error| failed(error.to_string()))?;
+    client.state_hash().await.map_err(|error| failed(error.to_string()))
+}
+
+// ---- the journal
+
+struct FirstReplay {
+    sequence: u64,
+    log_hash: B256,
+    state_hash: B256,
+    /// Every sealed frame as a batch: its hash, and where it ends in the log.
+    batches: BTreeMap<u64, BatchEnd>,
+    /// Who ever traded in which event.
+    traded: BTreeMap<AccountId, Vec<EventId>>,
+}
+
+struct BatchEnd {
+    hash: B256,
+    sequence: u64,
+    log_hash: B256,
+}
+
+struct SecondReplay {
+    log_hash: B256,
+    state_hash: B256,
+    /// Log and state hash where the node said that it stood.
+    at_node: Option<(B256, B256)>,
+    /// The state as the last settled batch leaves it.
+    at_settled: Engine,
+}
+
+fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Result<FirstReplay, AuditError> {
+    let (config, replay) = xos_journal::read_only(journal)?;
+    if config.group != group {
+        return Err(AuditError::OtherGroup { journal: config.group, deployment: group });
+    }
+    let mut engine = Engine::new(config);
+    let (mut batches, mut traded) = (BTreeMap::new(), BTreeMap::<AccountId, Vec<EventId>>::new());
+    let mut parent = B256::ZERO;
+    let mut events = Vec::new();
+    for command in replay {
+        let (_, command) = command?;
+        engine.apply(&command, &mut events);
+        for event in events.drain(..) {
+            match event {
+                Event::FrameSealed(frame) => {
+                    parent = end_of(&frame, parent, domain, &mut batches)?;
+                }
+                Event::Filled(fill) => {
+                    for account in [fill.maker, fill.taker] {
+                        let events = traded.entry(account).or_default();
+                        if let Err(position) = events.binary_search(&fill.market.event()) {
+                            events.insert(position, fill.market.event());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(FirstReplay {
+        sequence: engine.sequence(),
+        log_hash: B256::from(engine.log_hash()),
+        state_hash: B256::from(engine.state_hash()),
+        batches,
+        traded,
+    })
+}
+
+fn end_of(
+    frame: &Frame,
+    parent: B256,
+    domain: &Domain,
+    batches: &mut BTreeMap<u64, BatchEnd>,
+) -> Result<B256, AuditError> {
+    let hash = batch_hash(frame, parent, domain)?;
+    batches.insert(frame.id, BatchEnd { hash, sequence: frame.sequence, log_hash: B256::from(frame.log_hash) });
+    Ok(hash)
+}
+
+fn replay_again(
+    journal: &std::path::Path,
+    last: u64,
+    settled: u64,
+    node: Option<u64>,
+) -> Result<SecondReplay, AuditError> {
+    let (config, replay) = xos_journal::read_only(journal)?;
+    let (mut engine, mut at_settled) = (Engine::new(config), Engine::new(config));
+    let mut at_node = None;
+    let mut events = Vec::new();
+    for command in replay {
+        let (sequence, command) = command?;
+        if sequence > last {
+            break;
+        }
+        engine.apply(&command, &mut events);
+        if sequence <= settled {
+            at_settled.apply(&command, &mut events);
+        }
+        events.clear();
+        if Some(sequence) == node {
+            at_node = Some((B256::from(engine.log_hash()), B256::from(engine.state_hash())));
+        }
+    }
+    Ok(SecondReplay {
+        log_hash: B256::from(engine.log_hash()),
+        state_hash: B256::from(engine.state_hash()),
+        at_node,
+        at_settled,
+    })
+}
+
+fn check_replays(first: &FirstReplay, second: &SecondReplay) -> Check {
+    let passed = (first.log_hash, first.state_hash) == (second.log_hash, second.state_hash);
+    let detail = if passed {
+        format!("{} commands, state {}", first.sequence, first.state_hash)
+    } else {
+        format!("state {} and then {}", first.state_hash, second.state_hash)
+    };
+    Check { rule: "the journal replays to the same state".into(), passed, detail }
+}
+
+fn check_node(node: &StateHash, second: &SecondReplay) -> Check {
+    let rule = "the node's state is that of its journal".into();
+    let (passed, detail) = match second.at_node {
+        None => (false, format!("the node stands at command {}, which the journal does not have", node.sequence)),
+        Some((log_hash, state_hash)) if (log_hash, state_hash) == (node.log_hash, node.state_hash) => {
+            (true, format!("at command {}", node.sequence))
+        }
+        Some((_, state_hash)) => {
+            (false, format!("at command {}: node {}, journal {state_hash}", node.sequence, node.state_hash))
+        }
+    };
+    Check { rule, passed, detail }
+}
+
+// ---- the chain
+
+struct OnChain {
+    accounts: BTreeMap<AccountId, AccountState>,
+    positions: BTreeMap<(AccountId, EventId), Vec<Position>>,
+}
+
+async fn check_batches(chain: &Chain, head: BatchHead, first: &FirstReplay) -> Result<Check, AuditError> {
+    let mut differences = Vec::new();
+    for batch in chain.batches(1).await?.iter().filter(|batch| batch.id <= head.id) {
+        match first.batches.get(&batch.id) {
+            None => differences.push(format!("batch {} is not in the journal", batch.id)),
+            Some(ours) => {
+                if (ours.hash, ours.sequence, ours.log_hash) != (batch.hash, batch.sequence, batch.log_hash) {
+                    differences.push(format!("batch {}: chain {}, journal {}", batch.id, batch.hash, ours.hash));
+                }
+            }
+        }
+    }
+    if head.id > 0 && first.batches.get(&head.id).is_none_or(|ours| ours.hash != head.hash) {
+        differences.push(format!("the last batch on chain is {}", head.hash));
+    }
+    let sealed = first.batches.len();
+    Ok(verdict("every settled batch is the journal's", &differences, format!("{} settled, {sealed} sealed", head.id)))
+}
+
+/// Accounts and positions at one block.
+async fn read_chain(chain: &Chain, at: At, first: &FirstReplay, engine: &Engine) -> Result<OnChain, AuditError> {
+    let accounts: Vec<AccountId> = (1..=chain.accounts(at).await?).map(AccountId).collect();
+    let events: Vec<EventId> = engine.events().map(|event| event.event).collect();
+    let all = accounts.len().saturating_mul(events.len()) <= PAIRS_MAX;
+    let pairs: Vec<(AccountId, EventId)> = if all {
+        accounts.iter().flat_map(|account| events.iter().map(|event| (*account, *event))).collect()
+    } else {
+        first.traded.iter().flat_map(|(account, events)| events.iter().map(|event| (*account, *event))).collect()
+    };
+    let accounts = ask_all(accounts, |account| {
+        let chain = chain.clone();
+        async move { chain.account(account, at).await }
+    });
+    let accounts = accounts.await?;
+    let positions = ask_all(pairs, |(account, event)| {
+        let chain = chain.clone();
+        async move { chain.positions(account, event, at).await }
+    });
+    Ok(OnChain { accounts, positions: positions.await? })
+}
+
+/// Asks one question of each key, some at a time.
+async fn ask_all<K, V, F>(keys: Vec<K>, ask: impl Fn(K) -> F) -> Result<BTreeMap<K, V>, AuditError>
+where
+    K: Ord + Copy + Send + 'static,
+    V: Send + 'static,
+    F: Future<Output = Result<V, ChainError>> + Send + 'static,
+{
+    let mut answers = BTreeMap::new();
+    let mut asking = JoinSet::new();
+    let mut keys = keys.into_iter();
+    loop {
+        while asking.len() < ASKED_AT_ONCE
+            && let Some(key) = keys.next()
+        {
+            let answer = ask(key);
+            asking.spawn(async move { (key, answer.await) });
+        }
+        match asking.join_next().await {
+            None => return Ok(answers),
+            Some(Err(error)) => return Err(AuditError::Replay { reason: error.to_string() }),
+            Some(Ok((key, answer))) => {
+                answers.insert(key, answer?);
+            }
+        }
+    }
+}
+
+fn check_accounts(engine: &Engine, on_chain: &OnChain) -> Check {
+    let mut differences = Vec::new();
+    for (account, chain) in &on_chain.accounts {
+        // An account whose first deposit waits in the inbox exists on chain only.
+        let (owner, cash, worst) = engine
+            .account(*account)
+            .map_or((chain.owner, Atoms::ZERO, Atoms::ZERO), |view| (view.owner, view.cash, view.worst_payoff));
+        if (owner, cash, worst) != (chain.owner, chain.cash, chain.worst_payoff) {
+            differences.push(format!(
+                "account {account}: chain {} {} {}, journal {owner} {cash} {worst}",
+                chain.owner, chain.cash, chain.worst_payoff
+            ));
+        }
+    }
+    let known = engine.account_ids().count();
+    if known > on_chain.accounts.len() {
+        differences.push(format!("the journal has {known} accounts, the chain {}", on_chain.accounts.len()));
+    }
+    let figures = format!("{} accounts: owner, cash, worst payoff", on_chain.accounts.len());
+    verdict("every account on chain is the journal's", &differences, figures)
+}
+
+fn check_positions(engine: &Engine, on_chain: &OnChain) -> Check {
+    let mut differences = Vec::new();
+    let mut compared = 0;
+    let mut ours: BTreeMap<(AccountId, EventId), Vec<(MarketId, Position)>> = BTreeMap::new();
+    for account in engine.account_ids() {
+        for (market, position) in engine.positions(account) {
+            ours.entry((account, market.event())).or_default().push((market, position));
+        }
+    }
+    for ((account, event), chain) in &on_chain.positions {
+        let held = (0u8..).zip(chain).map(|(outcome, position)| (MarketId::new(*event, outcome), *position));
+        let held: Vec<_> = held.filter(|(_, position)| position.0 != 0).collect();
+        let ours = ours.remove(&(*account, *event)).unwrap_or_default();
+        compared += chain.len();
+        if held != ours {
+            differences.push(format!("account {account} in event {event}: chain {held:?}, journal {ours:?}"));
+        }
+    }
+    for ((account, event), _) in ours {
+        differences.push(format!("account {account} holds positions in event {event} by the journal alone"));
+    }
+    verdict("every position on chain is the journal's", &differences, format!("{compared} positions"))
+}
+
+fn check_positions_sum(engine: &Engine) -> Check {
+    let mut sums: BTreeMap<MarketId, i128> = BTreeMap::new();
+    for account in engine.account_ids() {
+        for (market, position) in engine.positions(account) {
+            *sums.entry(market).or_default() += i128::from(position.0);
+        }
+    }
+    let mut differences = Vec::new();
+    let mut markets = 0;
+    for event in engine.events() {
+        markets += event.config.labels.len();
+        // While an event's positions are being paid, one side may be paid before the other.
+        if event.payouts.is_some() {
+            continue;
+        }
+        for (outcome, _) in (0u8..).zip(&event.config.labels) {
+            let market = MarketId::new(event.event, outcome);
+            let sum = sums.get(&market).copied().unwrap_or_default();
+            if sum != 0 {
+                differences.push(format!("market {market}: {sum} lots"));
+            }
+        }
+    }
+    verdict("positions of every open market sum to zero", &differences, format!("{markets} markets"))
+}
+
+/// Tokens in custody are what accounts own, what owners may claim, and what waits in the inbox.
+async fn check_money(chain: &Chain, subject: &Subject, at: At, engine: &Engine) -> Result<Check, AuditError> {
+    let deployment = chain.deployment().clone();
+    let decimals = chain.token_decimals().await?;
+    let balance = chain.token_balance(deployment.group, at).await?;
+    let cash: Atoms = engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.cash).sum();
+    let unpaid = unpaid(engine);
+    let mut owners: Vec<Address> =
+        engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.owner).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let claims = ask_all(owners, |owner| {
+        let chain = chain.clone();
+        async move { chain.claimable(owner, at).await }
+    });
+    let claimable: u128 = claims.await?.values().map(|claim| u128::try_from(*claim).unwrap_or(u128::MAX)).sum();
+    let range = chain.inbox(at).await?;
+    let mut waiting = 0_u128;
+    if range.head < range.tail {
+        let mut reader = InboxReader::new(&subject.chain, &deployment, InboxConfig::default(), range.head)?;
+        waiting = reader.poll().await?.iter().filter(|item| item.index < range.tail).map(deposited).sum();
+    }
+    let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
+    let owed = cash.0 + unpaid + signed(claimable) + signed(waiting);
+    let held = i128::try_from(balance).unwrap_or(i128::MAX);
+    let mut differences = Vec::new();
+    if owed != held {
+        differences.push(format!(
+            "the group holds {held} atoms, but owes {owed} (cash {cash}, unpaid {unpaid}, claimable {claimable}, in the \
+             inbox {waiting}); tokens that were sent to it without a deposit show here too"
+        ));
+    }
+    if cash.0 + unpaid != engine.custody().0 {
+        differences.push(format!(
+            "deposits less withdrawals are {}, accounts own {}",
+            engine.custody(),
+            cash.0 + unpaid
+        ));
+    }
+    let figures = format!(
+        "{} tokens held = {} cash + {} unpaid payouts + {} claimable + {} in the inbox",
+        tokens(held, decimals),
+        tokens(cash.0, decimals),
+        tokens(unpaid, decimals),
+        tokens(signed(claimable), decimals),
+        tokens(signed(waiting), decimals),
+    );
+    Ok(verdict("the group holds what it owes, to the atom", &differences, figures))
+}
+
+/// What positions in resolved events are still to be paid, in sum.
+fn unpaid(engine: &Engine) -> i128 {
+    let payouts: BTreeMap<MarketId, i128> = engine
+        .events()
+        .filter_map(|event| Some((event, event.payouts?)))
+        .flat_map(|(event, payouts)| {
+            (0u8..).zip(payouts).map(move |(outcome, ticks)| {
+                let market = MarketId::new(event.event, outcome);
+                (market, i128::from(*ticks) * i128::from(event.config.quantum))
+            })
+        })
+        .collect();
+    let positions = engine.account_ids().flat_map(|account| engine.positions(account));
+    positions.filter_map(|(market, lots)| Some(payouts.get(&market)? * i128::from(lots.0))).sum()
+}
+
+fn deposited(item: &InboxItem) -> u128 {
+    match item.payload {
+        InboxPayload::Deposit { amount, .. } => amount,
+        InboxPayload::EventOpened { .. }
+        | InboxPayload::EventResolved { .. }
+        | InboxPayload::ForcedWithdrawal { .. } => 0,
+    }
+}
+
+fn verdict(rule: &str, differences: &[String], figures: String) -> Check {
+    let detail = if differences.is_empty() {
+        figures
+    } else {
+        let more = differences.len().saturating_sub(SHOWN);
+        let shown = differences[..differences.len().min(SHOWN)].join("; ");
+        if more > 0 { format!("{shown}; and {more} more") } else { shown }
+    };
+    Check { rule: rule.into(), passed: differences.is_empty(), detail }
+}

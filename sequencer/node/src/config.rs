@@ -1,0 +1,390 @@
+//! What the operator decides: a TOML file, overridden by flags, checked as a whole before anything starts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use xos_auth::Key;
+
+/// Environment variable that holds the sequencer's key.
+pub const SEQUENCER_KEY: &str = "XOS_SEQUENCER_KEY";
+/// Environment variable that holds the relayer's key.
+pub const RELAYER_KEY: &str = "XOS_RELAYER_KEY";
+
+/// What may be set, as a file says it; every value may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// JSON-RPC address of an X Layer node.
+    pub chain: Option<String>,
+    /// Deployment file that the deploy script wrote.
+    pub deployment: Option<PathBuf>,
+    /// Folder of the journal; created if missing.
+    pub data: Option<PathBuf>,
+    /// Address that the JSON-RPC listens on; port 0 takes a free one.
+    pub listen: Option<String>,
+    /// Milliseconds from one frame to the next.
+    pub frame_interval_ms: Option<u64>,
+    /// Microseconds during which commands are gathered before they execute, maker-friendly.
+    pub ingress_window_us: Option<u64>,
+    /// Blocks on top of a block before its inbox items count.
+    pub confirmations: Option<u64>,
+    /// File with the key that signs batches and receipts (64 hexadecimal digits).
+    pub sequencer_key_file: Option<PathBuf>,
+    /// File with the key that pays for gas; the sequencer's own key if not set.
+    pub relayer_key_file: Option<PathBuf>,
+    /// Bounds on what clients may ask for.
+    pub limits: LimitSettings,
+}
+
+/// The `[limits]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Connections at a time.
+    pub connections: Option<u32>,
+    /// Subscriptions of one connection.
+    pub subscriptions: Option<u32>,
+    /// Bytes of one request.
+    pub request_bytes: Option<u32>,
+    /// Bytes of one response.
+    pub response_bytes: Option<u32>,
+    /// Requests in one JSON-RPC batch.
+    pub batch_requests: Option<u32>,
+    /// Messages that wait for a slow connection before it is no longer read from.
+    pub message_buffer: Option<u32>,
+    /// Commands that wait for the sequencer; further ones are refused as overloaded.
+    pub queued_commands: Option<usize>,
+    /// Questions that wait for the sequencer; further ones are refused as overloaded.
+    pub queued_queries: Option<usize>,
+    /// Commands of one ingress window.
+    pub window_commands: Option<usize>,
+    /// Inbox items of one frame.
+    pub frame_inbox_items: Option<usize>,
+    /// Payload bytes of the inbox items of one frame.
+    pub frame_inbox_bytes: Option<usize>,
+    /// Estimated gas at which a frame is sealed before its time.
+    pub frame_gas: Option<u64>,
+    /// Sealed frames that may wait for settlement; at the limit commands are refused as overloaded.
+    pub unsettled_frames: Option<u64>,
+}
+
+impl Settings {
+    /// Reads a configuration file. Paths in it are relative to the file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not TOML, or sets what is not known here.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError::one("config file", path.display(), format!("a readable TOML file ({error})"))
+        })?;
+        let mut settings: Self = toml::from_str(&text).map_err(|error| {
+            ConfigError::one("config file", path.display(), format!("known settings only: {}", error.message()))
+        })?;
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        let paths = [
+            &mut settings.deployment,
+            &mut settings.data,
+            &mut settings.sequencer_key_file,
+            &mut settings.relayer_key_file,
+        ];
+        for path in paths.into_iter().flatten() {
+            *path = base.join(&path);
+        }
+        Ok(settings)
+    }
+
+    /// What `over` sets, and what is set here where `over` is silent.
+    #[must_use]
+    pub fn overridden_by(self, over: Self) -> Self {
+        Self {
+            chain: over.chain.or(self.chain),
+            deployment: over.deployment.or(self.deployment),
+            data: over.data.or(self.data),
+            listen: over.listen.or(self.listen),
+            frame_interval_ms: over.frame_interval_ms.or(self.frame_interval_ms),
+            ingress_window_us: over.ingress_window_us.or(self.ingress_window_us),
+            confirmations: over.confirmations.or(self.confirmations),
+            sequencer_key_file: over.sequencer_key_file.or(self.sequencer_key_file),
+            relayer_key_file: over.relayer_key_file.or(self.relayer_key_file),
+            limits: LimitSettings {
+                connections: over.limits.connections.or(self.limits.connections),
+                subscriptions: over.limits.subscriptions.or(self.limits.subscriptions),
+                request_bytes: over.limits.request_bytes.or(self.limits.request_bytes),
+                response_bytes: over.limits.response_bytes.or(self.limits.response_bytes),
+                batch_requests: over.limits.batch_requests.or(self.limits.batch_requests),
+                message_buffer: over.limits.message_buffer.or(self.limits.message_buffer),
+                queued_commands: over.limits.queued_commands.or(self.limits.queued_commands),
+                queued_queries: over.limits.queued_queries.or(self.limits.queued_queries),
+                window_commands: over.limits.window_commands.or(self.limits.window_commands),
+                frame_inbox_items: over.limits.frame_inbox_items.or(self.limits.frame_inbox_items),
+                frame_inbox_bytes: over.limits.frame_inbox_bytes.or(self.limits.frame_inbox_bytes),
+                frame_gas: over.limits.frame_gas.or(self.limits.frame_gas),
+                unsettled_frames: over.limits.unsettled_frames.or(self.limits.unsettled_frames),
+            },
+        }
+    }
+
+    /// The configuration, with defaults filled in and keys read (from their file, else from the environment).
+    ///
+    /// # Errors
+    /// Everything that is wrong, not just the first of it.
+    pub fn check(self) -> Result<Config, ConfigError> {
+        self.check_with(|name| std::env::var(name).ok())
+    }
+
+    fn check_with(self, environment: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+        let mut problems = Problems::default();
+        let chain = self.chain.unwrap_or_else(|| "http://127.0.0.1:8545".into());
+        if !chain.starts_with("http://") && !chain.starts_with("https://") {
+            problems.add("chain", &chain, "an http:// or https:// address");
+        }
+        let deployment = self.deployment.unwrap_or_else(|| "deployments/31337.json".into());
+        if !deployment.is_file() {
+            problems.add("deployment", deployment.display(), "the file that the deploy script writes");
+        }
+        let data = self.data.unwrap_or_else(|| "run/node".into());
+        if data.exists() && !data.is_dir() {
+            problems.add("data", data.display(), "a folder");
+        }
+        let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8645".into());
+        let address = listen.parse::<SocketAddr>().ok();
+        if address.is_none() {
+            problems.add("listen", &listen, "an IP address and port, like 127.0.0.1:8645");
+        }
+        let key = problems.key("sequencer_key_file", self.sequencer_key_file, SEQUENCER_KEY, &environment);
+        if key.is_none() && problems.0.is_empty() {
+            problems.add(
+                "sequencer key",
+                "nothing",
+                format!("`sequencer_key_file`, or {SEQUENCER_KEY} in the environment"),
+            );
+        }
+        let relayer = problems.key("relayer_key_file", self.relayer_key_file, RELAYER_KEY, &environment);
+        let limits = self.limits;
+        let frame_interval = problems.within("frame_interval_ms", self.frame_interval_ms, 1000, 10, 60_000);
+        let ingress_window = problems.within("ingress_window_us", self.ingress_window_us, 1000, 0, 100_000);
+        let confirmations = problems.within("confirmations", self.confirmations, 0, 0, 1000);
+        let limits = Limits {
+            connections: problems.within("limits.connections", limits.connections, 1000, 1, 100_000),
+            subscriptions: problems.within("limits.subscriptions", limits.subscriptions, 1024, 0, 100_000),
+            request_bytes: problems.within("limits.request_bytes", limits.request_bytes, 1 << 20, 1 << 10, 1 << 26),
+            response_bytes: problems.within("limits.response_bytes", limits.response_bytes, 8 << 20, 1 << 16, 1 << 28),
+            batch_requests: problems.within("limits.batch_requests", limits.batch_requests, 100, 1, 10_000),
+            message_buffer: problems.within("limits.message_buffer", limits.message_buffer, 256, 1, 65_536),
+            queued_commands: problems.within("limits.queued_commands", limits.queued_commands, 20_000, 200, 1 << 20),
+            queued_queries: problems.within("limits.queued_queries", limits.queued_queries, 4096, 1, 1 << 20),
+            window_commands: problems.within("limits.window_commands", limits.window_commands, 1000, 1, 10_000),
+            frame_inbox_items: problems.within("limits.frame_inbox_items", limits.frame_inbox_items, 100, 1, 10_000),
+            frame_inbox_bytes: problems.within(
+                "limits.frame_inbox_bytes",
+                limits.frame_inbox_bytes,
+                64 << 10,
+                24 << 10,
+                112 << 10,
+            ),
+            // The engine's estimate is from above; the limit keeps the largest command's fills below EIP-7825's cap.
+            frame_gas: problems.within("limits.frame_gas", limits.frame_gas, 12_000_000, 1_000_000, 13_000_000),
+            unsettled_frames: problems.within("limits.unsettled_frames", limits.unsettled_frames, 3600, 1, 1 << 20),
+        };
+        match (key, address) {
+            (Some(sequencer_key), Some(listen)) if problems.0.is_empty() => Ok(Config {
+                chain,
+                deployment,
+                data,
+                listen,
+                frame_interval: Duration::from_millis(frame_interval),
+                ingress_window: Duration::from_micros(ingress_window),
+                confirmations,
+                relayer_key: relayer.unwrap_or_else(|| sequencer_key.clone()),
+                sequencer_key,
+                limits,
+            }),
+            _ => Err(ConfigError(problems.0)),
+        }
+    }
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// JSON-RPC address of an X Layer node.
+    pub chain: String,
+    /// Deployment file.
+    pub deployment: PathBuf,
+    /// Folder of the journal.
+    pub data: PathBuf,
+    /// Where the JSON-RPC listens.
+    pub listen: SocketAddr,
+    /// From one frame to the next.
+    pub frame_interval: Duration,
+    /// How long commands are gathered before they execute.
+    pub ingress_window: Duration,
+    /// Blocks on top of a block before its inbox items count.
+    pub confirmations: u64,
+    /// Signs batches and receipts.
+    pub sequencer_key: Key,
+    /// Pays for gas.
+    pub relayer_key: Key,
+    /// Bounds on what clients may ask for.
+    pub limits: Limits,
+}
+
+/// Bounds; see [`LimitSettings`] for what each means.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Limits {
+    pub connections: u32,
+    pub subscriptions: u32,
+    pub request_bytes: u32,
+    pub response_bytes: u32,
+    pub batch_requests: u32,
+    pub message_buffer: u32,
+    pub queued_commands: usize,
+    pub queued_queries: usize,
+    pub window_commands: usize,
+    pub frame_inbox_items: usize,
+    pub frame_inbox_bytes: usize,
+    pub frame_gas: u64,
+    pub unsettled_frames: u64,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl ConfigError {
+    fn one(setting: &str, value: impl fmt::Display, expected: impl fmt::Display) -> Self {
+        let mut problems = Problems::default();
+        problems.add(setting, value, expected);
+        Self(problems.0)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, setting: &str, value: impl fmt::Display, expected: impl fmt::Display) {
+        self.0.push(format!("{setting} is `{value}`, expected {expected}"));
+    }
+
+    fn within<T: Copy + PartialOrd + fmt::Display>(
+        &mut self,
+        setting: &str,
+        value: Option<T>,
+        default: T,
+        lowest: T,
+        highest: T,
+    ) -> T {
+        let value = value.unwrap_or(default);
+        if value < lowest || value > highest {
+            self.add(setting, value, format!("{lowest} to {highest}"));
+        }
+        value
+    }
+
+    /// Reads a key and says what is wrong with it, never what it is.
+    fn key(
+        &mut self,
+        setting: &str,
+        file: Option<PathBuf>,
+        variable: &str,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Option<Key> {
+        let (source, text) = match file {
+            Some(path) => match std::fs::read_to_string(&path) {
+                Ok(text) => (format!("the content of {}", path.display()), text),
+                Err(error) => {
+                    self.add(setting, path.display(), format!("a readable file with a key ({error})"));
+                    return None;
+                }
+            },
+            None => (variable.to_string(), environment(variable)?),
+        };
+        match Key::from_hex(&text) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                self.0.push(format!("{source} is {error}"));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0x0000000000000000000000000000000000000000000000000000000000000001";
+
+    fn settings(folder: &Path, text: &str) -> Result<Settings, ConfigError> {
+        let path = folder.join("node.toml");
+        std::fs::write(&path, text).unwrap();
+        Settings::read(&path)
+    }
+
+    #[test]
+    fn flags_override_the_file_and_defaults_fill_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("d.json"), "{}").unwrap();
+        let file =
+            settings(folder.path(), "deployment = \"d.json\"\nframe_interval_ms = 500\n[limits]\nconnections = 7\n");
+        let flags = Settings { frame_interval_ms: Some(250), ..Settings::default() };
+        let config = file.unwrap().overridden_by(flags).check_with(|_| Some(KEY.into())).unwrap();
+        assert_eq!(config.frame_interval, Duration::from_millis(250));
+        assert_eq!(config.limits.connections, 7);
+        assert_eq!(config.ingress_window, Duration::from_micros(1000));
+        assert_eq!(config.deployment, folder.path().join("d.json"));
+        assert_eq!(config.relayer_key.address(), config.sequencer_key.address());
+    }
+
+    #[test]
+    fn unknown_settings_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = settings(folder.path(), "frame_intervall_ms = 500").unwrap_err().to_string();
+        assert!(error.contains("frame_intervall_ms") && error.contains("frame_interval_ms"), "{error}");
+        let error = settings(folder.path(), "[limits]\nconections = 5").unwrap_err().to_string();
+        assert!(error.contains("conections"), "{error}");
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_and_no_key_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = "00112233445566778899aabbccddeeff-not-a-key";
+        let wrong = Settings {
+            chain: Some("ftp://somewhere".into()),
+            deployment: Some(folder.path().join("missing.json")),
+            listen: Some("nowhere".into()),
+            frame_interval_ms: Some(1),
+            ..Settings::default()
+        };
+        let error = wrong.check_with(|_| Some(secret.into())).unwrap_err().to_string();
+        for expected in
+            ["chain is `ftp://somewhere`", "missing.json", "listen is `nowhere`", "10 to 60000", SEQUENCER_KEY]
+        {
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        assert!(!error.contains(secret));
+    }
+
+    #[test]
+    fn a_missing_key_says_where_to_put_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let deployment = folder.path().join("d.json");
+        std::fs::write(&deployment, "{}").unwrap();
+        let settings = Settings { deployment: Some(deployment), ..Settings::default() };
+        let error = settings.check_with(|_| None).unwrap_err().to_string();
+        assert!(error.contains("sequencer_key_file") && error.contains(SEQUENCER_KEY), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Who listens to what. Nothing here ever waits for a listener: a book shows a slow one only the latest state, a list of
+//! trades or account events ends for one that falls too far behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+use xos_api::{BookInfo, Level, TradeInfo};
+use xos_engine::Engine;
+use xos_types::{AccountId, Event, MarketId, TimeMs};
+
+use crate::history;
+
+/// Levels of each side that a subscriber sees.
+const BOOK_DEPTH: usize = 20;
+/// Trades by which a listener may fall behind.
+const TRADES_BEHIND: usize = 4096;
+/// Events of its account by which a listener may fall behind.
+const EVENTS_BEHIND: usize = 1024;
+
+/// What happened to an account.
+#[derive(Debug)]
+pub(crate) struct AccountEvent {
+    pub(crate) sequence: u64,
+    pub(crate) event: Event,
+}
+
+/// The listeners of one node.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds {
+    books: BTreeMap<MarketId, watch::Sender<Arc<BookInfo>>>,
+    trades: BTreeMap<Option<MarketId>, broadcast::Sender<TradeInfo>>,
+    accounts: BTreeMap<AccountId, broadcast::Sender<Arc<AccountEvent>>>,
+    /// Markets whose book changed in this window and is listened to.
+    changed: BTreeSet<MarketId>,
+}
+
+impl Feeds {
+    /// The book as it stands, and every change from here on; `None` if there is no such market.
+    pub(crate) fn book(&mut self, engine: &Engine, market: MarketId) -> Option<watch::Receiver<Arc<BookInfo>>> {
+        self.prune();
+        let book = book_info(engine, market, BOOK_DEPTH)?;
+        let mut receiver = match self.books.get(&market) {
+            Some(sender) => sender.subscribe(),
+            None => {
+                let (sender, receiver) = watch::channel(Arc::new(book));
+                self.books.insert(market, sender);
+                receiver
+            }
+        };
+        receiver.mark_changed();
+        Some(receiver)
+    }
+
+    /// Every trade of a market, or of all, from here on.
+    pub(crate) fn trades(&mut self, market: Option<MarketId>) -> broadcast::Receiver<TradeInfo> {
+        self.prune();
+        self.trades.entry(market).or_insert_with(|| broadcast::channel(TRADES_BEHIND).0).subscribe()
+    }
+
+    /// What happens to an account from here on.
+    pub(crate) fn account(&mut self, account: AccountId) -> broadcast::Receiver<Arc<AccountEvent>> {
+        self.prune();
+        self.accounts.entry(account).or_insert_with(|| broadcast::channel(EVENTS_BEHIND).0).subscribe()
+    }
+
+    /// Tells listeners what one command caused. Books follow with [`Self::end_window`].
+    pub(crate) fn publish(&mut self, sequence: u64, time: TimeMs, events: &[Event]) {
+        for trade in history::trades(sequence, time, events) {
+            for topic in [None, Some(trade.market)] {
+                if let Some(listeners) = self.trades.get(&topic) {
+                    // Nobody listens any more: pruned at the next subscription.
+                    let _ = listeners.send(trade);
+                }
+            }
+        }
+        for event in events {
+            if let Some(market) = changed_book(event)
+                && self.books.contains_key(&market)
+            {
+                self.changed.insert(market);
+            }
+            if self.accounts.is_empty() {
+                continue;
+            }
+            for account in concerned(event).into_iter().flatten() {
+                if let Some(listeners) = self.accounts.get(&account) {
+                    let _ = listeners.send(Arc::new(AccountEvent { sequence, event: event.clone() }));
+                }
+            }
+        }
+    }
+
+    /// Shows the books that this window changed.
+    pub(crate) fn end_window(&mut self, engine: &Engine) {
+        for market in std::mem::take(&mut self.changed) {
+            if let (Some(listeners), Some(book)) = (self.books.get(&market), book_info(engine, market, BOOK_DEPTH)) {
+                listeners.send_replace(Arc::new(book));
+            }
+        }
+    }
+
+    fn prune(&mut self) {
+        self.books.retain(|_, listeners| listeners.receiver_count() > 0);
+        self.trades.retain(|_, listeners| listeners.receiver_count() > 0);
+        self.accounts.retain(|_, listeners| listeners.receiver_count() > 0);
+    }
+}
+
+/// A book as it travels; `None` if there is no such market.
+pub(crate) fn book_info(engine: &Engine, market: MarketId, depth: usize) -> Option<BookInfo> {
+    let book = engine.book(market, depth)?;
+    let levels = |levels: Vec<xos_engine::BookLevel>| {
+        levels.into_iter().map(|level| Level { price: level.price, size: level.lots, orders: level.orders }).collect()
+    };
+    Some(BookInfo { market, sequence: engine.sequence(), bids: levels(book.bids), asks: levels(book.asks) })
+}
+
+fn changed_book(event: &Event) -> Option<MarketId> {
+    match event {
+        Event::Filled(fill) => Some(fill.market),
+        Event::Rested { market, .. } | Event::Cancelled { market, .. } => Some(*market),
+        _ => None,
+    }
+}
+
+fn concerned(event: &Event) -> [Option<AccountId>; 2] {
+    match event {
+        Event::Filled(fill) if fill.maker != fill.taker => [Some(fill.maker), Some(fill.taker)],
+        Event::Filled(fill) => [Some(fill.taker), None],
+        Event::AccountOpened { account, .. }
+        | Event::Deposited { account, .. }
+        | Event::Redeemed { account, .. }
+        | Event::Rested { account, .. }
+        | Event::Cancelled { account, .. }
+        | Event::FloorRaised { account, .. }
+        | Event::Withdrawn { account, .. }
+        | Event::Rejected { account, .. } => [Some(*account), None],
+        Event::Accepted { order } => [Some(order.account), None],
+        Event::EventOpened { .. } | Event::EventResolved { .. } | Event::FrameSealed(_) => [None, None],
+    }
+}

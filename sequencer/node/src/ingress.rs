@@ -1,0 +1,287 @@
+//! What waits for the sequencer, how much of it may wait, and in which order a window of it executes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use tokio::sync::oneshot;
+use xos_types::{Command, OrderKind};
+
+use crate::receipt::Outcome;
+use crate::sequencer::View;
+
+/// One request's commands; they share a window.
+pub(crate) struct Ingress {
+    pub(crate) commands: Vec<Command>,
+    reply: oneshot::Sender<Vec<Outcome>>,
+    _queued: Permit,
+}
+
+impl Ingress {
+    /// Answers, and makes room in the queue.
+    pub(crate) fn answer(self, outcomes: Vec<Outcome>) {
+        // If nobody waits any more the commands still happened; `xos_order` tells.
+        let _ = self.reply.send(outcomes);
+    }
+}
+
+/// A question that is answered between two windows.
+pub(crate) struct Query {
+    pub(crate) run: Box<dyn FnOnce(View<'_>) + Send>,
+    _queued: Permit,
+}
+
+pub(crate) enum Item {
+    Commands(Ingress),
+    Query(Query),
+    Stop,
+}
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// A bound was reached.
+    #[error(
+        "the node has {queued} {what} waiting, the most it takes ({limit}); nothing was done; try again a little later"
+    )]
+    Overloaded {
+        /// What waits.
+        what: &'static str,
+        /// How many of it.
+        queued: usize,
+        /// The most that may.
+        limit: usize,
+    },
+    /// The sequencer stops or has stopped.
+    #[error("the node is stopping; whether the command took effect can be asked with xos_order once it is back")]
+    Stopped,
+}
+
+/// How many of something may wait.
+#[derive(Debug)]
+struct Gauge {
+    what: &'static str,
+    queued: AtomicUsize,
+    limit: usize,
+}
+
+/// Room for `count` of something, given back when dropped.
+struct Permit {
+    gauge: Arc<Gauge>,
+    count: usize,
+}
+
+impl Gauge {
+    fn new(what: &'static str, limit: usize) -> Arc<Self> {
+        Arc::new(Self { what, queued: AtomicUsize::new(0), limit })
+    }
+
+    fn take(self: &Arc<Self>, count: usize) -> Result<Permit, Refused> {
+        let queued = self.queued.fetch_add(count, Ordering::Relaxed);
+        let permit = Permit { gauge: Arc::clone(self), count };
+        if queued + count > self.limit {
+            return Err(Refused::Overloaded { what: self.what, queued, limit: self.limit });
+        }
+        Ok(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.gauge.queued.fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
+
+/// Sealed frames that wait for settlement, and how many may.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    sealed: AtomicU64,
+    settled: AtomicU64,
+    limit: u64,
+}
+
+impl Backlog {
+    pub(crate) fn new(sealed: u64, settled: u64, limit: u64) -> Arc<Self> {
+        Arc::new(Self { sealed: AtomicU64::new(sealed), settled: AtomicU64::new(settled), limit })
+    }
+
+    pub(crate) fn sealed(&self) -> u64 {
+        self.sealed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_sealed(&self, id: u64) {
+        self.sealed.fetch_max(id, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_settled(&self, id: u64) {
+        self.settled.fetch_max(id, Ordering::Relaxed);
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.sealed().saturating_sub(self.settled())
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting() >= self.limit
+    }
+
+    fn refused(&self) -> Refused {
+        let count = |frames: u64| usize::try_from(frames).unwrap_or(usize::MAX);
+        Refused::Overloaded { what: "unsettled frames", queued: count(self.waiting()), limit: count(self.limit) }
+    }
+}
+
+/// The way to the sequencer thread; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Sequencer {
+    items: mpsc::Sender<Item>,
+    commands: Arc<Gauge>,
+    queries: Arc<Gauge>,
+    backlog: Arc<Backlog>,
+}
+
+impl Sequencer {
+    /// A queue that holds at most so many commands and queries, closed to commands while the backlog is full.
+    pub(crate) fn channel(commands: usize, queries: usize, backlog: Arc<Backlog>) -> (Self, mpsc::Receiver<Item>) {
+        let (items, receiver) = mpsc::channel();
+        let queue = Self {
+            items,
+            commands: Gauge::new("commands", commands),
+            queries: Gauge::new("questions", queries),
+            backlog,
+        };
+        (queue, receiver)
+    }
+
+    /// Hands commands over, kept together and in order within their class, and waits until they are durable.
+    ///
+    /// # Errors
+    /// If they were not handed over, or the sequencer stopped meanwhile.
+    pub(crate) async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
+        self.ready()?;
+        let permit = self.commands.take(commands.len())?;
+        let (reply, outcomes) = oneshot::channel();
+        let item = Item::Commands(Ingress { commands, reply, _queued: permit });
+        self.items.send(item).map_err(|_| Refused::Stopped)?;
+        outcomes.await.map_err(|_| Refused::Stopped)
+    }
+
+    /// Asks a question of the state as it stands between two windows.
+    ///
+    /// # Errors
+    /// If it was not asked, or the sequencer stopped meanwhile.
+    pub(crate) async fn query<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(View<'_>) -> R + Send + 'static,
+    ) -> Result<R, Refused> {
+        let permit = self.queries.take(1)?;
+        let (reply, answer) = oneshot::channel();
+        let run = Box::new(move |view: View<'_>| {
+            // Nobody to answer: the connection is gone.
+            let _ = reply.send(question(view));
+        });
+        self.items.send(Item::Query(Query { run, _queued: permit })).map_err(|_| Refused::Stopped)?;
+        answer.await.map_err(|_| Refused::Stopped)
+    }
+
+    /// Whether commands are taken at the moment.
+    ///
+    /// # Errors
+    /// If not.
+    pub(crate) fn ready(&self) -> Result<(), Refused> {
+        if self.backlog.is_full() { Err(self.backlog.refused()) } else { Ok(()) }
+    }
+
+    pub(crate) fn stop(&self) {
+        // If the thread is gone already, it has stopped.
+        let _ = self.items.send(Item::Stop);
+    }
+}
+
+/// Where a command goes within its window, makers first: a quote can be withdrawn before it is hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    Cancel,
+    PostOnly,
+    Rest,
+}
+
+impl Class {
+    pub(crate) fn of(command: &Command) -> Self {
+        match command {
+            Command::Cancel(_) | Command::CancelAll(_) => Self::Cancel,
+            Command::Place(signed) if signed.message.kind == OrderKind::PostOnly => Self::PostOnly,
+            Command::Place(_) | Command::Withdraw(_) | Command::Frame { .. } => Self::Rest,
+        }
+    }
+}
+
+/// A command with where its answer belongs: the request, and its place in it.
+pub(crate) struct Placed {
+    pub(crate) request: usize,
+    pub(crate) position: usize,
+    pub(crate) command: Command,
+}
+
+/// The window's execution order: by class, within a class by arrival.
+pub(crate) fn maker_friendly(requests: Vec<Vec<Command>>) -> Vec<Placed> {
+    let mut placed: Vec<Placed> = requests
+        .into_iter()
+        .enumerate()
+        .flat_map(|(request, commands)| {
+            commands.into_iter().enumerate().map(move |(position, command)| Placed { request, position, command })
+        })
+        .collect();
+    // A stable sort: arrival order is kept within a class.
+    placed.sort_by_key(|placed| Class::of(&placed.command));
+    placed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{cancel, order, withdraw};
+    use xos_types::OrderKind::{GoodTillCancelled, PostOnly};
+
+    #[test]
+    fn cancels_go_first_then_post_only_then_the_rest_each_in_order_of_arrival() {
+        let requests = vec![
+            vec![order(1, GoodTillCancelled), order(2, PostOnly)],
+            vec![withdraw(3), cancel(4)],
+            vec![order(5, PostOnly), order(6, GoodTillCancelled), cancel(7)],
+        ];
+        let places: Vec<_> =
+            maker_friendly(requests).into_iter().map(|placed| (placed.request, placed.position)).collect();
+        assert_eq!(places, [(1, 1), (2, 2), (0, 1), (2, 0), (0, 0), (1, 0), (2, 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_room_comes_back() {
+        let (queue, receiver) = Sequencer::channel(3, 1, Backlog::new(0, 0, 10));
+        let (first, second) = (queue.clone(), queue.clone());
+        let waiting = tokio::spawn(async move { first.submit(vec![cancel(1), cancel(2)]).await });
+        while queue.commands.queued.load(Ordering::Relaxed) < 2 {
+            tokio::task::yield_now().await;
+        }
+        let refused = second.submit(vec![cancel(3), cancel(4)]).await;
+        assert!(matches!(refused, Err(Refused::Overloaded { queued: 2, limit: 3, .. })));
+        drop(receiver.recv().unwrap());
+        assert!(matches!(waiting.await.unwrap(), Err(Refused::Stopped)));
+        assert_eq!(queue.commands.queued.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn commands_wait_while_settlement_is_too_far_behind() {
+        let backlog = Backlog::new(7, 3, 5);
+        let (queue, _receiver) = Sequencer::channel(10, 10, Arc::clone(&backlog));
+        assert!(queue.ready().is_ok());
+        backlog.set_sealed(8);
+        let refused = queue.submit(vec![cancel(1)]).await;
+        assert!(matches!(refused, Err(Refused::Overloaded { what: "unsettled frames", .. })));
+    }
+}

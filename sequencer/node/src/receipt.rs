@@ -1,0 +1,121 @@
+//! The promise behind an acknowledgement, and what a command came to.
+
+use std::sync::{Arc, OnceLock};
+
+use xos_api::FillInfo;
+use xos_api::people::ratio;
+use xos_auth::{Domain, Key, LogHead};
+use xos_types::{Command, Event, EventConfig, Hash, Lots, Reject, Signature};
+
+/// The end of the log after one window. Signed by whoever first needs the signature, which is never the sequencer's thread,
+/// and once for all acknowledgements of the window.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// Commands in the log.
+    pub sequence: u64,
+    /// Rolling hash there.
+    pub log_hash: Hash,
+    signature: OnceLock<Signature>,
+}
+
+impl Head {
+    pub(crate) fn new(sequence: u64, log_hash: Hash) -> Arc<Self> {
+        Arc::new(Self { sequence, log_hash, signature: OnceLock::new() })
+    }
+
+    /// The sequencer's signature over it.
+    #[must_use]
+    pub(crate) fn signature(&self, key: &Key, domain: &Domain) -> Signature {
+        *self.signature.get_or_init(|| {
+            let head = LogHead { sequence: self.sequence, log_hash: self.log_hash };
+            key.sign_typed(domain, head).signature
+        })
+    }
+}
+
+/// What became of one command.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// It took effect and is durable.
+    Done {
+        /// Where it stands in the log.
+        sequence: u64,
+        /// The end of the log when it was acknowledged.
+        head: Arc<Head>,
+        /// What it did.
+        effect: Effect,
+    },
+    /// It changed nothing.
+    Rejected {
+        /// Why.
+        reject: Reject,
+        /// Terms of the market that an order named, if it trades.
+        terms: Option<Terms>,
+    },
+}
+
+/// What a price and a size mean in a market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Price of certainty.
+    pub ticks: u64,
+    /// Atoms per tick·lot.
+    pub quantum: u64,
+}
+
+impl Terms {
+    pub(crate) fn of(config: &EventConfig) -> Self {
+        Self { ticks: config.ticks, quantum: config.quantum }
+    }
+
+    /// Price of one tick, in tokens per share.
+    pub(crate) fn tick_size(self) -> String {
+        ratio(1, self.ticks.into())
+    }
+
+    /// Shares in one lot; a share of what wins pays one token.
+    pub(crate) fn lot_size(self, decimals: u8) -> String {
+        let payout = u128::from(self.ticks) * u128::from(self.quantum);
+        ratio(payout, 10_u128.checked_pow(decimals.into()).unwrap_or(u128::MAX))
+    }
+}
+
+/// What a command did, from its sender's side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    /// Lots that filled.
+    pub filled: Lots,
+    /// Lots that rest in the book, or that were taken out of it.
+    pub remaining: Lots,
+    /// The fills of an arriving order.
+    pub fills: Vec<FillInfo>,
+}
+
+impl Effect {
+    /// Reads what a command did from its events; the reason if it was rejected.
+    pub(crate) fn read(command: &Command, events: &[Event]) -> Result<Self, Reject> {
+        let mut effect = Self::default();
+        let arriving = match command {
+            Command::Place(signed) => Some((signed.message.account, signed.message.nonce)),
+            Command::Cancel(_) | Command::CancelAll(_) | Command::Withdraw(_) | Command::Frame { .. } => None,
+        };
+        for event in events {
+            match event {
+                Event::Rejected { reject, .. } => return Err(reject.clone()),
+                Event::Filled(fill) if arriving == Some((fill.taker, fill.taker_nonce)) => {
+                    effect.filled = Lots(effect.filled.0 + fill.size.0);
+                    effect.fills.push(FillInfo { price: fill.price, size: fill.size, fee: fill.taker_fee });
+                }
+                Event::Rested { account, nonce, remaining, .. } if arriving == Some((*account, *nonce)) => {
+                    effect.remaining = *remaining;
+                }
+                // Saturating: many cancelled orders together may exceed what one order may hold.
+                Event::Cancelled { remaining, .. } if arriving.is_none() => {
+                    effect.remaining = Lots(effect.remaining.0.saturating_add(remaining.0));
+                }
+                _ => {}
+            }
+        }
+        Ok(effect)
+    }
+}

@@ -1,0 +1,161 @@
+//! From the journal back to where the node stood, and the proof that the chain agrees with it.
+
+use std::time::{Duration, Instant};
+
+use xos_engine::Engine;
+use xos_journal::{JournalError, Replay};
+use xos_types::{Event, Frame, GroupConfig, Hash};
+
+use crate::history::History;
+
+/// Between two lines of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// Commands between two looks at the clock.
+const PROGRESS_COMMANDS: u64 = 1 << 14;
+
+/// The last batch on chain: what the log must have led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    /// Its number; 0 if there is none.
+    pub id: u64,
+    /// The log's sequence number at its end.
+    pub sequence: u64,
+    /// The log's hash there.
+    pub log_hash: Hash,
+}
+
+/// The state after the log, and what is still to be settled.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// The state.
+    pub engine: Engine,
+    /// What happened lately.
+    pub history: History,
+    /// Sealed frames from the asked one on, in order.
+    pub unsettled: Vec<Frame>,
+}
+
+/// Why the node cannot go on from this journal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoveryError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Settled batches are not in this journal.
+    #[error(
+        "the chain has settled {settled} batches, but this journal seals only {sealed} frames: it is not the journal that \
+         they came from, or its end is lost; restore the right one (nothing was changed)"
+    )]
+    ChainAhead {
+        /// Last batch on chain.
+        settled: u64,
+        /// Last frame of the journal.
+        sealed: u64,
+    },
+    /// The chain settled something else.
+    #[error(
+        "batch {id} on chain ends at command {anchor_sequence} with log hash {anchor_hash}, but this journal has \
+         {our_sequence} and {our_hash} there: it is another sequencer's journal, or was altered (nothing was changed)"
+    )]
+    Diverged {
+        /// Which batch.
+        id: u64,
+        /// By the chain.
+        anchor_sequence: u64,
+        /// By the chain, hexadecimal.
+        anchor_hash: String,
+        /// By the journal.
+        our_sequence: u64,
+        /// By the journal, hexadecimal.
+        our_hash: String,
+    },
+}
+
+/// Applies the whole journal to a new engine, and keeps the frames from number `keep_from` on for settlement.
+///
+/// # Errors
+/// If the journal is damaged, or the chain has settled what it does not lead to.
+pub(crate) fn recover(
+    config: GroupConfig,
+    replay: Replay,
+    anchor: Anchor,
+    keep_from: u64,
+) -> Result<Recovered, RecoveryError> {
+    let total = replay.last_sequence();
+    let mut recovered = Recovered { engine: Engine::new(config), history: History::default(), unsettled: Vec::new() };
+    let mut progress = Progress::new(total);
+    let mut events = Vec::new();
+    for command in replay {
+        let (sequence, command) = command?;
+        events.clear();
+        recovered.engine.apply(&command, &mut events);
+        recovered.history.record(sequence, recovered.engine.frame_time(), &events);
+        for event in events.drain(..) {
+            let Event::FrameSealed(frame) = event else { continue };
+            if frame.id == anchor.id {
+                check_anchor(&frame, anchor)?;
+            }
+            if frame.id >= keep_from {
+                recovered.unsettled.push(*frame);
+            }
+        }
+        progress.step(sequence);
+    }
+    let sealed = recovered.engine.frames_sealed();
+    if anchor.id > sealed {
+        return Err(RecoveryError::ChainAhead { settled: anchor.id, sealed });
+    }
+    progress.end(&recovered);
+    Ok(recovered)
+}
+
+fn check_anchor(frame: &Frame, anchor: Anchor) -> Result<(), RecoveryError> {
+    if (frame.sequence, frame.log_hash) == (anchor.sequence, anchor.log_hash) {
+        return Ok(());
+    }
+    Err(RecoveryError::Diverged {
+        id: frame.id,
+        anchor_sequence: anchor.sequence,
+        anchor_hash: xos_types::B256::from(anchor.log_hash).to_string(),
+        our_sequence: frame.sequence,
+        our_hash: xos_types::B256::from(frame.log_hash).to_string(),
+    })
+}
+
+struct Progress {
+    total: u64,
+    started: Instant,
+    shown: Instant,
+}
+
+impl Progress {
+    fn new(total: u64) -> Self {
+        let now = Instant::now();
+        Self { total, started: now, shown: now }
+    }
+
+    fn step(&mut self, sequence: u64) {
+        if sequence.is_multiple_of(PROGRESS_COMMANDS) && self.shown.elapsed() >= PROGRESS_INTERVAL {
+            self.shown = Instant::now();
+            tracing::info!(sequence, total = self.total, per_second = self.rate(sequence), "replaying the journal");
+        }
+    }
+
+    fn end(&self, recovered: &Recovered) {
+        if self.total > 0 {
+            tracing::info!(
+                commands = self.total,
+                per_second = self.rate(self.total),
+                accounts = recovered.engine.account_ids().count(),
+                resting_orders = recovered.engine.resting_orders(),
+                unsettled_frames = recovered.unsettled.len(),
+                "replayed the journal"
+            );
+        }
+    }
+
+    fn rate(&self, commands: u64) -> u64 {
+        let elapsed_ms = self.started.elapsed().as_millis().max(1);
+        u64::try_from(u128::from(commands) * 1000 / elapsed_ms).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,176 @@
+//! Why something was not done, as clients see it: a stable code, a sentence, and the same as data.
+
+use serde_json::{Value, json};
+use xos_api::people::{ratio, tokens};
+use xos_api::{ApiError, Code};
+use xos_auth::{AuthError, Domain, Typed};
+use xos_types::{Address, Atoms, B256, Reject, Ticks};
+
+use crate::ingress::Refused;
+use crate::receipt::Terms;
+
+/// What was signed and for which domain, so that a client can find out why its signature says something else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signing {
+    domain: Domain,
+    struct_hash: B256,
+    digest: B256,
+    primary_type: &'static str,
+}
+
+impl Signing {
+    pub(crate) fn of<T: Typed>(domain: &Domain, message: &T) -> Self {
+        Self {
+            domain: *domain,
+            struct_hash: domain.struct_hash(message),
+            digest: domain.digest(message),
+            primary_type: T::TYPE,
+        }
+    }
+
+    fn data(&self, recovered: Option<Address>, expected: &[Address]) -> Value {
+        json!({
+            "recovered": recovered,
+            "expected": expected,
+            "domain": {
+                "name": "Exchange OS",
+                "version": "1",
+                "chainId": self.domain.chain_id(),
+                "verifyingContract": self.domain.group(),
+            },
+            "type": self.primary_type,
+            "structHash": self.struct_hash,
+            "digest": self.digest,
+        })
+    }
+}
+
+/// The signature is none. `owner` is who would have to sign, if the account exists.
+pub(crate) fn malformed_signature(error: &AuthError, signing: &Signing, owner: Option<Address>) -> ApiError {
+    let expected: Vec<Address> = owner.into_iter().collect();
+    let mut data = signing.data(None, &expected);
+    set(&mut data, "problem", json!(error.to_string()));
+    ApiError::new(Code::BadSignature, format!("{error}; sign the EIP-712 message in `data`"), data)
+}
+
+/// The request is of the right form, but asks for too much or for nothing.
+pub(crate) fn invalid(field: &str, got: impl ToString, expected: impl ToString) -> ApiError {
+    let (got, expected) = (got.to_string(), expected.to_string());
+    let message = format!("`{field}` is {got}, expected {expected}");
+    ApiError::new(Code::InvalidRequest, message, json!({ "field": field, "got": got, "expected": expected }))
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string();
+        match refused {
+            Refused::Overloaded { what, queued, limit } => {
+                Self::new(Code::Overloaded, message, json!({ "what": what, "queued": queued, "limit": limit }))
+            }
+            Refused::Stopped => Self::new(Code::Unavailable, message, json!({})),
+        }
+    }
+}
+
+/// The engine's refusal in the client's words.
+pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option<Terms>, decimals: u8) -> ApiError {
+    let price = |price: Ticks| terms.map(|terms| ratio(price.0.into(), terms.ticks.into()));
+    let money = |atoms: Atoms| tokens(atoms.0, decimals);
+    let message = reject.to_string();
+    let (code, data) = match reject {
+        Reject::UnknownAccount { account } => (Code::UnknownAccount, json!({ "account": account.to_string() })),
+        Reject::NotAuthorized { account, recovered, expected } => {
+            let mut data = match signing {
+                Some(signing) => signing.data(Some(*recovered), &[*expected]),
+                None => json!({ "recovered": recovered, "expected": [expected] }),
+            };
+            set(&mut data, "account", json!(account.to_string()));
+            (Code::BadSignature, data)
+        }
+        Reject::UnknownMarket { market } => (Code::UnknownMarket, json!({ "market": market })),
+        Reject::MarketClosed { market, event } => {
+            (Code::MarketClosed, json!({ "market": market, "event": event, "status": "resolved" }))
+        }
+        Reject::BadPrice { price: given, highest, nearest } => {
+            let decimal = |ticks: Ticks| ratio(ticks.0.into(), u128::from(highest.0) + 1);
+            let data = json!({
+                "price": given.to_string(),
+                "lowest": "1",
+                "highest": highest.to_string(),
+                "nearest": [nearest.to_string()],
+                "priceDecimal": decimal(*given),
+                "lowestDecimal": decimal(Ticks(1)),
+                "highestDecimal": decimal(*highest),
+                "nearestDecimal": [decimal(*nearest)],
+                "tickSize": decimal(Ticks(1)),
+            });
+            (Code::BadPrice, data)
+        }
+        Reject::BadSize { size, largest } => {
+            let lot = terms.map(|terms| terms.lot_size(decimals));
+            let data = json!({
+                "size": size.to_string(), "smallest": "1", "largest": largest.to_string(), "lotSize": lot,
+            });
+            (Code::BadSize, data)
+        }
+        Reject::NonceSpent { nonce, next } => {
+            (Code::NonceSpent, json!({ "nonce": nonce.to_string(), "next": next.to_string() }))
+        }
+        Reject::Expired { expiry, time } => {
+            (Code::Expired, json!({ "expiry": expiry.to_string(), "time": time.to_string() }))
+        }
+        Reject::FeeTooLow { max_fee, required } => {
+            (Code::FeeTooLow, json!({ "maxFee": max_fee, "required": required }))
+        }
+        Reject::Unsupported { field } => (Code::Unsupported, json!({ "field": field })),
+        Reject::InsufficientFunds { cash, worst_payoff, reserved, available, required } => {
+            let data = json!({
+                "cash": cash.to_string(),
+                "worstPayoff": worst_payoff.to_string(),
+                "reserved": reserved.to_string(),
+                "available": available.to_string(),
+                "required": required.to_string(),
+                "decimals": {
+                    "cash": money(*cash),
+                    "worstPayoff": money(*worst_payoff),
+                    "reserved": money(*reserved),
+                    "available": money(*available),
+                    "required": money(*required),
+                },
+            });
+            (Code::InsufficientFunds, data)
+        }
+        Reject::PositionLimit { market, limit } => {
+            (Code::LimitReached, json!({ "what": "position", "market": market, "limit": limit.to_string() }))
+        }
+        Reject::TooManyOrders { limit } => {
+            (Code::LimitReached, json!({ "what": "resting orders", "limit": limit.to_string() }))
+        }
+        Reject::WouldTrade { price: given, best } => {
+            let data = json!({
+                "price": given.to_string(), "best": best.to_string(),
+                "priceDecimal": price(*given), "bestDecimal": price(*best),
+            });
+            (Code::WouldTrade, data)
+        }
+        Reject::NotFillable { size, fillable } => {
+            (Code::NotFillable, json!({ "size": size.to_string(), "fillable": fillable.to_string() }))
+        }
+        Reject::UnknownOrder { account, nonce } => {
+            (Code::UnknownOrder, json!({ "account": account.to_string(), "nonce": nonce.to_string() }))
+        }
+        Reject::UnknownToken { token, expected } => {
+            (Code::UnknownToken, json!({ "token": token, "expected": expected }))
+        }
+        Reject::ZeroAmount => {
+            (Code::InvalidRequest, json!({ "field": "amount", "got": "0", "expected": "at least 1 atom" }))
+        }
+    };
+    ApiError::new(code, message, data)
+}
+
+fn set(data: &mut Value, name: &str, value: Value) {
+    if let Value::Object(map) = data {
+        map.insert(name.into(), value);
+    }
+}

@@ -1,0 +1,532 @@
+//! The JSON-RPC: reads requests, recovers signers in the request's own task, asks or instructs the sequencer, and puts
+//! the answer into the client's words.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jsonrpsee::core::server::{PendingSubscriptionSink, SubscriptionSink};
+use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Mutex, broadcast};
+use xos_api::{
+    AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, Code, EventInfo,
+    EventStatus, Info, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, PositionInfo,
+    Receipt, StateHash, TradeInfo, WithdrawRequest, XosApiServer,
+};
+use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
+use xos_engine::OrderView;
+use xos_types::{
+    AccountId, Address, B256, Cancel, CancelAll, Command, EventId, GroupConfig, MarketId, Nonce, Order, Signed, Ticks,
+    Withdraw,
+};
+
+use crate::feeds::book_info;
+use crate::ingress::Sequencer;
+use crate::receipt::{Outcome, Terms};
+use crate::refusal::{Signing, invalid, malformed_signature, rejected};
+use crate::sequencer::View;
+use crate::settlement::Settlement;
+
+/// Orders or cancellations in one call.
+const COMMANDS_MAX: usize = 200;
+/// Signatures that are recovered in a request's task; more of them go to a thread of their own.
+const RECOVERED_INLINE: usize = 8;
+const LISTED_BY_DEFAULT: u32 = 100;
+const LISTED_MAX: u32 = 1000;
+const DEPTH_BY_DEFAULT: u32 = 20;
+/// Between two computations of the state's hash, which looks at everything.
+const STATE_HASH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Serves the API.
+pub(crate) struct Rpc {
+    pub(crate) sequencer: Sequencer,
+    pub(crate) settlement: Arc<Settlement>,
+    pub(crate) group: GroupConfig,
+    pub(crate) domain: Domain,
+    pub(crate) key: Key,
+    pub(crate) decimals: u8,
+    pub(crate) state_hash: Mutex<Option<(Instant, StateHash)>>,
+}
+
+/// A signature that is none: who is asked for it, and why it is none.
+struct Malformed {
+    account: AccountId,
+    error: AuthError,
+    signing: Signing,
+}
+
+type Verified = Result<Command, Box<Malformed>>;
+
+impl Rpc {
+    /// Sends commands whose signatures were recovered; the others get their explanation. One answer for each, in order.
+    async fn execute(&self, verified: Vec<Verified>) -> Result<Vec<Result<Ack, ApiError>>, ApiError> {
+        let commands: Vec<Command> = verified.iter().filter_map(|verified| verified.as_ref().ok()).cloned().collect();
+        let outcomes = if commands.is_empty() { Vec::new() } else { self.sequencer.submit(commands).await? };
+        let mut outcomes = outcomes.into_iter();
+        let mut answers = Vec::with_capacity(verified.len());
+        for verified in verified {
+            answers.push(match verified {
+                Ok(command) => match outcomes.next() {
+                    Some(outcome) => self.answer(&command, outcome),
+                    None => Err(ApiError::new(Code::Unavailable, "the sequencer gave no answer", json!({}))),
+                },
+                Err(malformed) => Err(self.explain(*malformed).await),
+            });
+        }
+        Ok(answers)
+    }
+
+    async fn execute_one(&self, verified: Verified) -> RpcResult<Ack> {
+        let answers = self.execute(vec![verified]).await?;
+        let answer = answers.into_iter().next();
+        Ok(answer.unwrap_or_else(|| Err(ApiError::new(Code::Unavailable, "no answer", json!({}))))?)
+    }
+
+    async fn execute_many(&self, verified: Vec<Verified>) -> RpcResult<Vec<OrderOutcome>> {
+        let answers = self.execute(verified).await?;
+        Ok(answers.into_iter().map(|answer| answer.map_or_else(OrderOutcome::Error, OrderOutcome::Ok)).collect())
+    }
+
+    fn answer(&self, command: &Command, outcome: Outcome) -> Result<Ack, ApiError> {
+        match outcome {
+            Outcome::Done { sequence, head, effect } => Ok(Ack {
+                receipt: Receipt {
+                    sequence,
+                    log_sequence: head.sequence,
+                    log_hash: B256::from(head.log_hash),
+                    signature: signature_bytes(&head.signature(&self.key, &self.domain)).into(),
+                },
+                filled: effect.filled,
+                remaining: effect.remaining,
+                fills: effect.fills,
+            }),
+            Outcome::Rejected { reject, terms } => {
+                let signing = match command {
+                    Command::Place(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Cancel(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::CancelAll(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Withdraw(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Frame { .. } => None,
+                };
+                Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
+            }
+        }
+    }
+
+    async fn explain(&self, malformed: Malformed) -> ApiError {
+        let account = malformed.account;
+        let owner = self.sequencer.query(move |view| view.engine.account(account).map(|account| account.owner)).await;
+        malformed_signature(&malformed.error, &malformed.signing, owner.ok().flatten())
+    }
+
+    async fn query<R: Send + 'static>(&self, question: impl FnOnce(View<'_>) -> R + Send + 'static) -> RpcResult<R> {
+        Ok(self.sequencer.query(question).await.map_err(ApiError::from)?)
+    }
+}
+
+fn verify_for<T: Typed + Copy>(
+    domain: &Domain,
+    account: AccountId,
+    message: T,
+    signature: &[u8],
+    command: impl FnOnce(Signed<T>) -> Command,
+) -> Verified {
+    parse_signature(signature)
+        .and_then(|signature| verify(domain, message, signature))
+        .map(command)
+        .map_err(|error| Box::new(Malformed { account, error, signing: Signing::of(domain, &message) }))
+}
+
+fn verify_order(domain: &Domain, request: &OrderRequest) -> Verified {
+    let order = Order {
+        account: request.account,
+        market: request.market,
+        side: request.side,
+        kind: request.kind,
+        reduce_only: request.reduce_only,
+        size: request.size,
+        price: request.price,
+        nonce: request.nonce,
+        expiry: request.expiry,
+        max_fee: request.max_fee,
+        builder: request.builder,
+        builder_fee: request.builder_fee,
+    };
+    verify_for(domain, order.account, order, &request.signature, Command::Place)
+}
+
+fn verify_cancel(domain: &Domain, request: &CancelRequest) -> Verified {
+    let cancel = Cancel { account: request.account, nonce: request.nonce };
+    verify_for(domain, cancel.account, cancel, &request.signature, Command::Cancel)
+}
+
+/// Recovers many signers, away from the tasks that serve connections if they are many.
+async fn verify_all<T: Send + 'static>(
+    domain: Domain,
+    requests: Vec<T>,
+    verify: fn(&Domain, &T) -> Verified,
+) -> Result<Vec<Verified>, ApiError> {
+    let few = requests.len() <= RECOVERED_INLINE;
+    let recover = move || requests.iter().map(|request| verify(&domain, request)).collect();
+    if few {
+        return Ok(recover());
+    }
+    tokio::task::spawn_blocking(recover)
+        .await
+        .map_err(|_| ApiError::new(Code::Unavailable, "the node is stopping", json!({})))
+}
+
+fn within(field: &str, given: Option<u32>, default: u32, most: u32) -> Result<usize, ApiError> {
+    let given = given.unwrap_or(default);
+    if given == 0 || given > most {
+        return Err(invalid(field, given, format!("1 to {most}")));
+    }
+    usize::try_from(given).map_err(|_| invalid(field, given, format!("1 to {most}")))
+}
+
+fn not_too_many(field: &str, given: usize) -> Result<(), ApiError> {
+    if given == 0 || given > COMMANDS_MAX {
+        return Err(invalid(field, format!("a list of {given}"), format!("a list of 1 to {COMMANDS_MAX}")));
+    }
+    Ok(())
+}
+
+fn unknown_market(market: MarketId) -> ApiError {
+    let message = format!("market {market} does not exist; xos_markets lists them");
+    ApiError::new(Code::UnknownMarket, message, json!({ "market": market }))
+}
+
+fn unknown_account(account: AccountId) -> ApiError {
+    let message = format!("account {account} does not exist (deposit through the contract to open one)");
+    ApiError::new(Code::UnknownAccount, message, json!({ "account": account.to_string() }))
+}
+
+#[async_trait]
+impl XosApiServer for Rpc {
+    async fn info(&self) -> RpcResult<Info> {
+        let (sequence, log_hash, frame_time, accounts, next_inbox) = self
+            .query(|View { engine, .. }| {
+                let accounts = engine.account_ids().count();
+                (engine.sequence(), engine.log_hash(), engine.frame_time(), accounts, engine.next_inbox())
+            })
+            .await?;
+        Ok(Info {
+            version: env!("CARGO_PKG_VERSION").into(),
+            chain_id: self.group.chain_id,
+            group: self.group.group,
+            token: self.group.token,
+            token_decimals: self.decimals,
+            sequencer: self.key.address(),
+            sequence,
+            log_hash: B256::from(log_hash),
+            frame_time,
+            accounts: u64::try_from(accounts).unwrap_or(u64::MAX),
+            settlement: self.settlement.info(next_inbox),
+        })
+    }
+
+    async fn health(&self) -> RpcResult<bool> {
+        self.query(|_| true).await
+    }
+
+    async fn ready(&self) -> RpcResult<bool> {
+        self.sequencer.ready().map_err(ApiError::from)?;
+        let consumed = self.query(|view| view.engine.next_inbox()).await?;
+        match self.settlement.info(consumed).halted {
+            None => Ok(true),
+            Some(reason) => {
+                let message = format!("settlement stands still: {reason}");
+                Err(ApiError::new(Code::Unavailable, message, json!({ "halted": reason })).into())
+            }
+        }
+    }
+
+    async fn state_hash(&self) -> RpcResult<StateHash> {
+        let mut last = self.state_hash.lock().await;
+        if let Some((at, hash)) = *last
+            && at.elapsed() < STATE_HASH_INTERVAL
+        {
+            return Ok(hash);
+        }
+        let hash = self
+            .query(|View { engine, .. }| StateHash {
+                sequence: engine.sequence(),
+                log_hash: B256::from(engine.log_hash()),
+                state_hash: B256::from(engine.state_hash()),
+            })
+            .await?;
+        *last = Some((Instant::now(), hash));
+        Ok(hash)
+    }
+
+    async fn events(&self) -> RpcResult<Vec<EventInfo>> {
+        self.query(|View { engine, .. }| {
+            let events = engine.events().map(|event| EventInfo {
+                event: event.event,
+                venue: event.config.venue,
+                title: event.config.title.clone(),
+                labels: event.config.labels.clone(),
+                status: match event.status {
+                    xos_engine::EventStatus::Open => EventStatus::Open,
+                    xos_engine::EventStatus::Resolved => EventStatus::Resolved,
+                },
+                payouts: event.payouts.map(<[u64]>::to_vec),
+                resolver: event.config.resolver,
+            });
+            events.collect()
+        })
+        .await
+    }
+
+    async fn markets(&self, event: Option<EventId>) -> RpcResult<Vec<MarketInfo>> {
+        let decimals = self.decimals;
+        let markets = self
+            .query(move |view| match event {
+                Some(event) => view.engine.event(event).map(|_| markets_of(&view, event, decimals)),
+                None => {
+                    let events = view.engine.events().map(|event| event.event);
+                    Some(events.flat_map(|event| markets_of(&view, event, decimals)).collect())
+                }
+            })
+            .await?;
+        markets.ok_or_else(|| {
+            let event = event.unwrap_or_default();
+            let message = format!("event {event} does not exist; xos_events lists them");
+            ApiError::new(Code::UnknownMarket, message, json!({ "event": event })).into()
+        })
+    }
+
+    async fn book(&self, market: MarketId, depth: Option<u32>) -> RpcResult<BookInfo> {
+        let depth = within("depth", depth, DEPTH_BY_DEFAULT, LISTED_MAX)?;
+        let book = self.query(move |View { engine, .. }| book_info(engine, market, depth)).await?;
+        Ok(book.ok_or_else(|| unknown_market(market))?)
+    }
+
+    async fn trades(&self, market: MarketId, limit: Option<u32>) -> RpcResult<Vec<TradeInfo>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        let trades = self
+            .query(move |view| {
+                view.engine.best_prices(market)?;
+                Some(view.history.trades(market, limit))
+            })
+            .await?;
+        Ok(trades.ok_or_else(|| unknown_market(market))?)
+    }
+
+    async fn account(&self, account: AccountId) -> RpcResult<AccountInfo> {
+        let info = self
+            .query(move |View { engine, .. }| {
+                let view = engine.account(account)?;
+                let positions = engine.positions(account).into_iter();
+                Some(AccountInfo {
+                    account,
+                    owner: view.owner,
+                    cash: view.cash,
+                    worst_payoff: view.worst_payoff,
+                    reserved: view.reserved,
+                    available: view.available,
+                    next_nonce: view.next_nonce,
+                    positions: positions.map(|(market, lots)| PositionInfo { market, lots }).collect(),
+                })
+            })
+            .await?;
+        Ok(info.ok_or_else(|| unknown_account(account))?)
+    }
+
+    async fn accounts_of(&self, owner: Address) -> RpcResult<Vec<AccountId>> {
+        self.query(move |View { engine, .. }| engine.accounts_of(owner).to_vec()).await
+    }
+
+    async fn open_orders(&self, account: AccountId) -> RpcResult<Vec<OpenOrder>> {
+        let orders = self
+            .query(move |View { engine, .. }| {
+                engine.account(account)?;
+                Some(engine.open_orders(account).iter().map(open_order).collect())
+            })
+            .await?;
+        Ok(orders.ok_or_else(|| unknown_account(account))?)
+    }
+
+    async fn order(&self, account: AccountId, nonce: Nonce) -> RpcResult<OrderInfo> {
+        let info = self
+            .query(move |View { engine, .. }| {
+                let spent = engine.nonce_spent(account, nonce)?;
+                let open = engine.order(account, nonce).as_ref().map(open_order);
+                let status = match (open, spent) {
+                    (Some(_), _) => OrderStatus::Resting,
+                    (None, true) => OrderStatus::Done,
+                    (None, false) => OrderStatus::Unknown,
+                };
+                Some(OrderInfo { status, open })
+            })
+            .await?;
+        Ok(info.ok_or_else(|| unknown_account(account))?)
+    }
+
+    async fn batches(&self, from: u64, limit: Option<u32>) -> RpcResult<Vec<BatchInfo>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        Ok(self.settlement.batches.list(from, limit))
+    }
+
+    async fn place_order(&self, order: OrderRequest) -> RpcResult<Ack> {
+        self.execute_one(verify_order(&self.domain, &order)).await
+    }
+
+    async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("orders", orders.len())?;
+        self.execute_many(verify_all(self.domain, orders, verify_order).await?).await
+    }
+
+    async fn cancel(&self, cancel: CancelRequest) -> RpcResult<Ack> {
+        self.execute_one(verify_cancel(&self.domain, &cancel)).await
+    }
+
+    async fn cancel_orders(&self, cancels: Vec<CancelRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("cancels", cancels.len())?;
+        self.execute_many(verify_all(self.domain, cancels, verify_cancel).await?).await
+    }
+
+    async fn cancel_all(&self, cancel: CancelAllRequest) -> RpcResult<Ack> {
+        let message = CancelAll { account: cancel.account, below: cancel.below };
+        let verified = verify_for(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll);
+        self.execute_one(verified).await
+    }
+
+    async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack> {
+        let message = Withdraw {
+            account: withdraw.account,
+            token: withdraw.token,
+            amount: withdraw.amount,
+            nonce: withdraw.nonce,
+            expiry: withdraw.expiry,
+        };
+        let verified = verify_for(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw);
+        self.execute_one(verified).await
+    }
+
+    async fn subscribe_book(&self, pending: PendingSubscriptionSink, market: MarketId) -> SubscriptionResult {
+        let book = self.sequencer.query(move |view| view.feeds.book(view.engine, market)).await;
+        let mut book = match book {
+            Ok(Some(book)) => book,
+            Ok(None) => return refuse(pending, unknown_market(market)).await,
+            Err(refused) => return refuse(pending, refused.into()).await,
+        };
+        let sink = pending.accept().await?;
+        loop {
+            let changed = tokio::select! {
+                changed = book.changed() => changed,
+                () = sink.closed() => return Ok(()),
+            };
+            if changed.is_err() {
+                return Err("the node is stopping".into());
+            }
+            // While this waits for a slow reader, changes pile up into the one latest book.
+            let latest = book.borrow_and_update().clone();
+            send(&sink, &*latest).await?;
+        }
+    }
+
+    async fn subscribe_trades(&self, pending: PendingSubscriptionSink, market: Option<MarketId>) -> SubscriptionResult {
+        let trades = self
+            .sequencer
+            .query(move |view| {
+                let known = market.is_none_or(|market| view.engine.best_prices(market).is_some());
+                known.then(|| view.feeds.trades(market))
+            })
+            .await;
+        match trades {
+            Ok(Some(trades)) => forward(pending, trades, |trade: TradeInfo| trade).await,
+            Ok(None) => refuse(pending, unknown_market(market.unwrap_or_default())).await,
+            Err(refused) => refuse(pending, refused.into()).await,
+        }
+    }
+
+    async fn subscribe_account(&self, pending: PendingSubscriptionSink, account: AccountId) -> SubscriptionResult {
+        let updates =
+            self.sequencer.query(move |view| view.engine.account(account).map(|_| view.feeds.account(account))).await;
+        match updates {
+            Ok(Some(updates)) => {
+                let update = |update: Arc<crate::feeds::AccountEvent>| AccountUpdate {
+                    sequence: update.sequence,
+                    event: serde_json::to_value(&update.event).unwrap_or_default(),
+                };
+                forward(pending, updates, update).await
+            }
+            Ok(None) => refuse(pending, unknown_account(account)).await,
+            Err(refused) => refuse(pending, refused.into()).await,
+        }
+    }
+}
+
+fn markets_of(view: &View<'_>, event: EventId, decimals: u8) -> Vec<MarketInfo> {
+    let Some(event) = view.engine.event(event) else { return Vec::new() };
+    let terms = Terms::of(event.config);
+    let market = |outcome: u8, label: &String| {
+        let market = MarketId::new(event.event, outcome);
+        let (best_bid, best_ask) = view.engine.best_prices(market).unwrap_or_default();
+        MarketInfo {
+            market,
+            venue: event.config.venue,
+            event: event.event,
+            label: label.clone(),
+            tick_size: terms.tick_size(),
+            lot_size: terms.lot_size(decimals),
+            lowest: Ticks(1),
+            highest: Ticks(terms.ticks - 1),
+            quantum: terms.quantum,
+            taker_fee: event.config.taker_fee,
+            maker_fee: event.config.maker_fee,
+            best_bid,
+            best_ask,
+            last: view.history.last(market),
+        }
+    };
+    (0u8..).zip(&event.config.labels).map(|(outcome, label)| market(outcome, label)).collect()
+}
+
+fn open_order(view: &OrderView) -> OpenOrder {
+    OpenOrder {
+        nonce: view.order.nonce,
+        market: view.order.market,
+        side: view.order.side,
+        price: view.order.price,
+        size: view.order.size,
+        remaining: view.remaining,
+    }
+}
+
+async fn refuse(pending: PendingSubscriptionSink, error: ApiError) -> SubscriptionResult {
+    pending.reject(error).await;
+    Ok(())
+}
+
+async fn send(sink: &SubscriptionSink, item: &impl Serialize) -> SubscriptionResult {
+    sink.send(serde_json::value::to_raw_value(item)?).await?;
+    Ok(())
+}
+
+/// Sends every item until the reader leaves or falls too far behind: a list with holes would mislead.
+async fn forward<T: Clone, U: Serialize>(
+    pending: PendingSubscriptionSink,
+    mut items: broadcast::Receiver<T>,
+    wire: impl Fn(T) -> U,
+) -> SubscriptionResult {
+    let sink = pending.accept().await?;
+    loop {
+        let item = tokio::select! {
+            item = items.recv() => item,
+            () = sink.closed() => return Ok(()),
+        };
+        match item {
+            Ok(item) => send(&sink, &wire(item)).await?,
+            Err(RecvError::Lagged(missed)) => {
+                return Err(
+                    format!("too slow: {missed} updates were missed; ask for the state and subscribe again").into()
+                );
+            }
+            Err(RecvError::Closed) => return Err("the node is stopping".into()),
+        }
+    }
+}

@@ -1,0 +1,516 @@
+//! The one thread that changes state: gathers an ingress window, executes it, makes it durable, then answers.
+//!
+//! A window is applied to the engine before it is written, so a frame can be sealed at the very command that fills it;
+//! nobody sees the result until the write is on disk. If the write fails the thread ends with the error and the process
+//! with it: the engine is then ahead of the log, and a restart comes back to the log.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc as tokio_mpsc;
+use xos_engine::Engine;
+use xos_journal::{Journal, JournalError};
+use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Reject, TimeMs};
+
+use crate::feeds::Feeds;
+use crate::history::History;
+use crate::ingress::{Backlog, Ingress, Item, Placed, Query, maker_friendly};
+use crate::receipt::{Effect, Head, Outcome, Terms};
+
+/// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
+const FRAMES_BEHIND: u64 = 3;
+/// Intervals by which a frame is put off at most while settlement is behind.
+const PUT_OFF_MAX: u32 = 4;
+
+/// How the sequencer paces itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// From one frame to the next.
+    pub frame_interval: Duration,
+    /// How long commands are gathered.
+    pub ingress_window: Duration,
+    /// How many commands make a window full.
+    pub window_commands: usize,
+    /// Inbox items of one frame.
+    pub frame_inbox_items: usize,
+    /// Their payload bytes.
+    pub frame_inbox_bytes: usize,
+    /// Estimated gas at which a frame is sealed before its time.
+    pub frame_gas: u64,
+}
+
+/// The state between two windows.
+pub(crate) struct View<'a> {
+    /// Accounts, books, events.
+    pub engine: &'a Engine,
+    /// What happened lately.
+    pub history: &'a History,
+    /// Who listens.
+    pub feeds: &'a mut Feeds,
+}
+
+/// State, log, and what leaves them.
+pub(crate) struct Core {
+    pub(crate) engine: Engine,
+    pub(crate) history: History,
+    pub(crate) feeds: Feeds,
+    pub(crate) journal: Journal,
+    pub(crate) pace: Pace,
+    /// What the chain said and no frame has consumed yet.
+    pub(crate) inbox: tokio_mpsc::Receiver<InboxItem>,
+    /// An item that did not fit into the last frame.
+    pub(crate) next_item: Option<InboxItem>,
+    /// To the submitter.
+    pub(crate) frames: tokio_mpsc::UnboundedSender<Frame>,
+    pub(crate) backlog: Arc<Backlog>,
+}
+
+/// One applied command and what came of it.
+struct Applied {
+    sequence: u64,
+    time: TimeMs,
+    events: Vec<Event>,
+}
+
+impl Core {
+    /// Runs until it is told to stop, everybody who could send is gone, or the journal fails.
+    pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), JournalError> {
+        let mut next_frame = Instant::now();
+        let mut queries = Vec::new();
+        let mut put_off = 0;
+        loop {
+            let now = Instant::now();
+            if now >= next_frame {
+                if self.puts_off(put_off) {
+                    put_off += 1;
+                } else {
+                    put_off = 0;
+                    self.frame(true)?;
+                }
+                next_frame += self.pace.frame_interval;
+                if next_frame <= now {
+                    // Ticks that could not be kept are skipped, not made up for.
+                    next_frame = now + self.pace.frame_interval;
+                }
+            }
+            match items.recv_timeout(next_frame.saturating_duration_since(Instant::now())) {
+                Ok(Item::Commands(first)) => {
+                    let (requests, stop) = self.gather(first, items, &mut queries);
+                    self.window(requests)?;
+                    for query in queries.drain(..) {
+                        self.answer(query);
+                    }
+                    if stop {
+                        return Ok(());
+                    }
+                }
+                Ok(Item::Query(query)) => self.answer(query),
+                Ok(Item::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Whether the open frame goes on although its time has come: settlement is behind, and two small batches cost the chain
+    /// more than one. Never for a frame that has much in it, nor while the chain has more to say than fits into one, nor for
+    /// long, because orders expire and deposits arrive by frames.
+    fn puts_off(&self, so_far: u32) -> bool {
+        let small = self.engine.frame_gas() < self.pace.frame_gas / 2;
+        so_far < PUT_OFF_MAX && self.backlog.waiting() >= FRAMES_BEHIND && small && self.next_item.is_none()
+    }
+
+    /// Collects requests until the window has passed or is full. Queries that come meanwhile wait for its end.
+    fn gather(&self, first: Ingress, items: &Receiver<Item>, queries: &mut Vec<Query>) -> (Vec<Ingress>, bool) {
+        let end = Instant::now() + self.pace.ingress_window;
+        let mut count = first.commands.len();
+        let mut requests = vec![first];
+        while count < self.pace.window_commands {
+            let left = end.saturating_duration_since(Instant::now());
+            let item = if left.is_zero() {
+                items.try_recv().map_err(|error| error == TryRecvError::Disconnected)
+            } else {
+                items.recv_timeout(left).map_err(|error| error == RecvTimeoutError::Disconnected)
+            };
+            match item {
+                Ok(Item::Commands(request)) => {
+                    count += request.commands.len();
+                    requests.push(request);
+                }
+                Ok(Item::Query(query)) => queries.push(query),
+                Ok(Item::Stop) => return (requests, true),
+                Err(disconnected) => return (requests, disconnected),
+            }
+        }
+        (requests, false)
+    }
+
+    /// Executes one window and answers it.
+    fn window(&mut self, mut requests: Vec<Ingress>) -> Result<(), JournalError> {
+        let commands: Vec<_> = requests.iter_mut().map(|request| std::mem::take(&mut request.commands)).collect();
+        let mut outcomes: Vec<Vec<Option<Outcome>>> =
+            commands.iter().map(|commands| commands.iter().map(|_| None).collect()).collect();
+        let mut rest = maker_friendly(commands).into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut block = Vec::new();
+            let mut applied = Vec::new();
+            let mut places = Vec::new();
+            for Placed { request, position, command } in rest.by_ref() {
+                // A stranger's command is refused without a place in the log, which strangers could fill otherwise.
+                if let Some(reject) = self.stranger(&command) {
+                    outcomes[request][position] = Some(Outcome::Rejected { reject, terms: None });
+                    continue;
+                }
+                applied.push(self.apply(&command));
+                places.push((request, position));
+                block.push(command);
+                if self.engine.frame_gas() >= self.pace.frame_gas {
+                    break;
+                }
+            }
+            self.journal.append(&block)?;
+            let head = Head::new(self.engine.sequence(), self.engine.log_hash());
+            for ((command, applied), (request, position)) in block.iter().zip(&applied).zip(places) {
+                outcomes[request][position] = Some(match Effect::read(command, &applied.events) {
+                    Ok(effect) => Outcome::Done { sequence: applied.sequence, head: Arc::clone(&head), effect },
+                    Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command) },
+                });
+            }
+            self.publish(applied);
+            if self.engine.frame_gas() >= self.pace.frame_gas {
+                self.frame(false)?;
+            }
+        }
+        for (request, outcomes) in requests.into_iter().zip(outcomes) {
+            request.answer(outcomes.into_iter().flatten().collect());
+        }
+        Ok(())
+    }
+
+    /// Why the command's signer may not act for its account, if so.
+    fn stranger(&self, command: &Command) -> Option<Reject> {
+        let (account, signer) = match command {
+            Command::Place(signed) => (signed.message.account, signed.signer),
+            Command::Cancel(signed) => (signed.message.account, signed.signer),
+            Command::CancelAll(signed) => (signed.message.account, signed.signer),
+            Command::Withdraw(signed) => (signed.message.account, signed.signer),
+            Command::Frame { .. } => return None,
+        };
+        match self.engine.account(account) {
+            None => Some(Reject::UnknownAccount { account }),
+            Some(view) if view.owner != signer => {
+                Some(Reject::NotAuthorized { account, recovered: signer, expected: view.owner })
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn terms_of(&self, command: &Command) -> Option<Terms> {
+        let Command::Place(signed) = command else { return None };
+        Some(Terms::of(self.engine.event(signed.message.market.event())?.config))
+    }
+
+    /// Seals the open frame and opens the next, a window of its own. `on_time` frames take inbox items with them; one that
+    /// is sealed early because it is full does not, so that what comes in cannot fill the next one too.
+    fn frame(&mut self, on_time: bool) -> Result<(), JournalError> {
+        let inbox = if on_time && !self.backlog.is_full() { self.take_inbox() } else { Vec::new() };
+        // Strictly later than the frame before, whatever the machine's clock does.
+        let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
+        let command = Command::Frame { time, inbox };
+        let applied = self.apply(&command);
+        self.journal.append(&[command])?;
+        self.publish(vec![applied]);
+        Ok(())
+    }
+
+    fn take_inbox(&mut self) -> Vec<InboxItem> {
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while taken.len() < self.pace.frame_inbox_items {
+            let Some(item) = self.next_item.take().or_else(|| self.inbox.try_recv().ok()) else { break };
+            bytes += payload_bytes(&item.payload);
+            if bytes > self.pace.frame_inbox_bytes && !taken.is_empty() {
+                self.next_item = Some(item);
+                break;
+            }
+            taken.push(item);
+        }
+        taken
+    }
+
+    fn apply(&mut self, command: &Command) -> Applied {
+        let mut events = Vec::new();
+        self.engine.apply(command, &mut events);
+        Applied { sequence: self.engine.sequence(), time: self.engine.frame_time(), events }
+    }
+
+    /// Lets out what is durable now.
+    fn publish(&mut self, applied: Vec<Applied>) {
+        for Applied { sequence, time, mut events } in applied {
+            self.history.record(sequence, time, &events);
+            self.feeds.publish(sequence, time, &events);
+            for event in events.drain(..) {
+                if let Event::FrameSealed(frame) = event {
+                    self.backlog.set_sealed(frame.id);
+                    // If the submitter has stopped it has said why; the frame is in the log.
+                    let _ = self.frames.send(*frame);
+                }
+            }
+        }
+        self.feeds.end_window(&self.engine);
+    }
+
+    fn answer(&mut self, query: Query) {
+        let view = View { engine: &self.engine, history: &self.history, feeds: &mut self.feeds };
+        // A question changes neither state nor log, so a bug in one costs its asker the answer and nobody else anything.
+        if catch_unwind(AssertUnwindSafe(|| (query.run)(view))).is_err() {
+            tracing::error!("a query panicked; its asker gets no answer");
+        }
+    }
+}
+
+/// Unix milliseconds of the machine's clock.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// About how long the payload is in a batch; from above.
+fn payload_bytes(payload: &InboxPayload) -> usize {
+    const WORD: usize = 32;
+    const ITEM: usize = 16 * WORD;
+    let text = |text: &String| 3 * WORD + text.len();
+    ITEM + match payload {
+        InboxPayload::Deposit { .. } | InboxPayload::ForcedWithdrawal { .. } => 0,
+        InboxPayload::EventOpened { config, .. } => {
+            ITEM + text(&config.title) + config.labels.iter().map(text).sum::<usize>()
+        }
+        InboxPayload::EventResolved { payouts, .. } => payouts.len() * WORD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::JoinHandle;
+
+    use tempfile::TempDir;
+    use xos_auth::{Domain, Key, LogHead, recover};
+    use xos_types::OrderKind::{GoodTillCancelled, ImmediateOrCancel, PostOnly};
+    use xos_types::{AccountId, Side};
+
+    use super::*;
+    use crate::ingress::Sequencer;
+    use crate::recovery::{Anchor, RecoveryError};
+    use crate::testing::{GROUP, MARKET, cancel_of, inbox, order_of, trader};
+
+    const SLOW: Pace = Pace {
+        frame_interval: Duration::from_secs(3600),
+        ingress_window: Duration::from_millis(1),
+        window_commands: 1000,
+        frame_inbox_items: 100,
+        frame_inbox_bytes: 1 << 16,
+        frame_gas: u64::MAX,
+    };
+
+    /// A sequencer on a journal of its own, with two funded accounts and one event.
+    struct Harness {
+        sequencer: Sequencer,
+        frames: tokio_mpsc::UnboundedReceiver<Frame>,
+        thread: JoinHandle<Result<(), JournalError>>,
+        data: TempDir,
+    }
+
+    impl Harness {
+        async fn start(pace: Pace) -> Self {
+            let data = tempfile::tempdir().unwrap();
+            let (journal, _) = Journal::open(data.path(), &GROUP).unwrap();
+            let (chain, items) = tokio_mpsc::channel(16);
+            for item in inbox() {
+                chain.send(item).await.unwrap();
+            }
+            let (sealed, frames) = tokio_mpsc::unbounded_channel();
+            let backlog = Backlog::new(0, 0, 100);
+            let (sequencer, receiver) = Sequencer::channel(10_000, 100, Arc::clone(&backlog));
+            let core = Core {
+                engine: Engine::new(GROUP),
+                history: History::default(),
+                feeds: Feeds::default(),
+                journal,
+                pace,
+                inbox: items,
+                next_item: None,
+                frames: sealed,
+                backlog,
+            };
+            let thread = std::thread::spawn(move || core.run(&receiver));
+            // Answered after the first frame, which consumes the inbox.
+            assert_eq!(sequencer.query(|view| view.engine.next_inbox()).await, Ok(3));
+            Self { sequencer, frames, thread, data }
+        }
+
+        /// Submits from several tasks, each as soon as the one before is queued.
+        async fn submit_all(&self, requests: Vec<Vec<Command>>) -> Vec<Vec<Outcome>> {
+            let mut waiting = Vec::new();
+            for commands in requests {
+                let sequencer = self.sequencer.clone();
+                waiting.push(tokio::spawn(async move { sequencer.submit(commands).await.unwrap() }));
+                tokio::task::yield_now().await;
+            }
+            let mut outcomes = Vec::new();
+            for waiting in waiting {
+                outcomes.push(waiting.await.unwrap());
+            }
+            outcomes
+        }
+
+        fn logged(&self) -> Vec<Command> {
+            let (_, replay) = xos_journal::read_only(self.data.path()).unwrap();
+            replay.map(|command| command.unwrap().1).collect()
+        }
+
+        async fn state_hash(&self) -> [u8; 32] {
+            self.sequencer.query(|view| view.engine.state_hash()).await.unwrap()
+        }
+
+        fn stop(self) -> TempDir {
+            self.sequencer.stop();
+            self.thread.join().unwrap().unwrap();
+            self.data
+        }
+    }
+
+    fn sequence(outcome: &Outcome) -> u64 {
+        match outcome {
+            Outcome::Done { sequence, .. } => *sequence,
+            Outcome::Rejected { reject, .. } => panic!("rejected: {reject}"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_acknowledged_command_is_in_the_journal_and_its_receipt_is_signed() {
+        let harness = Harness::start(SLOW).await;
+        let place = order_of(1, 1, Side::Buy, GoodTillCancelled, 400);
+        let outcomes = harness.submit_all(vec![vec![place.clone()]]).await;
+        let Outcome::Done { sequence, head, effect } = &outcomes[0][0] else { panic!("{outcomes:?}") };
+        assert_eq!(harness.logged()[usize::try_from(*sequence).unwrap() - 1], place);
+        assert_eq!(effect.remaining.0, 10);
+
+        let (key, domain) = (Key::from_bytes([9; 32]).unwrap(), Domain::from(&GROUP));
+        let promise = LogHead { sequence: head.sequence, log_hash: head.log_hash };
+        let signature = head.signature(&key, &domain);
+        assert_eq!(recover(domain.digest(&promise), &signature).unwrap(), key.address());
+        harness.stop();
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_window_executes_maker_friendly_and_the_journal_shows_it() {
+        let harness = Harness::start(Pace { ingress_window: Duration::from_millis(200), ..SLOW }).await;
+        let resting = order_of(1, 1, Side::Sell, GoodTillCancelled, 500);
+        harness.submit_all(vec![vec![resting]]).await;
+        // A taker arrives first, but the quote is withdrawn and replaced in the same window.
+        let taker = order_of(2, 1, Side::Buy, ImmediateOrCancel, 600);
+        let (cancel, quote) = (cancel_of(1, 1), order_of(1, 2, Side::Sell, PostOnly, 550));
+        let outcomes = harness.submit_all(vec![vec![taker.clone()], vec![quote.clone()], vec![cancel.clone()]]).await;
+        let at = |outcomes: &[Outcome]| sequence(&outcomes[0]);
+        assert!(at(&outcomes[2]) < at(&outcomes[1]) && at(&outcomes[1]) < at(&outcomes[0]));
+        let logged = harness.logged();
+        assert_eq!(logged[logged.len() - 3..], [cancel, quote, taker]);
+        let Outcome::Done { effect, .. } = &outcomes[0][0] else { panic!() };
+        assert_eq!(effect.fills[0].price.0, 550);
+        harness.stop();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_frame_is_sealed_at_the_command_that_fills_it() {
+        let mut harness = Harness::start(Pace { frame_gas: 400_000, ..SLOW }).await;
+        let mut requests = Vec::new();
+        for nonce in 1..=40 {
+            requests.push(order_of(1, nonce, Side::Sell, GoodTillCancelled, 500));
+            requests.push(order_of(2, nonce, Side::Buy, GoodTillCancelled, 500));
+        }
+        let outcomes = harness.submit_all(vec![requests]).await;
+        outcomes[0].iter().for_each(|outcome| assert!(sequence(outcome) > 0));
+        let mut lines = 0;
+        let mut last = 0;
+        while let Ok(frame) = harness.frames.try_recv() {
+            assert_eq!(frame.id, last + 1);
+            last = frame.id;
+            lines += frame.markets.iter().map(|(_, lines)| lines.len()).sum::<usize>();
+        }
+        assert!(last >= 3, "{last} frames");
+        assert!((60..=80).contains(&lines), "{lines} lines were sealed on the way");
+        let data = harness.stop();
+        let (_, replay) = Journal::open(data.path(), &GROUP).unwrap();
+        let recovered = crate::recovery::recover(GROUP, replay, Anchor::default(), 1).unwrap();
+        assert_eq!(recovered.unsettled.len(), usize::try_from(last).unwrap(), "replay seals the same frames");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn strangers_leave_no_trace_in_the_log() {
+        let harness = Harness::start(SLOW).await;
+        let before = harness.logged();
+        let Command::Place(mut forged) = order_of(1, 1, Side::Buy, GoodTillCancelled, 400) else { panic!() };
+        forged.signer = trader(2);
+        let unknown = order_of(7, 1, Side::Buy, GoodTillCancelled, 400);
+        let outcomes = harness.submit_all(vec![vec![Command::Place(forged), unknown]]).await;
+        let rejects: Vec<_> = outcomes[0]
+            .iter()
+            .map(|outcome| match outcome {
+                Outcome::Rejected { reject, .. } => reject.clone(),
+                Outcome::Done { .. } => panic!("a stranger's order was taken"),
+            })
+            .collect();
+        assert!(matches!(rejects[0], Reject::NotAuthorized { recovered, .. } if recovered == trader(2)));
+        assert_eq!(rejects[1], Reject::UnknownAccount { account: AccountId(7) });
+        assert_eq!(harness.logged(), before);
+        harness.stop();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_journal_leads_back_to_the_same_state_and_only_the_chain_s_own_is_taken() {
+        let mut harness = Harness::start(Pace { frame_gas: 400_000, ..SLOW }).await;
+        for nonce in 1..=20 {
+            let pair = vec![
+                order_of(1, nonce, Side::Sell, GoodTillCancelled, 480 + nonce),
+                order_of(2, nonce, Side::Buy, GoodTillCancelled, 520 - nonce),
+            ];
+            harness.submit_all(vec![pair]).await;
+        }
+        let hash = harness.state_hash().await;
+        let first = harness.frames.try_recv().unwrap();
+        let data = harness.stop();
+        let replay = || Journal::open(data.path(), &GROUP).unwrap().1;
+
+        let settled = Anchor { id: first.id, sequence: first.sequence, log_hash: first.log_hash };
+        let recovered = crate::recovery::recover(GROUP, replay(), settled, first.id + 1).unwrap();
+        assert_eq!(recovered.engine.state_hash(), hash);
+        assert_eq!(recovered.unsettled[0].id, first.id + 1);
+        assert!(!recovered.history.trades(MARKET, 10).is_empty());
+
+        let altered = Anchor { log_hash: [1; 32], ..settled };
+        let error = crate::recovery::recover(GROUP, replay(), altered, 1).unwrap_err();
+        assert!(matches!(error, RecoveryError::Diverged { id: 1, .. }), "{error}");
+        let ahead = Anchor { id: 1000, ..settled };
+        let error = crate::recovery::recover(GROUP, replay(), ahead, 1).unwrap_err();
+        assert!(matches!(error, RecoveryError::ChainAhead { settled: 1000, .. }), "{error}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_slow_reader_of_a_book_sees_the_latest_and_a_question_that_panics_hurts_nobody() {
+        let harness = Harness::start(SLOW).await;
+        let mut book = harness.sequencer.query(|view| view.feeds.book(view.engine, MARKET)).await.unwrap().unwrap();
+        assert!(book.has_changed().unwrap() && book.borrow_and_update().bids.is_empty(), "the snapshot comes first");
+        for nonce in 1..=5 {
+            harness.submit_all(vec![vec![order_of(1, nonce, Side::Buy, PostOnly, 100 + nonce)]]).await;
+        }
+        let latest = book.borrow_and_update().clone();
+        assert_eq!((latest.bids.len(), latest.bids[0].price.0), (5, 105));
+        assert!(!book.has_changed().unwrap());
+
+        let panicked = harness.sequencer.query(|_| panic!("a bug in a question")).await;
+        assert!(panicked.is_err());
+        assert_eq!(harness.sequencer.query(|view| view.engine.resting_orders()).await.unwrap(), 5);
+        harness.stop();
+    }
+}

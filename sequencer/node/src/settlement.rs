@@ -1,0 +1,164 @@
+//! What is known of settled batches, and how far settlement is behind.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+use xos_api::{BatchInfo, SettlementInfo};
+use xos_chain::{Settled, SettlementStatus};
+use xos_types::Frame;
+
+use crate::ingress::Backlog;
+
+/// Batches that are kept for `xos_batches`.
+const KEPT: usize = 10_000;
+
+/// Settled batches, one JSON line each, so that their gas is known after a restart. Not part of what must not be lost: a
+/// line that is missing is asked of the chain again, because its frame is handed to the submitter again.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    path: PathBuf,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// Without gaps, oldest first.
+    batches: VecDeque<BatchInfo>,
+    file: File,
+}
+
+impl Batches {
+    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
+        let mut batches = VecDeque::new();
+        if path.exists() {
+            for line in BufReader::new(File::open(path)?).lines() {
+                // The last line may be torn; what follows a gap is of no use.
+                let Ok(batch) = serde_json::from_str::<BatchInfo>(&line?) else { break };
+                if batches.back().is_some_and(|last: &BatchInfo| batch.id != last.id + 1) {
+                    break;
+                }
+                push(&mut batches, batch);
+            }
+        }
+        // Written anew, so that a torn line is gone and the file does not grow without end.
+        let fresh = path.with_extension("new");
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&fresh)?;
+        for batch in &batches {
+            write_line(&mut file, batch)?;
+        }
+        std::fs::rename(&fresh, path)?;
+        Ok(Self { path: path.to_owned(), kept: Mutex::new(Kept { batches, file }) })
+    }
+
+    /// The first batch that is not known here.
+    pub(crate) fn next(&self) -> u64 {
+        self.lock().batches.back().map_or(1, |last| last.id + 1)
+    }
+
+    pub(crate) fn list(&self, from: u64, limit: usize) -> Vec<BatchInfo> {
+        self.lock().batches.iter().filter(|batch| batch.id >= from).take(limit).cloned().collect()
+    }
+
+    fn add(&self, batch: BatchInfo) {
+        let mut kept = self.lock();
+        if kept.batches.back().is_some_and(|last| batch.id <= last.id) {
+            return;
+        }
+        if let Err(error) = write_line(&mut kept.file, &batch) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot note a settled batch; it is looked up again after a restart");
+        }
+        push(&mut kept.batches, batch);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn push(batches: &mut VecDeque<BatchInfo>, batch: BatchInfo) {
+    if batches.len() == KEPT {
+        batches.pop_front();
+    }
+    batches.push_back(batch);
+}
+
+fn write_line(file: &mut File, batch: &BatchInfo) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(batch)?;
+    line.push(b'\n');
+    file.write_all(&line)
+}
+
+/// How settlement stands, for everybody who asks.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) batches: Batches,
+    status: watch::Receiver<SettlementStatus>,
+    backlog: Arc<Backlog>,
+    inbox_seen: AtomicU64,
+    inbox_halted: Mutex<Option<String>>,
+}
+
+impl Settlement {
+    pub(crate) fn new(batches: Batches, status: watch::Receiver<SettlementStatus>, backlog: Arc<Backlog>) -> Self {
+        Self { batches, status, backlog, inbox_seen: AtomicU64::new(0), inbox_halted: Mutex::default() }
+    }
+
+    pub(crate) fn info(&self, inbox_consumed: u64) -> SettlementInfo {
+        let status = self.status.borrow().clone();
+        let inbox_halted = self.inbox_halted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        SettlementInfo {
+            sealed: self.backlog.sealed(),
+            settled: self.backlog.settled(),
+            inbox_consumed,
+            inbox_seen: self.inbox_seen.load(Ordering::Relaxed).max(inbox_consumed),
+            reverted: status.reverted,
+            waiting: status.waiting,
+            halted: status.halted.or(inbox_halted),
+        }
+    }
+
+    pub(crate) fn set_inbox_seen(&self, items: u64) {
+        self.inbox_seen.store(items, Ordering::Relaxed);
+    }
+
+    pub(crate) fn halt_inbox(&self, reason: String) {
+        *self.inbox_halted.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    /// Takes note of what the submitter settles, until it ends.
+    pub(crate) async fn note(&self, mut settled: mpsc::UnboundedReceiver<Settled>) {
+        while let Some(batch) = settled.recv().await {
+            self.backlog.set_settled(batch.id);
+            self.batches.add(batch_info(&batch));
+        }
+    }
+}
+
+/// Passes sealed frames on, from a queue that never holds up the sequencer to one that waits for the submitter. What
+/// bounds the first is the [`Backlog`]: while it is full no frame gets anything to settle.
+pub(crate) async fn pass_on(mut sealed: mpsc::UnboundedReceiver<Frame>, submitter: mpsc::Sender<Frame>) {
+    while let Some(frame) = sealed.recv().await {
+        if submitter.send(frame).await.is_err() {
+            // The submitter has stopped and said why. The frames are in the log.
+            return;
+        }
+    }
+}
+
+fn batch_info(settled: &Settled) -> BatchInfo {
+    BatchInfo {
+        id: settled.id,
+        hash: settled.hash,
+        transaction: settled.transaction,
+        block: settled.block,
+        time: settled.time,
+        orders_filled: settled.orders_filled,
+        gas_used: settled.gas_used,
+        calldata_gas: settled.calldata_gas,
+    }
+}

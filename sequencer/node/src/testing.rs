@@ -1,0 +1,98 @@
+//! Commands and events for unit tests.
+
+use xos_types::{
+    AccountId, Address, Atoms, Cancel, Command, Event, EventConfig, EventId, Fill, GroupConfig, InboxItem,
+    InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, Withdraw,
+};
+
+pub(crate) const GROUP: GroupConfig =
+    GroupConfig { chain_id: 31_337, group: Address::repeat_byte(0x11), token: Address::repeat_byte(0x22) };
+pub(crate) const MARKET: MarketId = MarketId::new(EventId(1), 0);
+
+/// Owner of an account of [`inbox`].
+pub(crate) fn trader(account: u64) -> Address {
+    Address::with_last_byte(u8::try_from(account).unwrap())
+}
+
+/// Deposits for accounts 1 and 2, and an event.
+pub(crate) fn inbox() -> Vec<InboxItem> {
+    let deposit = |account| InboxPayload::Deposit {
+        account: AccountId(account),
+        owner: trader(account),
+        token: GROUP.token,
+        amount: 1_000_000_000,
+    };
+    let config = EventConfig {
+        venue: 1,
+        outcomes: 2,
+        ticks: 1_000,
+        quantum: 10,
+        taker_fee: Ppm(0),
+        maker_fee: Ppm(0),
+        treasury: AccountId(1),
+        resolver: trader(9),
+        title: "Rain tomorrow?".into(),
+        labels: vec!["yes".into(), "no".into()],
+    };
+    let opened = InboxPayload::EventOpened { event: EventId(1), config };
+    let items = (0..).zip([deposit(1), deposit(2), opened]);
+    items.map(|(index, payload)| InboxItem { index, time: TimeMs(1), payload }).collect()
+}
+
+fn signed<T>(account: u64, message: T) -> Signed<T> {
+    Signed { message, signature: Signature::default(), signer: trader(account) }
+}
+
+pub(crate) fn order_of(account: u64, nonce: u64, side: Side, kind: OrderKind, price: u64) -> Command {
+    Command::Place(signed(
+        account,
+        Order {
+            account: AccountId(account),
+            market: MARKET,
+            side,
+            kind,
+            reduce_only: false,
+            size: Lots(10),
+            price: Ticks(price),
+            nonce: Nonce(nonce),
+            expiry: TimeMs(0),
+            max_fee: Ppm(0),
+            builder: 0,
+            builder_fee: Ppm(0),
+        },
+    ))
+}
+
+pub(crate) fn order(nonce: u64, kind: OrderKind) -> Command {
+    order_of(1, nonce, Side::Buy, kind, 500)
+}
+
+pub(crate) fn cancel_of(account: u64, nonce: u64) -> Command {
+    Command::Cancel(signed(account, Cancel { account: AccountId(account), nonce: Nonce(nonce) }))
+}
+
+pub(crate) fn cancel(nonce: u64) -> Command {
+    cancel_of(1, nonce)
+}
+
+pub(crate) fn withdraw(nonce: u64) -> Command {
+    let message =
+        Withdraw { account: AccountId(1), token: GROUP.token, amount: 1, nonce: Nonce(nonce), expiry: TimeMs(0) };
+    Command::Withdraw(signed(1, message))
+}
+
+pub(crate) fn fill(market: MarketId, price: u64) -> Event {
+    Event::Filled(Fill {
+        market,
+        price: Ticks(price),
+        size: Lots(1),
+        taker_side: Side::Buy,
+        maker: AccountId(1),
+        maker_nonce: Nonce(1),
+        maker_fee: Atoms::ZERO,
+        maker_remaining: Lots(0),
+        taker: AccountId(2),
+        taker_nonce: Nonce(1),
+        taker_fee: Atoms::ZERO,
+    })
+}
