@@ -1,0 +1,246 @@
+//! A whole exchange for a test: anvil, contracts, the `xos node` process, and traders who hold keys.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use alloy::hex;
+use alloy::primitives::Address;
+use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
+use tempfile::TempDir;
+use xos_api::{Ack, OrderRequest, XosApiClient};
+use xos_auth::{Domain, Key, signature_bytes};
+use xos_chain::{At, Chain};
+use xos_types::{AccountId, EventConfig, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks, TimeMs};
+
+use crate::node::Anvil;
+
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const MARKET: MarketId = MarketId::new(EventId(1), 0);
+/// Atoms of every trader's deposit.
+pub(crate) const DEPOSIT: u128 = 1_000_000_000;
+
+/// Stops everything when dropped.
+pub(crate) struct Exchange {
+    pub(crate) anvil: Anvil,
+    pub(crate) chain: Chain,
+    pub(crate) domain: Domain,
+    pub(crate) folder: TempDir,
+    pub(crate) http: String,
+    pub(crate) client: HttpClient,
+    port: u16,
+    node: Option<Child>,
+}
+
+pub(crate) fn key(number: u8) -> Key {
+    Key::from_bytes([number; 32]).unwrap()
+}
+
+/// Keys of the traders whose accounts are 2 and 3.
+pub(crate) fn alice() -> Key {
+    key(3)
+}
+
+pub(crate) fn bob() -> Key {
+    key(4)
+}
+
+impl Exchange {
+    /// Contracts are deployed, an event is open, Alice and Bob have deposited, the node runs.
+    pub(crate) async fn open() -> Self {
+        let anvil = Anvil::start();
+        let (sequencer, deployer) = (key(1), key(2));
+        let deployment = anvil.deploy(&sequencer, &deployer).await;
+        let chain = anvil.chain(&deployment).await;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("deployment.json"), serde_json::to_vec(&deployment).unwrap()).unwrap();
+        for (name, key) in [("sequencer", &sequencer), ("alice", &alice()), ("bob", &bob())] {
+            anvil.give_gas(key.address()).await;
+            std::fs::write(folder.path().join(format!("{name}.key")), hex::encode(key.to_bytes())).unwrap();
+        }
+        anvil.give_gas(deployer.address()).await;
+        let port = free_port();
+        let config = format!(
+            "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
+             sequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n",
+            anvil.url
+        );
+        std::fs::write(folder.path().join("node.toml"), config).unwrap();
+
+        let house = chain.wallet(deployer);
+        house.fund(None, 1).await.unwrap();
+        house.open_event(&event(house.address())).await.unwrap();
+        for (trader, account) in [(alice(), 2), (bob(), 3)] {
+            let deposited = chain.wallet(trader).fund(None, DEPOSIT).await.unwrap();
+            assert_eq!(deposited.account, AccountId(account));
+        }
+        let http = format!("http://127.0.0.1:{port}");
+        let client = HttpClientBuilder::default().request_timeout(LONG).build(&http).unwrap();
+        let domain = deployment.domain();
+        let mut exchange = Self { anvil, chain, domain, folder, http, client, port, node: None };
+        exchange.start_node().await;
+        exchange
+            .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(3)).await.is_ok())
+            .await;
+        exchange
+    }
+
+    /// Starts the node with the same command as ever, and waits until it answers.
+    pub(crate) async fn start_node(&mut self) {
+        assert!(self.node.is_none());
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("node.log")).unwrap();
+        let node = Command::new(env!("CARGO_BIN_EXE_xos"))
+            .args(["node", "--config"])
+            .arg(self.path("node.toml"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.node = Some(node);
+        self.until("the node answers", async |exchange| exchange.client.health().await.is_ok()).await;
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill_node(&mut self) {
+        let mut node = self.node.take().unwrap();
+        node.kill().unwrap();
+        node.wait().unwrap();
+    }
+
+    /// Whether it still runs by itself.
+    pub(crate) fn node_runs(&mut self) -> bool {
+        matches!(self.node.as_mut().unwrap().try_wait(), Ok(None))
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What the node wrote lately, for a failing test's message.
+    pub(crate) fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.path("node.log")).unwrap_or_default();
+        log.lines().rev().take(30).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
+        let started = Instant::now();
+        while !holds(self).await {
+            assert!(started.elapsed() < LONG, "waited in vain until {what}; the node said:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Until the chain has settled everything up to that command.
+    pub(crate) async fn until_settled(&self, sequence: u64) {
+        self.until("the chain has settled it", async |exchange| {
+            exchange.chain.last_batch(At::Latest).await.is_ok_and(|last| last.sequence >= sequence)
+        })
+        .await;
+    }
+
+    /// Runs `xos` as a trader would, with that key.
+    pub(crate) fn xos(&self, key: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xos"));
+        command.args(arguments);
+        command.env("XOS_RPC", &self.http).env("XOS_CHAIN", &self.anvil.url);
+        command.env("XOS_DEPLOYMENT", self.path("deployment.json")).env_remove("XOS_KEY");
+        if !key.is_empty() {
+            command.arg("--key-file").arg(self.path(&format!("{key}.key")));
+        }
+        command.output().unwrap()
+    }
+
+    /// The same, which must succeed.
+    pub(crate) fn xos_ok(&self, key: &str, arguments: &[&str]) -> String {
+        let output = self.xos(key, arguments);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "xos {arguments:?}: {out}{err}\nthe node said:\n{}", self.log());
+        out
+    }
+
+    /// Compares journal, chain and node.
+    pub(crate) fn audit(&self) -> String {
+        let data = self.path("data");
+        self.xos_ok("", &["audit", "--data", data.to_str().unwrap()])
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(mut node) = self.node.take() {
+            // It may have ended.
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Three outcomes; a share is 100 lots.
+fn event(resolver: Address) -> EventConfig {
+    EventConfig {
+        venue: 1,
+        outcomes: 3,
+        ticks: 1_000,
+        quantum: 10,
+        taker_fee: Ppm(1_000),
+        maker_fee: Ppm(0),
+        treasury: AccountId(1),
+        resolver,
+        title: "Spain - Argentina".into(),
+        labels: ["Spain", "Draw", "Argentina"].map(String::from).to_vec(),
+    }
+}
+
+pub(crate) fn order(account: u64, nonce: u64, side: Side, lots: u64, price: u64) -> Order {
+    Order {
+        account: AccountId(account),
+        market: MARKET,
+        side,
+        kind: OrderKind::GoodTillCancelled,
+        reduce_only: false,
+        size: Lots(lots),
+        price: Ticks(price),
+        nonce: Nonce(nonce),
+        expiry: TimeMs(0),
+        max_fee: Ppm(1_000),
+        builder: 0,
+        builder_fee: Ppm(0),
+    }
+}
+
+pub(crate) fn request(key: &Key, domain: &Domain, order: Order) -> OrderRequest {
+    let signed = key.sign_typed(domain, order);
+    OrderRequest {
+        account: order.account,
+        market: order.market,
+        side: order.side,
+        kind: order.kind,
+        reduce_only: order.reduce_only,
+        size: order.size,
+        price: order.price,
+        nonce: order.nonce,
+        expiry: order.expiry,
+        max_fee: order.max_fee,
+        builder: order.builder,
+        builder_fee: order.builder_fee,
+        signature: signature_bytes(&signed.signature).into(),
+    }
+}
+
+/// Places an order that must be taken.
+pub(crate) async fn place(exchange: &Exchange, key: &Key, order: Order) -> Ack {
+    exchange.client.place_order(request(key, &exchange.domain, order)).await.unwrap()
+}

@@ -1,0 +1,316 @@
+//! The real binary as a process, against a real chain: the whole path, sudden death, and garbage.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../../../chain/tests/artifact/mod.rs"]
+mod artifact;
+mod bad_input;
+mod exchange;
+#[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
+#[path = "../../../chain/tests/anvil/node.rs"]
+mod node;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use alloy::primitives::U256;
+use jsonrpsee::core::client::{ClientT, SubscriptionClientT};
+use jsonrpsee::http_client::HttpClientBuilder;
+use jsonrpsee::rpc_params;
+use jsonrpsee::ws_client::WsClientBuilder;
+use rand::{Rng, RngExt, SeedableRng};
+use serde_json::Value;
+use xos_api::{AccountUpdate, BookInfo, OrderStatus, TradeInfo, XosApiClient};
+use xos_auth::{LogHead, parse_signature, recover};
+use xos_chain::At;
+use xos_types::{AccountId, B256, EventId, Nonce, Side};
+
+use exchange::{DEPOSIT, Exchange, LONG, MARKET, alice, bob, key, order, place, request, text};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_comes_in_trades_is_paid_and_goes_out() {
+    let exchange = Exchange::open().await;
+    let ws = WsClientBuilder::default().build(format!("ws://{}", exchange.address())).await.unwrap();
+    let mut books = ws.subscribe_book(MARKET).await.unwrap();
+    let mut trades = ws.subscribe_trades(None).await.unwrap();
+    let mut updates = ws.subscribe_account(AccountId(2)).await.unwrap();
+    let snapshot: BookInfo = books.next().await.unwrap().unwrap();
+    assert!(snapshot.bids.is_empty() && snapshot.asks.is_empty());
+
+    // Alice bids by RPC, Bob sells into it by command line.
+    let ack = place(&exchange, &alice(), order(2, 1, Side::Buy, 1_000, 600)).await;
+    assert_eq!((ack.filled.0, ack.remaining.0), (0, 1_000));
+    let promise = LogHead { sequence: ack.receipt.log_sequence, log_hash: ack.receipt.log_hash.0 };
+    let signature = parse_signature(&ack.receipt.signature).unwrap();
+    assert_eq!(recover(exchange.domain.digest(&promise), &signature).unwrap(), key(1).address());
+    let changed: BookInfo = books.next().await.unwrap().unwrap();
+    assert_eq!((changed.bids[0].price.0, changed.bids[0].size.0), (600, 1_000));
+
+    let sold = exchange.xos_ok("bob", &["order", "sell", "argentina/spain", "--price", "0.55", "--size", "4"]);
+    assert!(sold.contains("4 filled, 0 resting") && sold.contains("4 at 0.6 (fee 0.0024)"), "{sold}");
+    let trade: TradeInfo = trades.next().await.unwrap().unwrap();
+    assert_eq!((trade.market, trade.price.0, trade.size.0, trade.taker_side), (MARKET, 600, 400, Side::Sell));
+    let seen: AccountUpdate = updates.next().await.unwrap().unwrap();
+    assert!(seen.event.get("Accepted").is_some(), "{}", seen.event);
+    let shown = exchange.xos_ok("alice", &["account"]);
+    assert!(shown.contains("Spain") && shown.contains(" buy ") && shown.contains("997.6"), "{shown}");
+    let cancelled = exchange.xos_ok("alice", &["cancel", "1"]);
+    assert!(cancelled.contains("600 lots taken out"), "{cancelled}");
+
+    // The house decides; both leave with what is theirs, one of them by force.
+    let info = exchange.client.info().await.unwrap();
+    exchange.until_settled(info.sequence.saturating_sub(2)).await;
+    let audit = exchange.audit();
+    assert!(audit.ends_with("3 accounts\n") && !audit.contains("DIFFER"), "{audit}");
+    let house = exchange.chain.wallet(key(2));
+    house.resolve_event(EventId(1), &[1_000, 0, 0]).await.unwrap();
+    // 400 lots at 600 ticks of 10 atoms cost 2.4 tokens and pay 4.
+    let worth = DEPOSIT - 2_400_000 + 4_000_000;
+    exchange
+        .until("the winner is paid", async |exchange| {
+            exchange.client.account(AccountId(2)).await.is_ok_and(|account| account.cash.0.unsigned_abs() == worth)
+        })
+        .await;
+    let paid = exchange.xos_ok("alice", &["withdraw", "all"]);
+    assert!(paid.contains("paid 1001.6"), "{paid}");
+    assert_eq!(exchange.chain.token_balance(alice().address(), At::Latest).await.unwrap(), U256::from(worth));
+    exchange.chain.wallet(bob()).request_withdrawal(AccountId(3), u128::MAX).await.unwrap();
+    let left = DEPOSIT + 2_400_000 - 2_400 - 4_000_000;
+    exchange
+        .until("the loser is paid", async |exchange| {
+            exchange.chain.token_balance(bob().address(), At::Latest).await.unwrap() == U256::from(left)
+        })
+        .await;
+    exchange.audit();
+    let batches = exchange.client.batches(1, None).await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.orders_filled).sum::<u64>(), 2);
+    assert!(batches.iter().all(|batch| batch.gas_used > batch.calldata_gas));
+    let settlement = exchange.client.info().await.unwrap().settlement;
+    assert_eq!((settlement.reverted, settlement.halted), (0, None));
+}
+
+/// What a client was told about one order.
+struct Told {
+    nonce: u64,
+    acknowledged: bool,
+}
+
+/// Places orders as fast as the node answers; ends when it no longer does. Answers what it was told.
+async fn trade_until_it_dies(
+    http: String,
+    exchange: Client,
+    stop: Arc<AtomicBool>,
+    acked: Arc<AtomicU64>,
+) -> Vec<Told> {
+    let client = HttpClientBuilder::default().request_timeout(Duration::from_secs(5)).build(http).unwrap();
+    let mut told = Vec::new();
+    let mut nonce = exchange.first_nonce;
+    while !stop.load(Ordering::Relaxed) {
+        // Prices around 500 that cross now and then, so that batches have fills in them.
+        let price = 480 + nonce * 7 % 40;
+        let order = order(exchange.account, nonce, exchange.side, 1 + nonce % 5, price);
+        let answer = client.place_order(request(&exchange.key, &exchange.domain, order)).await;
+        told.push(Told { nonce, acknowledged: answer.is_ok() });
+        match answer {
+            Ok(_) => acked.fetch_add(1, Ordering::Relaxed),
+            Err(jsonrpsee::core::ClientError::Call(error)) => panic!("refused: {error}"),
+            Err(_) => return told,
+        };
+        nonce += 1;
+    }
+    told
+}
+
+#[derive(Clone)]
+struct Client {
+    account: u64,
+    side: Side,
+    key: xos_auth::Key,
+    domain: xos_auth::Domain,
+    first_nonce: u64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
+    const KILLS: u64 = 5;
+    let mut exchange = Exchange::open().await;
+    let mut random = rand::rngs::StdRng::seed_from_u64(2026);
+    let mut first_nonce = 1;
+    let mut known = 0;
+    for _ in 0..KILLS {
+        let stop = Arc::new(AtomicBool::new(false));
+        let acked = Arc::new(AtomicU64::new(0));
+        let mut clients = Vec::new();
+        for (account, side, key) in [(2, Side::Buy, alice()), (3, Side::Sell, bob())] {
+            for line in 0..3 {
+                let first_nonce = first_nonce + line * 100_000;
+                let client = Client { account, side, key: key.clone(), domain: exchange.domain, first_nonce };
+                let trading = trade_until_it_dies(exchange.http.clone(), client, Arc::clone(&stop), Arc::clone(&acked));
+                clients.push((account, tokio::spawn(trading)));
+            }
+        }
+        exchange.until("there is load", async |_| acked.load(Ordering::Relaxed) > 100).await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(500..2_500))).await;
+        exchange.kill_node();
+        stop.store(true, Ordering::Relaxed);
+        exchange.start_node().await;
+
+        for (account, trading) in clients {
+            for told in trading.await.unwrap() {
+                let order = exchange.client.order(AccountId(account), Nonce(told.nonce)).await.unwrap();
+                if told.acknowledged {
+                    assert_ne!(
+                        order.status,
+                        OrderStatus::Unknown,
+                        "order {} of {account} was acknowledged",
+                        told.nonce
+                    );
+                    known += 1;
+                }
+            }
+        }
+        first_nonce += 10_000;
+        // Batches go on: what the log holds now is settled.
+        let sequence = exchange.client.info().await.unwrap().sequence;
+        let batch = exchange.chain.last_batch(At::Latest).await.unwrap().id;
+        let ack = place(&exchange, &alice(), order(2, 9_000_000 + first_nonce, Side::Buy, 1, 999)).await;
+        assert!(ack.filled.0 > 0 || ack.receipt.sequence > sequence);
+        exchange
+            .until("another batch", async |exchange| {
+                exchange.chain.last_batch(At::Latest).await.is_ok_and(|last| last.id > batch)
+            })
+            .await;
+    }
+    assert!(known > 1_000, "{known} orders were acknowledged");
+
+    // What was matched before the first question is settled, whichever life matched it.
+    let sequence = exchange.client.info().await.unwrap().sequence;
+    place(&exchange, &alice(), order(2, 99_000_000, Side::Buy, 1, 999)).await;
+    exchange.until_settled(sequence + 1).await;
+    let audit = exchange.audit();
+    let settlement = exchange.client.info().await.unwrap().settlement;
+    assert_eq!((settlement.reverted, settlement.halted), (0, None));
+    let batches = exchange.client.batches(1, Some(1_000)).await.unwrap();
+    let settled = exchange.chain.last_batch(At::Latest).await.unwrap().id;
+    assert!(batches.len() as u64 + 1 >= settled, "{} of {settled} batches are known", batches.len());
+    for (number, batch) in (1..).zip(&batches) {
+        assert_eq!(batch.id, number, "no batch is missing");
+        assert!(batch.gas_used > 0 && batch.transaction != B256::ZERO);
+    }
+    println!("{known} acknowledged orders survived {KILLS} kills\n{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_does_not_stop_it() {
+    let mut exchange = Exchange::open().await;
+    let mut random = rand::rngs::StdRng::seed_from_u64(7);
+    for round in 0..200_u32 {
+        let mut bytes = vec![0; random.random_range(1..2_000)];
+        random.fill_bytes(&mut bytes);
+        let body = match round % 5 {
+            0 => bytes,
+            1 => post(&bytes),
+            2 => post(mangled(&mut random).as_bytes()),
+            3 => post(format!("[{}]", vec![mangled(&mut random); 150].join(",")).as_bytes()),
+            _ => b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+                .to_vec(),
+        };
+        let mut stream = TcpStream::connect(exchange.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        // It may hang up at any point.
+        let _ = stream.write_all(&body);
+        let _ = stream.read(&mut [0; 1024]);
+    }
+    // Deep nesting, huge numbers, and a body beyond the limit.
+    let client = HttpClientBuilder::default().request_timeout(LONG).build(&exchange.http).unwrap();
+    for params in ["[".repeat(5_000), format!("[{}]", "9".repeat(5_000)), format!("[\"{}\"]", "x".repeat(3 << 20))] {
+        let _ = send_raw(&exchange, &format!(r#"{{"jsonrpc":"2.0","id":1,"method":"xos_book","params":{params}}}"#));
+    }
+    let wrong: Result<Value, _> = client.request("xos_nothing", rpc_params![1]).await;
+    assert!(wrong.unwrap_err().to_string().contains("Method not found"));
+    let ws = WsClientBuilder::default().build(format!("ws://{}", exchange.address())).await.unwrap();
+    let refused =
+        ws.subscribe::<Value, _>("xos_subscribeBook", rpc_params!["x"], "xos_unsubscribeBook").await.unwrap_err();
+    assert!(refused.to_string().contains("market"), "{refused}");
+
+    assert!(exchange.node_runs(), "{}", exchange.log());
+    assert!(!exchange.log().contains("panicked"), "{}", exchange.log());
+    let ack = place(&exchange, &alice(), order(2, 1, Side::Buy, 10, 400)).await;
+    assert_eq!(ack.remaining.0, 10);
+    assert!(send_raw(&exchange, r#"{"jsonrpc":"2.0","id":1,"method":"xos_health"}"#).contains("true"));
+    let mut stream = TcpStream::connect(exchange.address()).unwrap();
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("true"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_says_what_is_wrong_in_one_line() {
+    let exchange = Exchange::open().await;
+    let said = |key: &str, arguments: &[&str], code: i32| {
+        let output = exchange.xos(key, arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let one_line = |arguments: &[&str]| {
+        let error = said("alice", arguments, 1);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        error
+    };
+    let error = one_line(&["order", "buy", "spain", "--price", "0.4567", "--size", "1"]);
+    assert!(error.contains("nearest: 0.456 and 0.457"), "{error}");
+    let error = one_line(&["order", "buy", "spain", "--price", "1.5", "--size", "1"]);
+    assert!(error.contains("from 0.001 to 0.999") && error.contains("nearest: 0.999"), "{error}");
+    let error = one_line(&["order", "buy", "spain", "--price", "0.5", "--size", "0.001"]);
+    assert!(error.contains("nearest: 0 and 0.01"), "{error}");
+    let error = one_line(&["order", "buy", "spain", "--price", "0.5", "--size", "1000000"]);
+    assert!(error.contains("insufficient_funds (1011)"), "{error}");
+    let error = one_line(&["cancel", "77"]);
+    assert!(error.contains("1 of 1 orders were not cancelled"), "{error}");
+    let error = one_line(&["account", "99"]);
+    assert!(error.contains("unknown_account (1002)"), "{error}");
+    let error = one_line(&["order", "buy", "atlantis", "--price", "0.5", "--size", "1"]);
+    assert!(error.contains("xos markets"), "{error}");
+    said("alice", &["order", "buy", "spain", "--price", "many", "--size", "1"], 2);
+    let listed = exchange.xos_ok("", &["markets", "spain", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap().as_array().unwrap().len(), 3);
+
+    // A further deposit goes to the same account.
+    let credited = exchange.xos_ok("alice", &["deposit", "25.5", "--mint", "--json"]);
+    let credited: Value = serde_json::from_str(&credited).unwrap();
+    assert_eq!(credited["account"]["cash"], (DEPOSIT + 25_500_000).to_string());
+    let checked = exchange.xos("", &["node", "--check", "--config", exchange.path("node.toml").to_str().unwrap()]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+}
+
+fn post(body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn send_raw(exchange: &Exchange, body: &str) -> String {
+    let mut stream = TcpStream::connect(exchange.address()).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let _ = stream.write_all(&post(body.as_bytes()));
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    text(&answer)
+}
+
+/// A request with one of its bytes changed.
+fn mangled(random: &mut impl Rng) -> String {
+    let good = r#"{"jsonrpc":"2.0","id":1,"method":"xos_placeOrder","params":[{"account":"2","market":256,"side":"buy","kind":"post_only","size":"1","price":"5","nonce":"1","maxFee":1000,"signature":"0x00"}]}"#;
+    let mut bytes = good.as_bytes().to_vec();
+    for _ in 0..random.random_range(1..4) {
+        let position = random.random_range(0..bytes.len());
+        bytes[position] = random.random_range(0x20..0x7f);
+    }
+    String::from_utf8(bytes).unwrap()
+}

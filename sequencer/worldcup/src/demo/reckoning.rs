@@ -1,0 +1,238 @@
+//! After the final: everything settled, everybody paid out, every sum checked, from what the chain says.
+
+use alloy::primitives::Address;
+use alloy::providers::{Provider, ProviderBuilder};
+use futures::future::try_join_all;
+use tokio::time::{Duration, Instant, sleep};
+use xos_chain::At;
+use xos_node::audit;
+use xos_types::{AccountId, Atoms};
+
+use super::funding::in_atoms;
+use super::screen::Screen;
+use super::{DemoError, Exchange, Played, resolver};
+use crate::facts::Subject;
+use crate::replay::replay;
+use crate::session::Session;
+use crate::tally::Tally;
+use crate::trader::{Kind, Trader};
+
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(250);
+
+/// The account that fees go to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Treasury {
+    pub(super) account: AccountId,
+    /// What it held before the first trade.
+    pub(super) brought: Atoms,
+    /// What its owner's wallet held then.
+    pub(super) wallet: u128,
+}
+
+/// What everybody has won or lost, in atoms.
+#[derive(Clone, Debug)]
+pub(super) struct Result {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) profit: i128,
+}
+
+/// The outcome of all checks.
+#[derive(Debug)]
+pub(super) struct Reckoning {
+    pub(super) problems: Vec<String>,
+    pub(super) results: Vec<Result>,
+    pub(super) fees: i128,
+    pub(super) decimals: u8,
+}
+
+/// Audits, pays everybody out, audits again and adds up.
+pub(super) async fn reckon(
+    exchange: &Exchange,
+    played: &mut Played,
+    treasury: Treasury,
+    screen: &mut Screen,
+) -> std::result::Result<Reckoning, DemoError> {
+    let mut problems = Vec::new();
+    let step = screen.step("audit: journal replayed, compared with node and chain");
+    problems.extend(check_cash(exchange, "before withdrawals").await?);
+    let said = run_audit(exchange, &mut problems).await?;
+    screen.done(step, &said);
+
+    let step = screen.step("everybody withdraws everything");
+    let mut sessions: Vec<&mut Session> = played.traders.iter_mut().map(|trader| &mut trader.session).collect();
+    let tally = std::sync::Arc::new(Tally::default());
+    let venue = std::sync::Arc::clone(&exchange.venue);
+    let mut treasurer = Session::open(venue, exchange.deployer.key().clone(), treasury.account, tally).await?;
+    sessions.push(&mut treasurer);
+    let withdrawn = try_join_all(sessions.into_iter().map(withdraw_all)).await?;
+    wait_settled(exchange, &played.traders).await?;
+    screen.done(step, &format!("{} accounts", withdrawn.len()));
+
+    let decimals = exchange.chain.token_decimals().await?;
+    let (results, fees) = count_profits(exchange, played, treasury).await?;
+    let sum = results.iter().map(|result| result.profit).sum::<i128>() + fees;
+    if sum != 0 {
+        problems.push(format!("profits, losses and fees of all wallets sum to {sum} atoms, not to 0"));
+    }
+    let left = in_atoms(exchange.chain.token_balance(exchange.chain.deployment().group, At::Latest).await?)?;
+    if left != 0 {
+        problems.push(format!("{left} atoms are left in the group's custody, though everybody has withdrawn"));
+    }
+    problems.extend(check_cash(exchange, "after withdrawals").await?);
+    let step = screen.step("audit again, with every account empty");
+    let said = run_audit(exchange, &mut problems).await?;
+    screen.done(step, &said);
+    Ok(Reckoning { problems, results, fees, decimals })
+}
+
+async fn withdraw_all(session: &mut Session) -> std::result::Result<(), DemoError> {
+    let account = session.account_info().await?;
+    if !account.positions.is_empty() || account.reserved != Atoms::ZERO {
+        let reason = format!("account {} still holds {} positions", account.account, account.positions.len());
+        return Err(DemoError::failed("withdraw everything", reason));
+    }
+    let amount = u128::try_from(account.cash.0)
+        .map_err(|_| DemoError::failed("withdraw everything", format!("account {} is in debt", account.account)))?;
+    if amount > 0 {
+        session.withdraw(amount).await?;
+    }
+    Ok(())
+}
+
+/// Waits until the log has consumed the whole inbox, the chain has settled every frame, and nobody holds a position.
+pub(super) async fn wait_settled(exchange: &Exchange, traders: &[Trader]) -> std::result::Result<(), DemoError> {
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    let Some(first) = traders.first() else { return Ok(()) };
+    loop {
+        let info = first.session.info().await?;
+        if let Some(reason) = info.settlement.halted {
+            return Err(DemoError::failed("settle", reason));
+        }
+        let inbox = exchange.chain.inbox(At::Latest).await?;
+        let last = exchange.chain.last_batch(At::Latest).await?;
+        let mut open = 0;
+        for trader in traders {
+            let account = trader.session.account_info().await?;
+            let on_chain = exchange.chain.account(account.account, At::Latest).await?;
+            open += account.positions.len() + usize::from(on_chain.cash != account.cash);
+        }
+        let settled = info.settlement.sealed == last.id && info.settlement.settled == last.id;
+        if inbox.head == inbox.tail && settled && open == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let reason = format!(
+                "after {} s the inbox stands at {} of {}, batches at {} of {}, and {open} positions or balances are open",
+                SETTLED_WITHIN.as_secs(),
+                inbox.head,
+                inbox.tail,
+                last.id,
+                info.settlement.sealed
+            );
+            return Err(DemoError::failed("settle everything", reason));
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// With every event redeemed, accounts hold cash only: it must be what is in custody, to the atom.
+async fn check_cash(exchange: &Exchange, when: &str) -> std::result::Result<Option<String>, DemoError> {
+    let chain = &exchange.chain;
+    let mut cash = 0;
+    for account in 1..=chain.accounts(At::Latest).await? {
+        cash += chain.account(AccountId(account), At::Latest).await?.cash.0;
+    }
+    let custody = in_atoms(chain.token_balance(chain.deployment().group, At::Latest).await?)?;
+    let equal = u128::try_from(cash) == Ok(custody);
+    Ok((!equal).then(|| format!("{when} accounts sum to {cash} atoms, but {custody} are in custody")))
+}
+
+async fn run_audit(exchange: &Exchange, problems: &mut Vec<String>) -> std::result::Result<String, DemoError> {
+    let subject = audit::Subject {
+        chain: exchange.local_chain.url.clone(),
+        deployment: exchange.folder.join("deployment.json"),
+        data: exchange.folder.join("node"),
+        node: Some(exchange.http.clone()),
+    };
+    let report = audit::audit(&subject).await?;
+    let failed = report.checks.iter().filter(|check| !check.passed);
+    problems.extend(failed.map(|check| format!("audit: {}: {}", check.rule, check.detail)));
+    Ok(format!(
+        "{}: {} commands, {} batches, {} accounts",
+        report.audit, report.commands, report.batches, report.accounts
+    ))
+}
+
+/// What each wallet holds now, less what it brought.
+async fn count_profits(
+    exchange: &Exchange,
+    played: &Played,
+    treasury: Treasury,
+) -> std::result::Result<(Vec<Result>, i128), DemoError> {
+    let holds = |owner: Address| async move {
+        let balance = in_atoms(exchange.chain.token_balance(owner, At::Latest).await?)?;
+        i128::try_from(balance).map_err(|error| DemoError::failed("count a balance", error))
+    };
+    let mut results = Vec::new();
+    for (trader, &brought) in played.traders.iter().zip(&played.brought) {
+        let brought = i128::try_from(brought).map_err(|error| DemoError::failed("count a balance", error))?;
+        let profit = holds(trader.session.owner()).await? - brought;
+        results.push(Result { name: trader.name.clone(), kind: trader.kind, profit });
+    }
+    let wallet = i128::try_from(treasury.wallet).map_err(|error| DemoError::failed("count a balance", error))?;
+    let fees = holds(exchange.deployer.address()).await? - wallet - treasury.brought.0;
+    Ok((results, fees))
+}
+
+/// Every event must pay what the results say.
+pub(super) async fn wrong_payouts(exchange: &Exchange) -> std::result::Result<Vec<String>, DemoError> {
+    let end = replay().known(replay().calendar(replay().length()));
+    let mut wrong = Vec::new();
+    for subject in Subject::all() {
+        let (expected, paid) = (end.winner(subject), resolver::paid(&exchange.chain, subject).await?);
+        if paid != expected {
+            wrong.push(format!("event {} pays outcome {paid:?}, the result is {expected:?}", subject.event()));
+        }
+    }
+    Ok(wrong)
+}
+
+/// What settlement cost, by the receipts on chain.
+pub(super) struct Gas {
+    pub(super) batches: u64,
+    pub(super) reverted: u64,
+    pub(super) used: u64,
+    pub(super) problems: Vec<String>,
+}
+
+/// Adds up the receipts of all batches. The relayer sends nothing but batches, so what it sent beyond those that settled
+/// has reverted.
+pub(super) async fn settlement_gas(exchange: &Exchange, played: &Played) -> std::result::Result<Gas, DemoError> {
+    let failed = |reason: String| DemoError::failed("read receipts", reason);
+    let url = exchange.local_chain.url.parse().map_err(|error| failed(format!("{error}")))?;
+    let provider = ProviderBuilder::new().connect_http(url);
+    let settled = exchange.chain.batches(1).await?;
+    let mut used = 0;
+    for batch in &settled {
+        let receipt = provider.get_transaction_receipt(batch.transaction).await;
+        let receipt = receipt.map_err(|error| failed(error.to_string()))?;
+        let receipt = receipt.ok_or_else(|| failed(format!("none for batch {}", batch.id)))?;
+        used += receipt.gas_used;
+    }
+    let sent = provider.get_transaction_count(exchange.relayer.address()).await;
+    let sent = sent.map_err(|error| failed(error.to_string()))?;
+    let batches = u64::try_from(settled.len()).map_err(|error| failed(error.to_string()))?;
+    let seen = played.sight.seen();
+    let mut problems = Vec::new();
+    let reported: u64 = seen.batches.iter().map(|batch| batch.gas_used).sum();
+    // The observer stops before the withdrawals: the node's own figures end with the batch that it saw last.
+    if seen.batches.iter().zip(&settled).any(|(reported, settled)| reported.transaction != settled.transaction) {
+        problems.push("the node names other transactions for its batches than the chain".into());
+    }
+    if reported > used {
+        problems.push(format!("the node reports {reported} gas for its batches, the chain {used}"));
+    }
+    Ok(Gas { batches, reverted: sent.saturating_sub(batches), used, problems })
+}
