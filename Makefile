@@ -103,7 +103,7 @@ bench: ## Every benchmark
 .PHONY: bench-engine bench-journal bench-auth
 bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
-	@cargo run --quiet --release --locked -p xos-$* --example bench | tee -a $(RESULTS)
+	@cargo run --quiet --release --locked -p xos-$* --example bench-$* | tee -a $(RESULTS)
 
 .PHONY: bench-gas
 bench-gas: contracts ## Gas per filled order, execution and calldata

@@ -3,7 +3,6 @@
 //! Numbers of 64 bits and more travel as decimal strings (a JSON number is accepted too), hashes, addresses and
 //! signatures as `0x…`. Prices are ticks and sizes are lots, as signed; [`MarketInfo`] says what they mean in decimals.
 
-mod decimal;
 mod error;
 pub mod people;
 mod rpc;

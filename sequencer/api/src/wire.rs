@@ -2,9 +2,10 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, OrderKind, Position, Ppm, Side, Ticks, TimeMs};
+use xos_types::{
+    AccountId, Atoms, EventId, Lots, MarketId, Nonce, OrderKind, Position, Ppm, Side, Ticks, TimeMs, number,
+};
 
-use crate::decimal;
 use crate::error::ApiError;
 
 /// A signed order. Field for field what was signed.
@@ -12,7 +13,6 @@ use crate::error::ApiError;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderRequest {
     /// The account that trades.
-    #[serde(with = "decimal")]
     pub account: AccountId,
     /// The book.
     pub market: MarketId,
@@ -24,16 +24,13 @@ pub struct OrderRequest {
     #[serde(default)]
     pub reduce_only: bool,
     /// Lots.
-    #[serde(with = "decimal")]
     pub size: Lots,
     /// Ticks.
-    #[serde(with = "decimal")]
     pub price: Ticks,
     /// Any number not used before by this account.
-    #[serde(with = "decimal")]
     pub nonce: Nonce,
     /// Last millisecond at which it may fill; 0 for no end.
-    #[serde(with = "decimal", default)]
+    #[serde(default)]
     pub expiry: TimeMs,
     /// Highest total fee, of the filled value.
     pub max_fee: Ppm,
@@ -52,10 +49,8 @@ pub struct OrderRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelRequest {
     /// Whose order.
-    #[serde(with = "decimal")]
     pub account: AccountId,
     /// Which order.
-    #[serde(with = "decimal")]
     pub nonce: Nonce,
     /// Over the EIP-712 `Cancel`.
     pub signature: Bytes,
@@ -66,10 +61,8 @@ pub struct CancelRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelAllRequest {
     /// Whose orders.
-    #[serde(with = "decimal")]
     pub account: AccountId,
     /// The new floor of the account's nonces.
-    #[serde(with = "decimal")]
     pub below: Nonce,
     /// Over the EIP-712 `CancelAll`.
     pub signature: Bytes,
@@ -80,18 +73,16 @@ pub struct CancelAllRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WithdrawRequest {
     /// Whose money.
-    #[serde(with = "decimal")]
     pub account: AccountId,
     /// The settlement token.
     pub token: Address,
     /// Atoms.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub amount: u128,
     /// Any number not used before by this account.
-    #[serde(with = "decimal")]
     pub nonce: Nonce,
     /// Last millisecond at which it may settle; 0 for no end.
-    #[serde(with = "decimal", default)]
+    #[serde(default)]
     pub expiry: TimeMs,
     /// Over the EIP-712 `Withdraw`.
     pub signature: Bytes,
@@ -103,10 +94,10 @@ pub struct WithdrawRequest {
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// Where the command stands in the log.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub sequence: u64,
     /// End of the ingress window that it came in.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub log_sequence: u64,
     /// Rolling hash of the log there.
     pub log_hash: B256,
@@ -121,10 +112,8 @@ pub struct Ack {
     /// Proof of it.
     pub receipt: Receipt,
     /// Lots filled at once (orders only).
-    #[serde(with = "decimal")]
     pub filled: Lots,
     /// Lots that rest in the book (orders), or that were taken out of it (cancellations).
-    #[serde(with = "decimal")]
     pub remaining: Lots,
     /// The fills.
     pub fills: Vec<FillInfo>,
@@ -145,13 +134,10 @@ pub enum OrderOutcome {
 #[serde(rename_all = "camelCase")]
 pub struct FillInfo {
     /// Ticks.
-    #[serde(with = "decimal")]
     pub price: Ticks,
     /// Lots.
-    #[serde(with = "decimal")]
     pub size: Lots,
     /// Atoms paid by the arriving order.
-    #[serde(with = "decimal")]
     pub fee: Atoms,
 }
 
@@ -172,15 +158,14 @@ pub struct Info {
     /// Who signs batches and receipts.
     pub sequencer: Address,
     /// Commands in the log.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub sequence: u64,
     /// Rolling hash of the log.
     pub log_hash: B256,
     /// Time of the open frame.
-    #[serde(with = "decimal")]
     pub frame_time: TimeMs,
     /// Accounts that exist.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub accounts: u64,
     /// How settlement stands.
     pub settlement: SettlementInfo,
@@ -191,7 +176,7 @@ pub struct Info {
 #[serde(rename_all = "camelCase")]
 pub struct StateHash {
     /// Commands in the log.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub sequence: u64,
     /// Rolling hash of the log there.
     pub log_hash: B256,
@@ -204,19 +189,19 @@ pub struct StateHash {
 #[serde(rename_all = "camelCase")]
 pub struct SettlementInfo {
     /// Last sealed frame.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub sealed: u64,
     /// Last batch on chain.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub settled: u64,
     /// Inbox items consumed by the log.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub inbox_consumed: u64,
     /// Inbox items seen on chain.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub inbox_seen: u64,
     /// Batches whose transaction reverted since the node started.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub reverted: u64,
     /// What settlement waits for, if anything is amiss (the chain's endpoint, gas money); it goes on by itself.
     pub waiting: Option<String>,
@@ -229,26 +214,25 @@ pub struct SettlementInfo {
 #[serde(rename_all = "camelCase")]
 pub struct BatchInfo {
     /// Its number.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub id: u64,
     /// Its hash, as stored by the contract.
     pub hash: B256,
     /// The transaction.
     pub transaction: B256,
     /// The block.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub block: u64,
     /// The frame's time.
-    #[serde(with = "decimal")]
     pub time: TimeMs,
     /// Orders filled in it (netted lines).
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub orders_filled: u64,
     /// Gas used, all in.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub gas_used: u64,
     /// Gas of the calldata alone (16 a byte, 4 a zero byte).
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub calldata_gas: u64,
 }
 
@@ -269,13 +253,11 @@ pub struct MarketInfo {
     /// Shares in one lot, in decimals ("0.01"); a share of the winning outcome pays 1 token.
     pub lot_size: String,
     /// Lowest valid price, ticks.
-    #[serde(with = "decimal")]
     pub lowest: Ticks,
     /// Highest valid price, ticks.
-    #[serde(with = "decimal")]
     pub highest: Ticks,
     /// Atoms per tick·lot.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub quantum: u64,
     /// Taker fee, parts per million of value.
     pub taker_fee: Ppm,
@@ -324,24 +306,18 @@ pub struct EventInfo {
 #[serde(rename_all = "camelCase")]
 pub struct AccountInfo {
     /// Its number.
-    #[serde(with = "decimal")]
     pub account: AccountId,
     /// Who owns it.
     pub owner: Address,
     /// Atoms.
-    #[serde(with = "decimal")]
     pub cash: Atoms,
     /// Worst payoff of its positions, summed over events, atoms.
-    #[serde(with = "decimal")]
     pub worst_payoff: Atoms,
     /// What resting orders may still cost, atoms.
-    #[serde(with = "decimal")]
     pub reserved: Atoms,
     /// Free for orders and withdrawals: cash + worst payoff − reserved.
-    #[serde(with = "decimal")]
     pub available: Atoms,
     /// A nonce above every used one.
-    #[serde(with = "decimal")]
     pub next_nonce: Nonce,
     /// What it holds.
     pub positions: Vec<PositionInfo>,
@@ -354,7 +330,6 @@ pub struct PositionInfo {
     /// Where.
     pub market: MarketId,
     /// Lots; negative is short.
-    #[serde(with = "decimal")]
     pub lots: Position,
 }
 
@@ -363,20 +338,16 @@ pub struct PositionInfo {
 #[serde(rename_all = "camelCase")]
 pub struct OpenOrder {
     /// Its name within the account.
-    #[serde(with = "decimal")]
     pub nonce: Nonce,
     /// Where.
     pub market: MarketId,
     /// On which side.
     pub side: Side,
     /// Ticks.
-    #[serde(with = "decimal")]
     pub price: Ticks,
     /// Lots when signed.
-    #[serde(with = "decimal")]
     pub size: Lots,
     /// Lots that still rest.
-    #[serde(with = "decimal")]
     pub remaining: Lots,
 }
 
@@ -409,7 +380,7 @@ pub struct BookInfo {
     /// Which.
     pub market: MarketId,
     /// Commands in the log when it looked like this.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub sequence: u64,
     /// Buyers.
     pub bids: Vec<Level>,
@@ -422,10 +393,8 @@ pub struct BookInfo {
 #[serde(rename_all = "camelCase")]
 pub struct Level {
     /// Ticks.
-    #[serde(with = "decimal")]
     pub price: Ticks,
     /// Lots.
-    #[serde(with = "decimal")]
     pub size: Lots,
     /// Number of orders.
     pub orders: u32,
@@ -438,16 +407,13 @@ pub struct TradeInfo {
     /// Where.
     pub market: MarketId,
     /// The command that caused it.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub sequence: u64,
     /// Time of its frame.
-    #[serde(with = "decimal")]
     pub time: TimeMs,
     /// Ticks.
-    #[serde(with = "decimal")]
     pub price: Ticks,
     /// Lots.
-    #[serde(with = "decimal")]
     pub size: Lots,
     /// Side of the arriving order.
     pub taker_side: Side,
@@ -458,8 +424,37 @@ pub struct TradeInfo {
 #[serde(rename_all = "camelCase")]
 pub struct AccountUpdate {
     /// The command that caused it.
-    #[serde(with = "decimal")]
+    #[serde(with = "number")]
     pub sequence: u64,
     /// The engine's event, as JSON: `{"Filled": {…}}`, `{"Cancelled": {…}}` and so on.
     pub event: serde_json::Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_numbers_are_strings_in_json_and_both_forms_are_read() {
+        let order = OpenOrder {
+            nonce: Nonce(u64::MAX),
+            market: MarketId(256),
+            side: Side::Buy,
+            price: Ticks(450),
+            size: Lots(10),
+            remaining: Lots(4),
+        };
+        let json = serde_json::to_value(order).unwrap();
+        assert_eq!(json["nonce"], "18446744073709551615");
+        assert_eq!(json["market"], 256);
+        assert_eq!(serde_json::from_value::<OpenOrder>(json).unwrap(), order);
+        assert_eq!(serde_json::from_str::<AccountId>("7").unwrap(), serde_json::from_str("\"7\"").unwrap());
+        assert_eq!(
+            serde_json::from_str::<Atoms>("\"-170141183460469231731687303715884105728\"").unwrap(),
+            Atoms(i128::MIN)
+        );
+        for wrong in ["\"-1\"", "1.5", "\"0x10\"", "18446744073709551616", "null"] {
+            assert!(serde_json::from_str::<Nonce>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
-use alloy::rpc::types::{BlockId, BlockNumberOrTag};
+use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log};
 use xos_auth::Key;
 use xos_types::{AccountId, Atoms, EventId, Position, TimeMs};
 
@@ -253,6 +253,17 @@ impl Chain {
             batches.push(logs.find(id).await?);
         }
         Ok(batches)
+    }
+
+    /// The group's logs of one event in a range of blocks, both ends included.
+    pub(crate) async fn logs(&self, event: &str, topic: B256, from: u64, to: u64) -> Result<Vec<Log>, ChainError> {
+        let filter = Filter::new().address(self.deployment.group).event_signature(topic).from_block(from).to_block(to);
+        self.rpc
+            .ask(&format!("eth_getLogs {event}"), |provider| {
+                let filter = filter.clone();
+                async move { provider.get_logs(&filter).await }
+            })
+            .await
     }
 
     async fn group<C: alloy::sol_types::SolCall>(&self, call: &C, at: At) -> Result<C::Return, ChainError> {

@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use alloy::providers::Provider;
-use alloy::rpc::types::{Filter, Log};
+use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use futures::future::try_join_all;
 use tokio::sync::mpsc;
@@ -51,8 +50,8 @@ pub struct InboxReader {
     config: InboxConfig,
     /// The next item to hand out.
     next_index: u64,
-    /// The first block not read yet.
-    next_block: u64,
+    /// The first block not read yet; before the first look, `None`.
+    next_block: Option<u64>,
     /// The block of the last item handed out: where to go back to when logs were left out.
     last_block: u64,
 }
@@ -64,8 +63,9 @@ impl InboxReader {
     /// If the URL is not one.
     pub fn new(url: &str, deployment: &Deployment, config: InboxConfig, next_index: u64) -> Result<Self, ChainError> {
         let chain = Chain::new(url, deployment)?;
-        let block = deployment.block;
-        Ok(Self { chain, config, next_index, next_block: block, last_block: block })
+        // Nothing was handed out yet, so nothing has to be searched for.
+        let next_block = (next_index == 0).then_some(deployment.block);
+        Ok(Self { chain, config, next_index, next_block, last_block: deployment.block })
     }
 
     /// Hands every item to `items`, for ever; returns when nobody takes them any more. Waits while the queue is full,
@@ -117,32 +117,34 @@ impl InboxReader {
         let Some(confirmed) = self.chain.block_number().await?.checked_sub(self.config.confirmations) else {
             return Ok(Vec::new());
         };
-        if confirmed < self.next_block {
+        let from = match self.next_block {
+            Some(block) => block,
+            None => {
+                self.last_block = self.walk_back(confirmed).await?;
+                self.last_block
+            }
+        };
+        if confirmed < from {
             return Ok(Vec::new());
         }
-        let read = self.read_to(confirmed).await;
-        if read.is_err() {
-            // Nothing of this pass is handed out, so the next one starts where the last good one ended.
-            self.next_block = self.last_block;
-        }
-        let (items, last_block) = read?;
-        debug!(from = self.next_block, to = confirmed, items = items.len(), "inbox read");
+        // If this fails, nothing of it is handed out, and the next look begins where something last was.
+        self.next_block = Some(self.last_block);
+        let (items, last_block) = self.read(from, confirmed).await?;
+        debug!(from, to = confirmed, items = items.len(), "inbox read");
         self.next_index += u64::try_from(items.len()).expect("a length fits 64 bits");
-        self.next_block = confirmed + 1;
+        self.next_block = Some(confirmed + 1);
         self.last_block = last_block;
         Ok(items)
     }
 
-    async fn read_to(&self, confirmed: u64) -> Result<(Vec<InboxItem>, u64), ChainError> {
+    /// The items in these blocks and the block of the last one, when they are found to be all and right.
+    async fn read(&self, mut from: u64, confirmed: u64) -> Result<(Vec<InboxItem>, u64), ChainError> {
         let mut items = Vec::new();
         let mut last_block = self.last_block;
-        let mut from = self.next_block;
         let mut expected = self.next_index;
         while from <= confirmed {
             let to = confirmed.min(from + self.config.chunk.max(1) - 1);
-            for log in self.logs(from, to).await? {
-                let queued = InboxQueued::decode_log(&log.inner)
-                    .map_err(|error| ChainError::MalformedItem { index: expected, reason: error.to_string() })?;
+            for (block, queued) in self.queued(from, to).await? {
                 if queued.index < expected {
                     continue;
                 }
@@ -150,7 +152,7 @@ impl InboxReader {
                     return Err(self.gap(expected, queued.index));
                 }
                 items.push(decode_inbox_item(expected, queued.kind.into(), TimeMs(queued.time), &queued.payload)?);
-                last_block = log.block_number.unwrap_or(last_block);
+                last_block = block;
                 expected += 1;
             }
             from = to + 1;
@@ -168,19 +170,31 @@ impl InboxReader {
         Ok((items, last_block))
     }
 
-    async fn logs(&self, from: u64, to: u64) -> Result<Vec<Log>, ChainError> {
-        let filter = Filter::new()
-            .address(self.chain.deployment().group)
-            .event_signature(InboxQueued::SIGNATURE_HASH)
-            .from_block(from)
-            .to_block(to);
-        self.chain
-            .rpc
-            .ask("eth_getLogs InboxQueued", |provider| {
-                let filter = filter.clone();
-                async move { provider.get_logs(&filter).await }
-            })
-            .await
+    /// Every item queued in a range of blocks, with its block.
+    async fn queued(&self, from: u64, to: u64) -> Result<Vec<(u64, InboxQueued)>, ChainError> {
+        let logs = self.chain.logs(InboxQueued::SIGNATURE, InboxQueued::SIGNATURE_HASH, from, to).await?;
+        let read = |log: Log| {
+            let block = log.block_number.ok_or("it is in no block")?;
+            let queued = InboxQueued::decode_log(&log.inner).map_err(|error| error.to_string())?;
+            Ok((block, queued.data))
+        };
+        let malformed = |reason: String| ChainError::MalformedItem { index: self.next_index, reason };
+        logs.into_iter().map(|log| read(log).map_err(malformed)).collect()
+    }
+
+    /// The block to read on from: that of the last item handed out by an earlier life, found from the newest block back.
+    async fn walk_back(&self, confirmed: u64) -> Result<u64, ChainError> {
+        let first = self.chain.deployment().block;
+        let mut to = confirmed;
+        loop {
+            let from = first.max(to.saturating_sub(self.config.chunk.max(1) - 1));
+            let before = self.queued(from, to).await?.into_iter().rfind(|(_, queued)| queued.index < self.next_index);
+            match before {
+                Some((block, _)) => return Ok(block),
+                None if from == first => return Ok(first),
+                None => to = from - 1,
+            }
+        }
     }
 
     async fn check_stored(&self, item: &InboxItem, at: At) -> Result<(), ChainError> {

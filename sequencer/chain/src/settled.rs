@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::B256;
-use alloy::providers::Provider;
-use alloy::rpc::types::{Filter, Log};
+use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use xos_types::TimeMs;
 
@@ -36,54 +35,69 @@ pub struct SettledBatch {
     pub inbox_head: u64,
 }
 
-/// Walks the `BatchSettled` logs forward, so that finding batches in order reads each block once.
+/// Finds batches by their logs, each block read once: backwards to the first batch asked for, then forward.
 #[derive(Debug)]
 pub(crate) struct SettledLogs {
     chain: Chain,
-    next_block: u64,
+    /// The first block not read yet; `None` before the first question.
+    next_block: Option<u64>,
     found: BTreeMap<u64, SettledBatch>,
 }
 
 impl SettledLogs {
     pub(crate) fn new(chain: Chain) -> Self {
-        let next_block = chain.deployment().block;
-        Self { chain, next_block, found: BTreeMap::new() }
+        Self { chain, next_block: None, found: BTreeMap::new() }
     }
 
     /// A batch that `lastBatch` says is settled; ask in ascending order.
     pub(crate) async fn find(&mut self, id: u64) -> Result<SettledBatch, ChainError> {
+        let head = self.chain.block_number().await?;
+        let mut next = match self.next_block {
+            Some(next) => next,
+            None => self.walk_back(id, head).await?,
+        };
         loop {
+            self.next_block = Some(next);
             if let Some(batch) = self.found.remove(&id) {
                 self.found = self.found.split_off(&id);
                 return Ok(batch);
             }
-            let head = self.chain.block_number().await?;
-            if self.next_block > head {
+            if next > head {
                 // The endpoint knows that it is settled, but not the log: it lags behind itself.
-                self.next_block = self.chain.deployment().block;
+                self.next_block = None;
                 return Err(ChainError::Unreachable {
                     url: self.chain.rpc.url().into(),
                     asked: format!("the BatchSettled log of batch {id}"),
                     reason: "the log is not there yet".into(),
                 });
             }
-            let to = head.min(self.next_block + LOG_CHUNK - 1);
-            let filter = Filter::new()
-                .address(self.chain.deployment().group)
-                .event_signature(BatchSettled::SIGNATURE_HASH)
-                .from_block(self.next_block)
-                .to_block(to);
-            let logs = self
-                .chain
-                .rpc
-                .ask("eth_getLogs BatchSettled", |provider| {
-                    let filter = filter.clone();
-                    async move { provider.get_logs(&filter).await }
-                })
-                .await?;
-            self.found.extend(logs.iter().filter_map(read).map(|batch| (batch.id, batch)));
-            self.next_block = to + 1;
+            let to = head.min(next + LOG_CHUNK - 1);
+            self.read(id, next, to).await?;
+            next = to + 1;
         }
+    }
+
+    /// Reads back from the head until a batch up to `id` shows; answers the block after the head.
+    async fn walk_back(&mut self, id: u64, head: u64) -> Result<u64, ChainError> {
+        let first = self.chain.deployment().block;
+        let mut to = head;
+        loop {
+            let from = first.max(to.saturating_sub(LOG_CHUNK - 1));
+            let earliest = self.read(id, from, to).await?;
+            if from == first || earliest.is_some_and(|earliest| earliest <= id) {
+                return Ok(head + 1);
+            }
+            to = from - 1;
+        }
+    }
+
+    /// Keeps the batches from `id` on; answers the earliest number seen.
+    async fn read(&mut self, id: u64, from: u64, to: u64) -> Result<Option<u64>, ChainError> {
+        let logs = self.chain.logs(BatchSettled::SIGNATURE, BatchSettled::SIGNATURE_HASH, from, to).await?;
+        let batches: Vec<SettledBatch> = logs.iter().filter_map(read).collect();
+        let earliest = batches.iter().map(|batch| batch.id).min();
+        self.found.extend(batches.into_iter().filter(|batch| batch.id >= id).map(|batch| (batch.id, batch)));
+        Ok(earliest)
     }
 }
 

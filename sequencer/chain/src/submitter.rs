@@ -35,7 +35,8 @@ const GAS_MARGIN_PERCENT: u64 = 20;
 /// The contract makes sure that a token transfer has this much left, whether it uses it or not.
 const TRANSFER_RESERVE: u64 = 250_000;
 /// Behind one URL there may be several nodes, some a little late: a refusal counts when it is repeated.
-const REFUSALS_TO_HALT: u32 = 5;
+/// With the pauses between them, so many take six seconds.
+const REFUSALS_TO_HALT: u32 = 7;
 const REVERTS_TO_HALT: u32 = 3;
 
 /// How to submit.
@@ -213,7 +214,10 @@ impl Submitter {
                 Ok(expected) if expected != self.sequencer.address() => {
                     return Err(ChainError::WrongSequencer { expected, got: self.sequencer.address() });
                 }
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.go_on();
+                    return Ok(());
+                }
                 Err(error @ (ChainError::WrongChain { .. } | ChainError::NoContract { .. })) => return Err(error),
                 Err(error) => self.wait(&error, &mut backoff).await,
             }
@@ -227,18 +231,22 @@ impl Submitter {
         }
         let mut backoff = Backoff::new();
         loop {
-            let found = async {
-                let last = self.chain.last_batch(At::Latest).await?;
-                if last.id + 1 < id {
-                    return Err(ChainError::FrameGap { expected: last.id + 1, got: id });
-                }
-                if last.id + 1 == id { Ok(last.hash) } else { Ok(self.logs.find(id - 1).await?.hash) }
-            };
-            match found.await {
+            match self.look_up_parent(id).await {
                 Err(error) if !is_final(&error) => self.wait(&error, &mut backoff).await,
-                found => return found,
+                found => {
+                    self.go_on();
+                    return found;
+                }
             }
         }
+    }
+
+    async fn look_up_parent(&mut self, id: u64) -> Result<B256, ChainError> {
+        let last = self.chain.last_batch(At::Latest).await?;
+        if last.id + 1 < id {
+            return Err(self.behind(last.id + 1, id));
+        }
+        if last.id + 1 == id { Ok(last.hash) } else { Ok(self.logs.find(id - 1).await?.hash) }
     }
 
     /// Until the batch is settled, whoever settles it.
@@ -248,7 +256,7 @@ impl Submitter {
         loop {
             match self.step(call, parent).await {
                 Ok(report) => {
-                    self.status.send_if_modified(|status| status.waiting.take().is_some());
+                    self.go_on();
                     return Ok(report);
                 }
                 Err(error) if is_final(&error) => return Err(error),
@@ -263,7 +271,7 @@ impl Submitter {
             return self.look_up(call).await;
         }
         if last.id + 1 != call.id {
-            return Err(ChainError::FrameGap { expected: last.id + 1, got: call.id });
+            return Err(self.behind(last.id + 1, call.id));
         }
         if last.hash != parent {
             return Err(ChainError::ForeignBatch { id: last.id, on_chain: last.hash, ours: parent });
@@ -305,6 +313,19 @@ impl Submitter {
         self.attempt.refusals = 0;
         // More than any block holds is as bad as the most that can be counted with.
         Ok(u64::try_from(probed.gasUsed).unwrap_or(u64::MAX).min(u64::from(u32::MAX)))
+    }
+
+    /// Batches before this one are missing on chain, or the node that answered is late.
+    fn behind(&mut self, expected: u64, got: u64) -> ChainError {
+        self.attempt.refusals += 1;
+        if self.attempt.refusals >= REFUSALS_TO_HALT {
+            return ChainError::FrameGap { expected, got };
+        }
+        ChainError::Unreachable {
+            url: self.chain.rpc.url().into(),
+            asked: format!("the batch before {got}"),
+            reason: format!("batch {expected} comes next there; it may be behind"),
+        }
     }
 
     fn refused(&mut self, call: &SettleCall, failure: &[u8]) -> ChainError {
@@ -436,6 +457,10 @@ impl Submitter {
             orders_filled: call.orders_filled,
             time: call.time,
         })
+    }
+
+    fn go_on(&self) {
+        self.status.send_if_modified(|status| status.waiting.take().is_some());
     }
 
     async fn wait(&self, error: &ChainError, backoff: &mut Backoff) {

@@ -177,16 +177,18 @@ impl Settings {
             queued_commands: problems.within("limits.queued_commands", limits.queued_commands, 20_000, 200, 1 << 20),
             queued_queries: problems.within("limits.queued_queries", limits.queued_queries, 4096, 1, 1 << 20),
             window_commands: problems.within("limits.window_commands", limits.window_commands, 1000, 1, 10_000),
-            frame_inbox_items: problems.within("limits.frame_inbox_items", limits.frame_inbox_items, 100, 1, 10_000),
+            // A hundred of the dearest items (forced withdrawals), or 64 KB of the dearest bytes (payouts of many outcomes),
+            // cost less than 12M gas, which with redemptions stays below EIP-7825's cap.
+            frame_inbox_items: problems.within("limits.frame_inbox_items", limits.frame_inbox_items, 100, 1, 100),
             frame_inbox_bytes: problems.within(
                 "limits.frame_inbox_bytes",
                 limits.frame_inbox_bytes,
                 64 << 10,
-                24 << 10,
-                112 << 10,
+                1 << 10,
+                64 << 10,
             ),
-            // The engine's estimate is from above; the limit keeps the largest command's fills below EIP-7825's cap.
-            frame_gas: problems.within("limits.frame_gas", limits.frame_gas, 12_000_000, 1_000_000, 13_000_000),
+            // The engine's estimate is from above, and what one command may add to 13M stays below the cap.
+            frame_gas: problems.within("limits.frame_gas", limits.frame_gas, 12_000_000, 4_000_000, 13_000_000),
             unsettled_frames: problems.within("limits.unsettled_frames", limits.unsettled_frames, 3600, 1, 1 << 20),
         };
         match (key, address) {

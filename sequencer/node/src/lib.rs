@@ -21,6 +21,8 @@
 
 pub mod audit;
 pub mod config;
+#[cfg(test)]
+mod docs;
 mod feeds;
 mod history;
 mod ingress;

@@ -314,9 +314,8 @@ fn start_inbox(
     let (read, mut items) = mpsc::channel(1);
     let (ready, inbox) = mpsc::channel(INBOX_AHEAD);
     let halting = Arc::clone(settlement);
-    let runtime = tokio::runtime::Handle::current();
-    std::thread::spawn(move || {
-        if let Err(error) = runtime.block_on(reader.run(read)) {
+    tasks.spawn(async move {
+        if let Err(error) = reader.run(read).await {
             tracing::error!(%error, "the inbox cannot be read any further");
             halting.halt_inbox(error.to_string());
         }

@@ -201,16 +201,20 @@ fn error(field: &str, problem: &str) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(INVALID_PARAMS_CODE, format!("invalid parameter `{field}`: {problem}"), Some(data))
 }
 
+/// The data of the error that these parameters get, if any.
+#[cfg(test)]
+pub(crate) fn refusal_of(method: &str, params: &str) -> Option<String> {
+    let params = RawValue::from_string(params.into()).unwrap();
+    let request = Request::owned(method.into(), Some(params), jsonrpsee::types::Id::Number(1));
+    Some(explain(&request)?.data()?.get().into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jsonrpsee::types::Id;
 
     fn explained(method: &'static str, params: &str) -> Option<(String, String)> {
-        let params = RawValue::from_string(params.into()).unwrap();
-        let request = Request::owned(method.into(), Some(params), Id::Number(1));
-        let error = explain(&request)?;
-        let data: serde_json::Value = serde_json::from_str(error.data()?.get()).unwrap();
+        let data: serde_json::Value = serde_json::from_str(&refusal_of(method, params)?).unwrap();
         Some((data["field"].as_str()?.into(), data["problem"].as_str()?.into()))
     }
 

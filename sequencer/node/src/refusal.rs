@@ -174,3 +174,47 @@ fn set(data: &mut Value, name: &str, value: Value) {
         map.insert(name.into(), value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xos_types::{AccountId, Lots, MarketId};
+
+    #[test]
+    fn limits_say_which_and_how_much() {
+        let position = Reject::PositionLimit { market: MarketId(256), limit: Lots(10) };
+        let orders = Reject::TooManyOrders { limit: 200 };
+        for (reject, what, limit) in [(position, "position", "10"), (orders, "resting orders", "200")] {
+            let error = rejected(&reject, None, None, 6);
+            assert_eq!((error.code, &error.data["what"]), (1012, &json!(what)));
+            assert_eq!(error.data["limit"], limit);
+        }
+    }
+
+    #[test]
+    fn overload_and_the_end_have_codes_of_their_own() {
+        let full = ApiError::from(Refused::Overloaded { what: "commands", queued: 7, limit: 7 });
+        assert_eq!((full.code, full.name), (1100, Code::Overloaded));
+        assert_eq!(full.data, json!({ "what": "commands", "queued": 7, "limit": 7 }));
+        assert_eq!(ApiError::from(Refused::Stopped).code, 1101);
+    }
+
+    #[test]
+    fn a_price_is_explained_in_decimals_and_money_in_tokens() {
+        let price = Reject::BadPrice { price: Ticks(1_200), highest: Ticks(999), nearest: Ticks(999) };
+        let data = rejected(&price, None, None, 6).data;
+        assert_eq!((&data["priceDecimal"], &data["nearestDecimal"]), (&json!("1.2"), &json!(["0.999"])));
+        let funds = Reject::InsufficientFunds {
+            cash: Atoms(-1_500_000),
+            worst_payoff: Atoms(2_000_000),
+            reserved: Atoms(0),
+            available: Atoms(500_000),
+            required: Atoms(500_001),
+        };
+        let data = rejected(&funds, None, None, 6).data;
+        assert_eq!((&data["cash"], &data["decimals"]["cash"]), (&json!("-1500000"), &json!("-1.5")));
+        assert_eq!(data["decimals"]["required"], "0.500001");
+        let unknown = Reject::UnknownAccount { account: AccountId(4) };
+        assert_eq!(rejected(&unknown, None, None, 6).code, 1002);
+    }
+}

@@ -221,6 +221,10 @@ impl Core {
         let applied = self.apply(&command);
         self.journal.append(&[command])?;
         self.publish(vec![applied]);
+        if on_time && self.engine.frame_gas() >= self.pace.frame_gas {
+            // What the chain said fills it alone; a command on top could outgrow a transaction.
+            self.frame(false)?;
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod event;
 mod frame;
+pub mod number;
 mod order;
 mod reject;
 mod units;

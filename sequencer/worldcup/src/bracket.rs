@@ -121,7 +121,7 @@ mod tests {
             let results: Vec<Result> = matches
                 .iter()
                 .filter(|m| m.group == Some(group))
-                .map(|m| Result { places: m.teams.map(|team| team.place() as u8), score: m.after_90 })
+                .map(|m| Result { places: m.teams.map(|team| crate::facts::small(team.place())), score: m.after_90 })
                 .collect();
             let (order, records) = rank(&results, &[0.; GROUP_TEAMS]);
             *places = order.map(|place| Team::new(group, place.into()));

@@ -29,7 +29,7 @@ use xos_node::audit;
 use xos_types::Ticks;
 
 use crate::facts::{MATCHES, MatchId, Subject, facts};
-use crate::fair::{Board, Pricer, Tempo};
+use crate::fair::{Board, Boards, Pricer, Tempo};
 use crate::session::{Session, Trouble, Venue, connect};
 use crate::tally::Tally;
 use crate::trader::{Floor, Kind, Trader};
@@ -365,12 +365,18 @@ async fn play(
         &format!("{} makers, {} takers, {} arbitrageurs", of(Kind::Maker), of(Kind::Taker), of(Kind::Arbitrageur)),
     );
 
-    let board = Pricer::eve(options.seed);
+    let boards = Boards::eve(options.seed);
+    let board = &boards.stadium;
     let backlog = Arc::new(AtomicU64::new(0));
     let (close, closing) = watch::channel(false);
     let (end, done) = watch::channel(false);
     let sight = Sight::default();
-    let floor = Floor { board: board.subscribe(), backlog: Arc::clone(&backlog), closing };
+    let floor = Floor {
+        stadium: board.subscribe(),
+        television: boards.television.subscribe(),
+        backlog: Arc::clone(&backlog),
+        closing,
+    };
     let mut desks: JoinSet<Result<Trader, Trouble>> = JoinSet::new();
     for trader in traders {
         desks.spawn(trader.run(floor.clone()));
@@ -382,7 +388,7 @@ async fn play(
 
     let begun = Instant::now();
     let tempo = Tempo::begin(REPLAY_SECONDS / options.speed);
-    let pricer = Pricer::start(board.clone(), tempo, options.seed);
+    let pricer = Pricer::start(boards.clone(), tempo, options.seed);
     let mut resolving = tokio::spawn(resolver::resolve_all(exchange.deployer.clone(), board.subscribe()));
     let mut kills = planned_kills(options);
     let mut killed = 0;

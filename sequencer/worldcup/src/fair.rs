@@ -1,13 +1,12 @@
 //! The board: what the model thinks every open event is worth, kept up to date by a thread of its own while the replay
 //! runs. Makers quote around it, takers disagree with it, the table on the screen shows the match states in it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 use xos_types::EventId;
 
@@ -17,11 +16,13 @@ use crate::replay::{Snapshot, replay};
 use crate::simulate::{Forecast, Known, State, first_goes_on, simulate};
 
 /// Lives of the tournament behind one forecast.
-const LIVES: u32 = 2500;
+const LIVES: u32 = 4000;
 /// Between looks at the matches.
 const STEP: Duration = Duration::from_millis(25);
 /// A forecast is made anew after a goal or a final whistle, and at least this often.
 const FORECAST_AGE_MAX: Duration = Duration::from_millis(700);
+/// Television is a moment behind: most people see a goal so much later than those in the stadium.
+const TELEVISION_DELAY: Duration = Duration::from_millis(300);
 /// Matches ahead that already trade in earnest.
 const UPCOMING: usize = 5;
 
@@ -132,7 +133,27 @@ impl Tempo {
     }
 }
 
-/// The thread that keeps the board up to date; stops when dropped.
+/// The board as the stadium sees it, and as television shows it a moment later.
+#[derive(Clone, Debug)]
+pub struct Boards {
+    /// Now.
+    pub stadium: watch::Sender<Arc<Board>>,
+    /// A moment ago.
+    pub television: watch::Sender<Arc<Board>>,
+}
+
+impl Boards {
+    /// The eve of the tournament. They stand still until [`Pricer::start`].
+    #[must_use]
+    pub fn eve(seed: u64) -> Self {
+        let snapshot = replay().known(replay().calendar(0.));
+        let forecast = simulate(model(), &snapshot.known, LIVES, seed);
+        let board = Arc::new(Board::new(snapshot, &forecast, false));
+        Self { stadium: watch::Sender::new(Arc::clone(&board)), television: watch::Sender::new(board) }
+    }
+}
+
+/// The thread that keeps the boards up to date; stops when dropped.
 #[derive(Debug)]
 pub struct Pricer {
     stop: Arc<AtomicBool>,
@@ -140,21 +161,13 @@ pub struct Pricer {
 }
 
 impl Pricer {
-    /// Prices the eve of the tournament. The board stands still until [`Self::start`].
-    #[must_use]
-    pub fn eve(seed: u64) -> watch::Sender<Arc<Board>> {
-        let snapshot = replay().known(replay().calendar(0.));
-        let forecast = simulate(model(), &snapshot.known, LIVES, &mut ChaCha8Rng::seed_from_u64(seed));
-        watch::Sender::new(Arc::new(Board::new(snapshot, &forecast, false)))
-    }
-
     /// Plays the tournament at a tempo.
     #[must_use]
-    pub fn start(board: watch::Sender<Arc<Board>>, tempo: Tempo, seed: u64) -> Self {
+    pub fn start(boards: Boards, tempo: Tempo, seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut on_air: VecDeque<(Instant, Arc<Board>)> = VecDeque::new();
             let mut forecast: Option<(Forecast, Instant, Occasion)> = None;
             while !stopped.load(Ordering::Relaxed) {
                 let played = tempo.played();
@@ -162,12 +175,18 @@ impl Pricer {
                 let occasion = Occasion::of(&snapshot);
                 let current = match forecast.take() {
                     Some(kept) if kept.2 == occasion && kept.1.elapsed() < FORECAST_AGE_MAX => kept,
-                    _ => (simulate(model(), &snapshot.known, LIVES, &mut rng), Instant::now(), occasion),
+                    _ => (simulate(model(), &snapshot.known, LIVES, seed), Instant::now(), occasion),
                 };
                 let finished = played >= 1.;
-                board.send_replace(Arc::new(Board::new(snapshot, &current.0, finished)));
+                let board = Arc::new(Board::new(snapshot, &current.0, finished));
+                boards.stadium.send_replace(Arc::clone(&board));
                 if finished {
+                    boards.television.send_replace(board);
                     break;
+                }
+                on_air.push_back((Instant::now(), board));
+                while let Some((_, shown)) = on_air.pop_front_if(|(at, _)| at.elapsed() >= TELEVISION_DELAY) {
+                    boards.television.send_replace(shown);
                 }
                 forecast = Some(current);
                 std::thread::sleep(STEP);
@@ -209,7 +228,7 @@ mod tests {
 
     fn board_at(played: f64) -> Board {
         let snapshot = replay().known(replay().calendar(replay().length() * played));
-        let forecast = simulate(model(), &snapshot.known, 200, &mut ChaCha8Rng::seed_from_u64(7));
+        let forecast = simulate(model(), &snapshot.known, 200, 7);
         Board::new(snapshot, &forecast, played >= 1.)
     }
 

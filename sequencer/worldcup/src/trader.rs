@@ -25,6 +25,10 @@ use taker::{Taker, Temper};
 
 /// Price of certainty, in ticks: the World Cup's markets quote thousandths.
 const TICKS: f64 = 1000.;
+/// Between two orders of one trader, on average, however many go into one call.
+const PACE: Duration = Duration::from_millis(5);
+/// But nobody looks away for longer than this.
+const PAUSE_MAX: Duration = Duration::from_millis(120);
 /// Frames waiting for settlement above which takers hold back.
 const BACKLOG_COMFORTABLE: u64 = 4;
 
@@ -76,8 +80,10 @@ impl Kind {
 /// What every trader can see without asking the node.
 #[derive(Clone, Debug)]
 pub struct Floor {
-    /// The model's prices and the state of play.
-    pub board: watch::Receiver<Arc<Board>>,
+    /// The model's prices and the state of play, as the stadium sees them: what makers pay for.
+    pub stadium: watch::Receiver<Arc<Board>>,
+    /// The same a moment later: what everybody else sees.
+    pub television: watch::Receiver<Arc<Board>>,
     /// Frames that wait for settlement.
     pub backlog: Arc<AtomicU64>,
     /// Turns true when trading ends.
@@ -85,8 +91,12 @@ pub struct Floor {
 }
 
 impl Floor {
-    fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.board.borrow())
+    fn board(&self, kind: Kind) -> Arc<Board> {
+        let board = match kind {
+            Kind::Maker => &self.stadium,
+            Kind::Taker | Kind::Arbitrageur => &self.television,
+        };
+        Arc::clone(&board.borrow())
     }
 
     fn is_closing(&self) -> bool {
@@ -139,7 +149,7 @@ impl Trader {
     pub async fn run(mut self, floor: Floor) -> Result<Self, Trouble> {
         while !floor.is_closing() {
             match self.step(&floor).await {
-                Ok(()) => self.pause(&floor).await,
+                Ok(sent) => self.pause(&floor, sent).await,
                 Err(trouble) => self.recover(trouble).await?,
             }
         }
@@ -151,23 +161,24 @@ impl Trader {
         }
     }
 
-    async fn step(&mut self, floor: &Floor) -> Result<(), Trouble> {
-        let board = floor.board();
+    /// Answers how many orders were sent.
+    async fn step(&mut self, floor: &Floor) -> Result<u32, Trouble> {
+        let board = floor.board(self.kind);
         let Self { session, strategy, rng, .. } = self;
         match strategy {
             Strategy::Maker(maker) => maker.step(session, &board, rng).await,
-            Strategy::Taker(taker) => taker.step(session, &board, rng).await,
-            Strategy::Arbitrageur(arbitrageur) => arbitrageur.step(session, &board, rng).await,
+            Strategy::Taker(taker) => taker.step(session, &board, rng).await.map(|()| 0),
+            Strategy::Arbitrageur(arbitrageur) => arbitrageur.step(session, &board, rng).await.map(|()| 0),
         }
     }
 
-    async fn pause(&mut self, floor: &Floor) {
+    async fn pause(&mut self, floor: &Floor, sent: u32) {
         let (shortest, longest) = match self.kind {
             Kind::Maker => (60, 120),
             Kind::Taker => (150, 500),
             Kind::Arbitrageur => (150, 400),
         };
-        let mut pause = Duration::from_millis(self.rng.random_range(shortest..longest));
+        let mut pause = Duration::from_millis(self.rng.random_range(shortest..longest)) + (PACE * sent).min(PAUSE_MAX);
         let backlog = floor.backlog.load(Ordering::Relaxed);
         if self.kind != Kind::Maker && backlog > BACKLOG_COMFORTABLE {
             pause *= u32::try_from(backlog - BACKLOG_COMFORTABLE).unwrap_or(10).clamp(2, 10);

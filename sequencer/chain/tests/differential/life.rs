@@ -338,7 +338,7 @@ impl Life {
         match p.twist {
             0..=29 => order.expiry = TimeMs(self.now.0 + u64::from(p.twist) * 300),
             30..=33 => order.nonce = Nonce(u64::from(p.twist - 30)),
-            34..=36 => order.nonce = Nonce(u64::MAX - u64::from(p.size as u8)),
+            34..=36 => order.nonce = Nonce(u64::MAX - p.size % 256),
             37..=40 => order.max_fee = Ppm(order.max_fee.0.saturating_sub(1)),
             41..=50 => order.max_fee = Ppm(u32::MAX),
             51 => order.price = Ticks(0),

@@ -93,7 +93,7 @@ async fn malformed_parameters_name_the_field(table: &mut Table<'_>) {
         ("size", Some(json!(1.5)), "a whole number"),
         ("account", Some(json!({})), "a whole number"),
         ("account", Some(json!("18446744073709551616")), "a whole number"),
-        ("market", Some(json!("x")), "expected u32"),
+        ("market", Some(json!("x")), "a whole number"),
         ("side", Some(json!("hold")), "expected `buy` or `sell`"),
         ("kind", Some(json!("stop")), "expected one of"),
         ("signature", Some(json!("0xzz")), "signature"),

@@ -143,6 +143,20 @@ impl Exchange {
         .await;
     }
 
+    /// Until everything that has happened so far is settled.
+    pub(crate) async fn until_all_is_settled(&self) {
+        let info = self.client.info().await.unwrap();
+        self.until("the frame is sealed", async |exchange| {
+            exchange.client.info().await.unwrap().frame_time > info.frame_time
+        })
+        .await;
+        let sealed = self.client.info().await.unwrap().settlement.sealed;
+        self.until("it is settled", async |exchange| {
+            exchange.client.info().await.unwrap().settlement.settled >= sealed
+        })
+        .await;
+    }
+
     /// Runs `xos` as a trader would, with that key.
     pub(crate) fn xos(&self, key: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xos"));

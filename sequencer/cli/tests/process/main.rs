@@ -172,34 +172,93 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
             }
         }
         first_nonce += 10_000;
-        // Batches go on: what the log holds now is settled.
-        let sequence = exchange.client.info().await.unwrap().sequence;
         let batch = exchange.chain.last_batch(At::Latest).await.unwrap().id;
-        let ack = place(&exchange, &alice(), order(2, 9_000_000 + first_nonce, Side::Buy, 1, 999)).await;
-        assert!(ack.filled.0 > 0 || ack.receipt.sequence > sequence);
-        exchange
-            .until("another batch", async |exchange| {
-                exchange.chain.last_batch(At::Latest).await.is_ok_and(|last| last.id > batch)
-            })
-            .await;
+        exchange.until_all_is_settled().await;
+        assert!(exchange.chain.last_batch(At::Latest).await.unwrap().id > batch, "batches go on");
     }
     assert!(known > 1_000, "{known} orders were acknowledged");
 
-    // What was matched before the first question is settled, whichever life matched it.
-    let sequence = exchange.client.info().await.unwrap().sequence;
-    place(&exchange, &alice(), order(2, 99_000_000, Side::Buy, 1, 999)).await;
-    exchange.until_settled(sequence + 1).await;
+    exchange.until_all_is_settled().await;
     let audit = exchange.audit();
     let settlement = exchange.client.info().await.unwrap().settlement;
     assert_eq!((settlement.reverted, settlement.halted), (0, None));
     let batches = exchange.client.batches(1, Some(1_000)).await.unwrap();
     let settled = exchange.chain.last_batch(At::Latest).await.unwrap().id;
-    assert!(batches.len() as u64 + 1 >= settled, "{} of {settled} batches are known", batches.len());
+    assert_eq!(batches.len() as u64, settled, "every batch is known");
     for (number, batch) in (1..).zip(&batches) {
         assert_eq!(batch.id, number, "no batch is missing");
         assert!(batch.gas_used > 0 && batch.transaction != B256::ZERO);
     }
     println!("{known} acknowledged orders survived {KILLS} kills\n{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_fails_when_money_or_log_differ() {
+    let mut exchange = Exchange::open().await;
+    place(&exchange, &alice(), order(2, 1, Side::Buy, 100, 400)).await;
+    place(&exchange, &bob(), order(3, 1, Side::Sell, 100, 400)).await;
+    exchange.until_all_is_settled().await;
+    exchange.audit();
+    let data = exchange.path("data");
+    let audit = |offline: bool| {
+        let mut arguments = vec!["audit", "--data", data.to_str().unwrap()];
+        arguments.extend(offline.then_some("--offline"));
+        let output = exchange.xos("", &arguments);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+
+    // One atom more than is owed: a transfer that is no deposit.
+    let wallet = exchange.chain.wallet(alice());
+    wallet.mint(exchange.domain.group(), 1).await.unwrap();
+    let (code, said) = audit(false);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("DIFFER  the group holds what it owes, to the atom"), "{said}");
+    assert!(said.contains("audit failed") && said.matches("DIFFER").count() == 1, "{said}");
+
+    // A journal in which one byte of a settled command is not what was written.
+    let log = data.join("journal/journal.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let (code, said) = audit(true);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("damaged at byte"), "{said}");
+    exchange.kill_node();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_refuses_to_start_where_it_must_not() {
+    let mut exchange = Exchange::open().await;
+    let config = exchange.path("node.toml").to_str().unwrap().to_owned();
+    let refused = |exchange: &Exchange, more: &[&str]| {
+        let output = exchange.xos("", &[&["node", "--config", &config, "--listen", "127.0.0.1:0"], more].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let error = text(&output.stderr);
+        error.lines().last().unwrap().to_owned()
+    };
+    let error = refused(&exchange, &[]);
+    assert!(error.contains("locked: another node runs on this directory"), "{error}");
+    let bob = exchange.path("bob.key");
+    let error = refused(&exchange, &["--sequencer-key-file", bob.to_str().unwrap()]);
+    assert!(error.contains(&bob_is_not_the_sequencer()), "{error}");
+    let error = refused(&exchange, &["--deployment", "nowhere.json", "--frame-interval-ms", "1"]);
+    assert!(error.contains("nowhere.json") && error.contains("10 to 60000"), "{error}");
+    exchange.kill_node();
+
+    // The same contracts on a chain that has started over: the journal must not be settled there.
+    let fresh = node::Anvil::start();
+    let deployment = fresh.deploy(&key(1), &key(2)).await;
+    assert_eq!(deployment.group, exchange.domain.group());
+    let error = refused(&exchange, &["--chain", &fresh.url]);
+    assert!(error.contains("the chain was reset"), "{error}");
+    // Nothing of this kept the rightful node from coming back.
+    exchange.start_node().await;
+    place(&exchange, &alice(), order(2, 1, Side::Buy, 100, 400)).await;
+}
+
+fn bob_is_not_the_sequencer() -> String {
+    format!("that of {}, but the group takes batches of {} only", bob().address(), key(1).address())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

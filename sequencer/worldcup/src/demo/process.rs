@@ -42,12 +42,7 @@ pub(super) struct LocalChain {
 impl LocalChain {
     pub(super) async fn start(folder: &Path) -> Result<Self, DemoError> {
         let step = "start anvil";
-        let program = Path::new(BIN).join("anvil");
-        if !program.exists() {
-            let reason =
-                format!("{} is missing; run `make deps`, and the demo from the repository's root", program.display());
-            return Err(DemoError::failed(step, reason));
-        }
+        let program = foundry("anvil").map_err(|reason| DemoError::failed(step, reason))?;
         let port = free_port()?;
         let log = folder.join("anvil.log");
         let mut command = Command::new(program);

@@ -160,11 +160,7 @@ impl Screen {
         let settlement = &seen.settlement;
         let behind = settlement.sealed.saturating_sub(settlement.settled);
         let gas = seen.recent_gas_per_fill().map_or_else(|| "-".into(), grouped);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "calendar minutes of two months"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "calendar minutes of two months")]
         let minutes = view.board.snapshot.calendar as i64;
         let kills = if view.killed > 0 { format!("  killed {}x", view.killed) } else { String::new() };
         format!(
@@ -247,7 +243,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -20,10 +20,12 @@ const SIZE: f64 = 4000.;
 const LONG_SHOT: f64 = 0.005;
 /// Where a long shot is offered, above its chance.
 const LONG_SHOT_MARGIN: f64 = 0.002;
-/// A price that has moved by this much since it was quoted is quoted anew.
-const MOVED: f64 = 0.004;
-/// Events that are quoted anew in one step: those being played come first.
-const EVENTS_A_STEP: usize = 3;
+/// An outcome is quoted anew once its price has moved by this part of the spread, but not for less than a tick.
+const TOLERANCE: f64 = 0.3;
+/// A price that jumps by so many spreads is no longer quoted for a moment: every other maker's old quote is in the way.
+const JUMP: f64 = 1.5;
+/// Events are quoted anew, those being played first, until a step has sent so many orders.
+const ORDERS_A_STEP: u32 = 60;
 /// How often the maker asks the node what it holds and what rests: fills reach it this late at most.
 const SYNC_EVERY: Duration = Duration::from_millis(1500);
 
@@ -34,13 +36,24 @@ struct Quote {
     price: Ticks,
 }
 
+/// Where an outcome should be quoted.
+#[derive(Clone, Copy, Debug)]
+struct Middle {
+    market: MarketId,
+    fair: f64,
+    /// Around which price.
+    price: f64,
+    /// How far from it at least.
+    half: f64,
+}
+
 #[derive(Debug)]
 pub(super) struct Maker {
     quotes: BTreeMap<MarketId, Vec<Quote>>,
     positions: BTreeMap<MarketId, i64>,
     synced: Option<Instant>,
-    /// Chances as they were when they were last quoted.
-    quoted: BTreeMap<Subject, Vec<f64>>,
+    /// The middle around which each outcome was last quoted.
+    quoted: BTreeMap<MarketId, f64>,
     /// Factor on spreads and sizes, its own.
     width: f64,
     weight: f64,
@@ -57,7 +70,7 @@ impl Maker {
             quoted: BTreeMap::new(),
             width: rng.random_range(0.8..1.5),
             weight: rng.random_range(0.6..1.6),
-            opinion: rng.random_range(-0.15..0.15),
+            opinion: rng.random_range(-0.1..0.1),
         }
     }
 
@@ -72,7 +85,7 @@ impl Maker {
         session: &mut Session,
         board: &Board,
         rng: &mut ChaCha8Rng,
-    ) -> Result<(), Trouble> {
+    ) -> Result<u32, Trouble> {
         if self.synced.is_none_or(|at| at.elapsed() > SYNC_EVERY) {
             self.sync(session).await?;
         }
@@ -80,22 +93,34 @@ impl Maker {
         let mut moved: Vec<(Subject, f64)> =
             board.active().iter().copied().filter(|&(subject, _)| self.has_moved(board, subject)).collect();
         moved.sort_by(|a, b| b.1.total_cmp(&a.1));
-        for &(subject, _) in moved.iter().take(EVENTS_A_STEP) {
-            self.quote(session, board, subject).await?;
+        let mut sent = 0;
+        for &(subject, _) in &moved {
+            if sent < ORDERS_A_STEP {
+                sent += self.quote(session, board, subject).await?;
+            }
         }
-        if !moved.is_empty() {
-            return Ok(());
+        if let Some(subject) = pick(board, rng)
+            && moved.is_empty()
+        {
+            // Nothing moved: somewhere a quote may have been filled.
+            self.forget_middles(subject);
+            sent += self.quote(session, board, subject).await?;
         }
-        // Nothing moved: somewhere a quote may have been filled.
-        match pick(board, rng) {
-            Some(subject) => self.quote(session, board, subject).await,
-            None => Ok(()),
-        }
+        Ok(sent)
     }
 
     fn has_moved(&self, board: &Board, subject: Subject) -> bool {
-        let (Some(now), Some(then)) = (board.fair(subject), self.quoted.get(&subject)) else { return true };
-        now.iter().zip(then).any(|(now, then)| (now - then).abs() > MOVED)
+        let Some(fair) = board.fair(subject) else { return false };
+        self.middles(subject.event(), fair).any(|middle| self.is_stale(&middle))
+    }
+
+    fn is_stale(&self, middle: &Middle) -> bool {
+        let tolerance = (TOLERANCE * middle.half).max(1. / TICKS);
+        self.quoted.get(&middle.market).is_none_or(|quoted| (quoted - middle.price).abs() > tolerance)
+    }
+
+    fn forget_middles(&mut self, subject: Subject) {
+        self.quoted.retain(|market, _| market.event() != subject.event());
     }
 
     async fn sync(&mut self, session: &Session) -> Result<(), Trouble> {
@@ -119,27 +144,33 @@ impl Maker {
         session.cancel(&nonces).await.map(drop)
     }
 
-    async fn quote(&mut self, session: &mut Session, board: &Board, subject: Subject) -> Result<(), Trouble> {
-        let Some(fair) = board.fair(subject) else { return Ok(()) };
-        let event = subject.event();
-        let wanted = self.ladder(event, fair);
-        let mut missing = wanted.clone();
+    /// Moves the ladders of an event to where they belong; answers how many orders that took.
+    async fn quote(&mut self, session: &mut Session, board: &Board, subject: Subject) -> Result<u32, Trouble> {
+        let Some(fair) = board.fair(subject) else { return Ok(0) };
+        let stale_middles: Vec<Middle> =
+            self.middles(subject.event(), fair).filter(|middle| self.is_stale(middle)).collect();
+        let mut missing: Vec<Intent> = Vec::new();
         let mut stale = Vec::new();
-        for outcome in (0..fair.len()).map(crate::facts::small) {
-            let Some(quotes) = self.quotes.get_mut(&MarketId::new(event, outcome)) else { continue };
+        for middle in &stale_middles {
+            let jumps =
+                self.quoted.get(&middle.market).is_some_and(|at| (at - middle.price).abs() > JUMP * middle.half);
+            let mut wanted = if jumps { Vec::new() } else { self.ladder(middle) };
+            let quotes = self.quotes.entry(middle.market).or_default();
             quotes.retain(|quote| {
-                let market = MarketId::new(event, outcome);
-                let place = missing
-                    .iter()
-                    .position(|want| want.market == market && want.side == quote.side && want.price == quote.price);
+                let place = wanted.iter().position(|want| want.side == quote.side && want.price == quote.price);
                 match place {
-                    Some(place) => drop(missing.swap_remove(place)),
+                    Some(place) => drop(wanted.swap_remove(place)),
                     None => stale.push(quote.nonce),
                 }
                 place.is_some()
             });
+            missing.extend(wanted);
+            if jumps {
+                self.quoted.remove(&middle.market);
+            } else {
+                self.quoted.insert(middle.market, middle.price);
+            }
         }
-        self.quoted.insert(subject, fair.to_vec());
         session.cancel(&stale).await?;
         for (intent, placed) in missing.iter().zip(session.place(&missing).await?) {
             if placed.outcome.is_ok_and(|ack| ack.remaining > Lots(0)) {
@@ -147,56 +178,50 @@ impl Maker {
                 self.quotes.entry(intent.market).or_default().push(quote);
             }
         }
-        Ok(())
+        Ok(u32::try_from(missing.len()).unwrap_or(u32::MAX))
     }
 
-    fn ladder(&self, event: EventId, fair: &[f64]) -> Vec<Intent> {
-        let holds = |outcome: u8| {
+    /// Where each outcome of an event should be quoted.
+    fn middles<'a>(&'a self, event: EventId, fair: &'a [f64]) -> impl Iterator<Item = Middle> + 'a {
+        let holds = move |outcome: u8| {
             let lots = self.positions.get(&MarketId::new(event, outcome)).copied().unwrap_or(0);
             i32::try_from(lots).map_or(f64::from(i32::MAX), f64::from)
         };
-        let outcomes = || (0..fair.len()).map(crate::facts::small);
+        let outcomes = move || (0..fair.len()).map(crate::facts::small);
         // One of each outcome is money, not risk: only what differs from the average leans the quotes.
         let average = outcomes().map(holds).sum::<f64>() / f64::from(crate::facts::small(fair.len()));
-        let mut ladder = Vec::new();
-        for outcome in outcomes() {
+        outcomes().map(move |outcome| {
             let fair = fair[usize::from(outcome)];
-            let intent = |side, price, size| Intent {
-                market: MarketId::new(event, outcome),
-                side,
-                kind: OrderKind::PostOnly,
-                size,
-                price,
-                expiry: TimeMs(0),
-            };
-            if fair < LONG_SHOT {
-                ladder.push(intent(Side::Sell, ticks(fair + LONG_SHOT_MARGIN * self.width), lots(SIZE)));
-                continue;
-            }
-            if fair > 1. - LONG_SHOT {
-                ladder.push(intent(Side::Buy, ticks(fair - LONG_SHOT_MARGIN * self.width), lots(SIZE)));
-                continue;
-            }
-            let spread = (fair * (1. - fair)).sqrt();
-            let half = (0.002 + 0.028 * spread) * self.width;
+            let half = (0.002 + 0.028 * (fair * (1. - fair)).sqrt()) * self.width;
             // Less than the spread: leaning on inventory alone never crosses the price.
             let lean = 0.8 * half * ((holds(outcome) - average) / (SIZE * 8.)).tanh();
-            let middle = fair + half * self.opinion - lean;
-            let step = (half * 0.6).max(1. / TICKS);
-            for level in 0..LEVELS {
-                let distance = half + f64::from(level) * step;
-                let size = lots(SIZE * self.weight * (1. + 0.5 * f64::from(level)));
-                if middle - distance >= 1. / TICKS {
-                    ladder.push(intent(Side::Buy, ticks(middle - distance), size));
-                }
-                if middle + distance <= 1. - 1. / TICKS {
-                    ladder.push(intent(Side::Sell, ticks(middle + distance), size));
-                }
+            let market = MarketId::new(event, outcome);
+            Middle { market, fair, price: fair + half * self.opinion - lean, half }
+        })
+    }
+
+    fn ladder(&self, middle: &Middle) -> Vec<Intent> {
+        let Middle { market, fair, price, half } = *middle;
+        let kind = OrderKind::PostOnly;
+        let intent = |side, price, size| Intent { market, side, kind, size, price: ticks(price), expiry: TimeMs(0) };
+        if fair < LONG_SHOT {
+            return vec![intent(Side::Sell, fair + LONG_SHOT_MARGIN * self.width, lots(SIZE))];
+        }
+        if fair > 1. - LONG_SHOT {
+            return vec![intent(Side::Buy, fair - LONG_SHOT_MARGIN * self.width, lots(SIZE))];
+        }
+        let step = (half * 0.6).max(1. / TICKS);
+        let mut ladder = Vec::new();
+        for level in 0..LEVELS {
+            let distance = half + f64::from(level) * step;
+            let size = lots(SIZE * self.weight * (1. + 0.5 * f64::from(level)));
+            if price - distance >= 1. / TICKS {
+                ladder.push(intent(Side::Buy, price - distance, size));
+            }
+            if price + distance <= 1. - 1. / TICKS {
+                ladder.push(intent(Side::Sell, price + distance, size));
             }
         }
-        // Rounded to ticks, two levels may meet at one price.
-        ladder.sort_by_key(|intent| (intent.market, intent.side, intent.price));
-        ladder.dedup_by_key(|intent| (intent.market, intent.side, intent.price));
         ladder
     }
 }
@@ -211,9 +236,11 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    fn best(ladder: &[Intent], outcome: u8) -> (Option<Ticks>, Option<Ticks>) {
-        let market = MarketId::new(EventId(20), outcome);
-        let side = |side| ladder.iter().filter(move |i| i.market == market && i.side == side).map(|i| i.price);
+    fn best(maker: &Maker, fair: &[f64], outcome: u8) -> (Option<Ticks>, Option<Ticks>) {
+        let middle = maker.middles(EventId(20), fair).nth(outcome.into()).expect("there is such an outcome");
+        let ladder = maker.ladder(&middle);
+        assert!(ladder.iter().all(|intent| (1..=999).contains(&intent.price.0)));
+        let side = |side| ladder.iter().filter(move |i| i.side == side).map(|i| i.price);
         (side(Side::Buy).max(), side(Side::Sell).min())
     }
 
@@ -222,16 +249,15 @@ mod tests {
         for seed in 0..50 {
             let maker = Maker::new(&mut ChaCha8Rng::seed_from_u64(seed));
             for fair in [[0.5, 0.3, 0.2], [0.97, 0.02, 0.01], [0.004, 0.006, 0.99], [0.001, 0.001, 0.998]] {
-                let ladder = maker.ladder(EventId(20), &fair);
-                for (outcome, fair) in (0..).zip(fair) {
-                    let (bid, ask) = best(&ladder, outcome);
+                for outcome in 0..3 {
+                    let (bid, ask) = best(&maker, &fair, outcome);
+                    let fair = fair[usize::from(outcome)];
                     if let (Some(bid), Some(ask)) = (bid, ask) {
                         assert!(bid < ask, "{fair}: {bid} {ask}");
                     }
                     assert!(bid.is_none_or(|bid| bid <= ticks(fair)) && ask.is_none_or(|ask| ask >= ticks(fair)));
                     assert!(bid.is_some() || ask.is_some(), "{fair}: every outcome has a price");
                 }
-                assert!(ladder.iter().all(|intent| (1..=999).contains(&intent.price.0)));
             }
         }
     }
@@ -240,11 +266,11 @@ mod tests {
     fn a_maker_leans_against_what_it_holds_but_not_against_complete_sets() {
         let mut maker = Maker::new(&mut ChaCha8Rng::seed_from_u64(1));
         let fair = [0.4, 0.3, 0.3];
-        let flat = best(&maker.ladder(EventId(20), &fair), 0);
+        let flat = best(&maker, &fair, 0);
         maker.positions = (0..3).map(|outcome| (MarketId::new(EventId(20), outcome), 50_000)).collect();
-        assert_eq!(best(&maker.ladder(EventId(20), &fair), 0), flat);
+        assert_eq!(best(&maker, &fair, 0), flat);
         maker.positions.insert(MarketId::new(EventId(20), 0), 150_000);
-        let long = best(&maker.ladder(EventId(20), &fair), 0);
+        let long = best(&maker, &fair, 0);
         assert!(long.0 < flat.0 && long.1 < flat.1);
     }
 }

@@ -103,11 +103,9 @@ impl Taker {
     }
 
     fn opinion(&mut self, board: &Board, subject: Subject, fair: &[f64], rng: &mut ChaCha8Rng) -> Vec<f64> {
-        let before = self.seen.insert(subject, fair.to_vec()).unwrap_or_else(|| fair.to_vec());
-        let mut opinion: Vec<f64> = fair.iter().zip(&before).map(|(now, before)| slow(*now, *before)).collect();
-        for opinion in &mut opinion {
-            *opinion += noise(NOISE * (*opinion * (1. - *opinion)).max(0.).sqrt(), rng);
-        }
+        let before = self.seen.insert(subject, fair.to_vec());
+        let deviation = |chance: f64| NOISE * (chance * (1. - chance)).sqrt();
+        let mut opinion: Vec<f64> = fair.iter().map(|&chance| chance + noise(deviation(chance), rng)).collect();
         match self.temper {
             Temper::Punter => {}
             Temper::Fan(team) => {
@@ -116,18 +114,13 @@ impl Taker {
                 }
             }
             Temper::Chaser => {
-                for ((opinion, now), before) in opinion.iter_mut().zip(fair).zip(&before) {
-                    *opinion += (1. + ECHO) * (now - slow(*now, *before));
+                for ((opinion, now), before) in opinion.iter_mut().zip(fair).zip(before.as_deref().unwrap_or(fair)) {
+                    *opinion += ECHO * (now - before);
                 }
             }
         }
         opinion
     }
-}
-
-/// Most people are half a thought behind.
-fn slow(now: f64, before: f64) -> f64 {
-    (now + before) / 2.
 }
 
 /// The most attractive price on either side of any outcome, if one is worth its fee; else, at times, an order that waits.

@@ -1,4 +1,4 @@
-//! Cost of durability on this disk: `cargo run --release -p xos-journal --example bench [directory]`.
+//! Cost of durability on this disk: `cargo run --release -p xos-journal --example bench-journal [directory]`.
 //!
 //! Appends blocks of 64 signed orders, one `write` and one `fdatasync` each, to a journal in a temporary directory under
 //! the given one (default: the current directory; a memory file system would measure nothing). Prints one line of JSON for

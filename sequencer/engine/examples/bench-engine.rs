@@ -1,4 +1,4 @@
-//! Throughput of the engine on one core: `cargo run --release -p xos-engine --example bench`.
+//! Throughput of the engine on one core: `cargo run --release -p xos-engine --example bench-engine`.
 //!
 //! One event of 48 outcomes, of which 8 trade, with fees; 40 accounts, each with its margin; about 1,000 resting orders.
 //! A step is a new order that rests (9 %), an immediate-or-cancel order that trades (3 %), a cancel (6 %), or a cancel and a

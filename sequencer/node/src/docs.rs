@@ -1,0 +1,68 @@
+//! Holds `docs/rpc.md` to the code: every method, every code, and examples that parse.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use xos_api::{Code, XosApiServer};
+use xos_auth::{Domain, Key};
+
+use crate::ingress::{Backlog, Sequencer};
+use crate::params::refusal_of;
+use crate::rpc::Rpc;
+use crate::settlement::{Batches, Settlement};
+use crate::testing::GROUP;
+
+const PAGE: &str = include_str!("../../../docs/rpc.md");
+
+/// Names of the methods that the node serves, without those that end subscriptions.
+fn methods() -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let batches = Batches::open(&folder.path().join("batches.jsonl")).unwrap();
+    let backlog = Backlog::new(0, 0, 1);
+    let (_, status) = tokio::sync::watch::channel(xos_chain::SettlementStatus::default());
+    let rpc = Rpc {
+        sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog)).0,
+        settlement: Arc::new(Settlement::new(batches, status, backlog)),
+        group: GROUP,
+        domain: Domain::from(&GROUP),
+        key: Key::from_bytes([1; 32]).unwrap(),
+        decimals: 6,
+        state_hash: tokio::sync::Mutex::default(),
+    };
+    let module = rpc.into_rpc();
+    module.method_names().filter(|name| !name.contains("unsubscribe")).map(String::from).collect()
+}
+
+#[test]
+fn the_page_describes_exactly_the_methods_that_are_served() {
+    let described: BTreeSet<String> =
+        PAGE.lines().filter_map(|line| line.strip_prefix("### ")).map(String::from).collect();
+    assert_eq!(described, methods());
+}
+
+#[test]
+fn every_example_is_a_request_that_parses() {
+    let mut exemplified = BTreeSet::new();
+    for block in PAGE.split("```json\n").skip(1) {
+        let json = block.split("\n```").next().unwrap();
+        let example: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
+        if let Some(method) = example["method"].as_str() {
+            assert_eq!(refusal_of(method, &example["params"].to_string()), None, "{json}");
+            if example["params"].is_object() {
+                assert!(refusal_of(method, "7").is_some(), "{method}'s parameters are known by name");
+            }
+            exemplified.insert(method.to_owned());
+        }
+    }
+    assert_eq!(exemplified, methods(), "every method has an example");
+}
+
+#[test]
+fn every_code_is_in_the_table() {
+    for code in Code::ALL {
+        let name = serde_json::to_value(code).unwrap();
+        let row = format!("| {} | {} |", code as i32, name.as_str().unwrap());
+        assert!(PAGE.contains(&row), "{row}");
+    }
+}
