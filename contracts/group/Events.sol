@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IRiskGroup} from "./IRiskGroup.sol";
 import {AccountId, EventConfig} from "./Types.sol";
+import {Utf8} from "./Utf8.sol";
 
 /// @notice What every fill of an event's markets needs to know, in one slot.
 struct EventTerms {
@@ -42,6 +43,10 @@ library Events {
         uint64 treasury = AccountId.unwrap(config.treasury);
         if (treasury == 0 || treasury > accounts) revert IRiskGroup.InvalidEventConfig("treasury");
         if (config.resolver == address(0)) revert IRiskGroup.InvalidEventConfig("resolver");
+        if (!Utf8.isValid(config.title)) revert IRiskGroup.InvalidEventConfig("title");
+        for (uint256 outcome = 0; outcome < config.labels.length; ++outcome) {
+            if (!Utf8.isValid(config.labels[outcome])) revert IRiskGroup.InvalidEventConfig("labels");
+        }
     }
 
     function write(EventRecord storage self, EventConfig calldata config) internal {
