@@ -109,8 +109,7 @@ bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
 bench-gas: contracts ## Gas per filled order, execution and calldata
 	@mkdir -p $(dir $(RESULTS))
 	@forge test --match-contract GasTest > /dev/null
-	@node -e 'for (const [name, gas] of Object.entries(require("./snapshots/settle.json"))) \
-		console.log(JSON.stringify({ bench: `gas: $${name}`, value: Number(gas), unit: "gas" }))' | tee -a $(RESULTS)
+	@tools/gas-results | tee -a $(RESULTS)
 
 .PHONY: clean
 clean: ## Remove what was built
