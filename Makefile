@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 BIN := node_modules/.bin
 XOS := target/release/xos
+# The platform's own program: the launcher in .bin hides its exit status.
+FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export FOUNDRY_DISABLE_NIGHTLY_WARNING := 1
 
@@ -34,7 +36,7 @@ deps: node_modules/.package-lock.json ## Install what the build needs
 .PHONY: contracts
 contracts: deps ## Build the contracts
 	@echo "==> building contracts"
-	forge build
+	$(FORGE) build
 
 .PHONY: build
 build: contracts ## Build the sequencer and the command line
@@ -57,7 +59,8 @@ test: lint test-contracts test-rust test-demo ## Everything that must hold
 test-contracts: contracts ## Contract tests
 	@echo "==> contract tests"
 	@mkdir -p target
-	forge test | tee target/test-contracts.log
+	node test/vectors/make-eip712.mjs --check
+	FORGE_SNAPSHOT_CHECK=true $(FORGE) test | tee target/test-contracts.log
 
 .PHONY: test-rust
 test-rust: contracts ## Rust tests, the differential ones among them
@@ -73,7 +76,7 @@ test-demo: test-rust ## The whole demo, faster, with the node killed on the way
 
 .PHONY: test-long
 test-long: contracts ## Long fuzzing: contract invariants and differential lives
-	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 forge test
+	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 $(FORGE) test
 	XOS_LIVES=3000 cargo test --release --locked -p xos-chain --test differential -- --nocapture
 
 .PHONY: lint
@@ -81,13 +84,13 @@ lint: contracts ## Formatters and linters, warnings are errors
 	@echo "==> lint"
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
-	forge fmt --check
-	forge lint --deny warnings
+	$(FORGE) fmt --check
+	FOUNDRY_PROFILE=lint $(FORGE) lint --deny warnings
 
 .PHONY: fmt
 fmt: deps ## Format everything
 	cargo fmt --all
-	forge fmt
+	$(FORGE) fmt
 
 # ---------------------------------------------------------------- benchmarks: one JSON line a result
 
@@ -108,7 +111,7 @@ bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
 .PHONY: bench-gas
 bench-gas: contracts ## Gas per filled order, execution and calldata
 	@mkdir -p $(dir $(RESULTS))
-	@forge test --match-contract GasTest > /dev/null
+	@$(FORGE) test --match-contract GasTest > /dev/null
 	@tools/gas-results | tee -a $(RESULTS)
 
 .PHONY: clean

@@ -170,7 +170,7 @@ contract InvariantsTest is GroupTest {
         Trader memory trader = pick(who);
         int256 health = healthOf(trader);
         if (health == 0) return;
-        moody.setMood(MoodyToken.Mood(mood % 8));
+        moody.setMood(MoodyToken.Mood(mood % 9));
         // A token that answers two has not paid, whatever it did; here it did not.
         settle(batchOf(withdrawal(trader, uint128(bound(amount, 1, uint256(health) / 4 + 1)))));
         moody.setMood(MoodyToken.Mood.Good);

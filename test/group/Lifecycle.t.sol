@@ -64,10 +64,17 @@ contract LifecycleTest is GroupTest {
 
     function assertNotMade(bytes memory arguments, bytes32 field) private {
         bytes memory creation = bytes.concat(vm.getCode("RiskGroup.sol:RiskGroup"), arguments);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.InvalidGroupConfig.selector, field));
+        address made;
+        bytes memory refusal;
         assembly ("memory-safe") {
-            pop(create(0, add(creation, 32), mload(creation)))
+            made := create(0, add(creation, 32), mload(creation))
+            refusal := mload(0x40)
+            mstore(refusal, returndatasize())
+            returndatacopy(add(refusal, 32), 0, returndatasize())
+            mstore(0x40, add(refusal, add(32, returndatasize())))
         }
+        assertEq(made, address(0));
+        assertEq(refusal, abi.encodeWithSelector(IRiskGroup.InvalidGroupConfig.selector, field));
     }
 
     /// @dev EIP-170; a test would run a larger contract, a chain would not.

@@ -163,6 +163,21 @@ contract MarginTest is GroupTest {
             }
             assertEq(ledger.worst(account, id, outcomes), least);
         }
+
+        uint64[] memory payouts = new uint64[](outcomes);
+        int256 value;
+        bool holds;
+        for (uint256 k = 0; k < outcomes; ++k) {
+            payouts[k] = uint64(seed >> k);
+            value += expected[k] * int256(uint256(payouts[k]));
+            if (expected[k] != 0) holds = true;
+        }
+        (bool held, int256 paid) = ledger.clear(account, id, payouts);
+        assertEq(held, holds);
+        assertEq(paid, value);
+        assertEq(ledger.worst(account, id, outcomes), 0);
+        (held,) = ledger.clear(account, id, payouts);
+        assertFalse(held);
     }
 
     function shortfall(Trader memory trader, int256 health) private pure returns (bytes memory) {

@@ -11,6 +11,7 @@ contract MoodyToken is SimulatedToken {
         ReturnsFalse,
         ReturnsTwo,
         ReturnsOneByte,
+        ReturnsTrueAndThenAZeroByte,
         Reverts,
         RevertsAtLength,
         BurnsAllGas,
@@ -19,6 +20,7 @@ contract MoodyToken is SimulatedToken {
     }
 
     Mood public mood;
+    uint256 public transfers;
     address public target;
     bytes public callback;
     bool public callbackSucceeded;
@@ -36,6 +38,7 @@ contract MoodyToken is SimulatedToken {
         if (mood == Mood.ReturnsFalse) return false;
         if (mood == Mood.ReturnsTwo) answer(32, 2);
         if (mood == Mood.ReturnsOneByte) answer(1, 1 << 248);
+        if (mood == Mood.ReturnsTrueAndThenAZeroByte && ++transfers > 1) answer(1, 0);
         if (mood == Mood.Reverts) revert("not today");
         if (mood == Mood.RevertsAtLength) revert(string(new bytes(10_000)));
         if (mood == Mood.BurnsAllGas) burn();

@@ -200,6 +200,23 @@ contract OrdersTest is GroupTest {
         assertNonce(alice, type(uint64).max, true, 0);
     }
 
+    function test_no_nonce_of_one_account_is_another_of_its_neighbours() public {
+        for (uint64 bit = 8; bit < 64; ++bit) {
+            Order memory far = order(alice, first, Side.Buy, 2, 500);
+            far.nonce = uint64(1) << bit;
+            settle(batchOf(fills(first, fill(alice, far, 1, 500), sell(1))));
+            assertNonce(alice, far.nonce, false, 1);
+        }
+        assertNonce(alice, 0, false, 0);
+        assertNonce(bob, 0, false, 0);
+        assertNonce(treasury, 0, false, 0);
+        // What the words say is what settles: Bob's nonce 0 is as good as any.
+        Order memory free = order(bob, first, Side.Sell, 1, 500);
+        free.nonce = 0;
+        settle(batchOf(fills(first, fill(alice, order(alice, first, Side.Buy, 1, 500)), fill(bob, free))));
+        assertNonce(bob, 0, true, 0);
+    }
+
     function test_an_immediate_order_lives_in_one_frame_only() public {
         Order memory immediate = order(alice, first, Side.Buy, 10, 500);
         immediate.kind = OrderKind.ImmediateOrCancel;

@@ -261,6 +261,18 @@ contract WithdrawalsTest is GroupTest {
         assertEq(group.claimable(alice.owner), 0);
     }
 
+    /// @dev The first answer's memory must not complete the second's.
+    function test_a_short_answer_after_a_good_one_is_no_payment() public {
+        moody.setMood(MoodyToken.Mood.ReturnsTrueAndThenAZeroByte);
+        Batch memory batch = nextBatch();
+        batch.withdrawals = new SignedWithdraw[](2);
+        batch.withdrawals[0] = withdrawal(alice, 100);
+        batch.withdrawals[1] = withdrawal(bob, 200);
+        settle(batch);
+        assertEq(token.balanceOf(alice.owner), 100);
+        assertEq(group.claimable(bob.owner), 200);
+    }
+
     function test_a_token_that_is_gone_has_not_paid() public {
         vm.etch(address(token), "");
         settle(batchOf(withdrawal(alice, 100)));

@@ -23,8 +23,8 @@ pub(crate) const WITHDRAWAL: u64 = LINE + COLD_READ + FIRST_WRITE + REWRITE + PA
 
 /// Calldata, signature and checks of one order.
 const LINE: u64 = 16_000;
-/// A transfer and its log, or the write that makes it claimable.
-const PAYMENT: u64 = 90_000;
+/// A transfer that uses all the gas it may (100k), its log, and the write that makes it claimable.
+const PAYMENT: u64 = 130_000;
 /// Four positions of an account, read to find the worst.
 const POSITION_WORD: u64 = 3_000;
 /// Outcomes of a narrow event, whose positions share one word. An account has a summary of its own in a wider one.
