@@ -41,7 +41,7 @@ use screen::Screen;
 /// The replay at speed 1.
 const REPLAY_SECONDS: f64 = 120.;
 /// Traders set up their books before the first match begins.
-const WARM_UP: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_secs(4);
 /// How often the screen is refreshed.
 const REFRESH: Duration = Duration::from_millis(250);
 /// How long the end may take once the final is over: the last orders, batches and resolutions.
@@ -63,7 +63,7 @@ pub struct Options {
     #[arg(long, env = "SEED", default_value_t = 2026)]
     pub seed: u64,
     /// End after the audit, with exit status 0 only if everything is right
-    #[arg(long)]
+    #[arg(long, env = "EXIT", value_parser = clap::builder::FalseyValueParser::new())]
     pub exit: bool,
 }
 

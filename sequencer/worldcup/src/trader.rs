@@ -27,8 +27,8 @@ use taker::{Taker, Temper};
 const TICKS: f64 = 1000.;
 /// Between two orders of one trader, on average, however many go into one call.
 const PACE: Duration = Duration::from_millis(5);
-/// But nobody looks away for longer than this.
-const PAUSE_MAX: Duration = Duration::from_millis(120);
+/// But nobody looks away from a match for longer than this.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
 /// Frames waiting for settlement above which takers hold back.
 const BACKLOG_COMFORTABLE: u64 = 4;
 
@@ -178,7 +178,10 @@ impl Trader {
             Kind::Taker => (150, 500),
             Kind::Arbitrageur => (150, 400),
         };
-        let mut pause = Duration::from_millis(self.rng.random_range(shortest..longest)) + (PACE * sent).min(PAUSE_MAX);
+        let mut pause = Duration::from_millis(self.rng.random_range(shortest..longest)) + PACE * sent;
+        if floor.stadium.borrow().snapshot.live().next().is_some() {
+            pause = pause.min(PAUSE_MAX);
+        }
         let backlog = floor.backlog.load(Ordering::Relaxed);
         if self.kind != Kind::Maker && backlog > BACKLOG_COMFORTABLE {
             pause *= u32::try_from(backlog - BACKLOG_COMFORTABLE).unwrap_or(10).clamp(2, 10);

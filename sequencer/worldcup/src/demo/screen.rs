@@ -16,7 +16,7 @@ const LIVE_MAX: usize = 6;
 /// Favourites in the table.
 const FAVOURITES: usize = 5;
 /// Between status lines where no terminal listens.
-const LINE_EVERY: Duration = Duration::from_secs(2);
+const LINE_EVERY: Duration = Duration::from_millis(1700);
 
 pub(super) struct Screen {
     terminal: bool,
@@ -121,11 +121,13 @@ impl Screen {
             for line in results {
                 println!("{line}");
             }
-            let mut table = vec![String::new(), status];
+            let mut table = vec![String::new()];
+            table.extend(status);
             table.extend(view.board.snapshot.live().take(LIVE_MAX).map(|id| match_line(view.board, &seen, id)));
             table.push(favourites(&seen));
             for line in &table {
-                println!("{line}");
+                // The terminal cuts what is too long for it: a wrapped line would stand twice.
+                println!("\x1b[?7l{line}\x1b[?7h");
             }
             self.drawn = table.len();
             let _ = std::io::stdout().flush();
@@ -136,7 +138,7 @@ impl Screen {
         }
         if self.shown.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
             self.shown = Some(Instant::now());
-            println!("{status}");
+            println!("{}", status.join("  "));
             for id in view.board.snapshot.live().take(LIVE_MAX) {
                 println!("{}", match_line(view.board, &seen, id));
             }
@@ -156,24 +158,24 @@ impl Screen {
         lines
     }
 
-    fn status(&self, view: &View<'_>, seen: &Seen) -> String {
+    fn status(&self, view: &View<'_>, seen: &Seen) -> [String; 2] {
         let settlement = &seen.settlement;
         let behind = settlement.sealed.saturating_sub(settlement.settled);
         let gas = seen.recent_gas_per_fill().map_or_else(|| "-".into(), grouped);
         #[expect(clippy::cast_possible_truncation, reason = "calendar minutes of two months")]
         let minutes = view.board.snapshot.calendar as i64;
         let kills = if view.killed > 0 { format!("  killed {}x", view.killed) } else { String::new() };
-        format!(
-            "{} {} {:3.0} %  orders {} ({:.0}/s)  trades {}  fills {}  batches {} ({behind} behind)  gas/fill {gas}{kills}",
-            date(minutes),
-            bar(view.played),
-            view.played * 100.,
-            grouped(view.counts.accepted),
-            self.rate.per_second,
-            grouped(view.counts.trades),
-            grouped(seen.fills()),
-            settlement.settled,
-        )
+        [
+            format!("{} {} {:3.0} %{kills}", date(minutes), bar(view.played), view.played * 100.),
+            format!(
+                "   orders {} ({:.0}/s)  trades {}  fills {}  batches {} ({behind} behind)  gas/fill {gas}",
+                grouped(view.counts.accepted),
+                self.rate.per_second,
+                grouped(view.counts.trades),
+                grouped(seen.fills()),
+                settlement.settled,
+            ),
+        ]
     }
 }
 
