@@ -1,58 +1,389 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {EventTerms} from "./Events.sol";
+import {Board} from "./Board.sol";
 import {IRiskGroup} from "./IRiskGroup.sol";
-import {AccountId, Fill, Order, Side} from "./Types.sol";
+import {Ledger} from "./Ledger.sol";
+import {Nonces} from "./Nonces.sol";
+import {PPM, PRICE_SCALE, Rounding} from "./Rounding.sol";
+import {Signers} from "./Signers.sol";
+import {Account, GroupState, MarketTerms} from "./State.sol";
+import {Touched} from "./Touched.sol";
+import {TypedData} from "./TypedData.sol";
+import {
+    AccountId,
+    BuilderId,
+    FORCED,
+    Fill,
+    Lots,
+    MarketFills,
+    MarketId,
+    MarketKind,
+    Order,
+    OrderTree,
+    Phase,
+    Side,
+    TickLots,
+    Ticks,
+    VenueConfig
+} from "./Types.sol";
 
-/// @notice What makes a fill one that its trader signed for.
+/// @notice Step 6 of a batch: every market's fills, each within what its trader signed, together taking from nobody.
 library Fills {
-    uint256 private constant PPM = 1_000_000;
+    using Board for Board.Prices;
+    using Nonces for Nonces.Ledger;
 
-    /// @notice Checks a fill against its order's limits and its market's terms, as of the frame's `time`.
-    function requireWithinOrder(Fill calldata fill, EventTerms memory terms, uint64 time) internal pure {
+    /// @notice What the fills of a batch have in common.
+    /// @param treeSigners Who signed each of the batch's trees.
+    /// @param proofsUsed How many of each tree's proof words earlier fills have used.
+    struct Context {
+        bytes32 domain;
+        uint64 time;
+        Board.Prices board;
+        address[] treeSigners;
+        uint256[] proofsUsed;
+    }
+
+    /// @notice What the fills of one market add up to.
+    /// @param reduceOnly No new risk is allowed here: by the market's phase or the state of its price.
+    struct Sums {
+        int256 sizes;
+        int256 notionals;
+        int256 fees;
+        int256 openInterest;
+        bool reduceOnly;
+    }
+
+    function open(GroupState storage s, OrderTree[] calldata trees, uint64 time, bytes32 domain)
+        internal
+        view
+        returns (Context memory context)
+    {
+        context.domain = domain;
+        context.time = time;
+        context.board = Board.open(s, time);
+        context.treeSigners = new address[](trees.length);
+        context.proofsUsed = new uint256[](trees.length);
+        for (uint256 i = 0; i < trees.length; ++i) {
+            context.treeSigners[i] =
+                TypedData.signer(domain, TypedData.hashOrderTree(trees[i].root), trees[i].signature);
+        }
+    }
+
+    function settleMarket(
+        GroupState storage s,
+        Context memory context,
+        MarketFills calldata market,
+        OrderTree[] calldata trees
+    ) internal {
+        MarketId id = market.market;
+        MarketTerms memory terms = s.markets[id.listing()].terms;
+        Sums memory sums;
+        sums.reduceOnly = _requireOpen(s, context, id, terms);
+
+        Fill[] calldata fills = market.fills;
+        for (uint256 i = 0; i < fills.length; ++i) {
+            _settleFill(s, context, id, terms, fills[i], trees, sums);
+        }
+        if (sums.sizes != 0) revert IRiskGroup.SizesDoNotSumToZero(id, sums.sizes);
+        if (sums.notionals != 0) revert IRiskGroup.NotionalsDoNotSumToZero(id, sums.notionals);
+        if (terms.kind != MarketKind.Spot && sums.openInterest != 0) _moveOpenInterest(s, id, terms, sums.openInterest);
+        if (sums.fees != 0) _shareFees(s, id, terms, sums.fees);
+    }
+
+    // ----------------------------------------------------------------- one line
+
+    function _settleFill(
+        GroupState storage s,
+        Context memory context,
+        MarketId id,
+        MarketTerms memory terms,
+        Fill calldata fill,
+        OrderTree[] calldata trees,
+        Sums memory sums
+    ) private {
+        AccountId account = fill.order.account;
+        Account storage stored = s.accounts[account];
+        if (MarketId.unwrap(fill.order.market) != MarketId.unwrap(id)) {
+            revert IRiskGroup.OrderForAnotherMarket(id, fill.order.market);
+        }
+        if (stored.owner == address(0)) revert IRiskGroup.NoSuchAccount(account);
+        bool mustReduce = sums.reduceOnly || fill.order.reduceOnly;
+        if (fill.tree == FORCED) {
+            _requireForced(s, context, id, terms, fill);
+            mustReduce = true;
+        } else {
+            _requireSigned(s, context, terms, fill, trees, stored);
+        }
+        if (terms.restricted && s.memberships[Ledger.parentOf(account)][terms.venue] < context.time) mustReduce = true;
+        if (terms.isolatedOnly && !_isIsolatedHere(account, id)) {
+            // Whoever holds it from before may still leave.
+            mustReduce = true;
+        }
+        uint256 builderFee = _requireWithinOrder(s, fill, terms, context.time);
+
+        (int256 lots, int256 notional) =
+            (int256(uint256(Lots.unwrap(fill.filled))), int256(uint256(TickLots.unwrap(fill.notional))));
+        if (fill.order.side == Side.Sell) (lots, notional) = (-lots, -notional);
+        int256 cash;
+        // Sums of 128-bit numbers overflow no sooner than after 2^127 fills; uint128 times uint64 is below 2^192.
+        unchecked {
+            sums.sizes += lots;
+            sums.notionals += notional;
+            cash = -notional * int256(uint256(terms.quantum)) - fill.fee - int256(builderFee);
+        }
+        sums.fees += int256(fill.fee) - _payReferrer(s, terms, stored, fill.fee);
+        _trade(s, context, id, terms, fill, lots, cash, mustReduce, sums);
+    }
+
+    /// @dev The one position path, by kind; and what a line may not do to a position.
+    function _trade(
+        GroupState storage s,
+        Context memory context,
+        MarketId id,
+        MarketTerms memory terms,
+        Fill calldata fill,
+        int256 lots,
+        int256 cash,
+        bool mustReduce,
+        Sums memory sums
+    ) private {
+        AccountId account = fill.order.account;
+        int256 before;
+        int256 position;
+        if (terms.kind == MarketKind.Outcome) {
+            (before, position) = Ledger.tradeOutcome(s, account, id, terms, lots, cash);
+        } else if (terms.kind == MarketKind.Perpetual) {
+            (before, position) = Ledger.tradePerpetual(
+                s, context.board, account, terms.feed, lots, TickLots.unwrap(fill.notional), cash, 0
+            );
+        } else {
+            uint256 lot = context.board.lot(context.board.find(s, terms.feed));
+            // A buyer spends; a seller's order only ever reduces what it holds.
+            uint256 flags = lots > 0 ? Touched.GREW | Touched.SPENT : 0;
+            position = Ledger.tradeAsset(s, account, terms.feed, lots * int256(lot), cash, flags);
+            before = position - lots * int256(lot);
+        }
+        bool grows = Ledger.grows(before, position);
+        if (mustReduce && (grows || before == 0)) {
+            revert IRiskGroup.OnlyReducing(account, fill.order.nonce, before, position);
+        }
+        if (terms.kind == MarketKind.Spot) return;
+        if (grows && terms.capped) _requireBelowCap(s, account, id, position);
+        sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
+    }
+
+    // ----------------------------------------------------------------- who signed
+
+    /// @dev The owner signed the order, or a key that may; alone, or as a leaf of a tree; and its nonce has room for it.
+    function _requireSigned(
+        GroupState storage s,
+        Context memory context,
+        MarketTerms memory terms,
+        Fill calldata fill,
+        OrderTree[] calldata trees,
+        Account storage stored
+    ) private {
         Order calldata order = fill.order;
-        (AccountId account, uint64 nonce, uint64 price) = (order.account, order.nonce, order.price);
+        bytes32 orderHash = TypedData.hashOrder(order);
+        address signer = fill.tree == 0
+            ? TypedData.signer(context.domain, orderHash, fill.signature)
+            : _treeSigner(context, trees, fill.tree, order, orderHash);
+        if (signer != stored.owner) {
+            // uint64 each, so the product is below 2^192.
+            uint256 notional = uint256(Lots.unwrap(order.size)) * Ticks.unwrap(order.price) * terms.quantum;
+            if (!Signers.mayTrade(s, order.account, signer, terms.venue, notional, context.time)) {
+                revert IRiskGroup.OrderSignedByAnother(order.account, order.nonce, stored.owner, signer);
+            }
+        }
+        if (order.nonce < stored.nonceFloor) {
+            revert IRiskGroup.NonceBelowFloor(order.account, order.nonce, stored.nonceFloor);
+        }
+        s.nonces.fill(order, orderHash, Lots.unwrap(fill.filled));
+    }
 
-        if (order.reduceOnly) revert IRiskGroup.ReduceOnlyNotSupported(account, nonce);
-        if (order.builder != 0 || order.builderFee != 0) revert IRiskGroup.BuilderNotSupported(account, nonce);
+    function _treeSigner(
+        Context memory context,
+        OrderTree[] calldata trees,
+        uint256 number,
+        Order calldata order,
+        bytes32 orderHash
+    ) private pure returns (address) {
+        if (number > trees.length) revert IRiskGroup.NoSuchTree(order.account, order.nonce, number);
+        OrderTree calldata tree = trees[number - 1];
+        uint256 first = context.proofsUsed[number - 1];
+        uint256 end = first + tree.depth;
+        if (end > tree.proofs.length) revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
+        context.proofsUsed[number - 1] = end;
+        if (!MerkleProof.verifyCalldata(tree.proofs[first:end], tree.root, orderHash)) {
+            revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
+        }
+        return context.treeSigners[number - 1];
+    }
+
+    /// @dev A close that the owner forced needs no signature and has no nonce: the inbox item allows it, once, at no worse
+    /// than index price less the penalty.
+    function _requireForced(
+        GroupState storage s,
+        Context memory context,
+        MarketId id,
+        MarketTerms memory terms,
+        Fill calldata fill
+    ) private {
+        (AccountId account, uint64 filled) = (fill.order.account, Lots.unwrap(fill.filled));
+        uint64 left = s.forced[account][id].size;
+        if (filled > left) revert IRiskGroup.NotForced(account, id, left, filled);
+        if (filled == left) delete s.forced[account][id];
+        else s.forced[account][id].size = left - filled;
+
+        uint256 index = context.board.price(context.board.find(s, terms.feed)) * filled;
+        uint256 cash = uint256(TickLots.unwrap(fill.notional)) * terms.quantum * PRICE_SCALE;
+        uint256 penalty = s.feed[terms.feed].penalty;
+        bool worse = fill.order.side == Side.Buy
+            ? cash * PPM > index * (PPM + penalty)
+            : cash * PPM < index * (PPM - penalty);
+        if (worse) revert IRiskGroup.PriceWorseThanLimit(account, 0, index / PRICE_SCALE, cash / PRICE_SCALE);
+    }
+
+    // ----------------------------------------------------------------- within the order
+
+    /// @notice Checks a fill against its order's limits and its market's terms, as of the frame's time.
+    /// @return builderFee Atoms for the builder, paid to its account: rounded down, in favour of the trader.
+    function _requireWithinOrder(GroupState storage s, Fill calldata fill, MarketTerms memory terms, uint64 time)
+        private
+        returns (uint256 builderFee)
+    {
+        Order calldata order = fill.order;
+        (AccountId account, uint64 nonce, uint256 price) = (order.account, order.nonce, Ticks.unwrap(order.price));
         if (order.expiry != 0 && time > order.expiry) {
             revert IRiskGroup.OrderExpired(account, nonce, order.expiry, time);
         }
-        if (price == 0 || price >= terms.ticks) revert IRiskGroup.PriceOutOfRange(account, nonce, price, terms.ticks);
-
-        uint256 filled = fill.filled;
-        uint256 notional = fill.notional;
+        uint256 filled = Lots.unwrap(fill.filled);
+        uint256 notional = TickLots.unwrap(fill.notional);
         if (filled == 0) revert IRiskGroup.EmptyFill(account, nonce);
-
-        uint256 highest;
-        uint256 limit;
-        uint256 value;
-        // Factors are uint64 (and price is below ticks), but for notional, which is uint128: no product reaches 2^192.
-        unchecked {
-            highest = filled * (terms.ticks - 1);
-            limit = filled * price;
-            value = notional * terms.quantum;
+        uint256 highest = terms.kind == MarketKind.Outcome ? terms.ticks - 1 : type(uint64).max;
+        // Every trade happened at 1 to the highest price, whatever the orders would have put up with.
+        if (notional < filled || notional > filled * highest) {
+            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, filled * highest, notional);
         }
-        // Every trade happened at 1 to ticks - 1, whatever the orders would have put up with.
-        if (notional < filled || notional > highest) {
-            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, highest, notional);
+        uint256 value = notional * terms.quantum;
+        if (fill.tree != FORCED) {
+            if (price == 0 || price > highest) revert IRiskGroup.PriceOutOfRange(account, nonce, order.price, highest);
+            uint256 limit = filled * price;
+            if (order.side == Side.Buy ? notional > limit : notional < limit) {
+                revert IRiskGroup.PriceWorseThanLimit(account, nonce, limit, notional);
+            }
+            if (BuilderId.unwrap(order.builder) != 0) {
+                builderFee = value * order.builderFee / PPM;
+                AccountId payee = s.builders[order.builder];
+                if (AccountId.unwrap(payee) == 0) revert IRiskGroup.NoSuchBuilder(account, nonce, order.builder);
+                Ledger.credit(s, payee, builderFee);
+            }
         }
-        if (order.side == Side.Buy ? notional > limit : notional < limit) {
-            revert IRiskGroup.PriceWorseThanLimit(account, nonce, limit, notional);
+        if (fill.fee != 0) _requireFee(fill, terms, value, filled, notional);
+        if (builderFee != 0 || fill.fee > 0) {
+            uint256 most = fill.tree == FORCED ? type(uint256).max : Rounding.up(value * order.maxFee, PPM);
+            uint256 charged = builderFee + (fill.fee > 0 ? uint256(int256(fill.fee)) : 0);
+            if (charged > most) revert IRiskGroup.FeeAboveLimit(account, nonce, most, int256(charged));
         }
-
-        if (fill.fee == 0) return;
-        uint256 feeLimit = highestFee(value, order.maxFee, terms);
-        if (fill.fee > feeLimit) revert IRiskGroup.FeeAboveLimit(account, nonce, feeLimit, fill.fee);
     }
 
-    /// @notice The highest fee in atoms for a filled value in atoms: by what the trader allows and the venue charges.
-    /// @dev Rounds up, in favour of the pool. The engine charges the ceiling over an order's life, frame by frame what
-    /// is new of it, and a ceiling of a sum is no more than the sum of the ceilings.
-    function highestFee(uint256 value, uint32 maxFee, EventTerms memory terms) internal pure returns (uint256) {
-        uint256 venueFee = Math.max(terms.takerFee, terms.makerFee);
-        return Math.ceilDiv(value * Math.min(maxFee, venueFee), PPM);
+    /// @dev The fee is within the venue's schedule. It may round up, in favour of the pool, and a rebate down. The engine
+    /// charges the ceiling over an order's life, frame by frame what is new of it, and a ceiling of a sum is no more than
+    /// the sum of the ceilings.
+    ///
+    /// On the curve the fee of a trade is `rate · size · p · (1 − p)`. A line nets trades at several prices, and as
+    /// `p · (1 − p)` is concave, its sum over them is at most that of the whole size at the average price (Jensen).
+    function _requireFee(
+        Fill calldata fill,
+        MarketTerms memory terms,
+        uint256 value,
+        uint256 filled,
+        uint256 notional
+    ) private pure {
+        uint256 base = value;
+        if (terms.curve) {
+            uint256 certain = filled * terms.ticks;
+            base = Math.mulDiv(value, certain - notional, certain, Math.Rounding.Ceil);
+        }
+        if (fill.fee > 0) {
+            uint256 rate = terms.takerFee;
+            if (terms.makerFee > int256(rate)) rate = uint256(int256(terms.makerFee));
+            uint256 most = Rounding.up(base * rate, PPM);
+            if (uint256(int256(fill.fee)) > most) {
+                revert IRiskGroup.FeeAboveLimit(fill.order.account, fill.order.nonce, most, fill.fee);
+            }
+        } else {
+            uint256 most = terms.makerFee < 0 ? base * uint256(-int256(terms.makerFee)) / PPM : 0;
+            if (uint256(-int256(fill.fee)) > most) {
+                revert IRiskGroup.RebateAboveLimit(fill.order.account, fill.order.nonce, most, fill.fee);
+            }
+        }
+    }
+
+    // ----------------------------------------------------------------- the market
+
+    /// @return reduceOnly Whether the market takes no new risk now.
+    function _requireOpen(GroupState storage s, Context memory context, MarketId id, MarketTerms memory terms)
+        private
+        view
+        returns (bool reduceOnly)
+    {
+        Phase phase = terms.phase;
+        bool fills = phase == Phase.Open || phase == Phase.ReduceOnly || phase == Phase.Auction;
+        if (!fills || id.outcomeOf() >= terms.outcomes) revert IRiskGroup.MarketNotOpen(id);
+        if (phase == Phase.ReduceOnly) return true;
+        if (terms.kind == MarketKind.Outcome) return false;
+        return context.board.isStale(context.board.find(s, terms.feed));
+    }
+
+    function _requireBelowCap(GroupState storage s, AccountId account, MarketId id, int256 position) private view {
+        uint256 cap = Lots.unwrap(s.markets[id.listing()].positionCap);
+        if (cap != 0 && Rounding.abs(position) > cap) {
+            revert IRiskGroup.PositionAboveCap(account, id, cap, position);
+        }
+    }
+
+    function _moveOpenInterest(GroupState storage s, MarketId id, MarketTerms memory terms, int256 change) private {
+        uint256 total = Ledger.addOpenInterest(s, id, change);
+        if (change < 0 || !terms.capped) return;
+        uint256 cap = Lots.unwrap(s.markets[id.listing()].openInterestCap);
+        if (cap != 0 && total > cap) revert IRiskGroup.OpenInterestAboveCap(id, cap, total);
+    }
+
+    // ----------------------------------------------------------------- fees
+
+    /// @dev The referrer's share of one line's fee, rounded down.
+    function _payReferrer(GroupState storage s, MarketTerms memory terms, Account storage stored, int128 fee)
+        private
+        returns (int256)
+    {
+        if (fee <= 0) return 0;
+        BuilderId referrer = stored.referrer;
+        if (BuilderId.unwrap(referrer) == 0) return 0;
+        uint256 share = uint256(int256(fee)) * s.venues[terms.venue].referrerShare / PPM;
+        AccountId payee = s.builders[referrer];
+        if (share == 0 || AccountId.unwrap(payee) == 0) return 0;
+        Ledger.credit(s, payee, share);
+        return int256(share);
+    }
+
+    /// @dev Shares round down; the rest is the venue's.
+    function _shareFees(GroupState storage s, MarketId id, MarketTerms memory terms, int256 fees) private {
+        if (fees < 0) revert IRiskGroup.RebatesAboveFees(id, fees);
+        uint256 total = uint256(fees);
+        VenueConfig memory venue = s.venues[terms.venue];
+        uint256 protocol = total * venue.protocolShare / PPM;
+        uint256 insurance = total * venue.insuranceShare / PPM;
+        if (protocol != 0) Ledger.credit(s, Ledger.PROTOCOL, protocol);
+        if (insurance != 0) Ledger.insure(s, insurance);
+        Ledger.credit(s, venue.treasury, total - protocol - insurance);
+    }
+
+    function _isIsolatedHere(AccountId account, MarketId id) private pure returns (bool) {
+        return Ledger.isIsolated(account)
+            && MarketId.unwrap(Ledger.isolatedMarket(account)) == MarketId.unwrap(id);
     }
 }

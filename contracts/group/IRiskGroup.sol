@@ -1,11 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {AccountId, Batch, EventConfig, EventId, InboxKind, MarketId, Signature} from "./Types.sol";
+import {
+    AccountId,
+    Batch,
+    BuilderId,
+    Counterparty,
+    FeedId,
+    InboxItem,
+    InboxKind,
+    MarketId,
+    Signature,
+    Ticks,
+    VenueId
+} from "./Types.sol";
 
-/// @title A risk group: one segregated pool of collateral, its accounts, its events and its chain of batches
-/// @notice Traders, keepers and auditors read this page; the code behind it carries no further promises.
-/// Amounts are in atoms of the settlement token unless said otherwise.
+/// @title A risk group: one segregated pool of collateral, its accounts, its markets and its chain of batches
+/// @notice Traders, keepers and auditors read this page; the code behind it carries no further promises. Requests come
+/// through the group's `IGateway`, settlement through `settle`, and when the sequencer is gone, `freeze` and the group's
+/// `IEscapeHatch`. Amounts are in atoms of the settlement token unless said otherwise.
+///
+/// Accounts that fail. An account whose maintenance health is below zero can be flagged; from then on keepers liquidate it
+/// at index price less a penalty, as far as restores its initial health. After the grace period the insurance fund takes
+/// positions at the bankruptcy price while it can carry them, else the most profitable opposite accounts are deleveraged
+/// at that price. An account that owes cash has its assets converted by keepers. A debt with nothing behind it is paid by
+/// the insurance fund as far as it can; all accounts share the rest in proportion.
 interface IRiskGroup {
     // ----------------------------------------------------------------- events
 
@@ -17,32 +36,89 @@ interface IRiskGroup {
         uint64 indexed id, bytes32 hash, uint64 time, uint64 sequence, bytes32 logHash, uint64 inboxHead
     );
 
-    /// @notice `amount` left the account. `delivered` is false if the token refused the transfer and the owner may
-    /// `claim` it instead.
-    event Withdrawn(AccountId indexed account, address indexed owner, uint256 amount, bool delivered);
+    /// @notice `amount` atoms of `token` left the account for its owner, or through `gateway` for another group.
+    /// `delivered` is false if the transfer was refused and the owner may `claim` it instead.
+    event Withdrawn(
+        AccountId indexed account,
+        address indexed owner,
+        address token,
+        uint256 amount,
+        address gateway,
+        bool delivered
+    );
 
-    /// @notice `owner` collected what the token had refused to deliver.
-    event Claimed(address indexed owner, address to, uint256 amount);
+    /// @notice `owner` collected what could not be delivered.
+    event Claimed(address indexed owner, address token, address to, uint256 amount);
 
-    // ----------------------------------------------------------------- errors: requests
+    /// @notice An account for one market was opened by a transfer from its parent.
+    event IsolatedOpened(AccountId indexed account, address indexed owner);
 
-    error NotDeployer(address caller, address deployer);
-    error NotResolver(EventId eventId, address caller, address resolver);
-    error NotOwner(AccountId account, address caller, address owner);
+    /// @notice TooRare: `value` is the time between two prices, `bound` the longest allowed, in milliseconds. TooFar:
+    /// `value` is the price that the source gave, `bound` the one that was taken instead.
+    enum IncidentKind {
+        TooRare,
+        TooFar
+    }
+
+    /// @notice A price broke a rule of its feed. `incident(number)` keeps the hash of this record for good.
+    event Incident(
+        uint64 indexed number,
+        VenueId venue,
+        FeedId feed,
+        IncidentKind kind,
+        uint256 value,
+        uint256 bound,
+        uint64 time,
+        bytes32 evidence
+    );
+
+    /// @notice The account is failing; the insurance fund may act when the grace period is over.
+    event Flagged(AccountId indexed account, uint64 time);
+
+    /// @notice A keeper took `size` lots worth `value`; `penalty` was charged.
+    event Liquidated(
+        AccountId indexed account,
+        AccountId indexed keeper,
+        MarketId market,
+        int256 size,
+        int256 value,
+        uint256 penalty
+    );
+
+    /// @notice A keeper bought `amount` atoms of an asset for `paid`.
+    event Converted(
+        AccountId indexed account, AccountId indexed keeper, FeedId asset, uint256 amount, uint256 paid
+    );
+
+    /// @notice The insurance fund took a position for `received` (negative if the account paid).
+    event TakenOver(AccountId indexed account, MarketId market, int256 size, int256 received);
+
+    /// @notice Opposite accounts closed against a position for `received` in all.
+    event Deleveraged(
+        AccountId indexed account, MarketId market, int256 size, int256 received, Counterparty[] counterparties
+    );
+
+    /// @notice The account owed `debt`; the fund paid `paid`, all accounts share the rest. It is closed.
+    event Bankrupt(AccountId indexed account, uint256 debt, uint256 paid);
+
+    /// @notice The group will never settle again; `IEscapeHatch` pays everybody out.
+    event Frozen(uint64 time);
+
+    // ----------------------------------------------------------------- errors: who, what
+
+    error NotGateway(address caller, address gateway);
+    error NotEscapeHatch(address caller, address escapeHatch);
     error NoSuchAccount(AccountId account);
     error UnknownToken(address token, address settlementToken);
     error ZeroAmount();
-    error AmountTooLarge(uint256 amount, uint256 limit);
     error TransferFailed(address token);
-    error InvalidEventConfig(bytes32 field);
-    error AlreadyResolved(EventId eventId);
-    error InvalidPayouts(uint256 expectedLength, uint256 length, uint256 expectedSum, uint256 sum);
-    error NothingToClaim(address owner);
+    error NothingToClaim(address owner, address token);
     error InvalidGroupConfig(bytes32 field);
 
     // ----------------------------------------------------------------- errors: batches, in the order of the steps
 
     error MalformedCalldata();
+    error GroupFrozen(uint64 since);
     error WrongBatchId(uint64 expected, uint64 got);
     error WrongParent(bytes32 expected, bytes32 got);
     error WrongSequencer(address expected, address recovered);
@@ -54,35 +130,81 @@ interface IRiskGroup {
     error InboxMismatch(uint64 index, bytes32 expected, bytes32 got);
     error InboxOverdue(uint64 index, uint64 queuedAt, uint64 deadline);
 
-    error EventNotResolved(EventId eventId);
-    error NothingToRedeem(AccountId account, EventId eventId);
+    error FeedsNotAscending(FeedId previous, FeedId got);
+    /// @notice The feed does not exist, takes no prices any more, has none yet or a stale one, or is not of that kind.
+    error FeedNotPriced(FeedId feed);
+    error PriceTimeOutOfRange(FeedId feed, uint64 publishedAt, uint64 last, uint64 frame);
+    error PriceOutOfBounds(FeedId feed, uint256 price, uint256 highest);
+    error FundingAboveCap(FeedId feed, uint256 move, uint256 cap);
+
+    error MarketNotDelisted(MarketId market);
+    error NothingToRedeem(AccountId account, MarketId market);
+
+    error NotFailing(AccountId account, int256 maintenanceHealth);
+    error AlreadyFlagged(AccountId account, uint64 since);
+    error KeepersHaveTime(AccountId account, uint64 flaggedAt, uint64 grace, uint64 time);
+    error SameOwner(AccountId keeper, AccountId account, address owner);
+    error IsolatedOnly(AccountId account, MarketId market);
+    error NotPerpetual(MarketId market);
+    error NothingToLiquidate(AccountId account, MarketId market);
+    error PriceWorseThanKeeperLimit(AccountId keeper, uint256 limit, uint256 price);
+    error NothingToConvert(AccountId account, FeedId asset);
+    error AccountOwesNothing(AccountId account, int256 usd);
+    error FundCannotCarry(MarketId market, int256 size, int256 loss);
+    error FundCanCarry(MarketId market, int256 size);
+    error NotAnOppositePosition(AccountId account, MarketId market, int256 size, uint256 lots);
+    error NotInRankedOrder(AccountId account, uint256 rank, uint256 previous);
+    error DeleveragedTooMuch(AccountId account, MarketId market, uint256 size, uint256 closed);
+    error StillHolds(AccountId account, FeedId feed);
 
     error MarketNotOpen(MarketId market);
     error MarketsNotAscending(MarketId previous, MarketId got);
     error OrderForAnotherMarket(MarketId expected, MarketId got);
     error OrderSignedByAnother(AccountId account, uint64 nonce, address expected, address recovered);
+    error NoSuchTree(AccountId account, uint64 nonce, uint256 tree);
+    error NotInTree(AccountId account, uint64 nonce, bytes32 root);
+    error NotForced(AccountId account, MarketId market, uint256 left, uint256 filled);
     error OrderExpired(AccountId account, uint64 nonce, uint64 expiry, uint64 time);
+    error NonceBelowFloor(AccountId account, uint64 nonce, uint64 floor);
     error OrderSpent(AccountId account, uint64 nonce);
     error NonceOfAnotherOrder(AccountId account, uint64 nonce);
     error OrderOverfilled(AccountId account, uint64 nonce, uint64 size, uint256 filled);
     error FillOrKillNotFilled(AccountId account, uint64 nonce, uint64 size, uint64 filled);
     error EmptyFill(AccountId account, uint64 nonce);
-    error PriceOutOfRange(AccountId account, uint64 nonce, uint64 price, uint64 ticks);
-    /// @notice No trade at prices from 1 to `ticks - 1` can have this notional.
+    error PriceOutOfRange(AccountId account, uint64 nonce, Ticks price, uint256 highest);
+    /// @notice No trades at prices that the market has can have this notional.
     error NotionalOutOfRange(AccountId account, uint64 nonce, uint256 lowest, uint256 highest, uint256 notional);
     error PriceWorseThanLimit(AccountId account, uint64 nonce, uint256 limit, uint256 notional);
-    error FeeAboveLimit(AccountId account, uint64 nonce, uint256 limit, uint256 fee);
-    error ReduceOnlyNotSupported(AccountId account, uint64 nonce);
-    error BuilderNotSupported(AccountId account, uint64 nonce);
+    error FeeAboveLimit(AccountId account, uint64 nonce, uint256 limit, int256 fee);
+    error RebateAboveLimit(AccountId account, uint64 nonce, uint256 limit, int256 fee);
+    error NoSuchBuilder(AccountId account, uint64 nonce, BuilderId builder);
+    /// @notice The order, its market's phase, the age of its price, or a missing membership allows only a smaller position.
+    error OnlyReducing(AccountId account, uint64 nonce, int256 before, int256 position);
+    error PositionOutOfRange(AccountId account, MarketId market, int256 position);
+    error PositionAboveCap(AccountId account, MarketId market, uint256 cap, int256 position);
+    error OpenInterestAboveCap(MarketId market, uint256 cap, uint256 openInterest);
+    error OpenInterestOutOfRange(MarketId market, int256 openInterest);
     error SizesDoNotSumToZero(MarketId market, int256 sum);
     error NotionalsDoNotSumToZero(MarketId market, int256 sum);
-    error PositionOutOfRange(AccountId account, MarketId market, int256 position);
+    error RebatesAboveFees(MarketId market, int256 fees);
 
-    error WithdrawSignedByAnother(AccountId account, uint64 nonce, address expected, address recovered);
-    error WithdrawExpired(AccountId account, uint64 nonce, uint64 expiry, uint64 time);
+    error MessageSignedByAnother(AccountId account, uint64 nonce, address expected, address recovered);
+    error MessageExpired(AccountId account, uint64 nonce, uint64 expiry, uint64 time);
     error NonceSpent(AccountId account, uint64 nonce);
+    error NotSameOwner(AccountId from, AccountId to, address expected, address got);
+    error AccountClosed(AccountId account);
+    /// @notice The insurance fund is negative: only what was paid in may leave until the losses are dealt with.
+    error ProfitsWait(AccountId account, uint256 amount, uint256 most);
 
+    /// @notice The account's initial health would be negative after taking new risk or sending value away, or its
+    /// maintenance health worse than it was and negative.
     error MarginShortfall(AccountId account, int256 health);
+    /// @notice The account would have spent money that is not in the pool.
+    error CashShortfall(AccountId account, int256 usd);
+    error AssetOverdrawn(AccountId account, FeedId feed);
+    /// @notice The account holds a perpetual whose price is stale, so it may only reduce.
+    error HoldsStalePrice(AccountId account);
+    error TooManyHoldings(AccountId account, uint256 most, uint256 holdings);
 
     /// @notice The sender of the batch gave it too little gas for its transfers; the batch itself is fine.
     error GasTooLow(uint256 needed, uint256 left);
@@ -90,27 +212,21 @@ interface IRiskGroup {
     /// @notice What `probe` answers. `failure` is empty if the batch would settle, else the error it would fail with.
     error Probed(uint256 gasUsed, bytes failure);
 
-    // ----------------------------------------------------------------- requests: the doors into the inbox
+    // ----------------------------------------------------------------- errors: freezing
 
-    /// @notice Moves `amount` of the settlement token from the caller into the group and credits what arrived to
-    /// `account`, or to a new account of the caller if `account` is 0. Usable once a batch has consumed the item.
-    /// @return The account.
-    function deposit(AccountId account, uint256 amount) external returns (AccountId);
+    error NotOverdue(uint64 head, uint64 tail, uint64 deadline);
+    error NotFrozen();
+    error NotAResolution(InboxKind kind);
+    error NotADeposit(InboxKind kind);
 
-    /// @notice Asks for `amount` to be paid to the owner without the sequencer's consent. When consumed it pays as much
-    /// of it as the account can spare without leaving initial health below zero. Owner only.
-    function requestWithdrawal(AccountId account, uint128 amount) external;
+    // ----------------------------------------------------------------- the inbox
 
-    /// @notice Opens an event with a market per outcome. Deployer only.
-    /// @return The event's number.
-    function openEvent(EventConfig calldata config) external returns (EventId);
+    /// @notice Puts an item into the inbox. The group's gateway only, which has checked that a batch can apply it.
+    function enqueue(InboxKind kind, bytes calldata payload) external;
 
-    /// @notice Decides an event: what a lot of each outcome pays, in ticks, adding up to the event's `ticks`. A winner,
-    /// a split and a void are all vectors of this kind. The event's resolver only, once.
-    function resolveEvent(EventId eventId, uint64[] calldata payouts) external;
-
-    /// @notice Pays the caller what the token refused to deliver to it, to an address of its choice.
-    function claim(address to) external returns (uint256 amount);
+    /// @notice Pays the caller what could not be delivered to it, to an address of its choice.
+    /// @return amount Atoms of the token.
+    function claim(address token, address to) external returns (uint256 amount);
 
     // ----------------------------------------------------------------- settlement
 
@@ -122,59 +238,29 @@ interface IRiskGroup {
     /// @notice Tries `settle` and reverts with `Probed` in any case: call it, never send it.
     function probe(Batch calldata batch, Signature calldata signature) external;
 
-    // ----------------------------------------------------------------- views
+    // ----------------------------------------------------------------- when the sequencer is gone
 
-    struct AccountView {
-        address owner;
-        int128 cash;
-        int128 worstPayoff;
-    }
+    /// @notice Ends settlement for good. Anyone may, once an inbox item has waited longer than the deadline.
+    function freeze() external;
 
-    struct EventView {
-        uint32 venue;
-        uint8 outcomes;
-        uint64 ticks;
-        uint64 quantum;
-        uint32 takerFee;
-        uint32 makerFee;
-        AccountId treasury;
-        address resolver;
-        EventState state;
-    }
+    /// @notice As `freeze`, for a close of `market` that the account's owner forced and nobody carried out.
+    function freezeForClose(AccountId account, MarketId market) external;
 
-    /// @notice Pending: queued, not yet consumed. Open: its markets settle fills. Resolved: its positions redeem.
-    enum EventState {
-        None,
-        Pending,
-        Open,
-        Resolved
-    }
+    /// @notice Applies an event's resolution that is still in the inbox of a frozen group. Anyone.
+    function resolveFrozen(uint64 index, InboxItem calldata item) external;
+
+    /// @notice Makes a deposit that is still in the inbox of a frozen group claimable by its owner. Anyone.
+    function refundFrozen(uint64 index, InboxItem calldata item) external;
+
+    /// @notice Pays tokens out of a frozen group. Its escape hatch only. What is refused becomes claimable by `to`.
+    function release(address token, address to, uint256 amount) external;
+
+    // ----------------------------------------------------------------- what never changes
 
     function settlementToken() external view returns (address);
-    function sequencer() external view returns (address);
-    function deployer() external view returns (address);
+    function gateway() external view returns (address);
+    function escapeHatch() external view returns (address);
     /// @notice Milliseconds after which a batch must have consumed an inbox item.
     function inboxDeadline() external view returns (uint64);
     function domainSeparator() external view returns (bytes32);
-
-    /// @notice Id, hash, frame time and log sequence of the last settled batch.
-    function lastBatch() external view returns (uint64 id, bytes32 hash, uint64 time, uint64 sequence);
-    /// @notice The inbox holds items from `head` (the next to consume) up to but excluding `tail`.
-    function inbox() external view returns (uint64 head, uint64 tail);
-    function inboxHash(uint64 index) external view returns (bytes32);
-    /// @notice How many accounts exist; they are numbered from 1.
-    function accounts() external view returns (uint64);
-    /// @notice How many events exist; they are numbered from 1.
-    function events() external view returns (uint24);
-
-    function account(AccountId id) external view returns (AccountView memory);
-    function eventInfo(EventId id) external view returns (EventView memory);
-    /// @notice Lots per outcome that the account holds in an event; negative is short.
-    function positions(AccountId id, EventId eventId) external view returns (int64[] memory);
-    /// @notice Ticks per lot that each outcome of a resolved event pays.
-    function payouts(EventId id) external view returns (uint64[] memory);
-    /// @notice Whether the nonce can never fill again, and how much of a partly filled order is filled.
-    function nonceState(AccountId id, uint64 nonce) external view returns (bool spent, uint64 filled);
-    /// @notice What `owner` may `claim`.
-    function claimable(address owner) external view returns (uint256);
 }

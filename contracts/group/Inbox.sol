@@ -34,12 +34,25 @@ library Inbox {
         delete self.entries[index];
     }
 
-    /// @notice Refuses to go on while the next item has waited longer than `deadline` milliseconds.
-    function requireNotOverdue(Queue storage self, uint64 deadline) internal view {
-        uint64 head = self.head;
-        if (head == self.tail) return;
-        uint64 queuedAt = self.entries[head].time;
-        if (uint256(queuedAt) + deadline < nowMs()) revert IRiskGroup.InboxOverdue(head, queuedAt, deadline);
+    /// @notice Takes an item off the queue out of its turn, as only a frozen group may.
+    function take(Queue storage self, uint64 index, InboxItem calldata item) internal {
+        bytes32 expected = self.entries[index].hash;
+        bytes32 got = hashItem(item.kind, item.time, item.payload);
+        if (got != expected) revert IRiskGroup.InboxMismatch(index, expected, got);
+        delete self.entries[index];
+    }
+
+    /// @notice Whether the next item has waited longer than `deadline` milliseconds at `time`.
+    function isOverdue(Queue storage self, uint64 deadline, uint64 time) internal view returns (bool) {
+        return self.head != self.tail && uint256(self.entries[self.head].time) + deadline < time;
+    }
+
+    /// @notice Refuses a frame that ignored the next item for too long.
+    /// @dev By the frame's time, not the block's: a frame that was sealed in time may settle late.
+    function requireNotOverdue(Queue storage self, uint64 deadline, uint64 time) internal view {
+        if (isOverdue(self, deadline, time)) {
+            revert IRiskGroup.InboxOverdue(self.head, self.entries[self.head].time, deadline);
+        }
     }
 
     function hashItem(InboxKind kind, uint64 time, bytes memory payload) internal pure returns (bytes32) {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IRiskGroup} from "./IRiskGroup.sol";
-import {AccountId, Order, OrderKind} from "./Types.sol";
+import {AccountId, Lots, Order, OrderKind} from "./Types.sol";
 
 /// @notice What is left of each nonce: a nonce is one message body for ever and is spent once.
 /// @dev A used nonce is a bit, 256 to a slot. Only while an order is partly filled has it a slot of its own as well: the
@@ -22,7 +22,7 @@ library Nonces {
     /// @notice Counts `filled` more lots of the order; spends its nonce if nothing can fill after this.
     /// @param filled Not zero.
     function fill(Ledger storage self, Order calldata order, bytes32 orderHash, uint64 filled) internal {
-        (AccountId account, uint64 nonce, uint64 size) = (order.account, order.nonce, order.size);
+        (AccountId account, uint64 nonce, uint64 size) = (order.account, order.nonce, Lots.unwrap(order.size));
         uint256 hashPrefix = uint256(orderHash) >> 64 << 64;
         uint256 total = filled;
 

@@ -24,11 +24,17 @@ library Positions {
     uint256 private constant STALE = 1 << 72;
 
     /// @notice Adds signed lots to the account's position in the market of an event with that many outcomes.
-    function add(Ledger storage self, AccountId account, MarketId market, uint256 outcomes, int256 lots) internal {
+    /// @return before The position before.
+    /// @return position The position now.
+    function add(Ledger storage self, AccountId account, MarketId market, uint256 outcomes, int256 lots)
+        internal
+        returns (int256 before, int256 position)
+    {
         uint256 key = _firstKey(account, market.eventOf());
         uint256 outcome = market.outcomeOf();
         uint256 word = self.words[key + outcome / 4];
-        int256 position = _lane(word, outcome % 4) + lots;
+        before = _lane(word, outcome % 4);
+        position = before + lots;
         if (position < type(int64).min || position > type(int64).max) {
             revert IRiskGroup.PositionOutOfRange(account, market, position);
         }

@@ -1,52 +1,151 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {AccountId, EventId} from "./Types.sol";
+import {Account} from "./State.sol";
+import {AccountId, EventId, FeedId} from "./Types.sol";
 
-/// @notice The accounts that a batch changed, and in which events: what must be judged at its end, each once.
-/// @dev The list is memory; whether an (account, event) is on it is transient storage. A mark is the batch's id, so the
-/// marks of an earlier batch in the same transaction mean nothing. Marks lie at `account · 2^24 + event`, below 2^88;
-/// the reentrancy guard's slot is a hash.
+/// @notice The accounts that a batch changed: what must be judged at its end, each once, and what they were before.
+/// @dev All of it is transient storage, which `settle` and its linked libraries share. Marks carry the batch's id, so those
+/// of an earlier batch in the same transaction mean nothing. Every key has one of the tags below in its highest byte; the
+/// reentrancy guard's slot is a hash.
 library Touched {
-    struct List {
-        uint64 batch;
-        uint256 length;
-        uint256[] entries;
+    /// @notice What an account did in the batch that some rule of margin asks about.
+    /// @dev GREW: a position grew or changed sign, or value left the account. SPENT: money left it for something else than
+    /// a perpetual's loss, funding or a fee.
+    uint256 internal constant GREW = 1;
+    uint256 internal constant SPENT = 2;
+
+    uint256 private constant COUNT = 1 << 248;
+    uint256 private constant BATCH = 2 << 248;
+    uint256 private constant ENTRY = 3 << 248;
+    uint256 private constant ACCOUNT = 4 << 248;
+    uint256 private constant BEFORE = 5 << 248;
+    uint256 private constant EVENT = 6 << 248;
+    uint256 private constant HOLDING = 7 << 248;
+
+    /// @notice Forgets everything and begins a batch.
+    function begin(uint64 batch) internal {
+        _store(COUNT, 0);
+        _store(BATCH, batch);
     }
 
-    function create(uint64 batch, uint256 capacity) internal pure returns (List memory) {
-        return List({batch: batch, length: 0, entries: new uint256[](capacity)});
+    /// @notice Puts an account on the list, with its money as it is now, if it is not there yet; adds what it did.
+    function add(AccountId account, Account storage stored, uint256 flags) internal {
+        uint256 key = ACCOUNT | AccountId.unwrap(account);
+        uint256 mark = _load(key);
+        uint256 batch = _load(BATCH);
+        if (mark >> 8 != batch) {
+            mark = batch << 8 | flags;
+            _store(key, mark);
+            _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
+            _append(uint256(AccountId.unwrap(account)) << 24);
+        } else if (mark | flags != mark) {
+            _store(key, mark | flags);
+        }
     }
 
-    /// @notice Puts an account on the list for its cash alone.
-    /// @dev An account may be on it more than once; judging it again changes nothing and costs less than a mark.
-    function add(List memory self, AccountId account) internal pure {
-        self.entries[self.length++] = uint256(AccountId.unwrap(account)) << 24;
-    }
-
-    /// @notice Puts an account on the list for its positions in an event.
+    /// @notice Puts an account's event on the list.
     /// @return first Whether it was not there yet.
-    function add(List memory self, AccountId account, EventId eventId) internal returns (bool first) {
+    function addEvent(AccountId account, EventId eventId) internal returns (bool first) {
         uint256 entry = uint256(AccountId.unwrap(account)) << 24 | EventId.unwrap(eventId);
-        uint256 mark;
-        assembly ("memory-safe") {
-            mark := tload(entry)
+        uint256 batch = _load(BATCH);
+        first = _load(EVENT | entry) != batch;
+        if (first) {
+            _store(EVENT | entry, batch);
+            _append(entry);
         }
-        if (mark == self.batch) return false;
-        mark = self.batch;
-        assembly ("memory-safe") {
-            tstore(entry, mark)
-        }
-        self.entries[self.length++] = entry;
-        return true;
+    }
+
+    /// @notice Remembers what an account held at a feed before the batch, if it is the first time.
+    /// @param amount Signed lots or atoms, within 128 bits.
+    /// @return first Whether it was.
+    function addHolding(AccountId account, FeedId feed, int256 amount) internal returns (bool first) {
+        uint256 key = _holdingKey(account, feed);
+        uint256 batch = _load(BATCH);
+        first = _load(key) >> 128 != batch;
+        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (first) _store(key, batch << 128 | uint256(amount) & type(uint128).max);
+    }
+
+    /// @notice What the account held before the batch; `now_` if the batch did not change it.
+    function holdingBefore(AccountId account, FeedId feed, int256 now_) internal view returns (int256) {
+        uint256 word = _load(_holdingKey(account, feed));
+        if (word >> 128 != _load(BATCH)) return now_;
+        // casting to 'int128' is safe because that is how it was stored
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return int128(uint128(word));
+    }
+
+    /// @notice Cash and worst payoff, together, of a listed account before the batch.
+    function moneyBefore(AccountId account) internal view returns (int256) {
+        uint256 word = _load(BEFORE | AccountId.unwrap(account));
+        // casting to 'int128' is safe because that is how the two are stored
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return int256(int128(uint128(word))) + int128(uint128(word >> 128));
+    }
+
+    /// @notice Funding is applied before anything else, so what a listed account pays of it belongs to its past.
+    function amendMoneyBefore(AccountId account, int256 atoms) internal {
+        uint256 key = BEFORE | AccountId.unwrap(account);
+        uint256 word = _load(key);
+        // casting is safe because cash and a payment of funding stay within 128 bits
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint256 cash = uint256(int256(int128(uint128(word))) + atoms) & type(uint128).max;
+        _store(key, word >> 128 << 128 | cash);
+    }
+
+    /// @notice Takes what a listed account is now for what it was: others decided what happened to it so far.
+    /// @param amount What it holds at the feed now.
+    function rebase(AccountId account, Account storage stored, FeedId feed, int256 amount) internal {
+        _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
+        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _store(_holdingKey(account, feed), _load(BATCH) << 128 | uint256(amount) & type(uint128).max);
+    }
+
+    function flagsOf(AccountId account) internal view returns (uint256) {
+        return _load(ACCOUNT | AccountId.unwrap(account)) & 0xFF;
+    }
+
+    function length() internal view returns (uint256) {
+        return _load(COUNT);
     }
 
     /// @return account The account of entry `index`.
-    /// @return eventId The event whose positions changed; 0 if none did.
-    function read(List memory self, uint256 index) internal pure returns (AccountId account, EventId eventId) {
-        uint256 entry = self.entries[index];
+    /// @return eventId The event whose positions changed; 0 for the account itself.
+    function read(uint256 index) internal view returns (AccountId account, EventId eventId) {
+        uint256 entry = _load(ENTRY | index);
         // casting to 'uint64' and 'uint24' is safe because an entry is made of such an account and such an event
         // forge-lint: disable-next-line(unsafe-typecast)
         return (AccountId.wrap(uint64(entry >> 24)), EventId.wrap(uint24(entry)));
+    }
+
+    function _append(uint256 entry) private {
+        uint256 count = _load(COUNT);
+        _store(ENTRY | count, entry);
+        _store(COUNT, count + 1);
+    }
+
+    function _holdingKey(AccountId account, FeedId feed) private pure returns (uint256) {
+        return HOLDING | uint256(AccountId.unwrap(account)) << 8 | FeedId.unwrap(feed);
+    }
+
+    function _moneyOf(Account storage stored) private view returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+    }
+
+    function _load(uint256 key) private view returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := tload(key)
+        }
+    }
+
+    function _store(uint256 key, uint256 word) private {
+        assembly ("memory-safe") {
+            tstore(key, word)
+        }
     }
 }

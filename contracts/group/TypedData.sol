@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
-import {Order, Signature, Withdraw} from "./Types.sol";
+import {Convert, Liquidate, Order, Signature, Transfer, Withdraw} from "./Types.sol";
 
 /// @notice The EIP-712 messages that a batch carries: their struct hashes and who signed them.
 /// @dev `test/vectors/eip712.json` holds these, the sequencer's and a third implementation to the same hashes. Cancel
@@ -14,6 +14,16 @@ library TypedData {
     );
     bytes32 internal constant WITHDRAW_TYPEHASH =
         keccak256("Withdraw(uint64 account,address token,uint128 amount,uint64 nonce,uint64 expiry)");
+    bytes32 internal constant TRANSFER_TYPEHASH = keccak256(
+        "Transfer(uint64 account,address gateway,uint64 to,address token,uint128 amount,uint64 nonce,uint64 expiry)"
+    );
+    bytes32 internal constant LIQUIDATE_TYPEHASH = keccak256(
+        "Liquidate(uint64 keeper,uint64 account,uint32 market,uint64 size,uint128 limit,uint64 nonce,uint64 expiry)"
+    );
+    bytes32 internal constant CONVERT_TYPEHASH = keccak256(
+        "Convert(uint64 keeper,uint64 account,uint8 asset,uint128 amount,uint128 limit,uint64 nonce,uint64 expiry)"
+    );
+    bytes32 internal constant ORDER_TREE_TYPEHASH = keccak256("OrderTree(bytes32 root)");
     bytes32 internal constant BATCH_TYPEHASH = keccak256("Batch(uint64 id,bytes32 parent,bytes32 content)");
 
     uint256 private constant ORDER_BYTES = 12 * 32;
@@ -44,6 +54,22 @@ library TypedData {
         }
     }
 
+    function hashTransfer(Transfer memory transfer) internal pure returns (bytes32) {
+        return keccak256(abi.encode(TRANSFER_TYPEHASH, transfer));
+    }
+
+    function hashLiquidate(Liquidate memory request) internal pure returns (bytes32) {
+        return keccak256(abi.encode(LIQUIDATE_TYPEHASH, request));
+    }
+
+    function hashConvert(Convert memory request) internal pure returns (bytes32) {
+        return keccak256(abi.encode(CONVERT_TYPEHASH, request));
+    }
+
+    function hashOrderTree(bytes32 root) internal pure returns (bytes32) {
+        return keccak256(abi.encode(ORDER_TREE_TYPEHASH, root));
+    }
+
     /// @notice A batch's hash: what the sequencer signs, and the parent of the next batch.
     function hashBatch(uint64 id, bytes32 parent, bytes32 content) internal pure returns (bytes32) {
         return keccak256(abi.encode(BATCH_TYPEHASH, id, parent, content));
@@ -62,7 +88,7 @@ library TypedData {
 
     /// @notice Who signed the message, or the zero address for a signature that nobody can make: a malleable one (high
     /// `s`) or one off the curve. Nobody's owner is the zero address, so comparing with the owner refuses both.
-    function signer(bytes32 domain, bytes32 structHash, Signature calldata signature)
+    function signer(bytes32 domain, bytes32 structHash, Signature memory signature)
         internal
         pure
         returns (address recovered)

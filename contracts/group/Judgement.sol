@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Board} from "./Board.sol";
+import {IRiskGroup} from "./IRiskGroup.sol";
+import {Ledger} from "./Ledger.sol";
+import {Margin} from "./Margin.sol";
+import {GroupState, MarketTerms} from "./State.sol";
+import {Touched} from "./Touched.sol";
+import {AccountId, EventId, FeedId, firstMarket} from "./Types.sol";
+
+/// @notice Step 8 of a batch: the worst payoff of every event that an account traded goes back into its sum; then every
+/// account that the batch changed is judged, once.
+library Judgement {
+    using Margin for Margin.Health;
+
+    function judge(GroupState storage s, uint64 time) external {
+        uint256 length = Touched.length();
+        for (uint256 i = 0; i < length; ++i) {
+            (AccountId id, EventId eventId) = Touched.read(i);
+            if (EventId.unwrap(eventId) == 0) continue;
+            MarketTerms memory terms = s.markets[firstMarket(eventId)].terms;
+            Ledger.addWorstPayoff(s.accounts[id], Ledger.worstPayoff(s, id, eventId, terms));
+        }
+        Board.Prices memory board = Board.open(s, time);
+        for (uint256 i = 0; i < length; ++i) {
+            (AccountId id, EventId eventId) = Touched.read(i);
+            if (EventId.unwrap(eventId) == 0) _judgeAccount(s, board, id);
+        }
+    }
+
+    /// @dev Initial health is not negative; or nothing grew and maintenance health is no worse than it was, or not
+    /// negative. And nobody spends money that is not in the pool: `usd` is not negative, or no less than it was.
+    function _judgeAccount(GroupState storage s, Board.Prices memory board, AccountId id) private {
+        Margin.Health memory now_ = Margin.health(s, board, id);
+        uint256 flags = Touched.flagsOf(id);
+        bool grew = flags & Touched.GREW != 0;
+        bool overspent = flags & Touched.SPENT != 0 && now_.usd < 0;
+
+        if (FeedId.unwrap(now_.overdrawn) != 0) revert IRiskGroup.AssetOverdrawn(id, now_.overdrawn);
+        if (grew && now_.initial() < 0) revert IRiskGroup.MarginShortfall(id, now_.initial());
+        if (grew && now_.blocked) revert IRiskGroup.HoldsStalePrice(id);
+        if (grew && now_.holdings > s.terms.maxHoldings) {
+            revert IRiskGroup.TooManyHoldings(id, s.terms.maxHoldings, now_.holdings);
+        }
+        if (now_.maintenance() < 0 || overspent) {
+            Margin.Health memory before = Margin.healthBefore(s, board, id);
+            int256 maintenance = now_.maintenance();
+            if (maintenance < 0 && maintenance < before.maintenance()) {
+                revert IRiskGroup.MarginShortfall(id, maintenance);
+            }
+            if (overspent && now_.usd < before.usd) revert IRiskGroup.CashShortfall(id, now_.usd);
+        }
+        // What was sold off kept its bit until here, so that it could be found in what the account was before.
+        if (s.accounts[id].held != now_.held) s.accounts[id].held = now_.held;
+    }
+}
