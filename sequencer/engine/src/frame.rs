@@ -62,6 +62,11 @@ impl OpenFrame {
         self.gas
     }
 
+    /// The lines of every market that traded.
+    pub(crate) fn markets(&self) -> &BTreeMap<MarketId, Vec<FillLine>> {
+        &self.markets
+    }
+
     pub(crate) fn consume(&mut self, item: InboxItem) {
         self.gas += gas::inbox_item(&item.payload);
         self.inbox.push(item);
@@ -77,20 +82,21 @@ impl OpenFrame {
         self.withdrawals.push(withdraw);
     }
 
-    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `state` says what that
-    /// will cost.
+    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `market_state` and `state`
+    /// say what that will cost.
     pub(crate) fn fill(
         &mut self,
         line: &mut Option<LineRef>,
         signed: &Signed<Order>,
         trade: Trade,
-        state: impl FnOnce() -> gas::LineState,
+        market_state: gas::MarketState,
+        state: impl FnOnce(&Order) -> gas::LineState,
     ) {
         let Trade { price, size, fee } = trade;
         let (account, market) = (signed.message.account, signed.message.market);
         let notional = u128::from(price.0) * u128::from(size.0);
         let lines = self.markets.entry(market).or_insert_with(|| {
-            self.gas += gas::MARKET;
+            self.gas += gas::market(market_state);
             Vec::new()
         });
         match *line {
@@ -104,7 +110,7 @@ impl OpenFrame {
                 let index = u32::try_from(lines.len()).expect("a frame is sealed long before 2^32 lines");
                 *line = Some(LineRef { frame: self.id, index });
                 lines.push(FillLine { order: *signed, filled: size, notional, fee: Atoms(fee) });
-                let state = state();
+                let state = state(&signed.message);
                 self.gas += gas::line(state);
                 if self.touched.insert((account, market.event())) {
                     self.gas += gas::touch(state);
