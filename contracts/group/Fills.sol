@@ -89,7 +89,9 @@ library Fills {
         }
         if (sums.sizes != 0) revert IRiskGroup.SizesDoNotSumToZero(id, sums.sizes);
         if (sums.notionals != 0) revert IRiskGroup.NotionalsDoNotSumToZero(id, sums.notionals);
-        if (terms.kind != MarketKind.Spot && sums.openInterest != 0) _moveOpenInterest(s, id, terms, sums.openInterest);
+        if (terms.kind != MarketKind.Spot && sums.openInterest != 0) {
+            _moveOpenInterest(s, id, terms, sums.openInterest);
+        }
         if (sums.fees != 0) _shareFees(s, id, terms, sums.fees);
     }
 
@@ -198,9 +200,7 @@ library Fills {
                 revert IRiskGroup.OrderSignedByAnother(order.account, order.nonce, stored.owner, signer);
             }
         }
-        if (order.nonce < stored.nonceFloor) {
-            revert IRiskGroup.NonceBelowFloor(order.account, order.nonce, stored.nonceFloor);
-        }
+        Signers.requireAboveFloor(order.account, order.nonce, stored.nonceFloor);
         s.nonces.fill(order, orderHash, Lots.unwrap(fill.filled));
     }
 
@@ -211,7 +211,9 @@ library Fills {
         Order calldata order,
         bytes32 orderHash
     ) private pure returns (address) {
-        if (number > trees.length) revert IRiskGroup.NoSuchTree(order.account, order.nonce, number);
+        if (number > trees.length) {
+            revert IRiskGroup.NoSuchTree(order.account, order.nonce, number);
+        }
         OrderTree calldata tree = trees[number - 1];
         uint256 first = context.proofsUsed[number - 1];
         uint256 end = first + tree.depth;
@@ -241,9 +243,8 @@ library Fills {
         uint256 index = context.board.price(context.board.find(s, terms.feed)) * filled;
         uint256 cash = uint256(TickLots.unwrap(fill.notional)) * terms.quantum * PRICE_SCALE;
         uint256 penalty = s.feed[terms.feed].penalty;
-        bool worse = fill.order.side == Side.Buy
-            ? cash * PPM > index * (PPM + penalty)
-            : cash * PPM < index * (PPM - penalty);
+        bool worse =
+            fill.order.side == Side.Buy ? cash * PPM > index * (PPM + penalty) : cash * PPM < index * (PPM - penalty);
         if (worse) revert IRiskGroup.PriceWorseThanLimit(account, 0, index / PRICE_SCALE, cash / PRICE_SCALE);
     }
 
@@ -296,13 +297,10 @@ library Fills {
     ///
     /// On the curve the fee of a trade is `rate · size · p · (1 − p)`. A line nets trades at several prices, and as
     /// `p · (1 − p)` is concave, its sum over them is at most that of the whole size at the average price (Jensen).
-    function _requireFee(
-        Fill calldata fill,
-        MarketTerms memory terms,
-        uint256 value,
-        uint256 filled,
-        uint256 notional
-    ) private pure {
+    function _requireFee(Fill calldata fill, MarketTerms memory terms, uint256 value, uint256 filled, uint256 notional)
+        private
+        pure
+    {
         uint256 base = value;
         if (terms.curve) {
             uint256 certain = filled * terms.ticks;
@@ -383,7 +381,6 @@ library Fills {
     }
 
     function _isIsolatedHere(AccountId account, MarketId id) private pure returns (bool) {
-        return Ledger.isIsolated(account)
-            && MarketId.unwrap(Ledger.isolatedMarket(account)) == MarketId.unwrap(id);
+        return Ledger.isIsolated(account) && MarketId.unwrap(Ledger.isolatedMarket(account)) == MarketId.unwrap(id);
     }
 }
