@@ -42,27 +42,30 @@ library Custody {
     /// @notice Takes `amount` atoms of a token from an account and owes it to the destination.
     /// @dev While losses are shared, a claim on cash pays its part of what is there: `⌊amount · pool / (pool + badDebt)⌋`. The
     /// ratio is the same before and after, so leaving first gains nothing.
+    /// @param flags What `Touched` is told of it.
     function take(
         GroupState storage s,
         AccountId id,
         address token,
         FeedId feed,
         uint256 amount,
-        Destination memory destination
+        Destination memory destination,
+        uint256 flags
     ) internal {
         uint256 key = Holdings.key(id, feed);
         uint256 principal = s.principal[key];
         s.principal[key] = (principal > amount ? principal - amount : 0).toUint128();
         uint256 paid = amount;
         if (FeedId.unwrap(feed) == 0) {
-            Ledger.move(s, id, -amount.toInt256(), Touched.GREW | Touched.SPENT);
+            Ledger.move(s, id, -amount.toInt256(), flags);
             (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
             if (debt != 0) paid = amount * pool / (pool + debt);
+            if (paid > pool || paid == 0) revert IRiskGroup.PoolExhausted(id, amount, pool);
             // Claims and what covers them both shrink: `pool + badDebt` by the amount, `pool` by what is paid.
             s.pool = (pool - paid).toUint128();
             if (debt != 0) s.badDebt = (debt - (amount - paid)).toUint128();
         } else {
-            Ledger.tradeAsset(s, id, feed, -amount.toInt256(), 0, Touched.GREW);
+            Ledger.tradeAsset(s, id, feed, -amount.toInt256(), 0, flags & Touched.GREW);
         }
         _owe(id, token, paid, destination);
     }
@@ -85,11 +88,11 @@ library Custody {
         uint256 count = _load(COUNT);
         for (uint256 i = 0; i < count; ++i) {
             (AccountId id, address token, uint256 amount, Destination memory destination) = _read(i);
-            bool delivered = destination.gateway == address(0)
-                ? trySend(token, destination.owner, amount)
+            uint256 kept = destination.gateway == address(0)
+                ? (trySend(token, destination.owner, amount) ? 0 : amount)
                 : _tryDeposit(token, amount, destination);
-            if (!delivered) s.claimable[destination.owner][token] += amount;
-            emit IRiskGroup.Withdrawn(id, destination.owner, token, amount, destination.gateway, delivered);
+            if (kept != 0) s.claimable[destination.owner][token] += kept;
+            emit IRiskGroup.Withdrawn(id, destination.owner, token, amount, destination.gateway, kept == 0);
         }
         _store(COUNT, 0);
     }
@@ -100,19 +103,20 @@ library Custody {
         return _tryCall(token, abi.encodeCall(IERC20.transfer, (to, amount)), TRANSFER_GAS);
     }
 
-    /// @dev The other group pulls the tokens as it does from any depositor. Whether it did is seen in our balance, not in
-    /// its answer, and no allowance is left behind.
-    function _tryDeposit(address token, uint256 amount, Destination memory destination) private returns (bool delivered) {
+    /// @dev The other group pulls the tokens as it does from any depositor. What it did not pull shows in the allowance that
+    /// is left (a balance could be moved about by whoever is called), and no allowance stays behind.
+    /// @return kept What was not pulled.
+    function _tryDeposit(address token, uint256 amount, Destination memory destination) private returns (uint256 kept) {
         address gateway = destination.gateway;
-        if (!_tryCall(token, abi.encodeCall(IERC20.approve, (gateway, amount)), TRANSFER_GAS)) return false;
-        uint256 before = IERC20(token).balanceOf(address(this));
+        if (!_tryCall(token, abi.encodeCall(IERC20.approve, (gateway, amount)), TRANSFER_GAS)) return amount;
         _tryRaw(
-            gateway,
-            abi.encodeCall(IGateway.deposit, (destination.to, destination.owner, token, amount)),
-            DEPOSIT_GAS
+            gateway, abi.encodeCall(IGateway.deposit, (destination.to, destination.owner, token, amount)), DEPOSIT_GAS
         );
-        delivered = IERC20(token).balanceOf(address(this)) < before;
-        if (!delivered) _tryCall(token, abi.encodeCall(IERC20.approve, (gateway, 0)), TRANSFER_GAS);
+        (bool answered, uint256 size, uint256 left) =
+            _tryRaw(token, abi.encodeCall(IERC20.allowance, (address(this), gateway)), TRANSFER_GAS);
+        if (!answered || size < 32 || left == 0) return 0;
+        _tryCall(token, abi.encodeCall(IERC20.approve, (gateway, 0)), TRANSFER_GAS);
+        return left < amount ? left : amount;
     }
 
     /// @dev A token's call: it may answer nothing (as old tokens do) or true.

@@ -195,6 +195,8 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
             // An isolated account is funded by a transfer from its parent, which also opens it.
             owner = _owners[id];
             if (owner == address(0)) revert NoSuchAccount(id);
+            // An account can hold only so many assets, so what goes in beside cash is its owner's choice.
+            if (token != settlementToken && msg.sender != owner) revert NotOwner(id, msg.sender, owner);
         }
         _enqueue(InboxKind.Deposit, abi.encode(id, owner, token, arrived.toUint128()));
         return id;
@@ -266,10 +268,7 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     // ----------------------------------------------------------------- venues
 
     /// @inheritdoc IGateway
-    function openVenue(address deployer, address registrar, VenueConfig calldata config)
-        external
-        returns (VenueId id)
-    {
+    function openVenue(address deployer, address registrar, VenueConfig calldata config) external returns (VenueId id) {
         _requireGovernor();
         id = VenueId.wrap(++venues);
         _setVenue(id, deployer, registrar, config);

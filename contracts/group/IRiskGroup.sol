@@ -39,12 +39,7 @@ interface IRiskGroup {
     /// @notice `amount` atoms of `token` left the account for its owner, or through `gateway` for another group.
     /// `delivered` is false if the transfer was refused and the owner may `claim` it instead.
     event Withdrawn(
-        AccountId indexed account,
-        address indexed owner,
-        address token,
-        uint256 amount,
-        address gateway,
-        bool delivered
+        AccountId indexed account, address indexed owner, address token, uint256 amount, address gateway, bool delivered
     );
 
     /// @notice `owner` collected what could not be delivered.
@@ -77,18 +72,11 @@ interface IRiskGroup {
 
     /// @notice A keeper took `size` lots worth `value`; `penalty` was charged.
     event Liquidated(
-        AccountId indexed account,
-        AccountId indexed keeper,
-        MarketId market,
-        int256 size,
-        int256 value,
-        uint256 penalty
+        AccountId indexed account, AccountId indexed keeper, MarketId market, int256 size, int256 value, uint256 penalty
     );
 
     /// @notice A keeper bought `amount` atoms of an asset for `paid`.
-    event Converted(
-        AccountId indexed account, AccountId indexed keeper, FeedId asset, uint256 amount, uint256 paid
-    );
+    event Converted(AccountId indexed account, AccountId indexed keeper, FeedId asset, uint256 amount, uint256 paid);
 
     /// @notice The insurance fund took a position for `received` (negative if the account paid).
     event TakenOver(AccountId indexed account, MarketId market, int256 size, int256 received);
@@ -145,6 +133,7 @@ interface IRiskGroup {
     error KeepersHaveTime(AccountId account, uint64 flaggedAt, uint64 grace, uint64 time);
     error SameOwner(AccountId keeper, AccountId account, address owner);
     error IsolatedOnly(AccountId account, MarketId market);
+    error NotMember(AccountId account, VenueId venue);
     error NotPerpetual(MarketId market);
     error NothingToLiquidate(AccountId account, MarketId market);
     error PriceWorseThanKeeperLimit(AccountId keeper, uint256 limit, uint256 price);
@@ -193,6 +182,8 @@ interface IRiskGroup {
     error NonceSpent(AccountId account, uint64 nonce);
     error NotSameOwner(AccountId from, AccountId to, address expected, address got);
     error AccountClosed(AccountId account);
+    /// @notice The pool holds fewer tokens than that: others owe it the rest, against assets that keepers will convert.
+    error PoolExhausted(AccountId account, uint256 amount, uint256 pool);
     /// @notice The insurance fund is negative: only what was paid in may leave until the losses are dealt with.
     error ProfitsWait(AccountId account, uint256 amount, uint256 most);
 
@@ -215,6 +206,7 @@ interface IRiskGroup {
     // ----------------------------------------------------------------- errors: freezing
 
     error NotOverdue(uint64 head, uint64 tail, uint64 deadline);
+    error CloseNotOverdue(AccountId account, MarketId market, uint64 size, uint64 since, uint64 deadline);
     error NotFrozen();
     error NotAResolution(InboxKind kind);
     error NotADeposit(InboxKind kind);

@@ -12,7 +12,7 @@ import {Ledger} from "./Ledger.sol";
 import {Margin} from "./Margin.sol";
 import {PPM, PRICE_SCALE} from "./Rounding.sol";
 import {Signers} from "./Signers.sol";
-import {Account, Feed, GroupState, Market, MarketTerms} from "./State.sol";
+import {Account, Feed, ForcedClose, GroupState, Market, MarketTerms} from "./State.sol";
 import {
     AccountId,
     AssetConfig,
@@ -58,6 +58,29 @@ library InboxItems {
         s.inbox.requireNotOverdue(deadline, time);
     }
 
+    /// @notice Freezes the group if the next item has waited longer than the deadline.
+    function freeze(GroupState storage s, uint64 deadline) external {
+        if (!s.inbox.isOverdue(deadline, Inbox.nowMs())) {
+            revert IRiskGroup.NotOverdue(s.inbox.head, s.inbox.tail, deadline);
+        }
+        _freeze(s);
+    }
+
+    /// @notice Freezes the group if a close has been forced for longer than the deadline and its position is still there.
+    function freezeForClose(GroupState storage s, AccountId id, MarketId market, uint64 deadline) external {
+        ForcedClose memory forced = s.forced[id][market];
+        bool open = Holdings.size(Holdings.read(s, id, s.markets[market].terms.feed)) != 0;
+        if (forced.size == 0 || !open || uint256(forced.time) + deadline >= Inbox.nowMs()) {
+            revert IRiskGroup.CloseNotOverdue(id, market, forced.size, forced.time, deadline);
+        }
+        _freeze(s);
+    }
+
+    function _freeze(GroupState storage s) private {
+        s.frozenAt = Inbox.nowMs();
+        emit IRiskGroup.Frozen(s.frozenAt);
+    }
+
     /// @notice The resolution of an event in a frozen group, where no batch will ever consume it.
     function resolveFrozen(GroupState storage s, uint64 index, InboxItem calldata item) external {
         if (item.kind != InboxKind.EventResolved) revert IRiskGroup.NotAResolution(item.kind);
@@ -78,8 +101,6 @@ library InboxItems {
         (InboxKind kind, bytes calldata payload) = (item.kind, item.payload);
         if (kind == InboxKind.Deposit) {
             _creditDeposit(s, payload, settlementToken);
-        } else if (kind == InboxKind.ForcedWithdrawal) {
-            _forceWithdrawal(s, payload, settlementToken, time);
         } else if (kind == InboxKind.EventOpened) {
             _openEvent(s, payload);
         } else if (kind == InboxKind.EventResolved) {
@@ -116,7 +137,7 @@ library InboxItems {
         } else if (kind == InboxKind.TermsSet) {
             s.terms = abi.decode(payload, (GroupTerms));
         }
-        // A forced liquidation waits for this frame's prices: `settle` tries it right after them.
+        // Forced withdrawals and liquidations wait for this frame's prices: `settle` runs them right after those.
     }
 
     // ----------------------------------------------------------------- money
@@ -139,25 +160,36 @@ library InboxItems {
             Ledger.credit(s, id, credited);
         } else {
             FeedId feed = s.assets[token];
+            // No deposit may stop an account from trading, as one holding too many would: it waits to be claimed instead.
+            if (account.held & 1 << FeedId.unwrap(feed) == 0 && _count(account.held) >= s.terms.maxHoldings) {
+                s.claimable[account.owner][token] += amount;
+                return;
+            }
             s.principal[Holdings.key(id, feed)] += amount;
             Ledger.tradeAsset(s, id, feed, uint256(amount).toInt256(), 0, 0);
         }
     }
 
-    /// @dev Pays as much as the account can spare at the last settled prices.
-    function _forceWithdrawal(GroupState storage s, bytes calldata payload, address settlementToken, uint64 time)
-        private
-    {
+    function _count(uint256 bits) private pure returns (uint256 count) {
+        for (; bits != 0; bits &= bits - 1) {
+            ++count;
+        }
+    }
+
+    /// @notice Pays what an owner asked for through the inbox, as far as the account can spare it at the frame's prices.
+    function withdraw(GroupState storage s, bytes calldata payload, address settlementToken, uint64 time) external {
         (AccountId id, address token, uint128 amount) = abi.decode(payload, (AccountId, address, uint128));
         FeedId feed = token == settlementToken ? FeedId.wrap(0) : s.assets[token];
         Board.Prices memory board = Board.open(s, time);
         Margin.Health memory health = Margin.health(s, board, id);
         uint256 spare = _spare(s, board, id, feed, health);
         uint256 paid = Math.min(Math.min(amount, spare), Custody.gate(s, board, id, feed));
+        if (FeedId.unwrap(feed) == 0) paid = Math.min(paid, s.pool);
         if (paid == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
-        Custody.take(s, id, token, feed, paid, destination);
+        // It is within what the account can spare, so there is nothing more to judge it for.
+        Custody.take(s, id, token, feed, paid, destination, 0);
     }
 
     /// @dev What can leave: of cash, what neither initial health nor `usd` needs. Of an asset, the whole balance if the

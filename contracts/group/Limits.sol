@@ -59,8 +59,7 @@ library Limits {
         _requireTitle(config.title);
         _requireFeed(config.feed);
         for (uint256 tier = 0; tier < 4; ++tier) {
-            (uint256 initial, uint256 maintenance) =
-                (config.initialFractions[tier], config.maintenanceFractions[tier]);
+            (uint256 initial, uint256 maintenance) = (config.initialFractions[tier], config.maintenanceFractions[tier]);
             if (initial < MIN_INITIAL_FRACTION || initial > PPM) revert IGateway.InvalidConfig("initialFractions");
             if (maintenance < MIN_MAINTENANCE_FRACTION || maintenance >= initial) {
                 revert IGateway.InvalidConfig("maintenanceFractions");

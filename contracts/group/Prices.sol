@@ -27,8 +27,7 @@ library Prices {
             previous = id;
             Feed storage feed = s.feed[id];
             if (feed.source == address(0)) revert IRiskGroup.FeedNotPriced(id);
-            (uint256 answer, uint64 publishedAt) =
-                IPriceSource(feed.source).priceAt(feed.name, time, updates[i].proof);
+            (uint256 answer, uint64 publishedAt) = IPriceSource(feed.source).priceAt(feed.name, time, updates[i].proof);
             if (publishedAt > time || publishedAt < feed.time) {
                 revert IRiskGroup.PriceTimeOutOfRange(id, publishedAt, feed.time, time);
             }

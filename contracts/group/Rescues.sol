@@ -83,7 +83,8 @@ library Rescues {
     }
 
     /// @notice A liquidation that a keeper forced through the inbox. It happens if it can; it never stops the batch.
-    function tryForced(GroupState storage s, Liquidate calldata request, uint64 time) external {
+    function tryForced(GroupState storage s, bytes calldata payload, uint64 time) external {
+        Liquidate memory request = abi.decode(payload, (Liquidate));
         Board.Prices memory board = Board.open(s, time);
         if (_refusal(s, board, request).length != 0) return;
         _liquidate(s, board, request);
@@ -141,14 +142,13 @@ library Rescues {
         uint256 paid = Math.ceilDiv(amount * asked, scale);
         int256 left = Ledger.tradeAsset(s, request.account, request.asset, -int256(amount), int256(paid), 0);
         Touched.rebase(request.account, s.accounts[request.account], request.asset, left);
-        Ledger.tradeAsset(
-            s, request.keeper, request.asset, int256(amount), -int256(paid), Touched.GREW | Touched.SPENT
-        );
+        Ledger.tradeAsset(s, request.keeper, request.asset, int256(amount), -int256(paid), Touched.GREW | Touched.SPENT);
         emit IRiskGroup.Converted(request.account, request.keeper, request.asset, amount, paid);
     }
 
     /// @dev The insurance fund takes the whole position, if it can carry it within the market's loss cap.
     function _takeOver(GroupState storage s, Board.Prices memory board, AccountId id, MarketId market) private {
+        if (_dropForced(s, id, market)) return;
         Exit memory exit = _exit(s, board, id, market);
         if (!_fundCanCarry(s, board, exit)) revert IRiskGroup.FundCannotCarry(market, exit.size, exit.loss);
         if (exit.loss > 0) s.feed[exit.feed].loss += exit.loss.toUint256().toUint96();
@@ -196,13 +196,15 @@ library Rescues {
         Account storage account = s.accounts[id];
         Margin.Health memory health = Margin.health(s, board, id);
         if (health.usd >= 0) revert IRiskGroup.AccountOwesNothing(id, health.usd);
+        _requireGraceOver(s, id, board.time);
         if (health.holdings != 0) _sweep(s, board, id, account.held);
         uint256 debt = Rounding.abs(health.usd);
         uint256 paid;
         if (AccountId.unwrap(id) != AccountId.unwrap(Ledger.INSURANCE)) {
             int256 spare = spareOf(Margin.health(s, board, Ledger.INSURANCE));
             paid = Math.min(debt, spare.toUint256());
-            if (paid != 0) Ledger.move(s, Ledger.INSURANCE, -paid.toInt256(), Touched.GREW | Touched.SPENT);
+            // It is within what the fund can spare, so there is nothing more to judge it for.
+            if (paid != 0) Ledger.move(s, Ledger.INSURANCE, -paid.toInt256(), 0);
             account.nonceFloor = Ledger.CLOSED;
         }
         s.badDebt = (s.badDebt + debt - paid).toUint128();
@@ -253,6 +255,9 @@ library Rescues {
         if (terms.isolatedOnly && !_isolatedIn(request.keeper, request.market)) {
             return abi.encodeWithSelector(IRiskGroup.IsolatedOnly.selector, request.keeper, request.market);
         }
+        if (terms.restricted && s.memberships[Ledger.parentOf(request.keeper)][terms.venue] < board.time) {
+            return abi.encodeWithSelector(IRiskGroup.NotMember.selector, request.keeper, terms.venue);
+        }
         uint256 place = board.find(s, terms.feed);
         uint256 price = board.price(place);
         int256 held = Holdings.size(Holdings.read(s, request.account, terms.feed));
@@ -263,9 +268,10 @@ library Rescues {
             return abi.encodeWithSelector(IRiskGroup.NothingToLiquidate.selector, request.account, request.market);
         }
         if (held > 0 ? price > request.limit : price < request.limit) {
-            return abi.encodeWithSelector(
-                IRiskGroup.PriceWorseThanKeeperLimit.selector, request.keeper, request.limit, price
-            );
+            return
+                abi.encodeWithSelector(
+                    IRiskGroup.PriceWorseThanKeeperLimit.selector, request.keeper, request.limit, price
+                );
         }
         int256 health = Margin.health(s, board, request.account).maintenance();
         if (health >= 0) return abi.encodeWithSelector(IRiskGroup.NotFailing.selector, request.account, health);
@@ -367,13 +373,12 @@ library Rescues {
         if (health.maintenance() < 0) {
             _requireGraceOver(s, id, board.time);
             (int256 value,, uint256 requirement) = Margin.weighPerpetual(price, board.risk(exit.place), exit.size);
-            int256 share = -Rounding.floor(
-                -health.maintenanceEquity * requirement.toInt256(), health.maintenanceRequirement
-            );
+            int256 share =
+                -Rounding.floor(-health.maintenanceEquity * requirement.toInt256(), health.maintenanceRequirement);
             exit.received = value - share;
             exit.loss = -share;
         } else {
-            uint256 lots = s.forced[id][market].size;
+            uint256 lots = Math.min(s.forced[id][market].size, Rounding.abs(exit.size));
             if (lots == 0) revert IRiskGroup.NotFailing(id, health.maintenance());
             exit.size = exit.size > 0 ? int256(lots) : -int256(lots);
             (int256 value, uint256 charge) = _valueAndCharge(price, exit.size, s.feed[terms.feed].penalty);
@@ -400,13 +405,11 @@ library Rescues {
     /// notional over the account's equity, each in parts per million. Losing positions rank 0.
     /// @dev Source: the ranking by profit and effective leverage that Hyperliquid publishes. The contract sees that the list
     /// is in order; that nobody was left out shows in the published log.
-    function _rank(
-        GroupState storage s,
-        Board.Prices memory board,
-        Exit memory exit,
-        AccountId other,
-        uint256 lots
-    ) private view returns (uint256) {
+    function _rank(GroupState storage s, Board.Prices memory board, Exit memory exit, AccountId other, uint256 lots)
+        private
+        view
+        returns (uint256)
+    {
         uint256 word = Holdings.read(s, other, exit.feed);
         int256 size = Holdings.size(word);
         if (lots == 0 || lots > Rounding.abs(size) || size > 0 == exit.size > 0) {
@@ -489,8 +492,14 @@ library Rescues {
     }
 
     function _isolatedIn(AccountId id, MarketId market) private pure returns (bool) {
-        return Ledger.isIsolated(id)
-            && MarketId.unwrap(Ledger.isolatedMarket(id)) == MarketId.unwrap(market);
+        return Ledger.isIsolated(id) && MarketId.unwrap(Ledger.isolatedMarket(id)) == MarketId.unwrap(market);
+    }
+
+    /// @dev A forced close whose position the owner has closed meanwhile is done.
+    function _dropForced(GroupState storage s, AccountId id, MarketId market) private returns (bool dropped) {
+        if (s.forced[id][market].size == 0) return false;
+        dropped = Holdings.size(Holdings.read(s, id, s.markets[market].terms.feed)) == 0;
+        if (dropped) delete s.forced[id][market];
     }
 
     function _reduceForced(GroupState storage s, AccountId id, MarketId market, uint256 lots) private {

@@ -13,19 +13,10 @@ import {Judgement} from "./Judgement.sol";
 import {Prices} from "./Prices.sol";
 import {Redemptions} from "./Redemptions.sol";
 import {Rescues} from "./Rescues.sol";
-import {ForcedClose, GroupStorage, LastBatch} from "./State.sol";
+import {GroupStorage, LastBatch} from "./State.sol";
 import {Touched} from "./Touched.sol";
 import {TypedData} from "./TypedData.sol";
-import {
-    AccountId,
-    Batch,
-    GroupTerms,
-    InboxItem,
-    InboxKind,
-    Liquidate,
-    MarketId,
-    Signature
-} from "./Types.sol";
+import {AccountId, Batch, GroupTerms, InboxItem, InboxKind, MarketId, Signature} from "./Types.sol";
 import {Withdrawals} from "./Withdrawals.sol";
 
 /// @title The risk group contract
@@ -158,8 +149,12 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         if (batch.prices.length != 0) Prices.update(_s, batch.prices, batch.time);
         if (batch.funding.length != 0) Prices.fund(_s, batch.funding, batch.time);
         for (uint256 i = 0; i < batch.inbox.length; ++i) {
-            if (batch.inbox[i].kind != InboxKind.ForcedLiquidation) continue;
-            Rescues.tryForced(_s, abi.decode(batch.inbox[i].payload, (Liquidate)), batch.time);
+            InboxItem calldata item = batch.inbox[i];
+            if (item.kind == InboxKind.ForcedWithdrawal) {
+                InboxItems.withdraw(_s, item.payload, settlementToken, batch.time);
+            } else if (item.kind == InboxKind.ForcedLiquidation) {
+                Rescues.tryForced(_s, item.payload, batch.time);
+            }
         }
     }
 
@@ -189,8 +184,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @dev Step 7: signed withdrawals and transfers leave their accounts. The tokens follow at the very end.
     function _withdraw(Batch calldata batch) private {
         if (batch.withdrawals.length == 0 && batch.transfers.length == 0) return;
-        Withdrawals.Context memory context =
-            Withdrawals.Context(settlementToken, batch.time, _domainSeparatorV4());
+        Withdrawals.Context memory context = Withdrawals.Context(settlementToken, batch.time, _domainSeparatorV4());
         if (batch.withdrawals.length != 0) Withdrawals.withdraw(_s, batch.withdrawals, context);
         if (batch.transfers.length != 0) Withdrawals.transfer(_s, batch.transfers, context);
     }
@@ -211,20 +205,13 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @inheritdoc IRiskGroup
     function freeze() external {
         _requireLive();
-        if (!_s.inbox.isOverdue(inboxDeadline, Inbox.nowMs())) {
-            revert NotOverdue(_s.inbox.head, _s.inbox.tail, inboxDeadline);
-        }
-        _freeze();
+        InboxItems.freeze(_s, inboxDeadline);
     }
 
     /// @inheritdoc IRiskGroup
-    function freezeForClose(AccountId id, MarketId market_) external {
+    function freezeForClose(AccountId id, MarketId market) external {
         _requireLive();
-        ForcedClose memory forced = _s.forced[id][market_];
-        if (forced.size == 0 || uint256(forced.time) + inboxDeadline >= Inbox.nowMs()) {
-            revert NotOverdue(_s.inbox.head, _s.inbox.tail, inboxDeadline);
-        }
-        _freeze();
+        InboxItems.freezeForClose(_s, id, market, inboxDeadline);
     }
 
     /// @inheritdoc IRiskGroup
@@ -244,11 +231,6 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         if (msg.sender != escapeHatch) revert NotEscapeHatch(msg.sender, escapeHatch);
         _requireFrozen();
         Withdrawals.release(_s, token, to, amount);
-    }
-
-    function _freeze() private {
-        _s.frozenAt = Inbox.nowMs();
-        emit Frozen(_s.frozenAt);
     }
 
     function _requireLive() private view {

@@ -27,14 +27,11 @@ library Signers {
     }
 
     /// @notice Whether the key may trade on the venue for so much, at that time.
-    function mayTrade(
-        GroupState storage s,
-        AccountId id,
-        address signer,
-        VenueId venue,
-        uint256 notional,
-        uint64 time
-    ) internal view returns (bool) {
+    function mayTrade(GroupState storage s, AccountId id, address signer, VenueId venue, uint256 notional, uint64 time)
+        internal
+        view
+        returns (bool)
+    {
         Grant memory grant = s.signers[Ledger.parentOf(id)][signer];
         if (!grant.trade || grant.expiry < time) return false;
         if (grant.maxNotional != 0 && notional > grant.maxNotional) return false;
@@ -44,19 +41,23 @@ library Signers {
     }
 
     /// @notice Whether the key may send money to the owner, at that time.
-    function mayWithdraw(GroupState storage s, AccountId id, address signer, uint64 time)
-        internal
-        view
-        returns (bool)
-    {
+    function mayWithdraw(GroupState storage s, AccountId id, address signer, uint64 time) internal view returns (bool) {
         Grant memory grant = s.signers[Ledger.parentOf(id)][signer];
         return grant.withdraw && grant.expiry >= time;
     }
 
+    /// @notice The nonce is not below the account's floor, and the account is not closed.
+    function requireAboveFloor(AccountId id, uint64 nonce, uint64 floor) internal pure {
+        if (nonce < floor || floor == Ledger.CLOSED) revert IRiskGroup.NonceBelowFloor(id, nonce, floor);
+    }
+
     /// @notice A message that happens once is in time and its nonce not below the account's floor.
-    function requireCurrent(GroupState storage s, AccountId id, uint64 nonce, uint64 expiry, uint64 time) internal view {
+    function requireCurrent(GroupState storage s, AccountId id, uint64 nonce, uint64 expiry, uint64 time)
+        internal
+        view
+    {
         Account storage account = s.accounts[id];
-        if (nonce < account.nonceFloor) revert IRiskGroup.NonceBelowFloor(id, nonce, account.nonceFloor);
+        requireAboveFloor(id, nonce, account.nonceFloor);
         if (expiry != 0 && time > expiry) revert IRiskGroup.MessageExpired(id, nonce, expiry, time);
     }
 

@@ -4,7 +4,18 @@ pragma solidity ^0.8.28;
 import {Inbox} from "./Inbox.sol";
 import {Nonces} from "./Nonces.sol";
 import {Positions} from "./Positions.sol";
-import {AccountId, BuilderId, FeedId, GroupTerms, Lots, MarketId, MarketKind, Phase, VenueConfig, VenueId} from "./Types.sol";
+import {
+    AccountId,
+    BuilderId,
+    FeedId,
+    GroupTerms,
+    Lots,
+    MarketId,
+    MarketKind,
+    Phase,
+    VenueConfig,
+    VenueId
+} from "./Types.sol";
 
 /// @notice An account's money and what it holds.
 /// @param cash Atoms; negative while positions back it.

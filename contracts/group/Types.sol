@@ -165,8 +165,8 @@ enum MarketKind {
 }
 
 /// @notice How far a market's life has come. The order of the values is part of the protocol.
-/// @dev Settlement tells four cases apart: fills (`Open`, and `Auction` and `PostOnly` before it), fills that only reduce
-/// (`ReduceOnly`), no fills (`None`, `Pending`, `Halted`), and redemption (`Delisted`, also of a resolved event).
+/// @dev Settlement tells four cases apart: fills (`Open`, `Auction`), fills that only reduce (`ReduceOnly`), redemption
+/// (`Delisted`, also of a resolved event), and nothing at all (the others).
 enum Phase {
     None,
     Pending,

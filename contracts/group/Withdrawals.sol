@@ -20,6 +20,9 @@ library Withdrawals {
     using Nonces for Nonces.Ledger;
     using SafeCast for uint256;
 
+    /// @dev What leaves an account by its owner's wish is spent, and must leave initial health behind.
+    uint256 private constant FLAGS = Touched.GREW | Touched.SPENT;
+
     /// @notice What every message of a batch is judged by.
     struct Context {
         address settlementToken;
@@ -46,12 +49,17 @@ library Withdrawals {
         FeedId feed = _feedOf(s, request.token, request.amount, context);
         _requireUngated(s, request.account, feed, request.amount, context.time);
         Custody.Destination memory destination = Custody.Destination(owner, address(0), AccountId.wrap(0));
-        Custody.take(s, request.account, request.token, feed, request.amount, destination);
+        Custody.take(s, request.account, request.token, feed, request.amount, destination, FLAGS);
     }
 
     function _transferOne(GroupState storage s, SignedTransfer calldata signed, Context memory context) private {
         Transfer calldata request = signed.transfer;
         address signer = TypedData.signer(context.domain, TypedData.hashTransfer(request), signed.signature);
+        // A key may move money between its owner's accounts; where another group's gateway sends it only the owner may say.
+        if (request.gateway != address(0) && signer != s.accounts[request.account].owner) {
+            address expected = s.accounts[request.account].owner;
+            revert IRiskGroup.MessageSignedByAnother(request.account, request.nonce, expected, signer);
+        }
         address owner = _authorise(s, request.account, request.nonce, request.expiry, context.time, signer);
         FeedId feed = _feedOf(s, request.token, request.amount, context);
         if (request.gateway == address(0)) {
@@ -59,7 +67,7 @@ library Withdrawals {
         } else {
             _requireUngated(s, request.account, feed, request.amount, context.time);
             Custody.Destination memory destination = Custody.Destination(owner, request.gateway, request.to);
-            Custody.take(s, request.account, request.token, feed, request.amount, destination);
+            Custody.take(s, request.account, request.token, feed, request.amount, destination, FLAGS);
         }
     }
 
@@ -83,14 +91,9 @@ library Withdrawals {
     }
 
     /// @dev Principal stays where it was paid in: moving money between one's accounts makes no profit withdrawable.
-    function _moveInside(
-        GroupState storage s,
-        AccountId from,
-        AccountId to,
-        address owner,
-        FeedId feed,
-        uint128 amount
-    ) private {
+    function _moveInside(GroupState storage s, AccountId from, AccountId to, address owner, FeedId feed, uint128 amount)
+        private
+    {
         Account storage target = s.accounts[to];
         if (target.owner == address(0) && Ledger.isIsolated(to)) _openIsolated(s, to, owner);
         if (target.owner != owner) revert IRiskGroup.NotSameOwner(from, to, owner, target.owner);
@@ -115,14 +118,10 @@ library Withdrawals {
         emit IRiskGroup.IsolatedOpened(id, owner);
     }
 
-    function _authorise(
-        GroupState storage s,
-        AccountId id,
-        uint64 nonce,
-        uint64 expiry,
-        uint64 time,
-        address signer
-    ) private returns (address owner) {
+    function _authorise(GroupState storage s, AccountId id, uint64 nonce, uint64 expiry, uint64 time, address signer)
+        private
+        returns (address owner)
+    {
         owner = Ledger.ownerOf(s, id);
         Signers.requireCurrent(s, id, nonce, expiry, time);
         if (signer != owner && !Signers.mayWithdraw(s, id, signer, time)) {
@@ -142,7 +141,10 @@ library Withdrawals {
         if (FeedId.unwrap(feed) == 0) revert IRiskGroup.UnknownToken(token, context.settlementToken);
     }
 
-    function _requireUngated(GroupState storage s, AccountId id, FeedId feed, uint128 amount, uint64 time) private view {
+    function _requireUngated(GroupState storage s, AccountId id, FeedId feed, uint128 amount, uint64 time)
+        private
+        view
+    {
         uint256 most = Custody.gate(s, Board.open(s, time), id, feed);
         if (amount > most) revert IRiskGroup.ProfitsWait(id, amount, most);
     }
