@@ -140,14 +140,6 @@ pub enum ChainError {
         /// The hash of what the log says.
         got: B256,
     },
-    /// A frame that no batch can hold; an engine of ours never seals one.
-    #[error("frame {id} cannot become a batch: {reason}")]
-    MalformedFrame {
-        /// Which frame.
-        id: u64,
-        /// Why.
-        reason: String,
-    },
     /// Frames must come without gaps.
     #[error("frame {got} was handed in, but batch {expected} comes next; hand in every frame from {expected} on")]
     FrameGap {

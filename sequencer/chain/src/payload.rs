@@ -5,8 +5,8 @@ use alloy::primitives::aliases::U96;
 use alloy::primitives::{B256, keccak256};
 use alloy::sol_types::SolValue;
 use xos_types::{
-    AccountId, BuilderId, EventConfig, GroupTerms, InboxItem, InboxPayload, Liquidate, Lots, MarketId, Nonce, Phase, Ppm,
-    Rate, SignerGrant, TimeMs, TradingTerms, VenueConfig, VenueId,
+    AccountId, BuilderId, EventConfig, GroupTerms, InboxItem, InboxPayload, Liquidate, Lots, MarketId, Nonce, Phase,
+    Ppm, Rate, SignerGrant, TimeMs, TradingTerms, VenueConfig, VenueId,
 };
 
 use crate::abi;
@@ -52,13 +52,13 @@ pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> 
             account: AccountId(p.account),
             grant: grant_from_abi(&p.grant),
         }),
-        Ok(abi::InboxKind::MembershipSet) => read(payload, |p: abi::MembershipSetPayload| {
-            InboxPayload::MembershipSet {
+        Ok(abi::InboxKind::MembershipSet) => {
+            read(payload, |p: abi::MembershipSetPayload| InboxPayload::MembershipSet {
                 account: AccountId(p.account),
                 venue: VenueId(p.venue),
                 until: TimeMs(p.until),
-            }
-        }),
+            })
+        }
         Ok(abi::InboxKind::ReferrerSet) => read(payload, |p: abi::ReferrerSetPayload| InboxPayload::ReferrerSet {
             account: AccountId(p.account),
             referrer: BuilderId(p.referrer),
@@ -384,9 +384,14 @@ mod tests {
 
     fn venue_config() -> impl Strategy<Value = VenueConfig> {
         let share = || (0_u32..1 << 24).prop_map(Ppm);
-        (any::<u64>(), share(), share(), share()).prop_map(|(treasury, protocol_share, insurance_share, referrer_share)| {
-            VenueConfig { treasury: AccountId(treasury), protocol_share, insurance_share, referrer_share }
-        })
+        (any::<u64>(), share(), share(), share()).prop_map(
+            |(treasury, protocol_share, insurance_share, referrer_share)| VenueConfig {
+                treasury: AccountId(treasury),
+                protocol_share,
+                insurance_share,
+                referrer_share,
+            },
+        )
     }
 
     fn liquidate() -> impl Strategy<Value = Liquidate> {
@@ -417,15 +422,14 @@ mod tests {
                 grace,
             },
         );
-        let money = prop_oneof![
-            (account(), address(), address(), any::<u128>())
-                .prop_map(|(account, owner, token, amount)| InboxPayload::Deposit { account, owner, token, amount }),
-            (account(), address(), any::<u128>()).prop_map(|(account, token, amount)| InboxPayload::ForcedWithdrawal {
-                account,
-                token,
-                amount
-            }),
-        ];
+        let money =
+            prop_oneof![
+                (account(), address(), address(), any::<u128>()).prop_map(|(account, owner, token, amount)| {
+                    InboxPayload::Deposit { account, owner, token, amount }
+                }),
+                (account(), address(), any::<u128>())
+                    .prop_map(|(account, token, amount)| InboxPayload::ForcedWithdrawal { account, token, amount }),
+            ];
         let listings = prop_oneof![
             (event(), config()).prop_map(|(event, config)| InboxPayload::EventOpened { event, config }),
             (event(), proptest::collection::vec(any::<u64>(), 0..130))
@@ -497,7 +501,10 @@ mod tests {
             (abi::InboxKind::PerpetualSet, "a perpetual"),
         ] {
             let error = decode_inbox_item(5, kind as u8, TimeMs(0), &[]).unwrap_err();
-            assert!(matches!(error, ChainError::UnservedItem { index: 5, .. }) && error.to_string().contains(what), "{error}");
+            assert!(
+                matches!(error, ChainError::UnservedItem { index: 5, .. }) && error.to_string().contains(what),
+                "{error}"
+            );
         }
         let delisted = abi::PhaseSetPayload { market: 256, phase: abi::Phase::Delisted }.abi_encode_params();
         let error = decode_inbox_item(5, abi::InboxKind::PhaseSet as u8, TimeMs(0), &delisted).unwrap_err();

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId,
-    GroupConfig, GroupTerms, Hash, InboxItem, MarketId, Nonce, Phase, Redemption, Reject, Signed, TimeMs, VenueConfig,
-    VenueId, Withdraw,
+    GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, MarketId, Nonce, Phase, Redemption, Reject, Signed, TimeMs,
+    VenueConfig, VenueId, Withdraw,
 };
 
 use crate::account::Account;
@@ -165,14 +165,19 @@ impl Engine {
         }
     }
 
-    /// The start of a frame, in the order of the batch's steps: what the chain said, then redemptions. Both see the state
-    /// that the contract will see.
+    /// The start of a frame, in the order of the batch's steps: what the chain said, the withdrawals that it forces, then
+    /// redemptions. Each sees the state that the contract will see.
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
         self.lapse(events);
         for item in inbox {
             self.consume(item, events);
+        }
+        for item in inbox {
+            if let InboxPayload::ForcedWithdrawal { account, amount, .. } = item.payload {
+                self.force_withdrawal(account, amount, events);
+            }
         }
         self.redeem_queue(events);
     }

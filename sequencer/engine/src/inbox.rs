@@ -26,10 +26,8 @@ impl Engine {
             }
             InboxPayload::EventOpened { event, config } => self.open_event(*event, config, events),
             InboxPayload::EventResolved { event, payouts } => self.resolve_event(*event, payouts, events),
-            InboxPayload::ForcedWithdrawal { account, token, amount } => {
-                self.check_token(*token);
-                self.force_withdrawal(*account, *amount, events);
-            }
+            // As on chain it waits until the whole inbox is consumed: [`Engine::force_withdrawal`].
+            InboxPayload::ForcedWithdrawal { token, .. } => self.check_token(*token),
             InboxPayload::CancelAll { account, floor } => {
                 if self.knows(*account) {
                     self.raise_floor(*account, *floor, events);
@@ -167,7 +165,7 @@ impl Engine {
     /// which knows no resting orders, pays the same: the lesser of initial health and `usd`, which are one number for an
     /// account of cash and outcomes. It would pay no more than was paid in while the insurance fund is negative; the fund
     /// is an account like any other, and no account here ever is.
-    fn force_withdrawal(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
+    pub(crate) fn force_withdrawal(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
         if !self.knows(account) {
             return;
         }
