@@ -56,6 +56,19 @@ impl Account {
 }
 
 impl Engine {
+    /// Refuses a signer who can do nothing at all for an account now: neither its owner nor a key that acts for it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_signer(&self, account: AccountId, signer: Address) -> Result<(), Reject> {
+        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
+        let acts = |grant: &SignerGrant| (grant.trade || grant.withdraw) && grant.expiry >= self.frame.time;
+        if signer == state.owner || state.signers.get(&signer).is_some_and(acts) {
+            return Ok(());
+        }
+        Err(state.not_authorized(account, signer))
+    }
+
     /// Why the account may only reduce its positions in an event, if so.
     pub(crate) fn restriction(&self, account: &Account, listing: &Listing) -> Option<Restriction> {
         let is_member = || account.memberships.get(&listing.terms.venue).is_some_and(|until| *until >= self.frame.time);
