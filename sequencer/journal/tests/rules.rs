@@ -195,7 +195,7 @@ fn a_missing_or_foreign_block_is_refused() {
 fn a_damaged_header_is_no_torn_tail() {
     let (dir, _) = three_blocks();
     let whole = log(dir.path());
-    for byte in 0..92 {
+    for byte in 0..112 {
         let mut flipped = whole.clone();
         flipped[byte] ^= 0x10;
         put(dir.path(), &flipped);

@@ -409,7 +409,11 @@ impl Life {
         if self.decided[index] {
             return;
         }
-        let phase = [abi::Phase::Open, abi::Phase::ReduceOnly, abi::Phase::Halted][usize::from(phase) % 3];
+        let phase = match phase {
+            0..=29 => abi::Phase::Halted,
+            30..=79 => abi::Phase::ReduceOnly,
+            _ => abi::Phase::Open,
+        };
         let market = u32::try_from(index + 1).unwrap() << 8;
         self.queue(self.deployer.address(), &IGateway::setPhaseCall { market, phase });
     }
@@ -544,7 +548,7 @@ impl Life {
             59 => order.market = MarketId(order.market.0 + u32::from(plan.outcomes)),
             _ => {}
         }
-        let agent = (60..=99).contains(&p.twist);
+        let agent = (60..=79).contains(&p.twist);
         let key = if agent { self.agent(p.twist) } else { self.key(signer) };
         let signed = key.sign_typed(&self.domain, order);
         let accepted = self.totals.accepted;

@@ -33,7 +33,7 @@ fn event_plan() -> impl Strategy<Value = EventPlan> {
     ];
     let taker = prop_oneof![Just(0_u32), Just(1_000), Just(333), Just(100_000)];
     let maker = prop_oneof![3 => Just(0_i32), 1 => Just(1_000), 1 => Just(100_000), 2 => -100_i32..0];
-    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.15));
+    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1));
     let cap = || prop_oneof![4 => Just(0_u64), 1 => 1_u64..2_000];
     (outcomes, value, (taker, maker), any::<u8>(), flags, (cap(), cap())).prop_map(
         |(outcomes, (ticks, quantum), (taker_fee, maker_fee), venue, (curve, restricted), caps)| EventPlan {
@@ -92,13 +92,13 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(account, amount, fresh)| Step::Deposit { account, amount, fresh }),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(account, part)| Step::ForceWithdrawal { account, part }),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(account, ahead)| Step::ForceCancelAll { account, ahead }),
-        8 => (any::<u8>(), any::<u8>(), 0_u64..30_000, limit, any::<u8>()).prop_map(
+        9 => (any::<u8>(), any::<u8>(), 0_u64..60_000, limit, any::<u8>()).prop_map(
             |(account, agent, ms, max_notional, rights)| Step::Grant { account, agent, ms, max_notional, rights }
         ),
         1 => any::<u8>().prop_map(|account| Step::Register { account }),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(account, builder)| Step::Refer { account, builder }),
         1 => venue_plan().prop_map(Step::Venue),
-        5 => (any::<u8>(), any::<u8>(), 0_u64..30_000)
+        6 => (any::<u8>(), any::<u8>(), 0_u64..60_000)
             .prop_map(|(account, venue, ms)| Step::Join { account, venue, ms }),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(event, phase)| Step::Phase { event, phase }),
         1 => Just(Step::Terms),
