@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_types::{
-    Address, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Order, Reject, Side, SignerGrant, Ticks, TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Order, Reject, Side, SignerGrant, Ticks,
+    TimeMs, VenueId,
 };
 
 use crate::book::Slot;
@@ -120,22 +121,22 @@ impl Account {
         }
     }
 
-    /// What the contract holds of this account before a line of `order`; `referrer` is its referrer's cash.
+    /// What the contract holds of this account before a line of `order`.
     pub(crate) fn line_state(
         &self,
         terms: &Terms,
         order: &Order,
         progress: Progress,
-        referrer: Option<Word>,
+        referrer: Option<(AccountId, Word)>,
     ) -> LineState {
         let margin = self.margins.get(&order.market.event());
         LineState {
             outcomes: terms.outcomes,
             partly_filled: progress.partly_filled,
             completes: progress.completes,
-            nonce_word: self.nonces.is_word_settled(order.nonce),
-            position_word: margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome())),
-            cash_word: self.cash_word() == Word::Used,
+            nonce_word: Word::used_if(self.nonces.is_word_settled(order.nonce)),
+            position_word: Word::used_if(margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome()))),
+            cash_word: self.cash_word(),
             referrer,
         }
     }

@@ -3,16 +3,18 @@
 //!
 //! A line's cost depends on what its storage holds: a first write to a word costs 22.1k, a later one 5k, and a trader may
 //! choose nonces and partial fills to be expensive. The engine knows enough of the contract's storage to tell (which words
-//! of nonces and positions are in use), and where it does not know it takes the dearer. Writes of the same word by several
-//! lines are counted each, and refunds are not, so crowded frames cost well below the estimate. One place to tune when the
-//! contract's measured costs move (`snapshots/settle.json`).
+//! of nonces and positions are in use), and where it does not know it takes the dearer. A word that only ever gains bits or
+//! money is counted once in a batch. Positions are counted with every line: traders can arrange that a word goes back to
+//! zero and is written anew again and again. Refunds are not counted, so crowded frames cost well below the estimate. One
+//! place to tune when the contract's measured costs move (`snapshots/settle.json`).
 
-use xos_types::InboxPayload;
+use xos_types::{AccountId, InboxPayload};
 
-/// First access of a storage word, and first writes of it (EIP-2929, EIP-2200).
+/// First access of a storage word, first writes of it, and later writes in the same batch (EIP-2929, EIP-2200).
 const COLD_READ: u64 = 2_100;
 const FIRST_WRITE: u64 = 22_100;
 const REWRITE: u64 = 5_000;
+const WARM_WRITE: u64 = 300;
 
 /// A batch of nothing: the transaction, header, signature, hashes, the stored head.
 pub(crate) const BATCH: u64 = 100_000;
@@ -25,7 +27,7 @@ pub(crate) const WITHDRAWAL: u64 = LINE + 6 * COLD_READ + FIRST_WRITE + 3 * REWR
 /// A market's terms, its venue's shares, the losses that the insurance fund would pay first, and the sums over its lines.
 const MARKET: u64 = 3 * COLD_READ + 6_000;
 /// Calldata, signature and checks of one order.
-const LINE: u64 = 16_000;
+const LINE: u64 = 18_000;
 /// Looking up who referred the trader, and the venue's share for it.
 const REFERRER: u64 = 2 * COLD_READ + 1_000;
 /// A transfer that uses all the gas it may (100k), its log, and the write that makes it claimable.
@@ -52,11 +54,15 @@ const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME < TARGET_MAX);
 /// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
 pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
 
-/// Whether a storage word holds anything yet.
+/// What a storage word holds when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
+    /// Nothing yet.
     Unused,
+    /// Something from before the batch.
     Used,
+    /// Something that the batch itself has written.
+    Warm,
 }
 
 impl Word {
@@ -68,6 +74,7 @@ impl Word {
         match self {
             Self::Unused => FIRST_WRITE,
             Self::Used => REWRITE,
+            Self::Warm => WARM_WRITE,
         }
     }
 }
@@ -90,14 +97,14 @@ pub(crate) struct LineState {
     pub(crate) partly_filled: bool,
     /// After this fill nothing more of it can fill.
     pub(crate) completes: bool,
-    /// The word of its nonce's bit is in use; the bit is set with the order's first fill.
-    pub(crate) nonce_word: bool,
-    /// The word of its position is in use.
-    pub(crate) position_word: bool,
-    /// The word of the account's cash is in use.
-    pub(crate) cash_word: bool,
-    /// Cash of the trader's referrer, if somebody referred it.
-    pub(crate) referrer: Option<Word>,
+    /// The word of its nonce's bit; the bit is set with the order's first fill.
+    pub(crate) nonce_word: Word,
+    /// The word of its position.
+    pub(crate) position_word: Word,
+    /// The word of the account's cash.
+    pub(crate) cash_word: Word,
+    /// Who is paid a share of the trader's fees, if anybody, and the word of its cash.
+    pub(crate) referrer: Option<(AccountId, Word)>,
 }
 
 /// What the lines of one market have in common.
@@ -108,20 +115,24 @@ pub(crate) fn market(state: MarketState) -> u64 {
 
 /// The line of an order that fills for the first time in a frame, and its market's accounts aside.
 pub(crate) fn line(state: LineState) -> u64 {
-    let bit = if state.nonce_word { REWRITE } else { FIRST_WRITE };
+    let bit = state.nonce_word.write();
     let nonce = match (state.partly_filled, state.completes) {
         // The bit is read, the slot of the partly filled order rewritten or cleared.
         (true, _) => COLD_READ + REWRITE,
         (false, true) => bit,
         (false, false) => bit + FIRST_WRITE,
     };
-    let referrer = state.referrer.map_or(0, |cash| REFERRER + cash.write());
-    LINE + nonce + referrer + if state.position_word { REWRITE } else { FIRST_WRITE }
+    let referrer = match state.referrer {
+        None => 0,
+        Some((_, Word::Warm)) => WARM_WRITE,
+        Some((_, cash)) => REFERRER + cash.write(),
+    };
+    LINE + nonce + referrer + state.position_word.write()
 }
 
 /// An account's first line of an event in a frame: its owner, its cash, and its positions for the margin check.
 pub(crate) fn touch(state: LineState) -> u64 {
-    let cash = if state.cash_word { REWRITE } else { FIRST_WRITE };
+    let cash = state.cash_word.write();
     let summary = if state.outcomes > NARROW { FIRST_WRITE } else { 0 };
     2 * COLD_READ + cash + summary + JUDGED + POSITION_WORD * words(state.outcomes)
 }
@@ -132,10 +143,10 @@ pub(crate) fn dearest_line(outcomes: u8) -> u64 {
         outcomes,
         partly_filled: false,
         completes: false,
-        nonce_word: false,
-        position_word: false,
-        cash_word: false,
-        referrer: Some(Word::Unused),
+        nonce_word: Word::Unused,
+        position_word: Word::Unused,
+        cash_word: Word::Unused,
+        referrer: Some((AccountId(0), Word::Unused)),
     };
     line(state) + touch(state)
 }
@@ -214,10 +225,10 @@ mod tests {
                 outcomes: 48,
                 partly_filled: set(0),
                 completes: set(1),
-                nonce_word: set(2),
-                position_word: set(3),
-                cash_word: set(4),
-                referrer: set(5).then_some(Word::Used),
+                nonce_word: Word::used_if(set(2)),
+                position_word: Word::used_if(set(3)),
+                cash_word: Word::used_if(set(4)),
+                referrer: set(5).then_some((AccountId(0), Word::Used)),
             };
             assert!(line(state) + touch(state) <= dearest_line(48));
         }

@@ -198,7 +198,7 @@ impl Engine {
         let terms = listing.terms;
         let referrer_share = self.referrer_share(taker.account, &self.venues[&terms.venue]);
         let market_state = self.market_state(market);
-        let cash_word = |payee: AccountId| self.accounts[account_index(payee)].cash_word();
+        let cash_word = |payee: AccountId| (payee, self.accounts[account_index(payee)].cash_word());
         let taker_referrer = self.referrer_of(taker.account).map(cash_word);
         let maker_referrer = self.referrer_of(self.orders.get(slot).account()).map(cash_word);
 

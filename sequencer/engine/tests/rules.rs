@@ -112,7 +112,7 @@ fn one_command_meets_a_bounded_number_of_orders_and_never_rests_crossed() {
 #[test]
 fn fill_or_kill_needs_no_more_orders_than_are_certain_to_fit() {
     let most = u64::from(fill_or_kill_matches_max(2));
-    assert_eq!((most, fill_or_kill_matches_max(48), fill_or_kill_matches_max(128)), (31, 20, 14));
+    assert_eq!((most, fill_or_kill_matches_max(48), fill_or_kill_matches_max(128)), (22, 15, 11));
     let mut group = Group::free();
     for _ in 0..=most {
         group.sell(ALICE, 1, 300);
