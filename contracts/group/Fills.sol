@@ -38,12 +38,15 @@ library Fills {
     /// @notice What the fills of a batch have in common.
     /// @param treeSigners Who signed each of the batch's trees.
     /// @param proofsUsed How many of each tree's proof words earlier fills have used.
+    /// @param line The fill at hand, read into the same memory one after the other; `orderHash` is its order's.
     struct Context {
         bytes32 domain;
         uint64 time;
         Board.Prices board;
         address[] treeSigners;
         uint256[] proofsUsed;
+        Fill line;
+        bytes32 orderHash;
     }
 
     /// @notice Whose order a line fills; one slot of the account.
@@ -71,6 +74,7 @@ library Fills {
         context.domain = domain;
         context.time = time;
         context.board = Board.open(s, time);
+        context.line = TypedData.newLine();
         context.treeSigners = new address[](trees.length);
         context.proofsUsed = new uint256[](trees.length);
         for (uint256 i = 0; i < trees.length; ++i) {
@@ -90,9 +94,9 @@ library Fills {
         Sums memory sums;
         sums.reduceOnly = _requireOpen(s, context, id, terms);
 
-        Fill[] calldata fills = market.fills;
-        for (uint256 i = 0; i < fills.length; ++i) {
-            _settleFill(s, context, id, terms, fills[i], trees, sums);
+        for (uint256 i = 0; i < market.fills.length; ++i) {
+            context.orderHash = TypedData.load(context.line, market.fills[i]);
+            _settleFill(s, context, id, terms, context.line, trees, sums);
         }
         if (sums.sizes != 0) revert IRiskGroup.SizesDoNotSumToZero(id, sums.sizes);
         if (sums.notionals != 0) revert IRiskGroup.NotionalsDoNotSumToZero(id, sums.notionals);
@@ -109,7 +113,7 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         OrderTree[] calldata trees,
         Sums memory sums
     ) private {
@@ -153,7 +157,7 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         int256 lots,
         int256 cash,
         bool mustReduce,
@@ -195,15 +199,14 @@ library Fills {
         GroupState storage s,
         Context memory context,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         OrderTree[] calldata trees,
         Party memory party
     ) private {
-        Order calldata order = fill.order;
-        bytes32 orderHash = TypedData.hashOrder(order);
+        Order memory order = fill.order;
         address signer = fill.tree == 0
-            ? TypedData.signer(context.domain, orderHash, fill.signature)
-            : _treeSigner(context, trees, fill.tree, order, orderHash);
+            ? TypedData.signer(context.domain, context.orderHash, fill.signature)
+            : _treeSigner(context, trees, fill.tree, order);
         if (signer != party.owner) {
             // uint64 each, so the product is below 2^192.
             uint256 notional = uint256(Lots.unwrap(order.size)) * Ticks.unwrap(order.price) * terms.quantum;
@@ -212,16 +215,14 @@ library Fills {
             }
         }
         Signers.requireAboveFloor(order.account, order.nonce, party.nonceFloor);
-        s.nonces.fill(order, orderHash, Lots.unwrap(fill.filled));
+        s.nonces.fill(order, context.orderHash, Lots.unwrap(fill.filled));
     }
 
-    function _treeSigner(
-        Context memory context,
-        OrderTree[] calldata trees,
-        uint256 number,
-        Order calldata order,
-        bytes32 orderHash
-    ) private pure returns (address) {
+    function _treeSigner(Context memory context, OrderTree[] calldata trees, uint256 number, Order memory order)
+        private
+        pure
+        returns (address)
+    {
         if (number > trees.length) {
             revert IRiskGroup.NoSuchTree(order.account, order.nonce, number);
         }
@@ -230,7 +231,7 @@ library Fills {
         uint256 end = first + tree.depth;
         if (end > tree.proofs.length) revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
         context.proofsUsed[number - 1] = end;
-        if (!MerkleProof.verifyCalldata(tree.proofs[first:end], tree.root, orderHash)) {
+        if (!MerkleProof.verifyCalldata(tree.proofs[first:end], tree.root, context.orderHash)) {
             revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
         }
         return context.treeSigners[number - 1];
@@ -243,7 +244,7 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill
+        Fill memory fill
     ) private {
         (AccountId account, uint64 filled) = (fill.order.account, Lots.unwrap(fill.filled));
         uint64 left = s.forced[account][id].size;
@@ -263,11 +264,11 @@ library Fills {
 
     /// @notice Checks a fill against its order's limits and its market's terms, as of the frame's time.
     /// @return builderFee Atoms for the builder, paid to its account: rounded down, in favour of the trader.
-    function _requireWithinOrder(GroupState storage s, Fill calldata fill, MarketTerms memory terms, uint64 time)
+    function _requireWithinOrder(GroupState storage s, Fill memory fill, MarketTerms memory terms, uint64 time)
         private
         returns (uint256 builderFee)
     {
-        Order calldata order = fill.order;
+        Order memory order = fill.order;
         (AccountId account, uint64 nonce, uint256 price) = (order.account, order.nonce, Ticks.unwrap(order.price));
         if (order.expiry != 0 && time > order.expiry) {
             revert IRiskGroup.OrderExpired(account, nonce, order.expiry, time);
@@ -308,7 +309,7 @@ library Fills {
     ///
     /// On the curve the fee of a trade is `rate · size · p · (1 − p)`. A line nets trades at several prices, and as
     /// `p · (1 − p)` is concave, its sum over them is at most that of the whole size at the average price (Jensen).
-    function _requireFee(Fill calldata fill, MarketTerms memory terms, uint256 value, uint256 filled, uint256 notional)
+    function _requireFee(Fill memory fill, MarketTerms memory terms, uint256 value, uint256 filled, uint256 notional)
         private
         pure
     {

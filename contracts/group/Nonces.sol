@@ -21,7 +21,7 @@ library Nonces {
 
     /// @notice Counts `filled` more lots of the order; spends its nonce if nothing can fill after this.
     /// @param filled Not zero.
-    function fill(Ledger storage self, Order calldata order, bytes32 orderHash, uint64 filled) internal {
+    function fill(Ledger storage self, Order memory order, bytes32 orderHash, uint64 filled) internal {
         (AccountId account, uint64 nonce, uint64 size) = (order.account, order.nonce, Lots.unwrap(order.size));
         uint256 hashPrefix = uint256(orderHash) >> 64 << 64;
         uint256 total = filled;
