@@ -141,13 +141,14 @@ library Fills {
             (int256(uint256(Lots.unwrap(fill.filled))), int256(uint256(TickLots.unwrap(fill.notional))));
         if (fill.order.side == Side.Sell) (lots, notional) = (-lots, -notional);
         int256 cash;
+        int256 referred = fill.fee > 0 ? _payReferrer(s, terms, party.referrer, fill.fee) : int256(0);
         // Sums of 128-bit numbers overflow no sooner than after 2^127 fills; uint128 times uint64 is below 2^192.
         unchecked {
             sums.sizes += lots;
             sums.notionals += notional;
+            sums.fees += int256(fill.fee) - referred;
             cash = -notional * int256(uint256(terms.quantum)) - fill.fee - int256(builderFee);
         }
-        sums.fees += int256(fill.fee) - _payReferrer(s, terms, party.referrer, fill.fee);
         _trade(s, context, id, terms, fill, lots, cash, mustReduce, sums);
     }
 
@@ -185,7 +186,10 @@ library Fills {
         }
         if (terms.kind == MarketKind.Spot) return;
         if (grows && terms.capped) _requireBelowCap(s, account, id, position);
-        sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
+        // Sums of 64-bit numbers, as above.
+        unchecked {
+            sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
+        }
     }
 
     function _party(Account storage account) private view returns (Party memory) {
@@ -276,15 +280,23 @@ library Fills {
         uint256 filled = Lots.unwrap(fill.filled);
         uint256 notional = TickLots.unwrap(fill.notional);
         if (filled == 0) revert IRiskGroup.EmptyFill(account, nonce);
-        uint256 highest = terms.kind == MarketKind.Outcome ? terms.ticks - 1 : type(uint64).max;
-        // Every trade happened at 1 to the highest price, whatever the orders would have put up with.
-        if (notional < filled || notional > filled * highest) {
-            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, filled * highest, notional);
+        uint256 highest;
+        uint256 value;
+        uint256 limit;
+        uint256 most;
+        // Factors are uint64 (there are at least two ticks), but for notional, which is uint128: no product reaches 2^192.
+        unchecked {
+            highest = terms.kind == MarketKind.Outcome ? terms.ticks - 1 : type(uint64).max;
+            value = notional * terms.quantum;
+            limit = filled * price;
+            most = filled * highest;
         }
-        uint256 value = notional * terms.quantum;
+        // Every trade happened at 1 to the highest price, whatever the orders would have put up with.
+        if (notional < filled || notional > most) {
+            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, most, notional);
+        }
         if (fill.tree != FORCED) {
             if (price == 0 || price > highest) revert IRiskGroup.PriceOutOfRange(account, nonce, order.price, highest);
-            uint256 limit = filled * price;
             if (order.side == Side.Buy ? notional > limit : notional < limit) {
                 revert IRiskGroup.PriceWorseThanLimit(account, nonce, limit, notional);
             }
@@ -297,7 +309,7 @@ library Fills {
         }
         if (fill.fee != 0) _requireFee(fill, terms, value, filled, notional);
         if (builderFee != 0 || fill.fee > 0) {
-            uint256 most = fill.tree == FORCED ? type(uint256).max : Rounding.up(value * order.maxFee, PPM);
+            most = fill.tree == FORCED ? type(uint256).max : Rounding.up(value * order.maxFee, PPM);
             uint256 charged = builderFee + (fill.fee > 0 ? uint256(int256(fill.fee)) : 0);
             if (charged > most) revert IRiskGroup.FeeAboveLimit(account, nonce, most, int256(charged));
         }
@@ -370,7 +382,6 @@ library Fills {
         private
         returns (int256)
     {
-        if (fee <= 0) return 0;
         if (BuilderId.unwrap(referrer) == 0) return 0;
         uint256 share = uint256(int256(fee)) * s.venues[terms.venue].referrerShare / PPM;
         AccountId payee = s.builders[referrer];

@@ -31,7 +31,10 @@ library Nonces {
             uint256 before = self.partlyFilled[_slotKey(account, nonce)];
             if (before == 0) revert IRiskGroup.OrderSpent(account, nonce);
             if (before >> 64 << 64 != hashPrefix) revert IRiskGroup.NonceOfAnotherOrder(account, nonce);
-            total += before % (1 << 64);
+            // Both are below 2^64.
+            unchecked {
+                total += before % (1 << 64);
+            }
         }
         if (total > size) revert IRiskGroup.OrderOverfilled(account, nonce, size, total);
 

@@ -139,7 +139,10 @@ library Positions {
     function _lane(uint256 word, uint256 lane) private pure returns (int256) {
         // casting to 'uint64' and 'int64' is safe because the lane is meant to be cut out, and is signed
         // forge-lint: disable-next-line(unsafe-typecast)
-        return int64(uint64(word >> (lane * 64)));
+        unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast)
+            return int64(uint64(word >> (lane * 64)));
+        }
     }
 
     /// @dev A position, which is within 64 bits, as `_lane` reads it.
