@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {
+    AccountId,
     Batch,
     FundingUpdate,
     InboxItem,
@@ -149,6 +150,32 @@ contract BatchesTest is GroupTest {
         assertEq(failure, abi.encodeWithSelector(IRiskGroup.MalformedCalldata.selector));
     }
 
+    /// @dev The contract hashes a fill as it lies in the calldata, so a word with bits that its type does not have must
+    /// not pass for another value.
+    function test_a_fill_with_bits_beyond_its_types_is_malformed() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        bytes memory clean = encoded(batch);
+        // The market list's offset is the batch's word 11; its first fill begins five words into it.
+        uint256 fill = wordOf(clean, 11) / 32 + 5;
+        assertEq(wordOf(clean, fill), AccountId.unwrap(alice.account));
+        uint16[16] memory widths = [uint16(64), 32, 1, 2, 1, 64, 64, 64, 64, 32, 32, 32, 64, 128, 128, 32];
+        for (uint256 i = 0; i < 16; ++i) {
+            for (uint256 bit = widths[i]; bit < 256; bit += 255 - widths[i]) {
+                bytes memory dirty = encoded(batch);
+                dirty[(fill + i) * 32 + 31 - bit / 8] ^= bytes1(uint8(1 << bit % 8));
+                Signature memory signature = sign(SEQUENCER_KEY, hashBatch(batch.id, batch.parent, keccak256(dirty)));
+                (bool settled, bytes memory failure) = address(group)
+                    .call(
+                        bytes.concat(
+                            IRiskGroup.settle.selector, bytes32(uint256(0x60)), signature.r, signature.vs, dirty
+                        )
+                    );
+                assertFalse(settled);
+                assertEq(failure, abi.encodeWithSelector(IRiskGroup.MalformedCalldata.selector));
+            }
+        }
+    }
+
     // ----------------------------------------------------------------- time
 
     function test_frame_time_never_goes_back() public {
@@ -253,6 +280,12 @@ contract BatchesTest is GroupTest {
         tail = new bytes(whole.length - 32);
         for (uint256 i = 0; i < tail.length; ++i) {
             tail[i] = whole[i + 32];
+        }
+    }
+
+    function wordOf(bytes memory data, uint256 index) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(add(data, mul(add(index, 1), 32)))
         }
     }
 

@@ -516,7 +516,7 @@ contract GatewayTest is GroupTest {
         config.terms.makerFee = -1001;
         assertSpotInvalid(config, "makerFee");
         config = spotConfig(asset);
-        config.title = string(hex"FF");
+        config.title = string(abi.encodePacked(hex"FF"));
         assertSpotInvalid(config, "title");
         config.title = string(new bytes(16 * 1024));
         assertSpotInvalid(config, "payload");
@@ -538,7 +538,7 @@ contract GatewayTest is GroupTest {
         config.terms.makerFee = -1001;
         assertPerpetualInvalid(config, "makerFee");
         config = perpetualConfig("BTC");
-        config.title = string(hex"FF");
+        config.title = string(abi.encodePacked(hex"FF"));
         assertPerpetualInvalid(config, "title");
         config.title = string(new bytes(16 * 1024));
         assertPerpetualInvalid(config, "payload");
