@@ -308,14 +308,14 @@ contract FeesTest is GroupTest {
         }
     }
 
-    /// @dev 3 · 333 · 10 · 0.667 is 6663.33, rounded up 6664; 0.1 % of it rounded up is 7.
+    /// @dev 3 · 371 · 10 · 0.629 is 7000.77, rounded up 7001; 0.1 % of it rounded up is 8.
     function test_the_curve_rounds_up_twice() public {
         first = curved();
-        Batch memory batch = batchOf(trade(alice, bob, first, 3, 333));
+        Batch memory batch = batchOf(trade(alice, bob, first, 3, 371));
         Fill memory line = batch.markets[0].fills[0];
+        line.fee = 9;
+        assertRefused(batch, feeAbove(line, 8, 9));
         line.fee = 8;
-        assertRefused(batch, feeAbove(line, 7, 8));
-        line.fee = 7;
         settle(batch);
     }
 
@@ -343,6 +343,19 @@ contract FeesTest is GroupTest {
         raise(sold, int256(uint256(notional - size)));
         Batch memory batch = batchOf(fills(first, bought, sold));
         batch.markets[0].fills[0].fee = int128(int256(due));
+        settle(batch);
+    }
+
+    /// @dev Half of 500,000 at 0.05 %.
+    function test_on_the_curve_a_rebate_is_on_price_times_its_complement() public {
+        EventConfig memory config = eventConfig(2);
+        (config.terms.curve, config.terms.makerFee) = (true, -500);
+        first = market(openEvent(config), 0);
+        settleInbox();
+        Batch memory batch = batchOf(trade(alice, bob, first, 100, 500));
+        (batch.markets[0].fills[0].fee, batch.markets[0].fills[1].fee) = (250, -126);
+        assertRefused(batch, rebateAbove(batch.markets[0].fills[1], 125));
+        batch.markets[0].fills[1].fee = -125;
         settle(batch);
     }
 

@@ -812,6 +812,14 @@ contract GatewayTest is GroupTest {
         group.settle(nextBatch(), sign(bob.key, hashBatch(nextBatch())));
     }
 
+    function test_the_extremes_of_the_groups_terms_are_accepted() public {
+        GroupTerms memory terms = groupTerms();
+        (terms.maxHoldings, terms.keeperShare, terms.grace) = (1, 1_000_000, 30_000);
+        setTerms(terms);
+        settleInbox();
+        assertEq(abi.encode(views.terms()), abi.encode(terms));
+    }
+
     function test_group_terms_that_are_senseless_are_refused_by_their_name() public {
         GroupTerms memory terms = groupTerms();
         terms.sequencer = address(0);
