@@ -13,7 +13,6 @@ import {
     MarketKind,
     Phase,
     Redemption,
-    TradingTerms,
     VenueId
 } from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";

@@ -7,14 +7,11 @@ import {
     EventConfig,
     EventId,
     Fill,
-    Lots,
     MarketFills,
     MarketId,
     Order,
-    OrderKind,
     Side,
-    TickLots,
-    Ticks
+    TickLots
 } from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 

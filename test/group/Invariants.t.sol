@@ -8,7 +8,6 @@ import {
     AccountId,
     Batch,
     EventId,
-    Fill,
     InboxItem,
     InboxKind,
     Lots,
@@ -18,7 +17,6 @@ import {
     OrderKind,
     Phase,
     Redemption,
-    Side,
     Signature,
     TickLots,
     Ticks

@@ -13,8 +13,7 @@ import {
     Order,
     PerpetualConfig,
     Phase,
-    Redemption,
-    Side
+    Redemption
 } from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 import {TestToken} from "./TestToken.sol";
