@@ -46,6 +46,13 @@ library Fills {
         uint256[] proofsUsed;
     }
 
+    /// @notice Whose order a line fills; one slot of the account.
+    struct Party {
+        address owner;
+        BuilderId referrer;
+        uint64 nonceFloor;
+    }
+
     /// @notice What the fills of one market add up to.
     /// @param reduceOnly No new risk is allowed here: by the market's phase or the state of its price.
     struct Sums {
@@ -107,17 +114,17 @@ library Fills {
         Sums memory sums
     ) private {
         AccountId account = fill.order.account;
-        Account storage stored = s.accounts[account];
+        Party memory party = _party(s.accounts[account]);
         if (MarketId.unwrap(fill.order.market) != MarketId.unwrap(id)) {
             revert IRiskGroup.OrderForAnotherMarket(id, fill.order.market);
         }
-        if (stored.owner == address(0)) revert IRiskGroup.NoSuchAccount(account);
+        if (party.owner == address(0)) revert IRiskGroup.NoSuchAccount(account);
         bool mustReduce = sums.reduceOnly || fill.order.reduceOnly;
         if (fill.tree == FORCED) {
             _requireForced(s, context, id, terms, fill);
             mustReduce = true;
         } else {
-            _requireSigned(s, context, terms, fill, trees, stored);
+            _requireSigned(s, context, terms, fill, trees, party);
         }
         if (terms.restricted && s.memberships[Ledger.parentOf(account)][terms.venue] < context.time) mustReduce = true;
         if (terms.isolatedOnly && !_isIsolatedHere(account, id)) {
@@ -136,7 +143,7 @@ library Fills {
             sums.notionals += notional;
             cash = -notional * int256(uint256(terms.quantum)) - fill.fee - int256(builderFee);
         }
-        sums.fees += int256(fill.fee) - _payReferrer(s, terms, stored, fill.fee);
+        sums.fees += int256(fill.fee) - _payReferrer(s, terms, party.referrer, fill.fee);
         _trade(s, context, id, terms, fill, lots, cash, mustReduce, sums);
     }
 
@@ -177,6 +184,10 @@ library Fills {
         sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
     }
 
+    function _party(Account storage account) private view returns (Party memory) {
+        return Party({owner: account.owner, referrer: account.referrer, nonceFloor: account.nonceFloor});
+    }
+
     // ----------------------------------------------------------------- who signed
 
     /// @dev The owner signed the order, or a key that may; alone, or as a leaf of a tree; and its nonce has room for it.
@@ -186,21 +197,21 @@ library Fills {
         MarketTerms memory terms,
         Fill calldata fill,
         OrderTree[] calldata trees,
-        Account storage stored
+        Party memory party
     ) private {
         Order calldata order = fill.order;
         bytes32 orderHash = TypedData.hashOrder(order);
         address signer = fill.tree == 0
             ? TypedData.signer(context.domain, orderHash, fill.signature)
             : _treeSigner(context, trees, fill.tree, order, orderHash);
-        if (signer != stored.owner) {
+        if (signer != party.owner) {
             // uint64 each, so the product is below 2^192.
             uint256 notional = uint256(Lots.unwrap(order.size)) * Ticks.unwrap(order.price) * terms.quantum;
             if (!Signers.mayTrade(s, order.account, signer, terms.venue, notional, context.time)) {
-                revert IRiskGroup.OrderSignedByAnother(order.account, order.nonce, stored.owner, signer);
+                revert IRiskGroup.OrderSignedByAnother(order.account, order.nonce, party.owner, signer);
             }
         }
-        Signers.requireAboveFloor(order.account, order.nonce, stored.nonceFloor);
+        Signers.requireAboveFloor(order.account, order.nonce, party.nonceFloor);
         s.nonces.fill(order, orderHash, Lots.unwrap(fill.filled));
     }
 
@@ -354,12 +365,11 @@ library Fills {
     // ----------------------------------------------------------------- fees
 
     /// @dev The referrer's share of one line's fee, rounded down.
-    function _payReferrer(GroupState storage s, MarketTerms memory terms, Account storage stored, int128 fee)
+    function _payReferrer(GroupState storage s, MarketTerms memory terms, BuilderId referrer, int128 fee)
         private
         returns (int256)
     {
         if (fee <= 0) return 0;
-        BuilderId referrer = stored.referrer;
         if (BuilderId.unwrap(referrer) == 0) return 0;
         uint256 share = uint256(int256(fee)) * s.venues[terms.venue].referrerShare / PPM;
         AccountId payee = s.builders[referrer];

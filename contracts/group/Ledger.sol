@@ -167,12 +167,13 @@ library Ledger {
         int256 cash
     ) internal returns (int256 before, int256 position) {
         EventId eventId = market.eventOf();
-        Account storage account = s.accounts[id];
-        Touched.add(id, account, Touched.SPENT);
-        if (Touched.addEvent(id, eventId)) addWorstPayoff(account, -worstPayoff(s, id, eventId, terms));
+        int256 worst = Touched.addEvent(id, eventId) ? worstPayoff(s, id, eventId, terms) : int256(0);
         (before, position) = s.positions.add(id, market, terms.outcomes, lots);
-        if (grows(before, position)) Touched.add(id, account, Touched.GREW);
-        addCash(account, cash);
+
+        Account storage account = s.accounts[id];
+        Touched.add(id, account, grows(before, position) ? Touched.GREW | Touched.SPENT : Touched.SPENT);
+        (int256 money, int256 payoff) = (account.cash, account.worstPayoff);
+        (account.cash, account.worstPayoff) = ((money + cash).toInt128(), (payoff - worst).toInt128());
     }
 
     /// @notice What the account's positions in the event pay at worst, in atoms.
