@@ -79,10 +79,7 @@ contract EscapeHatch is IEscapeHatch, ReentrancyGuardTransient {
         uint256 end = count < total - counted ? counted + count : total;
         uint256 debts;
         for (uint256 i = counted; i < end; ++i) {
-            // casting to 'uint64' is safe because the gateway's and the group's counters have 64 bits
-            // forge-lint: disable-next-line(unsafe-typecast)
-            AccountId id = i < numbered ? AccountId.wrap(uint64(i + 1)) : IGroupViews(group).isolated(uint64(i - numbered));
-            debts += _debt(id);
+            debts += _debt(_accountAt(i, numbered));
         }
         _counted = end;
         _claims += debts;
@@ -287,6 +284,15 @@ contract EscapeHatch is IEscapeHatch, ReentrancyGuardTransient {
             mstore(tokens, count)
             mstore(amounts, count)
         }
+    }
+
+    /// @dev First the numbered accounts, from 1, then the isolated ones, from 0.
+    function _accountAt(uint256 place, uint256 numbered) private view returns (AccountId) {
+        // casting to 'uint64' is safe because the gateway's and the group's counters have 64 bits
+        // forge-lint: disable-start(unsafe-typecast)
+        if (place < numbered) return AccountId.wrap(uint64(place + 1));
+        return IGroupViews(group).isolated(uint64(place - numbered));
+        // forge-lint: disable-end(unsafe-typecast)
     }
 
     /// @dev Numbers that the gateway has given out; it gives out no more, because a frozen group takes no deposits.

@@ -2,17 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IEscapeHatch} from "../../contracts/group/IEscapeHatch.sol";
-import {
-    AccountId,
-    Batch,
-    EventId,
-    FeedId,
-    MarketId,
-    Redemption,
-    Rescue,
-    RescueKind,
-    Signature
-} from "../../contracts/group/Types.sol";
+import {AccountId, Batch, EventId, FeedId, MarketId, Redemption} from "../../contracts/group/Types.sol";
 import {GroupTest} from "../group/GroupTest.sol";
 
 /// @notice A group with its real escape hatch, a perpetual at 50,000 dollars, and the words to freeze and to leave.

@@ -2,8 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {IEscapeHatch} from "../../contracts/group/IEscapeHatch.sol";
+import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
-import {AccountId, BuilderId, Batch, FeedId} from "../../contracts/group/Types.sol";
+import {AccountId, Batch, BuilderId, FeedId} from "../../contracts/group/Types.sol";
 import {MoodyToken} from "../group/MoodyToken.sol";
 import {TestToken} from "../group/TestToken.sol";
 import {EscapeTest} from "./EscapeTest.sol";
@@ -250,6 +251,24 @@ contract ExitTest is EscapeTest {
         assertEq(hatch.exit(isolated.account), DOLLAR);
         assertEq(hatch.exit(carol.account), 300 * DOLLAR);
         assertEq(walletOf(carol), 301 * DOLLAR);
+    }
+
+    /// @dev By the proof in the contract this cannot be; so the books are made to lie.
+    function test_wrong_books_never_reach_what_is_not_the_pool_s() public {
+        (, uint64 index) = views.inbox();
+        deposit(carol.owner, carol.account, 70 * DOLLAR);
+        freezeGroup();
+        IGroupViews.HealthView memory lie = views.health(alice.account);
+        lie.usd = int256(1000 * DOLLAR);
+        vm.mockCall(address(group), abi.encodeCall(IGroupViews.health, (alice.account)), abi.encode(lie));
+        tallyAll();
+        assertEq(hatch.exit(bob.account), 200 * DOLLAR);
+        assertEq(hatch.exit(alice.account), 400 * DOLLAR + 1);
+        assertEq(hatch.exit(carol.account), 0);
+        assertEq(hatch.paidOut(), poolTokens());
+        group.refundFrozen(index, queued(index));
+        vm.prank(carol.owner);
+        assertEq(group.claim(address(token), carol.owner), 70 * DOLLAR);
     }
 
     // ----------------------------------------------------------------- the same share in any order

@@ -132,9 +132,7 @@ contract LivesTest is EscapeTest {
             settle(batch);
             for (uint256 k = 0; k < TRADERS; ++k) {
                 if (k == i) continue;
-                trySettle(
-                    batchOf(liquidation(traders[k], liquidateMessage(traders[k], failing, perpetual, 1_000_000)))
-                );
+                trySettle(batchOf(liquidation(traders[k], liquidateMessage(traders[k], failing, perpetual, 1_000_000))));
                 trySettle(batchOf(conversion(traders[k], convertMessage(traders[k], failing, etherFeed, 1e18))));
             }
             pass(15);

@@ -127,7 +127,8 @@ contract RedeemTest is EscapeTest {
         freezeAndTally();
         uint256 owned = uint256(usdOf(alice) + usdOf(bob) + usdOf(carol));
         resolveFrozen(id, winner(48, 3));
-        uint256 gains = hatch.redeem(alice.account, id) + hatch.redeem(bob.account, id) + hatch.redeem(carol.account, id);
+        uint256 gains =
+            hatch.redeem(alice.account, id) + hatch.redeem(bob.account, id) + hatch.redeem(carol.account, id);
         // Alice wins 7 dollars. Bob does not lose 500 lots; Carol loses 700, her worst.
         assertEq(gains, 12 * DOLLAR);
         assertEq(owned + gains, 600 * DOLLAR);

@@ -18,6 +18,13 @@ contract TallyTest is EscapeTest {
         carol = openSettled("carol", 300 * DOLLAR);
     }
 
+    /// @dev EIP-170; a test would run a larger contract, a chain would not.
+    function test_the_hatch_is_small_enough_to_be_deployed_and_knows_its_group() public view {
+        assertLe(address(hatch).code.length, 24_576);
+        assertLe(address(group).code.length, 24_576);
+        assertEq(hatch.group(), address(group));
+    }
+
     function test_nothing_happens_before_the_group_is_frozen() public {
         vm.expectRevert(abi.encodeWithSelector(IEscapeHatch.GroupNotFrozen.selector, group));
         hatch.tally(1);
