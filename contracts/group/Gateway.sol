@@ -93,7 +93,7 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     uint64 public accounts;
     uint24 public listings;
     uint32 public venues;
-    uint32 public builders;
+    uint24 public builders;
     uint8 public feeds;
     Load private _load;
     mapping(AccountId => address) private _owners;

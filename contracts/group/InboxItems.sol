@@ -119,7 +119,9 @@ library InboxItems {
             s.memberships[id][venue] = until;
         } else if (kind == InboxKind.ReferrerSet) {
             (AccountId id, BuilderId referrer) = abi.decode(payload, (AccountId, BuilderId));
-            s.accounts[id].referrer = referrer;
+            // casting to 'uint24' is safe because the gateway registers no more builders
+            // forge-lint: disable-next-line(unsafe-typecast)
+            s.accounts[id].referrer = uint24(BuilderId.unwrap(referrer));
         } else if (kind == InboxKind.BuilderSet) {
             (BuilderId builder, AccountId id) = abi.decode(payload, (BuilderId, AccountId));
             s.builders[builder] = id;

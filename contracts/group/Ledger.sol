@@ -180,13 +180,21 @@ library Ledger {
         internal
         returns (int256)
     {
-        return s.positions.worst(id, eventId, terms.outcomes) * payoutPerLot(terms);
+        return worstPayoff(s, id, eventId, terms.outcomes, terms.ticks, terms.quantum);
     }
 
-    /// @notice Atoms that a winning lot pays.
-    function payoutPerLot(MarketTerms memory terms) internal pure returns (int256) {
-        // Factors are uint32 and uint64, so the product is below 2^96.
-        return int256(uint256(terms.ticks) * terms.quantum);
+    function worstPayoff(
+        GroupState storage s,
+        AccountId id,
+        EventId eventId,
+        uint256 outcomes,
+        uint256 ticks,
+        uint256 quantum
+    ) internal returns (int256) {
+        // A position is an int64, ticks are below 2^32, the quantum below 2^64: the product is within 2^159.
+        unchecked {
+            return s.positions.worst(id, eventId, outcomes) * int256(ticks * quantum);
+        }
     }
 
     /// @dev Cash and worst payoff share a slot and are written together.
@@ -202,6 +210,7 @@ library Ledger {
         uint256 bit = 1 << FeedId.unwrap(feed);
         uint256 held = account.held;
         if (held & bit == 0) account.held = held | bit;
+        if (held == 0) account.holds = true;
     }
 
     /// @dev Average price of what is open, in ticks; rounds down. It ranks for deleveraging only.
