@@ -44,7 +44,7 @@ library Judgement {
         if (FeedId.unwrap(now_.overdrawn) != 0) revert IRiskGroup.AssetOverdrawn(id, now_.overdrawn);
         if (grew && now_.initial() < 0) revert IRiskGroup.MarginShortfall(id, now_.initial());
         if (grew && now_.blocked) revert IRiskGroup.HoldsStalePrice(id);
-        if (grew && now_.holdings > s.terms.maxHoldings) {
+        if (flags & (Touched.GREW | Touched.GIVEN) != 0 && now_.holdings > s.terms.maxHoldings) {
             revert IRiskGroup.TooManyHoldings(id, s.terms.maxHoldings, now_.holdings);
         }
         if (now_.maintenance() < 0 || overspent) {

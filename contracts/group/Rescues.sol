@@ -124,6 +124,7 @@ library Rescues {
     /// @dev The keeper pays index price less the discount for as much as brings the account's `usd` back to zero.
     function _convert(GroupState storage s, Board.Prices memory board, Convert memory request) private {
         _requireOtherOwner(s, request.keeper, request.account);
+        if (FeedId.unwrap(request.asset) > s.inbox.feeds) revert IRiskGroup.FeedNotPriced(request.asset);
         Feed storage feed = s.feed[request.asset];
         uint256 place = board.find(s, request.asset);
         if (feed.perpetual || board.isStale(place)) revert IRiskGroup.FeedNotPriced(request.asset);

@@ -14,6 +14,8 @@ library Touched {
     /// a perpetual's loss, funding or a fee.
     uint256 internal constant GREW = 1;
     uint256 internal constant SPENT = 2;
+    /// @dev It was given an asset: that may be one holding too many, and is no new risk otherwise.
+    uint256 internal constant GIVEN = 4;
 
     uint256 private constant COUNT = 1 << 248;
     uint256 private constant BATCH = 2 << 248;

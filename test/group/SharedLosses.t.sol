@@ -92,6 +92,15 @@ contract SharedLossesTest is GroupTest {
         assertEq(cashOf(INSURANCE), 0);
     }
 
+    function test_an_asset_that_the_group_does_not_have_is_not_converted() public {
+        for (uint8 none = 0; none < 3; none += 2) {
+            assertRefused(
+                batchOf(conversion(keeper, convertMessage(keeper, bob, FeedId.wrap(none), 1))),
+                abi.encodeWithSelector(IRiskGroup.FeedNotPriced.selector, none)
+            );
+        }
+    }
+
     function test_a_bankrupt_account_is_closed() public {
         assertEq(views.account(alice.account).nonceFloor, type(uint64).max);
         assertEq(cashOf(alice), 0);

@@ -8,6 +8,7 @@ import {
     AccountId,
     Batch,
     FeedId,
+    GroupTerms,
     InboxKind,
     MarketId,
     Signature,
@@ -170,6 +171,50 @@ contract TransfersTest is GroupTest {
         );
         settle(batchOf(transfer(alice, address(0), savings.account, address(coin), 3e17)));
         assertEq(views.account(alice.account).held, 0);
+    }
+
+    /// @dev Below what it needs to open positions, above or below what it needs to keep them.
+    function test_an_owner_may_always_add_collateral_to_an_account() public {
+        (TestToken coin, FeedId asset) = addAsset("ETH");
+        deposit(savings.owner, savings.account, address(coin), 2e18);
+        deposit(alice.owner, alice.account, 1_000_000_000 - 100_000);
+        deposit(bob.owner, bob.account, 50_000_000_000);
+        (MarketId where, FeedId feed) = listPerpetual("BTC");
+        Batch memory batch = inboxBatch();
+        addPrice(batch, asset, 100);
+        addPrice(batch, feed, 1000);
+        settle(batch);
+        settle(batchOf(trade(alice, bob, where, 15_000, 1000)));
+        pass(1);
+        settlePrice(feed, 960);
+        assertEq(initialHealthOf(alice), -320_000_000);
+        assertEq(maintenanceHealthOf(alice), -32_000_000);
+        // A coin counts for 80 dollars of the one and 90 of the other.
+        settle(batchOf(transfer(savings, address(0), alice.account, address(coin), 1e18)));
+        assertEq(initialHealthOf(alice), -240_000_000);
+        assertEq(maintenanceHealthOf(alice), 58_000_000);
+        settle(batchOf(transfer(savings, alice.account, 1)));
+        assertRefused(
+            batchOf(transfer(alice, address(0), savings.account, address(coin), 1)), shortfall(alice, -240_000_000)
+        );
+    }
+
+    function test_a_transfer_gives_nobody_a_holding_too_many() public {
+        GroupTerms memory terms = groupTerms();
+        terms.maxHoldings = 1;
+        setTerms(terms);
+        (TestToken coin, FeedId asset) = addAsset("ETH");
+        (TestToken gold, FeedId other) = addAsset("XAU");
+        deposit(alice.owner, alice.account, address(coin), 1e18);
+        deposit(savings.owner, savings.account, address(gold), 1e18);
+        Batch memory batch = inboxBatch();
+        addPrice(batch, asset, 100);
+        addPrice(batch, other, 100);
+        settle(batch);
+        assertRefused(
+            batchOf(transfer(alice, address(0), savings.account, address(coin), 1e17)),
+            abi.encodeWithSelector(IRiskGroup.TooManyHoldings.selector, savings.account, 1, 2)
+        );
     }
 
     // ----------------------------------------------------------------- isolated accounts
