@@ -257,8 +257,11 @@ contract RestrictionsTest is GroupTest {
         assertEq(positionOf(alice, where), 8);
     }
 
+    /// @dev Of outcomes it is counted only where there is a cap.
     function test_open_interest_is_the_sum_of_long_lots() public {
-        MarketId where = market(openEvent(2), 0);
+        EventConfig memory config = eventConfig(2);
+        config.terms.openInterestCap = Lots.wrap(type(uint64).max);
+        MarketId where = market(openEvent(config), 0);
         deposit(treasury.owner, treasury.account, 1_000_000_000);
         settleInbox();
         settle(batchOf(trade(alice, bob, where, 10, 500)));
