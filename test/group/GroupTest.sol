@@ -289,7 +289,7 @@ abstract contract GroupTest is Test {
 
     /// @notice A new token with 18 decimals, as an asset of the group with the default weights.
     function addAsset(bytes32 name) internal returns (TestToken asset, FeedId feed) {
-        asset = new TestToken(string(abi.encodePacked(name)), 18);
+        asset = new TestToken(string(abi.encodePacked(bytes31(name))), 18);
         feed = addAsset(assetConfig(address(asset), name));
     }
 
