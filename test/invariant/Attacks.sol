@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {
+    AccountId,
+    Batch,
+    BuilderId,
+    FORCED,
+    FeedId,
+    Fill,
+    InboxItem,
+    Lots,
+    MarketFills,
+    MarketId,
+    Order,
+    PriceUpdate,
+    Redemption,
+    Rescue,
+    Side,
+    Signature,
+    SignedTransfer,
+    SignedWithdraw,
+    TickLots,
+    Ticks
+} from "../../contracts/group/Types.sol";
+import {IPriceSource} from "../../contracts/oracle/IPriceSource.sol";
+import {Rescuing} from "./Rescuing.sol";
+import {Textbook} from "./Textbook.sol";
+
+/// @notice What a sequencer, a keeper or a trader may not do. Each is an honest batch with one thing wrong, which the group
+/// must refuse for exactly that.
+abstract contract Attacks is Rescuing {
+    uint256 internal constant DEAL_ATTACKS = 18;
+    uint256 internal constant BATCH_ATTACKS = 8;
+    uint256 internal constant MONEY_ATTACKS = 6;
+    uint256 internal constant RESCUE_ATTACKS = 10;
+    mapping(uint256 number => uint256) internal refusedDeals;
+    mapping(uint256 number => uint256) internal refusedBatches;
+    mapping(uint256 number => uint256) internal refusedMessages;
+    mapping(uint256 number => uint256) internal refusedRescues;
+
+    /// @dev The batch must be refused with this error, and change nothing.
+    function refuse(Batch memory batch, bytes4 expected) internal {
+        refuse(batch, signBatch(batch), expected);
+    }
+
+    function refuse(Batch memory batch, Signature memory signature, bytes4 expected) internal {
+        (bool settled, bytes memory failure) =
+            address(group).call(abi.encodeCall(IRiskGroup.settle, (batch, signature)));
+        assertFalse(settled, "an attack went through");
+        assertEq(bytes4(failure), expected, "refused for something else");
+    }
+
+    // ----------------------------------------------------------------- fills
+
+    function attacks_with_a_fill(uint256 seed) external action("attacks with a fill") {
+        uint256 number = draw(seed, "attack") % DEAL_ATTACKS;
+        Deal memory deal = perpetualDeal(seed);
+        (deal.buyer, deal.seller) = (pick(seed, "buyer"), maker);
+        deal.size = 2 + deal.size / 100;
+        uint64 size = fit(deal);
+        if (size < 2 || deal.buyerReduces || same(deal.buyer.account, maker.account)) return;
+        deal.size = size;
+        (Batch memory batch, bytes4 expected) = tamper(deal, number, seed);
+        refuse(batch, expected);
+        ++refusedDeals[number];
+        ++done["attacks with a fill"];
+    }
+
+    function tamper(Deal memory deal, uint256 number, uint256 seed)
+        private
+        returns (Batch memory batch, bytes4 expected)
+    {
+        deal.rate = 0;
+        MarketFills memory made = fillsOf(deal, seed - seed % 2);
+        Fill memory buy = made.fills[0];
+        Order memory bought = buy.order;
+        if (number == 0) {
+            bought.size = Lots.wrap(deal.size - 1);
+            expected = IRiskGroup.OrderOverfilled.selector;
+        } else if (number == 1) {
+            bought.price = Ticks.wrap(deal.price - 1);
+            expected = deal.price == 1 ? IRiskGroup.PriceOutOfRange.selector : IRiskGroup.PriceWorseThanLimit.selector;
+        } else if (number == 2) {
+            buy.signature = sign(another(seed, deal.buyer).key ^ 1, hashOrder(bought));
+            expected = IRiskGroup.OrderSignedByAnother.selector;
+        } else if (number == 3) {
+            (bool any, Trader memory who, uint64 nonce) = someSpent(seed);
+            if (any) (deal.buyer, bought.account, bought.nonce) = (who, who.account, nonce);
+            else (bought.nonce, bought.kind) = (0, bought.kind);
+            if (!any) bought.expiry = 1;
+            expected = any ? refusalOf(who.account, nonce) : IRiskGroup.OrderExpired.selector;
+        } else if (number == 4) {
+            buy.fee = int128(Textbook.ceil(int256(uint256(deal.size) * deal.price * deal.quantum * TAKER_FEE), 1e6)) + 1;
+            expected = IRiskGroup.FeeAboveLimit.selector;
+        } else if (number == 5) {
+            (bought.maxFee, buy.fee) = (0, 1);
+            expected = IRiskGroup.FeeAboveLimit.selector;
+        } else if (number == 6) {
+            buy.filled = Lots.wrap(deal.size - 1);
+            bought.price = Ticks.wrap(type(uint32).max);
+            expected = IRiskGroup.SizesDoNotSumToZero.selector;
+            bought.kind = made.fills[1].order.kind;
+            if (uint8(bought.kind) == 2) bought.size = buy.filled;
+        } else if (number == 7) {
+            bought.price = Ticks.wrap(type(uint32).max);
+            raise(buy, 1);
+            expected = IRiskGroup.NotionalsDoNotSumToZero.selector;
+        } else {
+            return tamperMore(deal, number, made);
+        }
+        if (number != 2) buy.signature = lineOf(deal, deal.buyer, bought, deal.size).signature;
+        return (dealBatch(made), expected);
+    }
+
+    function tamperMore(Deal memory deal, uint256 number, MarketFills memory made)
+        private
+        returns (Batch memory batch, bytes4 expected)
+    {
+        Fill memory buy = made.fills[0];
+        Order memory bought = buy.order;
+        if (number == 8) {
+            bought.expiry = nowMs() - 1;
+            expected = IRiskGroup.OrderExpired.selector;
+        } else if (number == 9) {
+            bought.reduceOnly = true;
+            (Textbook.Facts memory facts,) = heldBy(deal.buyer, deal.feed);
+            int256 before = positionIn(facts, deal);
+            bool grows = isLarger(before, before + int256(uint256(deal.size))) || before == 0;
+            expected = grows ? IRiskGroup.OnlyReducing.selector : IRiskGroup.OrderOverfilled.selector;
+            if (!grows) bought.size = Lots.wrap(deal.size - 1);
+        } else if (number == 10) {
+            (bought.builder, bought.builderFee, bought.maxFee) = (BuilderId.wrap(99), 1, 2000);
+            expected = IRiskGroup.NoSuchBuilder.selector;
+        } else if (number == 11) {
+            bought.account = AccountId.wrap(gateway.accounts() + 1);
+            expected = IRiskGroup.NoSuchAccount.selector;
+        } else if (number == 12) {
+            bought.market = marketOf[OKB];
+            expected = IRiskGroup.OrderForAnotherMarket.selector;
+        } else if (number == 13) {
+            int256 value = int256(uint256(deal.size) * deal.price * deal.quantum);
+            buy.fee = -int128(Textbook.floor(value * int256(uint256(MAKER_REBATE)), 1e6)) - 1;
+            expected = IRiskGroup.RebateAboveLimit.selector;
+        } else if (number == 14) {
+            (buy.fee, made.fills[1].fee) = (0, -1);
+            bool covered = uint256(deal.size) * deal.price * deal.quantum * MAKER_REBATE >= 1e6;
+            expected = covered ? IRiskGroup.RebatesAboveFees.selector : IRiskGroup.RebateAboveLimit.selector;
+        } else if (number == 15) {
+            (buy.tree, buy.notional) = (FORCED, buy.notional);
+            expected = IRiskGroup.NotForced.selector;
+        } else if (number == 16) {
+            (buy.filled, buy.notional) = (Lots.wrap(0), TickLots.wrap(0));
+            expected = IRiskGroup.EmptyFill.selector;
+        } else {
+            // More than all that the buyer has could carry.
+            bought.size = buy.filled = made.fills[1].order.size = made.fills[1].filled = Lots.wrap(1e12);
+            buy.notional = made.fills[1].notional = TickLots.wrap(uint128(1e12) * deal.price);
+            made.fills[1].signature = lineOf(deal, deal.seller, made.fills[1].order, 1).signature;
+            bool capped = same(deal.feed, ETHER);
+            expected = capped ? IRiskGroup.PositionAboveCap.selector : IRiskGroup.MarginShortfall.selector;
+        }
+        if (number == 16) bought.kind = made.fills[1].order.kind;
+        Trader memory signer = deal.buyer;
+        buy.signature = lineOf(deal, signer, bought, 1).signature;
+        return (dealBatch(made), expected);
+    }
+
+    function dealBatch(MarketFills memory made) private returns (Batch memory batch) {
+        batch = frame();
+        batch.markets = new MarketFills[](1);
+        batch.markets[0] = made;
+    }
+
+    /// @dev A nonce that a trader who is still there has spent.
+    function someSpent(uint256 seed) private view returns (bool, Trader memory who, uint64) {
+        if (spentNonces.length == 0) return (false, who, 0);
+        uint256 place = draw(seed, "spent") % spentNonces.length;
+        for (uint256 i = 0; i < traders.length; ++i) {
+            if (same(traders[i].account, spentAccounts[place])) return (true, traders[i], spentNonces[place]);
+        }
+        return (false, who, 0);
+    }
+
+    function refusalOf(AccountId id, uint64 nonce) private view returns (bytes4) {
+        bool below = nonce < views.account(id).nonceFloor;
+        return below ? IRiskGroup.NonceBelowFloor.selector : IRiskGroup.OrderSpent.selector;
+    }
+
+    // ----------------------------------------------------------------- batches
+
+    function attacks_with_a_batch(uint256 seed) external action("attacks with a batch") {
+        uint256 number = draw(seed, "attack") % BATCH_ATTACKS;
+        FeedId loud = silent[BITCOIN] ? ETHER : BITCOIN;
+        if (number == 0) depositTwice(seed);
+        Batch memory batch = frame();
+        bytes4 expected;
+        if (number == 0) {
+            InboxItem[] memory items = batch.inbox;
+            batch.inbox = new InboxItem[](1);
+            batch.inbox[0] = items[1];
+            expected = IRiskGroup.InboxMismatch.selector;
+        } else if (number == 1) {
+            batch.time += 1;
+            expected = batch.prices.length == 0 ? bytes4(0) : IPriceSource.PriceNotProven.selector;
+        } else if (number == 2) {
+            uint256 cap = 2 * quotesAt(batch.time)[FeedId.unwrap(loud)].price;
+            addFunding(batch, loud, views.feed(loud).fundingIndex + int128(uint128(cap)));
+            expected = IRiskGroup.FundingAboveCap.selector;
+        } else if (number == 3) {
+            batch.parent ^= bytes32(uint256(1));
+            expected = IRiskGroup.WrongParent.selector;
+        } else if (number == 4) {
+            refuse(batch, sign(keeper.key, hashBatch(batch)), IRiskGroup.WrongSequencer.selector);
+        } else if (number == 5) {
+            batch.id -= 1;
+            expected = IRiskGroup.WrongBatchId.selector;
+        } else if (number == 6) {
+            (,, uint64 last,) = views.lastBatch();
+            batch.time = last - 1;
+            expected = IRiskGroup.FrameTimeWentBack.selector;
+        } else {
+            (,, batch.sequence,) = views.lastBatch();
+            batch.sequence = 0;
+            expected = IRiskGroup.SequenceWentBack.selector;
+        }
+        if (expected != 0) refuse(batch, expected);
+        ++refusedBatches[number];
+        ++done["attacks with a batch"];
+        if (number == 0) tick();
+    }
+
+    function depositTwice(uint256 seed) private {
+        deposit(makeAddr("friend"), pick(seed, "first").account, 1e6);
+        deposit(makeAddr("friend"), pick(seed, "second").account, 2e6);
+    }
+
+    // ----------------------------------------------------------------- money
+
+    function attacks_with_a_message(uint256 seed) external action("attacks with a message") {
+        uint256 number = draw(seed, "attack") % MONEY_ATTACKS;
+        Trader memory who = pick(seed, "who");
+        uint128 all = 1 + uint128(withdrawable(who.account, FeedId.wrap(0)));
+        Batch memory batch = frame();
+        bytes4 expected;
+        if (number < 4) {
+            batch.withdrawals = new SignedWithdraw[](1);
+            SignedWithdraw memory message = withdrawal(who, number == 0 ? all : 1);
+            batch.withdrawals[0] = message;
+            if (number == 0) {
+                expected = beyondSpare(who, all);
+            } else if (number == 1) {
+                message.signature = sign(keeper.key, hashWithdraw(message.withdraw));
+                expected = IRiskGroup.MessageSignedByAnother.selector;
+            } else if (number == 2) {
+                message.withdraw.expiry = nowMs() - 1;
+                message.signature = sign(who.key, hashWithdraw(message.withdraw));
+                expected = IRiskGroup.MessageExpired.selector;
+            } else {
+                message.withdraw.amount = 0;
+                message.signature = sign(who.key, hashWithdraw(message.withdraw));
+                expected = IRiskGroup.ZeroAmount.selector;
+            }
+        } else {
+            batch.transfers = new SignedTransfer[](1);
+            AccountId to = number == 4 ? keeper.account : AccountId.wrap(1 << 63 | 1 << 32 | 256);
+            batch.transfers[0] = transfer(who, to, 1);
+            expected = IRiskGroup.NotSameOwner.selector;
+        }
+        if (expected == 0) return;
+        refuse(batch, expected);
+        ++refusedMessages[number];
+        ++done["attacks with a message"];
+    }
+
+    /// @dev Why an atom more than can be spared may not leave; 0 if it is not for the account's sake.
+    function beyondSpare(Trader memory who, uint128 amount) private view returns (bytes4) {
+        Quote[] memory said = quotesAt(nowMs());
+        if (Textbook.health(factsOf(INSURANCE, said)).usd < 0) return 0;
+        (uint128 tokens,,) = views.pool();
+        Textbook.Health memory health = Textbook.health(factsOf(who.account, said));
+        if (amount > tokens) return 0;
+        if (health.blocked && health.initial >= int256(uint256(amount))) return IRiskGroup.HoldsStalePrice.selector;
+        if (health.initial < int256(uint256(amount))) return IRiskGroup.MarginShortfall.selector;
+        return health.usd < int256(uint256(amount)) ? IRiskGroup.CashShortfall.selector : bytes4(0);
+    }
+
+    // ----------------------------------------------------------------- rescues of who needs none
+
+    function attacks_with_a_rescue(uint256 seed) external action("attacks with a rescue") {
+        uint256 number = draw(seed, "attack") % RESCUE_ATTACKS;
+        FeedId feed = perpetual(seed);
+        MarketId where = marketOf[feed];
+        Trader memory who = traders[draw(seed, "who") % traders.length];
+        (, int256 held) = heldBy(who, feed);
+        Quote[] memory said = quotesAt(nowMs());
+        Textbook.Health memory health = Textbook.health(factsOf(who.account, said));
+        bool fresh = !said[FeedId.unwrap(feed)].stale;
+        (uint64 left,) = views.forcedClose(who.account, where);
+        if (health.maintenance < 0 || health.usd < 0 || held == 0 || !fresh || left != 0) return;
+        Batch memory batch = frame();
+        batch.rescues = new Rescue[](1);
+        bytes4 expected = IRiskGroup.NotFailing.selector;
+        if (number == 0) {
+            batch.rescues[0] = liquidation(keeper, liquidateMessage(keeper, who, where, 1));
+        } else if (number == 1) {
+            Trader memory own = Trader(who.key, who.owner, who.account);
+            batch.rescues[0] = liquidation(own, liquidateMessage(own, who, where, 1));
+            expected = IRiskGroup.SameOwner.selector;
+        } else if (number == 2) {
+            batch.rescues[0] = flag(who);
+        } else if (number == 3) {
+            batch.rescues[0] = takeover(who, where);
+        } else if (number == 4) {
+            batch.rescues[0] = deleveraging(who, where, queueAgainst(held, feed));
+        } else if (number == 5) {
+            batch.rescues[0] = bankruptcy(who);
+            expected = IRiskGroup.AccountOwesNothing.selector;
+        } else if (number == 6) {
+            if (said[FeedId.unwrap(OKB)].stale) return;
+            batch.rescues[0] = conversion(keeper, convertMessage(keeper, who, OKB, 1));
+            expected = IRiskGroup.AccountOwesNothing.selector;
+        } else if (number == 7) {
+            batch.rescues[0] =
+                liquidation(Trader(who.key, keeper.owner, keeper.account), liquidateMessage(keeper, who, where, 1));
+            expected = IRiskGroup.MessageSignedByAnother.selector;
+        } else if (number == 8) {
+            batch.rescues = new Rescue[](0);
+            batch.redemptions = new Redemption[](1);
+            batch.redemptions[0] = Redemption(who.account, where);
+            expected = IRiskGroup.MarketNotDelisted.selector;
+        } else {
+            batch.rescues[0] = liquidation(keeper, liquidateMessage(keeper, who, marketOf[OKB], 1));
+            expected = IRiskGroup.NotPerpetual.selector;
+        }
+        refuse(batch, expected);
+        ++refusedRescues[number];
+        ++done["attacks with a rescue"];
+    }
+}
