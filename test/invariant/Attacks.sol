@@ -14,7 +14,7 @@ import {
     MarketFills,
     MarketId,
     Order,
-    PriceUpdate,
+    OrderKind,
     Redemption,
     Rescue,
     Side,
@@ -88,8 +88,7 @@ abstract contract Attacks is Rescuing {
         } else if (number == 3) {
             (bool any, Trader memory who, uint64 nonce) = someSpent(seed);
             if (any) (deal.buyer, bought.account, bought.nonce) = (who, who.account, nonce);
-            else (bought.nonce, bought.kind) = (0, bought.kind);
-            if (!any) bought.expiry = 1;
+            else bought.expiry = 1;
             expected = any ? refusalOf(who.account, nonce) : IRiskGroup.OrderExpired.selector;
         } else if (number == 4) {
             buy.fee = int128(Textbook.ceil(int256(uint256(deal.size) * deal.price * deal.quantum * TAKER_FEE), 1e6)) + 1;
@@ -101,8 +100,7 @@ abstract contract Attacks is Rescuing {
             buy.filled = Lots.wrap(deal.size - 1);
             bought.price = Ticks.wrap(type(uint32).max);
             expected = IRiskGroup.SizesDoNotSumToZero.selector;
-            bought.kind = made.fills[1].order.kind;
-            if (uint8(bought.kind) == 2) bought.size = buy.filled;
+            bought.kind = OrderKind.GoodTillCancelled;
         } else if (number == 7) {
             bought.price = Ticks.wrap(type(uint32).max);
             raise(buy, 1);
@@ -148,10 +146,10 @@ abstract contract Attacks is Rescuing {
             bool covered = uint256(deal.size) * deal.price * deal.quantum * MAKER_REBATE >= 1e6;
             expected = covered ? IRiskGroup.RebatesAboveFees.selector : IRiskGroup.RebateAboveLimit.selector;
         } else if (number == 15) {
-            (buy.tree, buy.notional) = (FORCED, buy.notional);
+            buy.tree = FORCED;
             expected = IRiskGroup.NotForced.selector;
         } else if (number == 16) {
-            (buy.filled, buy.notional) = (Lots.wrap(0), TickLots.wrap(0));
+            (buy.filled, buy.notional, bought.kind) = (Lots.wrap(0), TickLots.wrap(0), OrderKind.GoodTillCancelled);
             expected = IRiskGroup.EmptyFill.selector;
         } else {
             // More than all that the buyer has could carry.
@@ -161,9 +159,7 @@ abstract contract Attacks is Rescuing {
             bool capped = same(deal.feed, ETHER);
             expected = capped ? IRiskGroup.PositionAboveCap.selector : IRiskGroup.MarginShortfall.selector;
         }
-        if (number == 16) bought.kind = made.fills[1].order.kind;
-        Trader memory signer = deal.buyer;
-        buy.signature = lineOf(deal, signer, bought, 1).signature;
+        buy.signature = lineOf(deal, deal.buyer, bought, 1).signature;
         return (dealBatch(made), expected);
     }
 
@@ -221,7 +217,6 @@ abstract contract Attacks is Rescuing {
             batch.time = last - 1;
             expected = IRiskGroup.FrameTimeWentBack.selector;
         } else {
-            (,, batch.sequence,) = views.lastBatch();
             batch.sequence = 0;
             expected = IRiskGroup.SequenceWentBack.selector;
         }

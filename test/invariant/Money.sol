@@ -190,7 +190,7 @@ abstract contract Money is Trading {
         } else {
             most = uint256(largestAsset(facts, facts.assets[FeedId.unwrap(feed) - 3]));
         }
-        if (most == 0) return;
+        if (most == 0 || (FeedId.unwrap(feed) != 0 && !mayReceive(to))) return;
         Batch memory batch = frame();
         batch.transfers = new SignedTransfer[](1);
         uint128 amount = uint128(1 + draw(seed, "amount") % most);
@@ -198,6 +198,12 @@ abstract contract Money is Trading {
         settleFrame(batch);
         assertGe(healthOf(from.account).initial, 0, "what moved was spare");
         ++done[name];
+    }
+
+    /// @dev An asset that arrives is one thing more to hold, so its account is judged as one that grew.
+    function mayReceive(AccountId id) private view returns (bool) {
+        Textbook.Health memory health = Textbook.health(factsOf(id, quotesAt(nowMs())));
+        return health.initial >= 0 && !health.blocked;
     }
 
     // ----------------------------------------------------------------- what owners ask for
