@@ -33,8 +33,9 @@ library Custody {
         AccountId to;
     }
 
-    function begin() internal {
-        _store(COUNT, 0);
+    /// @notice Whether the batch owes anything to anybody.
+    function owes() internal view returns (bool) {
+        return _load(COUNT) != 0;
     }
 
     // ----------------------------------------------------------------- out of the account

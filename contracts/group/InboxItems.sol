@@ -77,8 +77,8 @@ library InboxItems {
     }
 
     function _freeze(GroupState storage s) private {
-        s.frozenAt = Inbox.nowMs();
-        emit IRiskGroup.Frozen(s.frozenAt);
+        s.last.frozenAt = Inbox.nowMs();
+        emit IRiskGroup.Frozen(s.last.frozenAt);
     }
 
     /// @notice The resolution of an event in a frozen group, where no batch will ever consume it.
@@ -301,7 +301,7 @@ library InboxItems {
         Feed storage feed = s.feed[id];
         (feed.source, feed.unit, feed.name) = (config.source, config.unit, config.name);
         (feed.maxAge, feed.maxGap, feed.maxMove) = (config.maxAge, config.maxGap, config.maxMove);
-        if (FeedId.unwrap(id) > s.feeds) s.feeds = FeedId.unwrap(id);
+        if (FeedId.unwrap(id) > s.inbox.feeds) s.inbox.feeds = FeedId.unwrap(id);
     }
 
     function _terms(Market storage market, TradingTerms memory config) private returns (MarketTerms memory terms) {

@@ -81,9 +81,7 @@ library Ledger {
 
     /// @notice Whether going from one position to another is more than closing a part of it.
     function grows(int256 before, int256 position) internal pure returns (bool) {
-        if (position == 0) return false;
-        if (before == 0 || before < 0 != position < 0) return true;
-        return Rounding.abs(position) > Rounding.abs(before);
+        return position > 0 ? position > before || before < 0 : position < 0 && (position < before || before > 0);
     }
 
     /// @notice Adds signed lots of a perpetual at a notional in tick·lots, and cash; pays the funding up to now.
@@ -109,10 +107,11 @@ library Ledger {
         }
 
         Account storage account = s.accounts[id];
-        Touched.add(id, account, grows(before, position) ? flags | Touched.GREW : flags);
+        if (grows(before, position)) flags |= Touched.GREW;
+        bool first = Touched.addHolding(id, account, feed, before, flags);
         int256 index = board.fundingIndex(place);
         int256 funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
-        if (Touched.addHolding(id, feed, before) && funding != 0) Touched.amendMoneyBefore(id, funding);
+        if (first && funding != 0) Touched.amendMoneyBefore(id, funding);
         s.holdings[key] = Holdings.pack(position, _entry(word, before, position, lots, notional), index);
         // A bit stays set until the account has been judged, so that what it held before the batch can be found.
         if (before == 0) _hold(account, feed);
@@ -143,12 +142,11 @@ library Ledger {
         returns (int256 balance)
     {
         Account storage account = s.accounts[id];
-        Touched.add(id, account, flags);
         uint256 key = Holdings.key(id, feed);
         // casting is safe because a balance is a sum of int128 changes, and kept within 128 bits below
         // forge-lint: disable-next-line(unsafe-typecast)
         int256 before = int256(s.holdings[key]);
-        Touched.addHolding(id, feed, before);
+        Touched.addHolding(id, account, feed, before, flags);
         balance = (before + atoms).toInt128();
         // forge-lint: disable-next-line(unsafe-typecast)
         s.holdings[key] = uint256(balance);
@@ -167,13 +165,14 @@ library Ledger {
         int256 cash
     ) internal returns (int256 before, int256 position) {
         EventId eventId = market.eventOf();
-        int256 worst = Touched.addEvent(id, eventId) ? worstPayoff(s, id, eventId, terms) : int256(0);
+        (bool first, uint256 noted) = Touched.ofEvent(id, eventId);
+        int256 worst = first ? worstPayoff(s, id, eventId, terms) : int256(0);
         (before, position) = s.positions.add(id, market, terms.outcomes, lots);
 
         Account storage account = s.accounts[id];
-        Touched.add(id, account, grows(before, position) ? Touched.GREW | Touched.SPENT : Touched.SPENT);
-        (int256 money, int256 payoff) = (account.cash, account.worstPayoff);
-        (account.cash, account.worstPayoff) = ((money + cash).toInt128(), (payoff - worst).toInt128());
+        uint256 flags = noted | (grows(before, position) ? Touched.GREW | Touched.SPENT : Touched.SPENT);
+        if (first || flags != noted) Touched.addEvent(id, account, eventId, first, flags);
+        _addMoney(account, cash, -worst);
     }
 
     /// @notice What the account's positions in the event pay at worst, in atoms.
@@ -188,6 +187,15 @@ library Ledger {
     function payoutPerLot(MarketTerms memory terms) internal pure returns (int256) {
         // Factors are uint32 and uint64, so the product is below 2^96.
         return int256(uint256(terms.ticks) * terms.quantum);
+    }
+
+    /// @dev Cash and worst payoff share a slot and are written together.
+    function _addMoney(Account storage account, int256 cash, int256 payoff) private {
+        int256 newCash = (account.cash + cash).toInt128();
+        int256 newPayoff = (account.worstPayoff + payoff).toInt128();
+        assembly ("memory-safe") {
+            sstore(account.slot, or(shl(128, newPayoff), and(newCash, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF)))
+        }
     }
 
     function _hold(Account storage account, FeedId feed) private {

@@ -114,15 +114,16 @@ struct ForcedClose {
     uint64 time;
 }
 
+/// @param frozenAt Block time (unix milliseconds) at which the group was frozen; 0 while it lives.
 struct LastBatch {
     bytes32 hash;
     uint64 id;
     uint64 time;
     uint64 sequence;
+    uint64 frozenAt;
 }
 
 /// @notice All that a risk group knows. One struct, so that the linked libraries of `settle` work on it by reference.
-/// @param feeds Number of feeds; they are numbered from 1.
 /// @param assets The feed of a token.
 /// @param holdings By account and feed: a perpetual position's word or an asset's balance (`Holdings`).
 /// @param principal By account and feed: what was put in less what was taken out, floored at 0.
@@ -135,9 +136,7 @@ struct GroupState {
     Inbox.Queue inbox;
     uint128 pool;
     uint128 badDebt;
-    uint64 frozenAt;
     uint64 incidentCount;
-    uint8 feeds;
     uint64 isolatedCount;
     mapping(AccountId => Account) accounts;
     mapping(uint64 index => AccountId) isolated;

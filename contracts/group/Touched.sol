@@ -44,34 +44,43 @@ library Touched {
         }
     }
 
-    /// @notice Puts an account's event on the list.
-    /// @return first Whether it was not there yet.
-    function addEvent(AccountId account, EventId eventId) internal returns (bool first) {
-        uint256 entry = uint256(AccountId.unwrap(account)) << 24 | EventId.unwrap(eventId);
-        uint256 batch = _load(BATCH);
-        first = _load(EVENT | entry) != batch;
-        if (first) {
-            _store(EVENT | entry, batch);
-            _append(entry);
-        }
+    /// @notice What is noted of an account's event: nothing yet (`first`), or the flags that the account has for it.
+    function ofEvent(AccountId account, EventId eventId) internal view returns (bool first, uint256 flags) {
+        uint256 mark = _load(EVENT | _entry(account, eventId));
+        first = mark >> 8 != _load(BATCH);
+        flags = first ? 0 : mark & 0xFF;
     }
 
-    /// @notice Remembers what an account held at a feed before the batch, if it is the first time.
+    /// @notice Puts an account and its event on the list, if they are not there yet; adds what the account did.
+    function addEvent(AccountId account, Account storage stored, EventId eventId, bool first, uint256 flags) internal {
+        uint256 entry = _entry(account, eventId);
+        _store(EVENT | entry, _load(BATCH) << 8 | flags);
+        if (first) _append(entry);
+        add(account, stored, flags);
+    }
+
+    /// @notice Puts an account on the list with what it held at a feed before the batch, if it is the first time; adds what
+    /// it did.
     /// @param amount Signed lots or atoms, within 128 bits.
     /// @return first Whether it was.
-    function addHolding(AccountId account, FeedId feed, int256 amount) internal returns (bool first) {
+    function addHolding(AccountId account, Account storage stored, FeedId feed, int256 amount, uint256 flags)
+        internal
+        returns (bool first)
+    {
         uint256 key = _holdingKey(account, feed);
         uint256 batch = _load(BATCH);
-        first = _load(key) >> 128 != batch;
-        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
-        // forge-lint: disable-next-line(unsafe-typecast)
-        if (first) _store(key, batch << 128 | uint256(amount) & type(uint128).max);
+        uint256 mark = _load(key);
+        first = mark >> 136 != batch;
+        if (first) mark = _holdingMark(batch, amount);
+        else if (mark | flags << 128 == mark) return false;
+        _store(key, mark | flags << 128);
+        add(account, stored, flags);
     }
 
     /// @notice What the account held before the batch; `now_` if the batch did not change it.
     function holdingBefore(AccountId account, FeedId feed, int256 now_) internal view returns (int256) {
         uint256 word = _load(_holdingKey(account, feed));
-        if (word >> 128 != _load(BATCH)) return now_;
+        if (word >> 136 != _load(BATCH)) return now_;
         // casting to 'int128' is safe because that is how it was stored
         // forge-lint: disable-next-line(unsafe-typecast)
         return int128(uint128(word));
@@ -99,9 +108,7 @@ library Touched {
     /// @param amount What it holds at the feed now.
     function rebase(AccountId account, Account storage stored, FeedId feed, int256 amount) internal {
         _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
-        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
-        // forge-lint: disable-next-line(unsafe-typecast)
-        _store(_holdingKey(account, feed), _load(BATCH) << 128 | uint256(amount) & type(uint128).max);
+        _store(_holdingKey(account, feed), _holdingMark(_load(BATCH), amount));
     }
 
     function flagsOf(AccountId account) internal view returns (uint256) {
@@ -119,6 +126,17 @@ library Touched {
         // casting to 'uint64' and 'uint24' is safe because an entry is made of such an account and such an event
         // forge-lint: disable-next-line(unsafe-typecast)
         return (AccountId.wrap(uint64(entry >> 24)), EventId.wrap(uint24(entry)));
+    }
+
+    function _entry(AccountId account, EventId eventId) private pure returns (uint256) {
+        return uint256(AccountId.unwrap(account)) << 24 | EventId.unwrap(eventId);
+    }
+
+    /// @dev The batch, then eight bits for flags, then the amount in the low 128 bits.
+    function _holdingMark(uint256 batch, int256 amount) private pure returns (uint256) {
+        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return batch << 136 | uint256(amount) & type(uint128).max;
     }
 
     function _append(uint256 entry) private {
