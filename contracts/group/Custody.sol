@@ -60,7 +60,7 @@ library Custody {
         if (FeedId.unwrap(feed) == 0) {
             Ledger.move(s, id, -amount.toInt256(), flags);
             (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
-            if (debt != 0) paid = amount * pool / (pool + debt);
+            paid = shareOf(amount, pool, debt);
             if (paid > pool || paid == 0) revert IRiskGroup.PoolExhausted(id, amount, pool);
             // Claims and what covers them both shrink: `pool + badDebt` by the amount, `pool` by what is paid.
             s.pool = (pool - paid).toUint128();
@@ -69,6 +69,11 @@ library Custody {
             Ledger.tradeAsset(s, id, feed, -amount.toInt256(), 0, flags & Touched.GREW);
         }
         _owe(id, token, paid, destination);
+    }
+
+    /// @notice What a claim on cash pays: its part of what is there, rounded down.
+    function shareOf(uint256 amount, uint256 pool, uint256 debt) internal pure returns (uint256) {
+        return debt == 0 ? amount : amount * pool / (pool + debt);
     }
 
     /// @notice What an account may take out of a token while the insurance fund is negative: what was put in.

@@ -184,7 +184,11 @@ library InboxItems {
         Margin.Health memory health = Margin.health(s, board, id);
         uint256 spare = _spare(s, board, id, feed, health);
         uint256 paid = Math.min(Math.min(amount, spare), Custody.gate(s, board, id, feed));
-        if (FeedId.unwrap(feed) == 0) paid = Math.min(paid, s.pool);
+        if (FeedId.unwrap(feed) == 0) {
+            paid = Math.min(paid, s.pool);
+            // While losses are shared, a claim may be too small to pay an atom. It stays where it is.
+            if (Custody.shareOf(paid, s.pool, s.badDebt) == 0) return;
+        }
         if (paid == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
