@@ -70,7 +70,7 @@ abstract contract Failing is Markets {
         if (since == 0 || since + FLAG_LIFE_MS < nowMs()) {
             if (!isFailing(who.account)) return false;
             rescue(flag(who));
-            ++done["flags"];
+            did("flags");
             assertEq(views.flaggedAt(who.account), nowMs());
             since = nowMs();
         }
@@ -98,14 +98,22 @@ abstract contract Failing is Markets {
         Textbook.Perpetual memory held = facts.perpetuals[place];
         received = Textbook.bankruptcyValue(Textbook.health(facts), held);
 
+        fundCan = fundCarries(feed, held, received, received - Textbook.value(held));
+    }
+
+    /// @notice Whether the fund's initial health and the market's loss cap allow it to take the position for that.
+    function fundCarries(FeedId feed, Textbook.Perpetual memory position, int256 received, int256 loss)
+        internal
+        view
+        returns (bool)
+    {
         IGroupViews.FeedView memory info = views.feed(feed);
-        int256 loss = received - Textbook.value(held);
-        if (loss > 0 && uint256(loss) + info.loss > info.lossCap) return (received, false);
-        Textbook.Facts memory carrier = paidFacts(INSURANCE, said);
-        if (Textbook.health(carrier).blocked) return (received, false);
+        if (loss > 0 && uint256(loss) + info.loss > info.lossCap) return false;
+        Textbook.Facts memory carrier = paidFacts(INSURANCE, quotesAt(nowMs()));
+        if (Textbook.health(carrier).blocked) return false;
         carrier.cash -= received;
-        carrier.perpetuals[place].size += held.size;
-        fundCan = Textbook.health(carrier).initial >= 0;
+        carrier.perpetuals[FeedId.unwrap(feed) - 1].size += position.size;
+        return Textbook.health(carrier).initial >= 0;
     }
 
     /// @notice The accounts on the other side, the most profitable first, with as many lots as there are to close.

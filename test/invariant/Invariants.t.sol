@@ -177,6 +177,7 @@ contract ExchangeInvariants is Exchange {
 
     /// @dev An invariant that is never put to the test holds nothing.
     function afterInvariant() public view {
+        report();
         uint256 attempts;
         uint256 successes;
         for (uint256 i = 0; i < actionNames.length; ++i) {

@@ -40,19 +40,12 @@ abstract contract Markets is Money {
         ++done["breaches prices"];
     }
 
-    /// @dev A source falls silent until its price is too old; or speaks again, as sometimes does one that was too rare.
+    /// @dev A source is silent for a few steps, until its price is too old; or once for so long that it was too rare.
     function silences(uint256 seed) external action("silences") {
         ++done["silences"];
-        bool spoke;
-        for (uint8 i = 1; i <= FEEDS; ++i) {
-            if (!silent[FeedId.wrap(i)]) continue;
-            silent[FeedId.wrap(i)] = false;
-            spoke = true;
-        }
-        if (spoke) return tickAfter(seed % 8 == 0 ? 3700 : 1);
         FeedId feed = FeedId.wrap(uint8(1 + draw(seed, "which") % FEEDS));
-        silent[feed] = true;
-        tickAfter(62);
+        (silent[feed], shutAt) = (true, steps);
+        tickAfter(seed % 8 == 0 ? 3700 : 62);
         assertTrue(quotes()[FeedId.unwrap(feed)].stale);
     }
 

@@ -65,7 +65,7 @@ abstract contract Money is Trading {
         Batch memory batch = frame();
         batch.withdrawals = new SignedWithdraw[](1);
         batch.withdrawals[0] = withdrawal(withKey(who), what, uint128(amount));
-        settlePayment(batch, who.owner, what, due, FeedId.unwrap(feed) == 0 && seed % 5 == 0);
+        settlePayment(batch, who.owner, what, due, FeedId.unwrap(feed) == 0 && seed % 3 == 0);
         spentAccounts.push(who.account);
         spentNonces.push(batch.withdrawals[0].withdraw.nonce);
         ++done["withdraws"];
@@ -175,7 +175,7 @@ abstract contract Money is Trading {
         uint64 size = fit(deal);
         if (size == 0) return;
         settleDeal(deal, size, seed);
-        ++done["isolated trades"];
+        did("isolated trades");
     }
 
     function move(Trader memory from, AccountId to, uint256 seed, bytes32 name) private {
@@ -246,26 +246,16 @@ abstract contract Money is Trading {
         ++done["grants"];
     }
 
+    /// @dev For a few steps.
     function changes_phases(uint256 seed) external action("changes phases") {
-        bool reopened;
-        for (uint8 i = 1; i <= 4; ++i) {
-            MarketId where = i == 4 ? market(events[0], 0) : marketOf[FeedId.wrap(i)];
-            if (phaseOf(where) == Phase.Open || (i == 4 && isResolved[events[0]])) continue;
-            changePhase(where, Phase.Open);
-            reopened = true;
-        }
-        ++done["changes phases"];
-        if (reopened) return;
         uint8 which = uint8(1 + draw(seed, "which") % 4);
         if (which == 4 && isResolved[events[0]]) return;
         MarketId chosen = which == 4 ? market(events[0], 0) : marketOf[FeedId.wrap(which)];
-        changePhase(chosen, seed % 3 == 0 ? Phase.Halted : Phase.ReduceOnly);
-    }
-
-    function changePhase(MarketId where, Phase phase) private {
-        setPhase(where, phase);
+        Phase phase = seed % 3 == 0 ? Phase.Halted : Phase.ReduceOnly;
+        setPhase(chosen, phase);
         tick();
-        phaseNow[where] = phase;
+        (phaseNow[chosen], shutAt) = (phase, steps);
+        ++done["changes phases"];
     }
 
     // ----------------------------------------------------------------- words

@@ -7,9 +7,11 @@ import {
     FeedId,
     Fill,
     MarketFills,
+    MarketId,
     Order,
     OrderKind,
     OrderTree,
+    Phase,
     Side
 } from "../../contracts/group/Types.sol";
 import {Deals} from "./Deals.sol";
@@ -20,12 +22,43 @@ abstract contract Trading is Deals {
     mapping(bytes32 action => uint256) internal done;
     bytes32[] internal actionNames;
 
-    /// @dev A second passes and a frame settles, so that nothing waits in the inbox and prices are fresh.
+    /// @dev How many actions there were, and at which one a market was shut or a source fell silent.
+    uint256 internal steps;
+    uint256 internal shutAt;
+    uint256 private constant SHUT_FOR = 3;
+    int256 private constant POOR = 20_000e6;
+
+    /// @dev A second passes and a frame settles, so that nothing waits in the inbox and prices are fresh. Nothing stays shut
+    /// for long, and nobody stays poor, or there would be little to do.
     modifier action(bytes32 name) {
-        if (tried[name]++ == 0) actionNames.push(name);
+        note(name);
+        if (++steps > shutAt + SHUT_FOR) restore();
+        Trader memory next = traders[steps % traders.length];
+        if (healthOf(next.account).initial < POOR) deposit(next.owner, next.account, 100_000e6);
         tick();
         pass(1);
         _;
+    }
+
+    function note(bytes32 name) private {
+        if (tried[name]++ == 0) actionNames.push(name);
+    }
+
+    /// @notice It happened.
+    function did(bytes32 name) internal {
+        if (tried[name] == 0) note(name);
+        ++done[name];
+    }
+
+    function restore() private {
+        for (uint8 i = 1; i <= FEEDS; ++i) {
+            silent[FeedId.wrap(i)] = false;
+            MarketId where = i == FEEDS ? market(events[0], 0) : marketOf[FeedId.wrap(i)];
+            if (phaseOf(where) == Phase.Open || (i == FEEDS && isResolved[events[0]])) continue;
+            setPhase(where, Phase.Open);
+            phaseNow[where] = Phase.Open;
+        }
+        shutAt = type(uint256).max - SHUT_FOR;
     }
 
     // ----------------------------------------------------------------- actions
