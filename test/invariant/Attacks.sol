@@ -55,16 +55,19 @@ abstract contract Attacks is Rescuing {
     // ----------------------------------------------------------------- fills
 
     function attacks_with_a_fill(uint256 seed) external action("attacks with a fill") {
-        uint256 number = draw(seed, "attack") % DEAL_ATTACKS;
         Deal memory deal = perpetualDeal(seed);
-        (deal.buyer, deal.seller) = (pick(seed, "buyer"), maker);
+        Trader memory buyer = pick(seed, "buyer");
+        (deal.buyer, deal.seller) = (buyer, maker);
         deal.size = 2 + deal.size / 100;
         uint64 size = fit(deal);
-        if (size < 2 || deal.buyerReduces || same(deal.buyer.account, maker.account)) return;
+        if (size < 2 || deal.buyerReduces || same(buyer.account, maker.account)) return;
         deal.size = size;
-        (Batch memory batch, bytes4 expected) = tamper(deal, number, seed);
-        refuse(batch, expected);
-        ++refusedDeals[number];
+        for (uint256 number = 0; number < DEAL_ATTACKS; ++number) {
+            deal.buyer = buyer;
+            (Batch memory batch, bytes4 expected) = tamper(deal, number, seed);
+            refuse(batch, expected);
+            ++refusedDeals[number];
+        }
         ++done["attacks with a fill"];
     }
 
@@ -187,43 +190,52 @@ abstract contract Attacks is Rescuing {
     // ----------------------------------------------------------------- batches
 
     function attacks_with_a_batch(uint256 seed) external action("attacks with a batch") {
-        uint256 number = draw(seed, "attack") % BATCH_ATTACKS;
-        FeedId loud = silent[BITCOIN] ? ETHER : BITCOIN;
-        if (number == 0) depositTwice(seed);
-        Batch memory batch = frame();
-        bytes4 expected;
+        for (uint256 left = BATCH_ATTACKS; left > 0; --left) {
+            uint256 number = left - 1;
+            if (number == 0) depositTwice(seed);
+            Batch memory batch = frame();
+            bytes4 expected = spoil(batch, number);
+            if (expected == 0) continue;
+            refuse(batch, number == 4 ? sign(keeper.key, hashBatch(batch)) : signBatch(batch), expected);
+            ++refusedBatches[number];
+        }
+        tick();
+        ++done["attacks with a batch"];
+    }
+
+    function spoil(Batch memory batch, uint256 number) private view returns (bytes4) {
         if (number == 0) {
             InboxItem[] memory items = batch.inbox;
             batch.inbox = new InboxItem[](1);
             batch.inbox[0] = items[1];
-            expected = IRiskGroup.InboxMismatch.selector;
-        } else if (number == 1) {
+            return IRiskGroup.InboxMismatch.selector;
+        }
+        if (number == 1) {
             batch.time += 1;
-            expected = batch.prices.length == 0 ? bytes4(0) : IPriceSource.PriceNotProven.selector;
-        } else if (number == 2) {
+            return batch.prices.length == 0 ? bytes4(0) : IPriceSource.PriceNotProven.selector;
+        }
+        if (number == 2) {
+            FeedId loud = silent[BITCOIN] ? ETHER : BITCOIN;
             uint256 cap = 2 * quotesAt(batch.time)[FeedId.unwrap(loud)].price;
             addFunding(batch, loud, views.feed(loud).fundingIndex + int128(uint128(cap)));
-            expected = IRiskGroup.FundingAboveCap.selector;
-        } else if (number == 3) {
+            return IRiskGroup.FundingAboveCap.selector;
+        }
+        if (number == 3) {
             batch.parent ^= bytes32(uint256(1));
-            expected = IRiskGroup.WrongParent.selector;
-        } else if (number == 4) {
-            refuse(batch, sign(keeper.key, hashBatch(batch)), IRiskGroup.WrongSequencer.selector);
-        } else if (number == 5) {
+            return IRiskGroup.WrongParent.selector;
+        }
+        if (number == 4) return IRiskGroup.WrongSequencer.selector;
+        if (number == 5) {
             batch.id -= 1;
-            expected = IRiskGroup.WrongBatchId.selector;
-        } else if (number == 6) {
+            return IRiskGroup.WrongBatchId.selector;
+        }
+        if (number == 6) {
             (,, uint64 last,) = views.lastBatch();
             batch.time = last - 1;
-            expected = IRiskGroup.FrameTimeWentBack.selector;
-        } else {
-            batch.sequence = 0;
-            expected = IRiskGroup.SequenceWentBack.selector;
+            return IRiskGroup.FrameTimeWentBack.selector;
         }
-        if (expected != 0) refuse(batch, expected);
-        ++refusedBatches[number];
-        ++done["attacks with a batch"];
-        if (number == 0) tick();
+        batch.sequence = 0;
+        return IRiskGroup.SequenceWentBack.selector;
     }
 
     function depositTwice(uint256 seed) private {
@@ -234,48 +246,45 @@ abstract contract Attacks is Rescuing {
     // ----------------------------------------------------------------- money
 
     function attacks_with_a_message(uint256 seed) external action("attacks with a message") {
-        uint256 number = draw(seed, "attack") % MONEY_ATTACKS;
         Trader memory who = pick(seed, "who");
-        uint128 all = 1 + uint128(withdrawable(who.account, FeedId.wrap(0)));
-        Batch memory batch = frame();
-        bytes4 expected;
-        if (number < 4) {
-            batch.withdrawals = new SignedWithdraw[](1);
-            SignedWithdraw memory message = withdrawal(who, number == 0 ? all : 1);
-            batch.withdrawals[0] = message;
-            if (number == 0) {
-                expected = beyondSpare(who, all);
-            } else if (number == 1) {
-                message.signature = sign(keeper.key, hashWithdraw(message.withdraw));
-                expected = IRiskGroup.MessageSignedByAnother.selector;
-            } else if (number == 2) {
-                message.withdraw.expiry = nowMs() - 1;
-                message.signature = sign(who.key, hashWithdraw(message.withdraw));
-                expected = IRiskGroup.MessageExpired.selector;
-            } else {
-                message.withdraw.amount = 0;
-                message.signature = sign(who.key, hashWithdraw(message.withdraw));
-                expected = IRiskGroup.ZeroAmount.selector;
-            }
-        } else {
-            batch.transfers = new SignedTransfer[](1);
-            AccountId to = number == 4 ? keeper.account : AccountId.wrap(1 << 63 | 1 << 32 | 256);
-            batch.transfers[0] = transfer(who, to, 1);
-            expected = IRiskGroup.NotSameOwner.selector;
+        for (uint256 number = 0; number < MONEY_ATTACKS; ++number) {
+            Batch memory batch = frame();
+            bytes4 expected = number < 4 ? overdraw(batch, who, number) : misdirect(batch, who, number == 4);
+            if (expected == 0) continue;
+            refuse(batch, expected);
+            ++refusedMessages[number];
         }
-        if (expected == 0) return;
-        refuse(batch, expected);
-        ++refusedMessages[number];
         ++done["attacks with a message"];
+    }
+
+    function overdraw(Batch memory batch, Trader memory who, uint256 number) private returns (bytes4) {
+        uint128 amount = number == 0 ? 1 + uint128(withdrawable(who.account, FeedId.wrap(0))) : 1;
+        SignedWithdraw memory message = withdrawal(who, amount);
+        batch.withdrawals = new SignedWithdraw[](1);
+        batch.withdrawals[0] = message;
+        if (number == 0) return beyondSpare(who, amount);
+        if (number == 2) message.withdraw.expiry = nowMs() - 1;
+        if (number == 3) message.withdraw.amount = 0;
+        message.signature = sign(number == 1 ? keeper.key : who.key, hashWithdraw(message.withdraw));
+        if (number == 1) return IRiskGroup.MessageSignedByAnother.selector;
+        return number == 2 ? IRiskGroup.MessageExpired.selector : IRiskGroup.ZeroAmount.selector;
+    }
+
+    /// @dev To somebody else's account, or to an isolated one of a parent that is somebody else's.
+    function misdirect(Batch memory batch, Trader memory who, bool plain) private returns (bytes4) {
+        batch.transfers = new SignedTransfer[](1);
+        AccountId to = plain ? keeper.account : isolatedOf(keeper, marketOf[BITCOIN]).account;
+        batch.transfers[0] = transfer(who, to, 1);
+        return IRiskGroup.NotSameOwner.selector;
     }
 
     /// @dev Why an atom more than can be spared may not leave; 0 if it is not for the account's sake.
     function beyondSpare(Trader memory who, uint128 amount) private view returns (bytes4) {
         Quote[] memory said = quotesAt(nowMs());
         if (Textbook.health(factsOf(INSURANCE, said)).usd < 0) return 0;
-        (uint128 tokens,,) = views.pool();
+        (uint128 tokens, uint128 debt,) = views.pool();
         Textbook.Health memory health = Textbook.health(factsOf(who.account, said));
-        if (amount > tokens) return 0;
+        if (amount > tokens || Textbook.paidOut(amount, tokens, debt) == 0) return IRiskGroup.PoolExhausted.selector;
         if (health.blocked && health.initial >= int256(uint256(amount))) return IRiskGroup.HoldsStalePrice.selector;
         if (health.initial < int256(uint256(amount))) return IRiskGroup.MarginShortfall.selector;
         return health.usd < int256(uint256(amount)) ? IRiskGroup.CashShortfall.selector : bytes4(0);
@@ -284,53 +293,57 @@ abstract contract Attacks is Rescuing {
     // ----------------------------------------------------------------- rescues of who needs none
 
     function attacks_with_a_rescue(uint256 seed) external action("attacks with a rescue") {
-        uint256 number = draw(seed, "attack") % RESCUE_ATTACKS;
         FeedId feed = perpetual(seed);
-        MarketId where = marketOf[feed];
         Trader memory who = traders[draw(seed, "who") % traders.length];
         (, int256 held) = heldBy(who, feed);
         Quote[] memory said = quotesAt(nowMs());
         Textbook.Health memory health = Textbook.health(factsOf(who.account, said));
-        bool fresh = !said[FeedId.unwrap(feed)].stale;
-        (uint64 left,) = views.forcedClose(who.account, where);
-        if (health.maintenance < 0 || health.usd < 0 || held == 0 || !fresh || left != 0) return;
-        Batch memory batch = frame();
-        batch.rescues = new Rescue[](1);
-        bytes4 expected = IRiskGroup.NotFailing.selector;
+        (uint64 left,) = views.forcedClose(who.account, marketOf[feed]);
+        bool stale = said[FeedId.unwrap(feed)].stale || said[FeedId.unwrap(OKB)].stale;
+        if (health.maintenance < 0 || health.usd < 0 || held == 0 || stale || left != 0) return;
+        for (uint256 number = 0; number < RESCUE_ATTACKS; ++number) {
+            Batch memory batch = frame();
+            batch.rescues = new Rescue[](1);
+            refuse(batch, meddle(batch, number, who, feed));
+            ++refusedRescues[number];
+        }
+        ++done["attacks with a rescue"];
+    }
+
+    /// @dev The account is healthy and owes nothing.
+    function meddle(Batch memory batch, uint256 number, Trader memory who, FeedId feed) private returns (bytes4) {
+        MarketId where = marketOf[feed];
         if (number == 0) {
             batch.rescues[0] = liquidation(keeper, liquidateMessage(keeper, who, where, 1));
         } else if (number == 1) {
-            Trader memory own = Trader(who.key, who.owner, who.account);
-            batch.rescues[0] = liquidation(own, liquidateMessage(own, who, where, 1));
-            expected = IRiskGroup.SameOwner.selector;
+            batch.rescues[0] = liquidation(who, liquidateMessage(who, who, where, 1));
+            return IRiskGroup.SameOwner.selector;
         } else if (number == 2) {
             batch.rescues[0] = flag(who);
         } else if (number == 3) {
             batch.rescues[0] = takeover(who, where);
         } else if (number == 4) {
+            (, int256 held) = heldBy(who, feed);
             batch.rescues[0] = deleveraging(who, where, queueAgainst(held, feed));
         } else if (number == 5) {
             batch.rescues[0] = bankruptcy(who);
-            expected = IRiskGroup.AccountOwesNothing.selector;
+            return IRiskGroup.AccountOwesNothing.selector;
         } else if (number == 6) {
-            if (said[FeedId.unwrap(OKB)].stale) return;
             batch.rescues[0] = conversion(keeper, convertMessage(keeper, who, OKB, 1));
-            expected = IRiskGroup.AccountOwesNothing.selector;
+            return IRiskGroup.AccountOwesNothing.selector;
         } else if (number == 7) {
-            batch.rescues[0] =
-                liquidation(Trader(who.key, keeper.owner, keeper.account), liquidateMessage(keeper, who, where, 1));
-            expected = IRiskGroup.MessageSignedByAnother.selector;
+            Trader memory false_ = Trader(who.key, keeper.owner, keeper.account);
+            batch.rescues[0] = liquidation(false_, liquidateMessage(keeper, who, where, 1));
+            return IRiskGroup.MessageSignedByAnother.selector;
         } else if (number == 8) {
             batch.rescues = new Rescue[](0);
             batch.redemptions = new Redemption[](1);
             batch.redemptions[0] = Redemption(who.account, where);
-            expected = IRiskGroup.MarketNotDelisted.selector;
+            return IRiskGroup.MarketNotDelisted.selector;
         } else {
             batch.rescues[0] = liquidation(keeper, liquidateMessage(keeper, who, marketOf[OKB], 1));
-            expected = IRiskGroup.NotPerpetual.selector;
+            return IRiskGroup.NotPerpetual.selector;
         }
-        refuse(batch, expected);
-        ++refusedRescues[number];
-        ++done["attacks with a rescue"];
+        return IRiskGroup.NotFailing.selector;
     }
 }

@@ -197,7 +197,10 @@ abstract contract Deals is World {
     }
 
     /// @dev Its facts are as foreseen; and if it grew, it is healthy.
-    function assertHappened(Deal memory deal, AccountId id, Textbook.Facts memory foreseen, int256 before) private view {
+    function assertHappened(Deal memory deal, AccountId id, Textbook.Facts memory foreseen, int256 before)
+        private
+        view
+    {
         Textbook.Facts memory now_ = paidFacts(id, quotes());
         assertEq(now_.cash, foreseen.cash, "cash as foreseen");
         assertEq(positionIn(now_, deal), positionIn(foreseen, deal), "position as foreseen");

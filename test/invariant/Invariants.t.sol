@@ -5,11 +5,11 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {console} from "forge-std/console.sol";
 import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {AccountId, EventId, FeedId, InboxItem, InboxKind, MarketId} from "../../contracts/group/Types.sol";
-import {Exchange} from "./Exchange.sol";
+import {ACTIONS, Exchange} from "./Exchange.sol";
 import {Textbook} from "./Textbook.sol";
 
 /// @notice A whole group lives at random, and is whole after every step.
-/// forge-config: default.invariant.runs = 12
+/// forge-config: default.invariant.runs = 8
 /// forge-config: default.invariant.depth = 100
 contract ExchangeInvariants is Exchange {
     uint128 private _pool;
@@ -207,5 +207,19 @@ contract ExchangeInvariants is Exchange {
         }
         report();
         assertEq(failures, 0, "every step succeeds");
+        assertGe(actionNames.length, ACTIONS + 8, "every action, and what some of them led to");
+        for (uint256 i = 0; i < actionNames.length; ++i) {
+            assertGe(done[actionNames[i]], 3, string(abi.encodePacked("too seldom: ", actionNames[i])));
+        }
+        assertRefusedOften(refusedDeals, DEAL_ATTACKS);
+        assertRefusedOften(refusedBatches, BATCH_ATTACKS);
+        assertRefusedOften(refusedMessages, MONEY_ATTACKS);
+        assertRefusedOften(refusedRescues, RESCUE_ATTACKS);
+    }
+
+    function assertRefusedOften(mapping(uint256 => uint256) storage refused, uint256 attacks) private view {
+        for (uint256 number = 0; number < attacks; ++number) {
+            assertGe(refused[number], 5, "each attack, often");
+        }
     }
 }

@@ -65,7 +65,8 @@ abstract contract Markets is Money {
 
     /// @notice Moves what the world says of a feed by millionths, back towards where it began when it has gone far.
     function shift(FeedId feed, int256 millionths) internal {
-        uint256 start = same(feed, BITCOIN) ? 50_000e18 : same(feed, ETHER) ? 3000e18 : same(feed, OKB) ? 50e18 : 2000e18;
+        uint256 start =
+            same(feed, BITCOIN) ? 50_000e18 : same(feed, ETHER) ? 3000e18 : same(feed, OKB) ? 50e18 : 2000e18;
         bool tooFar = millionths > 0 ? truth[feed] > 2 * start : truth[feed] < start / 2;
         if (tooFar) millionths = -millionths;
         truth[feed] = uint256(int256(truth[feed]) * (1e6 + millionths) / 1e6);

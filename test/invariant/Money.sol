@@ -102,8 +102,11 @@ abstract contract Money is Trading {
     function forces_withdrawals(uint256 seed) external action("forces withdrawals") {
         Trader memory who = pick(seed, "who");
         (address what, FeedId feed) = tokenOf(seed);
-        uint128 amount = uint128(1 + (draw(seed, "amount") % (FeedId.unwrap(feed) == 3 ? 400 ether : 200_000e6)
-                >> (draw(seed, "magnitude") % 48)));
+        uint128 amount = uint128(
+            1
+                + (draw(seed, "amount") % (FeedId.unwrap(feed) == 3 ? 400 ether : 200_000e6)
+                        >> (draw(seed, "magnitude") % 48))
+        );
         requestWithdrawal(who, what, amount);
         uint256 most = withdrawable(who.account, feed);
         if (amount < most) most = amount;

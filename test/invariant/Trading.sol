@@ -35,6 +35,7 @@ abstract contract Trading is Deals {
         if (++steps > shutAt + SHUT_FOR) restore();
         Trader memory next = traders[steps % traders.length];
         if (healthOf(next.account).initial < POOR) deposit(next.owner, next.account, 100_000e6);
+        if (steps % 16 == 0) deposit(fund.owner, fund.account, 50_000e6);
         tick();
         pass(1);
         _;
@@ -131,8 +132,7 @@ abstract contract Trading is Deals {
         batch.markets = new MarketFills[](1);
         batch.markets[0] = made;
         assertRefused(
-            batch,
-            abi.encodeWithSelector(IRiskGroup.NonceOfAnotherOrder.selector, resting.account, resting.nonce)
+            batch, abi.encodeWithSelector(IRiskGroup.NonceOfAnotherOrder.selector, resting.account, resting.nonce)
         );
     }
 

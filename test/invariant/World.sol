@@ -109,7 +109,8 @@ abstract contract World is GroupTest {
             bool isGold = i == 1;
             FeedId feed = isGold ? GOLD : OKB;
             assetTokens[feed] = new TestToken(isGold ? "GOLD" : "OKB", isGold ? 6 : 18);
-            AssetConfig memory config = assetConfig(address(assetTokens[feed]), isGold ? bytes32("GOLD") : bytes32("OKB"));
+            AssetConfig memory config =
+                assetConfig(address(assetTokens[feed]), isGold ? bytes32("GOLD") : bytes32("OKB"));
             config.feed.maxMove = MAX_MOVE;
             if (isGold) config.lot = 1000;
             addAsset(config);
