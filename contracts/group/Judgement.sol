@@ -25,8 +25,8 @@ library Judgement {
         }
         Board.Prices memory board = Board.open(s, time);
         for (uint256 i = 0; i < length; ++i) {
-            (AccountId id, EventId eventId) = Touched.read(i);
-            if (EventId.unwrap(eventId) == 0) _judgeAccount(s, board, id);
+            (AccountId id,) = Touched.read(i);
+            _judgeAccount(s, board, id);
         }
     }
 
@@ -36,6 +36,7 @@ library Judgement {
         Account storage account = s.accounts[id];
         // Most accounts that trade outcomes hold nothing else and are fine by one look at their money.
         if (!account.holds && int256(account.cash) + account.worstPayoff >= 0) return;
+        if (Touched.judged(id)) return;
         Margin.Health memory now_ = Margin.health(s, board, id);
         uint256 flags = Touched.flagsOf(id);
         bool grew = flags & Touched.GREW != 0;

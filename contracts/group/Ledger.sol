@@ -110,12 +110,26 @@ library Ledger {
         if (grows(before, position)) flags |= Touched.GREW;
         bool first = Touched.addHolding(id, account, feed, before, flags);
         int256 index = board.fundingIndex(place);
-        int256 funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
-        if (first && funding != 0) Touched.amendMoneyBefore(id, funding);
+        int256 funding;
+        // The index has rarely moved since the account last paid.
+        if (index != Holdings.paidUpTo(word)) {
+            funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
+            if (first) Touched.amendMoneyBefore(id, funding);
+        }
         s.holdings[key] = Holdings.pack(position, _entry(word, before, position, lots, notional), index);
         // A bit stays set until the account has been judged, so that what it held before the batch can be found.
         if (before == 0) _hold(account, feed);
         addCash(account, cash + funding);
+        if (before != 0 && !_sameSide(before, position)) _endForcedClose(s, id, feed);
+    }
+
+    /// @dev A close that the owner forced is done when the position is gone, whoever closed it.
+    function _endForcedClose(GroupState storage s, AccountId id, FeedId feed) private {
+        delete s.forced[id][s.feed[feed].market];
+    }
+
+    function _sameSide(int256 a, int256 b) private pure returns (bool) {
+        return a < 0 ? b < 0 : a > 0 && b > 0;
     }
 
     /// @notice Counts what a position's change does to its market's open interest: the sum of long lots.
