@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {IEscapeHatch} from "../../contracts/group/IEscapeHatch.sol";
 import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
-import {AccountId, Batch, BuilderId, FeedId} from "../../contracts/group/Types.sol";
+import {AccountId, Batch, FeedId} from "../../contracts/group/Types.sol";
 import {MoodyToken} from "../group/MoodyToken.sol";
 import {TestToken} from "../group/TestToken.sol";
 import {EscapeTest} from "./EscapeTest.sol";
@@ -233,24 +233,6 @@ contract ExitTest is EscapeTest {
         assertEq(hatch.exit(PROTOCOL), 20 * DOLLAR);
         assertEq(token.balanceOf(governor), 50 * DOLLAR);
         assertEq(hatch.exit(treasury.account), 1);
-    }
-
-    /// @dev A builder's fees can be paid to an isolated account that its owner has not opened yet.
-    function test_fees_of_an_account_that_was_never_opened_are_its_owner_s() public {
-        Trader memory isolated = isolatedOf(carol, perpetual);
-        BuilderId builder = registerBuilder(isolated);
-        settleInbox();
-        Batch memory batch = batchOf(trade(alice, bob, perpetual, 20, 50_000));
-        batch.markets[0].fills[0].order.builder = builder;
-        batch.markets[0].fills[0].order.builderFee = 1000;
-        batch.markets[0].fills[0] = fill(alice, batch.markets[0].fills[0].order);
-        settle(batch);
-        assertEq(cashOf(isolated), int256(DOLLAR));
-        freezeAndTally();
-        assertRatio(600 * DOLLAR + 1, 600 * DOLLAR + 1);
-        assertEq(hatch.exit(isolated.account), DOLLAR);
-        assertEq(hatch.exit(carol.account), 300 * DOLLAR);
-        assertEq(walletOf(carol), 301 * DOLLAR);
     }
 
     /// @dev By the proof in the contract this cannot be; so the books are made to lie.
