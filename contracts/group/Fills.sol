@@ -38,12 +38,15 @@ library Fills {
     /// @notice What the fills of a batch have in common.
     /// @param treeSigners Who signed each of the batch's trees.
     /// @param proofsUsed How many of each tree's proof words earlier fills have used.
+    /// @param line The fill at hand, read into the same memory one after the other; `orderHash` is its order's.
     struct Context {
         bytes32 domain;
         uint64 time;
         Board.Prices board;
         address[] treeSigners;
         uint256[] proofsUsed;
+        Fill line;
+        bytes32 orderHash;
     }
 
     /// @notice Whose order a line fills; one slot of the account.
@@ -71,6 +74,7 @@ library Fills {
         context.domain = domain;
         context.time = time;
         context.board = Board.open(s, time);
+        context.line = TypedData.newLine();
         context.treeSigners = new address[](trees.length);
         context.proofsUsed = new uint256[](trees.length);
         for (uint256 i = 0; i < trees.length; ++i) {
@@ -90,15 +94,13 @@ library Fills {
         Sums memory sums;
         sums.reduceOnly = _requireOpen(s, context, id, terms);
 
-        Fill[] calldata fills = market.fills;
-        for (uint256 i = 0; i < fills.length; ++i) {
-            _settleFill(s, context, id, terms, fills[i], trees, sums);
+        for (uint256 i = 0; i < market.fills.length; ++i) {
+            context.orderHash = TypedData.load(context.line, market.fills[i]);
+            _settleFill(s, context, id, terms, context.line, trees, sums);
         }
         if (sums.sizes != 0) revert IRiskGroup.SizesDoNotSumToZero(id, sums.sizes);
         if (sums.notionals != 0) revert IRiskGroup.NotionalsDoNotSumToZero(id, sums.notionals);
-        if (terms.kind != MarketKind.Spot && sums.openInterest != 0) {
-            _moveOpenInterest(s, id, terms, sums.openInterest);
-        }
+        if (sums.openInterest != 0) _moveOpenInterest(s, id, terms, sums.openInterest);
         if (sums.fees != 0) _shareFees(s, id, terms, sums.fees);
     }
 
@@ -109,7 +111,7 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         OrderTree[] calldata trees,
         Sums memory sums
     ) private {
@@ -137,13 +139,14 @@ library Fills {
             (int256(uint256(Lots.unwrap(fill.filled))), int256(uint256(TickLots.unwrap(fill.notional))));
         if (fill.order.side == Side.Sell) (lots, notional) = (-lots, -notional);
         int256 cash;
+        int256 referred = fill.fee > 0 ? _payReferrer(s, terms, party.referrer, fill.fee) : int256(0);
         // Sums of 128-bit numbers overflow no sooner than after 2^127 fills; uint128 times uint64 is below 2^192.
         unchecked {
             sums.sizes += lots;
             sums.notionals += notional;
+            sums.fees += int256(fill.fee) - referred;
             cash = -notional * int256(uint256(terms.quantum)) - fill.fee - int256(builderFee);
         }
-        sums.fees += int256(fill.fee) - _payReferrer(s, terms, party.referrer, fill.fee);
         _trade(s, context, id, terms, fill, lots, cash, mustReduce, sums);
     }
 
@@ -153,7 +156,7 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         int256 lots,
         int256 cash,
         bool mustReduce,
@@ -179,13 +182,17 @@ library Fills {
         if (mustReduce && (grows || before == 0)) {
             revert IRiskGroup.OnlyReducing(account, fill.order.nonce, before, position);
         }
-        if (terms.kind == MarketKind.Spot) return;
+        // Who has no cap on outcomes, which need none, pays for no count of them either.
+        if (terms.kind == MarketKind.Spot || terms.kind == MarketKind.Outcome && !terms.capped) return;
         if (grows && terms.capped) _requireBelowCap(s, account, id, position);
-        sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
+        // Sums of 64-bit numbers, as above.
+        unchecked {
+            sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
+        }
     }
 
     function _party(Account storage account) private view returns (Party memory) {
-        return Party({owner: account.owner, referrer: account.referrer, nonceFloor: account.nonceFloor});
+        return Party({owner: account.owner, referrer: BuilderId.wrap(account.referrer), nonceFloor: account.nonceFloor});
     }
 
     // ----------------------------------------------------------------- who signed
@@ -195,15 +202,14 @@ library Fills {
         GroupState storage s,
         Context memory context,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         OrderTree[] calldata trees,
         Party memory party
     ) private {
-        Order calldata order = fill.order;
-        bytes32 orderHash = TypedData.hashOrder(order);
+        Order memory order = fill.order;
         address signer = fill.tree == 0
-            ? TypedData.signer(context.domain, orderHash, fill.signature)
-            : _treeSigner(context, trees, fill.tree, order, orderHash);
+            ? TypedData.signer(context.domain, context.orderHash, fill.signature)
+            : _treeSigner(context, trees, fill.tree, order);
         if (signer != party.owner) {
             // uint64 each, so the product is below 2^192.
             uint256 notional = uint256(Lots.unwrap(order.size)) * Ticks.unwrap(order.price) * terms.quantum;
@@ -212,16 +218,14 @@ library Fills {
             }
         }
         Signers.requireAboveFloor(order.account, order.nonce, party.nonceFloor);
-        s.nonces.fill(order, orderHash, Lots.unwrap(fill.filled));
+        s.nonces.fill(order, context.orderHash, Lots.unwrap(fill.filled));
     }
 
-    function _treeSigner(
-        Context memory context,
-        OrderTree[] calldata trees,
-        uint256 number,
-        Order calldata order,
-        bytes32 orderHash
-    ) private pure returns (address) {
+    function _treeSigner(Context memory context, OrderTree[] calldata trees, uint256 number, Order memory order)
+        private
+        pure
+        returns (address)
+    {
         if (number > trees.length) {
             revert IRiskGroup.NoSuchTree(order.account, order.nonce, number);
         }
@@ -230,7 +234,7 @@ library Fills {
         uint256 end = first + tree.depth;
         if (end > tree.proofs.length) revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
         context.proofsUsed[number - 1] = end;
-        if (!MerkleProof.verifyCalldata(tree.proofs[first:end], tree.root, orderHash)) {
+        if (!MerkleProof.verifyCalldata(tree.proofs[first:end], tree.root, context.orderHash)) {
             revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
         }
         return context.treeSigners[number - 1];
@@ -243,7 +247,7 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill
+        Fill memory fill
     ) private {
         (AccountId account, uint64 filled) = (fill.order.account, Lots.unwrap(fill.filled));
         uint64 left = s.forced[account][id].size;
@@ -263,11 +267,11 @@ library Fills {
 
     /// @notice Checks a fill against its order's limits and its market's terms, as of the frame's time.
     /// @return builderFee Atoms for the builder, paid to its account: rounded down, in favour of the trader.
-    function _requireWithinOrder(GroupState storage s, Fill calldata fill, MarketTerms memory terms, uint64 time)
+    function _requireWithinOrder(GroupState storage s, Fill memory fill, MarketTerms memory terms, uint64 time)
         private
         returns (uint256 builderFee)
     {
-        Order calldata order = fill.order;
+        Order memory order = fill.order;
         (AccountId account, uint64 nonce, uint256 price) = (order.account, order.nonce, Ticks.unwrap(order.price));
         if (order.expiry != 0 && time > order.expiry) {
             revert IRiskGroup.OrderExpired(account, nonce, order.expiry, time);
@@ -275,15 +279,23 @@ library Fills {
         uint256 filled = Lots.unwrap(fill.filled);
         uint256 notional = TickLots.unwrap(fill.notional);
         if (filled == 0) revert IRiskGroup.EmptyFill(account, nonce);
-        uint256 highest = terms.kind == MarketKind.Outcome ? terms.ticks - 1 : type(uint64).max;
-        // Every trade happened at 1 to the highest price, whatever the orders would have put up with.
-        if (notional < filled || notional > filled * highest) {
-            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, filled * highest, notional);
+        uint256 highest;
+        uint256 value;
+        uint256 limit;
+        uint256 most;
+        // Factors are uint64 (there are at least two ticks), but for notional, which is uint128: no product reaches 2^192.
+        unchecked {
+            highest = terms.kind == MarketKind.Outcome ? terms.ticks - 1 : type(uint64).max;
+            value = notional * terms.quantum;
+            limit = filled * price;
+            most = filled * highest;
         }
-        uint256 value = notional * terms.quantum;
+        // Every trade happened at 1 to the highest price, whatever the orders would have put up with.
+        if (notional < filled || notional > most) {
+            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, most, notional);
+        }
         if (fill.tree != FORCED) {
             if (price == 0 || price > highest) revert IRiskGroup.PriceOutOfRange(account, nonce, order.price, highest);
-            uint256 limit = filled * price;
             if (order.side == Side.Buy ? notional > limit : notional < limit) {
                 revert IRiskGroup.PriceWorseThanLimit(account, nonce, limit, notional);
             }
@@ -296,7 +308,7 @@ library Fills {
         }
         if (fill.fee != 0) _requireFee(fill, terms, value, filled, notional);
         if (builderFee != 0 || fill.fee > 0) {
-            uint256 most = fill.tree == FORCED ? type(uint256).max : Rounding.up(value * order.maxFee, PPM);
+            most = fill.tree == FORCED ? type(uint256).max : Rounding.up(value * order.maxFee, PPM);
             uint256 charged = builderFee + (fill.fee > 0 ? uint256(int256(fill.fee)) : 0);
             if (charged > most) revert IRiskGroup.FeeAboveLimit(account, nonce, most, int256(charged));
         }
@@ -308,7 +320,7 @@ library Fills {
     ///
     /// On the curve the fee of a trade is `rate · size · p · (1 − p)`. A line nets trades at several prices, and as
     /// `p · (1 − p)` is concave, its sum over them is at most that of the whole size at the average price (Jensen).
-    function _requireFee(Fill calldata fill, MarketTerms memory terms, uint256 value, uint256 filled, uint256 notional)
+    function _requireFee(Fill memory fill, MarketTerms memory terms, uint256 value, uint256 filled, uint256 notional)
         private
         pure
     {
@@ -369,7 +381,6 @@ library Fills {
         private
         returns (int256)
     {
-        if (fee <= 0) return 0;
         if (BuilderId.unwrap(referrer) == 0) return 0;
         uint256 share = uint256(int256(fee)) * s.venues[terms.venue].referrerShare / PPM;
         AccountId payee = s.builders[referrer];

@@ -55,7 +55,7 @@ library GroupViews {
     }
 
     function pool() external view returns (uint128 tokens, uint128 badDebt, uint64 frozenAt) {
-        return (s().pool, s().badDebt, s().frozenAt);
+        return (s().pool, s().badDebt, s().last.frozenAt);
     }
 
     function isolatedCount() external view returns (uint64) {
@@ -72,7 +72,7 @@ library GroupViews {
             owner: account_.owner,
             cash: account_.cash,
             worstPayoff: account_.worstPayoff,
-            referrer: account_.referrer,
+            referrer: BuilderId.wrap(account_.referrer),
             nonceFloor: account_.nonceFloor,
             held: account_.held
         });
@@ -137,7 +137,7 @@ library GroupViews {
     }
 
     function feeds() external view returns (uint8) {
-        return s().feeds;
+        return s().inbox.feeds;
     }
 
     function feed(FeedId id) external view returns (IGroupViews.FeedView memory) {

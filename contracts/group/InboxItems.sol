@@ -77,8 +77,8 @@ library InboxItems {
     }
 
     function _freeze(GroupState storage s) private {
-        s.frozenAt = Inbox.nowMs();
-        emit IRiskGroup.Frozen(s.frozenAt);
+        s.last.frozenAt = Inbox.nowMs();
+        emit IRiskGroup.Frozen(s.last.frozenAt);
     }
 
     /// @notice The resolution of an event in a frozen group, where no batch will ever consume it.
@@ -119,7 +119,9 @@ library InboxItems {
             s.memberships[id][venue] = until;
         } else if (kind == InboxKind.ReferrerSet) {
             (AccountId id, BuilderId referrer) = abi.decode(payload, (AccountId, BuilderId));
-            s.accounts[id].referrer = referrer;
+            // casting to 'uint24' is safe because the gateway registers no more builders
+            // forge-lint: disable-next-line(unsafe-typecast)
+            s.accounts[id].referrer = uint24(BuilderId.unwrap(referrer));
         } else if (kind == InboxKind.BuilderSet) {
             (BuilderId builder, AccountId id) = abi.decode(payload, (BuilderId, AccountId));
             s.builders[builder] = id;
@@ -184,7 +186,11 @@ library InboxItems {
         Margin.Health memory health = Margin.health(s, board, id);
         uint256 spare = _spare(s, board, id, feed, health);
         uint256 paid = Math.min(Math.min(amount, spare), Custody.gate(s, board, id, feed));
-        if (FeedId.unwrap(feed) == 0) paid = Math.min(paid, s.pool);
+        if (FeedId.unwrap(feed) == 0) {
+            paid = Math.min(paid, s.pool);
+            // A claim of which less than an atom is covered is refused when it is taken; here nothing may be refused.
+            if (Custody.coveredOf(s, paid) == 0) return;
+        }
         if (paid == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
@@ -301,7 +307,7 @@ library InboxItems {
         Feed storage feed = s.feed[id];
         (feed.source, feed.unit, feed.name) = (config.source, config.unit, config.name);
         (feed.maxAge, feed.maxGap, feed.maxMove) = (config.maxAge, config.maxGap, config.maxMove);
-        if (FeedId.unwrap(id) > s.feeds) s.feeds = FeedId.unwrap(id);
+        if (FeedId.unwrap(id) > s.inbox.feeds) s.inbox.feeds = FeedId.unwrap(id);
     }
 
     function _terms(Market storage market, TradingTerms memory config) private returns (MarketTerms memory terms) {

@@ -81,9 +81,7 @@ library Ledger {
 
     /// @notice Whether going from one position to another is more than closing a part of it.
     function grows(int256 before, int256 position) internal pure returns (bool) {
-        if (position == 0) return false;
-        if (before == 0 || before < 0 != position < 0) return true;
-        return Rounding.abs(position) > Rounding.abs(before);
+        return position > 0 ? position > before || before < 0 : position < 0 && (position < before || before > 0);
     }
 
     /// @notice Adds signed lots of a perpetual at a notional in tick·lots, and cash; pays the funding up to now.
@@ -109,14 +107,29 @@ library Ledger {
         }
 
         Account storage account = s.accounts[id];
-        Touched.add(id, account, grows(before, position) ? flags | Touched.GREW : flags);
+        if (grows(before, position)) flags |= Touched.GREW;
+        bool first = Touched.addHolding(id, account, feed, before, flags);
         int256 index = board.fundingIndex(place);
-        int256 funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
-        if (Touched.addHolding(id, feed, before) && funding != 0) Touched.amendMoneyBefore(id, funding);
+        int256 funding;
+        // The index has rarely moved since the account last paid.
+        if (index != Holdings.paidUpTo(word)) {
+            funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
+            if (first) Touched.amendMoneyBefore(id, funding);
+        }
         s.holdings[key] = Holdings.pack(position, _entry(word, before, position, lots, notional), index);
         // A bit stays set until the account has been judged, so that what it held before the batch can be found.
         if (before == 0) _hold(account, feed);
         addCash(account, cash + funding);
+        if (before != 0 && !_sameSide(before, position)) _endForcedClose(s, id, feed);
+    }
+
+    /// @dev A close that the owner forced is done when the position is gone, whoever closed it.
+    function _endForcedClose(GroupState storage s, AccountId id, FeedId feed) private {
+        delete s.forced[id][s.feed[feed].market];
+    }
+
+    function _sameSide(int256 a, int256 b) private pure returns (bool) {
+        return a < 0 ? b < 0 : a > 0 && b > 0;
     }
 
     /// @notice Counts what a position's change does to its market's open interest: the sum of long lots.
@@ -143,12 +156,11 @@ library Ledger {
         returns (int256 balance)
     {
         Account storage account = s.accounts[id];
-        Touched.add(id, account, flags);
         uint256 key = Holdings.key(id, feed);
         // casting is safe because a balance is a sum of int128 changes, and kept within 128 bits below
         // forge-lint: disable-next-line(unsafe-typecast)
         int256 before = int256(s.holdings[key]);
-        Touched.addHolding(id, feed, before);
+        Touched.addHolding(id, account, feed, before, flags);
         balance = (before + atoms).toInt128();
         // forge-lint: disable-next-line(unsafe-typecast)
         s.holdings[key] = uint256(balance);
@@ -167,13 +179,14 @@ library Ledger {
         int256 cash
     ) internal returns (int256 before, int256 position) {
         EventId eventId = market.eventOf();
-        int256 worst = Touched.addEvent(id, eventId) ? worstPayoff(s, id, eventId, terms) : int256(0);
+        (bool first, uint256 noted) = Touched.ofEvent(id, eventId);
+        int256 worst = first ? worstPayoff(s, id, eventId, terms) : int256(0);
         (before, position) = s.positions.add(id, market, terms.outcomes, lots);
 
         Account storage account = s.accounts[id];
-        Touched.add(id, account, grows(before, position) ? Touched.GREW | Touched.SPENT : Touched.SPENT);
-        (int256 money, int256 payoff) = (account.cash, account.worstPayoff);
-        (account.cash, account.worstPayoff) = ((money + cash).toInt128(), (payoff - worst).toInt128());
+        uint256 flags = noted | (grows(before, position) ? Touched.GREW | Touched.SPENT : Touched.SPENT);
+        if (first || flags != noted) Touched.addEvent(id, account, eventId, first, flags);
+        _addMoney(account, cash, -worst);
     }
 
     /// @notice What the account's positions in the event pay at worst, in atoms.
@@ -181,19 +194,37 @@ library Ledger {
         internal
         returns (int256)
     {
-        return s.positions.worst(id, eventId, terms.outcomes) * payoutPerLot(terms);
+        return worstPayoff(s, id, eventId, terms.outcomes, terms.ticks, terms.quantum);
     }
 
-    /// @notice Atoms that a winning lot pays.
-    function payoutPerLot(MarketTerms memory terms) internal pure returns (int256) {
-        // Factors are uint32 and uint64, so the product is below 2^96.
-        return int256(uint256(terms.ticks) * terms.quantum);
+    function worstPayoff(
+        GroupState storage s,
+        AccountId id,
+        EventId eventId,
+        uint256 outcomes,
+        uint256 ticks,
+        uint256 quantum
+    ) internal returns (int256) {
+        // A position is an int64, ticks are below 2^32, the quantum below 2^64: the product is within 2^159.
+        unchecked {
+            return s.positions.worst(id, eventId, outcomes) * int256(ticks * quantum);
+        }
+    }
+
+    /// @dev Cash and worst payoff share a slot and are written together.
+    function _addMoney(Account storage account, int256 cash, int256 payoff) private {
+        int256 newCash = (account.cash + cash).toInt128();
+        int256 newPayoff = (account.worstPayoff + payoff).toInt128();
+        assembly ("memory-safe") {
+            sstore(account.slot, or(shl(128, newPayoff), and(newCash, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF)))
+        }
     }
 
     function _hold(Account storage account, FeedId feed) private {
         uint256 bit = 1 << FeedId.unwrap(feed);
         uint256 held = account.held;
         if (held & bit == 0) account.held = held | bit;
+        if (held == 0) account.holds = true;
     }
 
     /// @dev Average price of what is open, in ticks; rounds down. It ranks for deleveraging only.

@@ -124,6 +124,7 @@ library Rescues {
     /// @dev The keeper pays index price less the discount for as much as brings the account's `usd` back to zero.
     function _convert(GroupState storage s, Board.Prices memory board, Convert memory request) private {
         _requireOtherOwner(s, request.keeper, request.account);
+        if (FeedId.unwrap(request.asset) > s.inbox.feeds) revert IRiskGroup.FeedNotPriced(request.asset);
         Feed storage feed = s.feed[request.asset];
         uint256 place = board.find(s, request.asset);
         if (feed.perpetual || board.isStale(place)) revert IRiskGroup.FeedNotPriced(request.asset);
@@ -148,7 +149,6 @@ library Rescues {
 
     /// @dev The insurance fund takes the whole position, if it can carry it within the market's loss cap.
     function _takeOver(GroupState storage s, Board.Prices memory board, AccountId id, MarketId market) private {
-        if (_dropForced(s, id, market)) return;
         Exit memory exit = _exit(s, board, id, market);
         if (!_fundCanCarry(s, board, exit)) revert IRiskGroup.FundCannotCarry(market, exit.size, exit.loss);
         if (exit.loss > 0) s.feed[exit.feed].loss += exit.loss.toUint256().toUint96();
@@ -493,13 +493,6 @@ library Rescues {
 
     function _isolatedIn(AccountId id, MarketId market) private pure returns (bool) {
         return Ledger.isIsolated(id) && MarketId.unwrap(Ledger.isolatedMarket(id)) == MarketId.unwrap(market);
-    }
-
-    /// @dev A forced close whose position the owner has closed meanwhile is done.
-    function _dropForced(GroupState storage s, AccountId id, MarketId market) private returns (bool dropped) {
-        if (s.forced[id][market].size == 0) return false;
-        dropped = Holdings.size(Holdings.read(s, id, s.markets[market].terms.feed)) == 0;
-        if (dropped) delete s.forced[id][market];
     }
 
     function _reduceForced(GroupState storage s, AccountId id, MarketId market, uint256 lots) private {

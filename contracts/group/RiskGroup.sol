@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Custody} from "./Custody.sol";
 import {Fills} from "./Fills.sol";
 import {GroupViews} from "./GroupViews.sol";
 import {IRiskGroup} from "./IRiskGroup.sol";
@@ -71,7 +72,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @inheritdoc IRiskGroup
     function enqueue(InboxKind kind, bytes calldata payload) external {
         if (msg.sender != gateway) revert NotGateway(msg.sender, gateway);
-        _requireLive();
+        // What happens in the world still decides an event when the group is frozen: `resolveFrozen` takes it from here.
+        if (kind != InboxKind.EventResolved) _requireLive();
         _s.inbox.push(kind, payload);
     }
 
@@ -94,7 +96,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         _withdraw(batch);
         _checkMargin(batch.time);
         _store(batch, hash);
-        Withdrawals.pay(_s);
+        if (Custody.owes()) Withdrawals.pay(_s);
     }
 
     /// @inheritdoc IRiskGroup
@@ -196,7 +198,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
 
     /// @dev Step 9: this batch is the next one's parent.
     function _store(Batch calldata batch, bytes32 hash) private {
-        _s.last = LastBatch({hash: hash, id: batch.id, time: batch.time, sequence: batch.sequence});
+        _s.last = LastBatch({hash: hash, id: batch.id, time: batch.time, sequence: batch.sequence, frozenAt: 0});
         emit BatchSettled(batch.id, hash, batch.time, batch.sequence, batch.logHash, _s.inbox.head);
     }
 
@@ -234,11 +236,11 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     }
 
     function _requireLive() private view {
-        if (_s.frozenAt != 0) revert GroupFrozen(_s.frozenAt);
+        if (_s.last.frozenAt != 0) revert GroupFrozen(_s.last.frozenAt);
     }
 
     function _requireFrozen() private view {
-        if (_s.frozenAt == 0) revert NotFrozen();
+        if (_s.last.frozenAt == 0) revert NotFrozen();
     }
 
     // ----------------------------------------------------------------- views
