@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
 use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log};
 use xos_auth::Key;
-use xos_types::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, Position, TimeMs, VenueConfig, VenueId};
+use xos_types::{AccountId, Atoms, EventId, MarketId, Nonce, Position, TimeMs, VenueConfig, VenueId};
 
 use crate::abi::{self, IGateway, IGroupViews, IRiskGroup, IToken, event_number};
 use crate::deployment::Deployment;
@@ -219,11 +219,6 @@ impl Chain {
     /// What a forced request costs now, in wei.
     pub async fn request_fee(&self) -> Result<U256, ChainError> {
         self.gateway(&IGateway::requestFeeCall {}, At::Latest).await
-    }
-
-    /// Lots open in a market: the sum of long positions.
-    pub async fn open_interest(&self, market: MarketId, at: At) -> Result<Lots, ChainError> {
-        Ok(Lots(self.group(&IGroupViews::marketCall { id: market.0 }, at).await?.openInterest))
     }
 
     /// One account.

@@ -79,6 +79,13 @@ pub(crate) struct Listing {
     pub(crate) volume: u128,
 }
 
+impl Listing {
+    /// Lots open in one of its markets.
+    pub(crate) fn open_interest(&self, market: MarketId) -> u64 {
+        self.open_interest[usize::from(market.outcome())]
+    }
+}
+
 impl Engine {
     /// An empty group before its first command: the insurance fund and the protocol's treasury exist.
     #[must_use]

@@ -82,8 +82,8 @@ impl Word {
 /// What the contract's storage holds before a market's lines in a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MarketState {
-    /// The market's open interest.
-    pub(crate) open_interest: Word,
+    /// The market's open interest, where it is counted: where there is a cap.
+    pub(crate) open_interest: Option<Word>,
     /// Cash of whoever gets a part of its fees: the venue's treasury, the protocol, the insurance fund.
     pub(crate) payees: [Option<Word>; 3],
 }
@@ -110,7 +110,7 @@ pub(crate) struct LineState {
 /// What the lines of one market have in common.
 pub(crate) fn market(state: MarketState) -> u64 {
     let fees: u64 = state.payees.into_iter().flatten().map(Word::write).sum();
-    MARKET + state.open_interest.write() + fees
+    MARKET + state.open_interest.map_or(0, Word::write) + fees
 }
 
 /// The line of an order that fills for the first time in a frame, and its market's accounts aside.

@@ -130,7 +130,7 @@ impl Engine {
             return Err(Reject::NotFillable { size: order.size, fillable: Lots(fillable) });
         }
         // A fill opens at most its own lots.
-        let open = listing.open_interest[usize::from(order.market.outcome())];
+        let open = listing.open_interest(order.market);
         if u128::from(open) + u128::from(order.size.0) > u128::from(listing.terms.open_interest_max) {
             let cap = Lots(listing.terms.open_interest_max);
             return Err(Reject::OpenInterestCap { market: order.market, open: Lots(open), cap });
@@ -168,7 +168,7 @@ impl Engine {
         let order = &arriving.signed.message;
         let listing = &self.listings[event_index(order.market.event())];
         let change = self.open_interest_change(slot, arriving);
-        let open = i128::from(listing.open_interest[usize::from(order.market.outcome())]);
+        let open = i128::from(listing.open_interest(order.market));
         change > 0 && open + change > i128::from(listing.terms.open_interest_max)
     }
 

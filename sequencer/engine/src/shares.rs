@@ -62,7 +62,7 @@ impl Engine {
         let cash_word = |payee: AccountId| self.accounts[account_index(payee)].cash_word();
         let shared = |share: Ppm, payee: AccountId| (share.0 > 0).then(|| cash_word(payee));
         MarketState {
-            open_interest: Word::used_if(listing.open_interest[usize::from(market.outcome())] != 0),
+            open_interest: listing.terms.capped.then(|| Word::used_if(listing.open_interest(market) != 0)),
             payees: [
                 (listing.terms.highest_fee().0 > 0).then(|| cash_word(venue.treasury)),
                 shared(venue.protocol_share, AccountId::PROTOCOL),

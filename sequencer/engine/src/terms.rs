@@ -22,7 +22,9 @@ pub(crate) struct Terms {
     pub(crate) isolated_only: bool,
     /// Most lots that an account may hold either way.
     pub(crate) position_max: u64,
-    /// Most lots that may be open in a market; without a cap, as many as the contract can count.
+    /// Whether there is a cap: then the contract counts what is open.
+    pub(crate) capped: bool,
+    /// Most lots that may be open in a market; without a cap, as many as can be counted.
     pub(crate) open_interest_max: u64,
 }
 
@@ -47,6 +49,7 @@ impl Terms {
             curve: terms.curve,
             restricted: terms.restricted,
             isolated_only: terms.isolated_only,
+            capped: terms.position_cap.0 != 0 || terms.open_interest_cap.0 != 0,
             position_max: capped(terms.position_cap, POSITION_MAX),
             open_interest_max: capped(terms.open_interest_cap, u64::MAX),
         }

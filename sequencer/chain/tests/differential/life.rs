@@ -767,8 +767,11 @@ impl Life {
             self.totals.partial += u64::from(filled > 0);
         }
         for (&market, &lots) in &engine.open_interest {
+            let index = usize::try_from(market.event().0 - 1).unwrap();
+            let plan = &self.events[index];
+            let counted = plan.position_cap != 0 || plan.open_interest_cap != 0;
             // Redemption leaves it: a decided market opens no more.
-            if !self.decided[usize::try_from(market.event().0 - 1).unwrap()] {
+            if counted && !self.decided[index] {
                 let chain = self.evm.view(group, &IGroupViews::marketCall { id: market.0 });
                 assert_eq!(i128::from(chain.openInterest), lots, "open interest of {market}");
             }
