@@ -292,9 +292,28 @@ library Rescues {
         Margin.Health memory health = Margin.health(s, board, request.keeper);
         (int256 value,) = _valueAndCharge(board.price(board.find(s, feed)), size, 0);
         int256 after_ = _initialAfter(board, board.find(s, feed), health, own, own + size, -value);
-        bool full = own == 0 && health.holdings >= s.terms.maxHoldings;
-        if (after_ >= 0 && !health.blocked && !full) return "";
-        return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, request.keeper, after_);
+        if (after_ < 0) return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, request.keeper, after_);
+        if (health.blocked) return abi.encodeWithSelector(IRiskGroup.HoldsStalePrice.selector, request.keeper);
+        return _roomRefusal(s, request.keeper, request.market, health, own, own + size);
+    }
+
+    /// @return refusal Why an account has no room for a position, however healthy it is with it; empty if it has.
+    function _roomRefusal(
+        GroupState storage s,
+        AccountId id,
+        MarketId market,
+        Margin.Health memory health,
+        int256 before,
+        int256 position
+    ) private view returns (bytes memory refusal) {
+        if (position < type(int64).min || position > type(int64).max) {
+            return abi.encodeWithSelector(IRiskGroup.PositionOutOfRange.selector, id, market, position);
+        }
+        uint256 holdings = before == 0 ? health.holdings + 1 : health.holdings;
+        uint256 most = s.terms.maxHoldings;
+        if (holdings > most && Ledger.grows(before, position)) {
+            return abi.encodeWithSelector(IRiskGroup.TooManyHoldings.selector, id, most, holdings);
+        }
     }
 
     /// @notice The fewest lots whose liquidation restores initial health, or `most` if that many do not.
@@ -386,7 +405,7 @@ library Rescues {
         }
     }
 
-    /// @dev Whether the fund's initial health stays above zero and the market's loss within its cap.
+    /// @dev Whether the fund has room for it, its initial health stays above zero and the market's loss within its cap.
     function _fundCanCarry(GroupState storage s, Board.Prices memory board, Exit memory exit)
         private
         view
@@ -396,9 +415,10 @@ library Rescues {
         if (exit.loss > 0 && exit.loss.toUint256() + feed.loss > feed.lossCap) return false;
         Margin.Health memory health = Margin.health(s, board, Ledger.INSURANCE);
         int256 own = Holdings.size(Holdings.read(s, Ledger.INSURANCE, exit.feed));
-        if (own == 0 && health.holdings >= s.terms.maxHoldings) return false;
         if (health.blocked) return false;
-        return _initialAfter(board, exit.place, health, own, own + exit.size, -exit.received) >= 0;
+        int256 position = own + exit.size;
+        if (_roomRefusal(s, Ledger.INSURANCE, exit.market, health, own, position).length != 0) return false;
+        return _initialAfter(board, exit.place, health, own, position, -exit.received) >= 0;
     }
 
     /// @notice How profitable and how leveraged an opposite account is: profit of the position over its entry value, times
