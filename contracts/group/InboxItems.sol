@@ -186,6 +186,8 @@ library InboxItems {
         uint256 paid = Math.min(Math.min(amount, spare), Custody.gate(s, board, id, feed));
         if (FeedId.unwrap(feed) == 0) paid = Math.min(paid, s.pool);
         if (paid == 0) return;
+        // While losses are shared, the smallest claims are worth less than an atom: they stay, and stop nothing.
+        if (FeedId.unwrap(feed) == 0 && paid * s.pool / (uint256(s.pool) + s.badDebt) == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
         // It is within what the account can spare, so there is nothing more to judge it for.
