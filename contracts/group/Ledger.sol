@@ -118,6 +118,12 @@ library Ledger {
         addCash(account, cash + funding);
     }
 
+    /// @notice A close that the owner forced is of the position that was there, and ends with it, whoever closes it.
+    function endForced(GroupState storage s, AccountId id, MarketId market, int256 before, int256 position) internal {
+        if (before == 0 || position != 0 && before < 0 == position < 0) return;
+        if (s.forced[id][market].size != 0) delete s.forced[id][market];
+    }
+
     /// @notice Counts what a position's change does to its market's open interest: the sum of long lots.
     function moveOpenInterest(GroupState storage s, MarketId market, int256 before, int256 position) internal {
         int256 change = (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));

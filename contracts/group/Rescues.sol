@@ -148,7 +148,6 @@ library Rescues {
 
     /// @dev The insurance fund takes the whole position, if it can carry it within the market's loss cap.
     function _takeOver(GroupState storage s, Board.Prices memory board, AccountId id, MarketId market) private {
-        if (_dropForced(s, id, market)) return;
         Exit memory exit = _exit(s, board, id, market);
         if (!_fundCanCarry(s, board, exit)) revert IRiskGroup.FundCannotCarry(market, exit.size, exit.loss);
         if (exit.loss > 0) s.feed[exit.feed].loss += exit.loss.toUint256().toUint96();
@@ -471,6 +470,7 @@ library Rescues {
     ) private {
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, 0, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
+        Ledger.endForced(s, id, market, before, position);
         Touched.rebase(id, s.accounts[id], feed, position);
         _reduceForced(s, id, market, Rounding.abs(lots));
     }
@@ -489,6 +489,7 @@ library Rescues {
         uint256 notional = Rounding.abs(cash) / s.markets[market].terms.quantum;
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, notional, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
+        Ledger.endForced(s, id, market, before, position);
     }
 
     // ----------------------------------------------------------------- small rules
@@ -513,13 +514,6 @@ library Rescues {
 
     function _isolatedIn(AccountId id, MarketId market) private pure returns (bool) {
         return Ledger.isIsolated(id) && MarketId.unwrap(Ledger.isolatedMarket(id)) == MarketId.unwrap(market);
-    }
-
-    /// @dev A forced close whose position the owner has closed meanwhile is done.
-    function _dropForced(GroupState storage s, AccountId id, MarketId market) private returns (bool dropped) {
-        if (s.forced[id][market].size == 0) return false;
-        dropped = Holdings.size(Holdings.read(s, id, s.markets[market].terms.feed)) == 0;
-        if (dropped) delete s.forced[id][market];
     }
 
     function _reduceForced(GroupState storage s, AccountId id, MarketId market, uint256 lots) private {
