@@ -99,7 +99,8 @@ library Rescues {
     }
 
     /// @dev The keeper pays index price less its part of the penalty, the account receives index price less all of it, and
-    /// the insurance fund has the difference.
+    /// the insurance fund has the difference. An account pays no penalty that it has not got: the fund would pay it in the
+    /// end, and whoever owns both sides would be paid for failing.
     function _liquidate(GroupState storage s, Board.Prices memory board, Liquidate memory request) private {
         bytes memory refusal = _refusal(s, board, request);
         if (refusal.length != 0) _revertWith(refusal);
@@ -114,6 +115,7 @@ library Rescues {
 
         int256 size = held > 0 ? int256(lots) : -int256(lots);
         (int256 value, uint256 charge) = _valueAndCharge(board.price(place), size, penalty);
+        charge = Math.min(charge, _affordable(board, place, health, held, lots));
         uint256 keeperPart = charge * s.terms.keeperShare / PPM;
         _close(s, board, request.account, request.market, feed, -size, value - int256(charge));
         _take(s, board, request.keeper, request.market, feed, size, -value + int256(keeperPart));
@@ -335,6 +337,22 @@ library Rescues {
             if (_initialAfter(board, place, health, held, held - size, value - int256(charge)) >= 0) high = middle;
             else low = middle + 1;
         }
+    }
+
+    /// @dev What these lots' part of the account's equity is, shared out as at the bankruptcy price; rounded down.
+    function _affordable(
+        Board.Prices memory board,
+        uint256 place,
+        Margin.Health memory health,
+        int256 held,
+        uint256 lots
+    ) private pure returns (uint256) {
+        if (health.maintenanceEquity <= 0) return 0;
+        (,, uint256 requirement) = Margin.weighPerpetual(board.price(place), board.risk(place), held);
+        // casting to 'uint256' is safe because the equity was just seen to be positive
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint256 share = Math.mulDiv(uint256(health.maintenanceEquity), requirement, health.maintenanceRequirement);
+        return Math.mulDiv(share, lots, Rounding.abs(held));
     }
 
     /// @dev Initial health if one position changes and cash with it.

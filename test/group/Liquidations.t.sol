@@ -104,14 +104,31 @@ contract LiquidationsTest is PerpetualTest {
         assertEq(initialHealthOf(bob), 2 * DOLLAR);
     }
 
-    /// @dev 45,200: equity 400, all of the position costs 904 dollars; it is gone and a debt of 504 remains.
-    function test_an_account_beyond_help_loses_the_whole_position() public {
+    /// @dev 45,200: equity 400, while 1 % of the position would be 904 dollars. The keeper has half of the 400.
+    function test_an_account_beyond_help_loses_what_it_has_and_no_more() public {
         reprice(btcFeed, 45_200);
         liquidateNow(carol, 5000);
         assertEq(positionOf(alice, btc), 0);
         assertEq(heldBy(alice), 0);
-        assertEq(cashOf(alice), -504 * DOLLAR);
-        assertEq(cashOf(INSURANCE), 452 * DOLLAR);
+        assertEq(cashOf(alice), 0);
+        assertEq(usdOf(carol), 10_200 * DOLLAR);
+        assertEq(cashOf(INSURANCE), 200 * DOLLAR);
+    }
+
+    /// @dev A quarter of the position pays a quarter of the equity.
+    function test_lots_pay_their_part_of_what_an_account_has() public {
+        reprice(btcFeed, 45_200);
+        liquidateNow(carol, 500);
+        assertEq(usdOf(alice), 300 * DOLLAR);
+        assertEq(cashOf(INSURANCE), 50 * DOLLAR);
+    }
+
+    function test_who_has_less_than_nothing_pays_no_penalty() public {
+        reprice(btcFeed, 44_000);
+        liquidateNow(carol, 5000);
+        assertEq(cashOf(alice), -2_000 * DOLLAR);
+        assertEq(usdOf(carol), 10_000 * DOLLAR);
+        assertEq(cashOf(INSURANCE), 0);
     }
 
     function test_a_penalty_rounds_up_and_the_keepers_part_down() public {
