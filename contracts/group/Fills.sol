@@ -243,7 +243,7 @@ library Fills {
     }
 
     /// @dev A close that the owner forced needs no signature and has no nonce: the inbox item allows it, once, at no worse
-    /// than index price less the penalty.
+    /// than index price less the penalty, the fee included.
     function _requireForced(
         GroupState storage s,
         Context memory context,
@@ -259,9 +259,11 @@ library Fills {
 
         uint256 index = context.board.price(context.board.find(s, terms.feed)) * filled;
         uint256 cash = uint256(TickLots.unwrap(fill.notional)) * terms.quantum * PRICE_SCALE;
+        uint256 fee = fill.fee > 0 ? uint256(int256(fill.fee)) * PRICE_SCALE : 0;
         uint256 penalty = s.feed[terms.feed].penalty;
-        bool worse =
-            fill.order.side == Side.Buy ? cash * PPM > index * (PPM + penalty) : cash * PPM < index * (PPM - penalty);
+        bool worse = fill.order.side == Side.Buy
+            ? (cash + fee) * PPM > index * (PPM + penalty)
+            : cash * PPM < index * (PPM - penalty) + fee * PPM;
         if (worse) revert IRiskGroup.PriceWorseThanLimit(account, 0, index / PRICE_SCALE, cash / PRICE_SCALE);
     }
 

@@ -102,6 +102,31 @@ contract ForcedCloseTest is PerpetualTest {
         assertEq(cashOf(bob), 9_950 * DOLLAR);
     }
 
+    /// @dev A tick a lot more pays the fee of 0.1 % on 4,955 dollars; an atom of fee too many does not.
+    function test_a_forced_lines_fee_is_part_of_its_price() public {
+        forceClose(alice);
+        Batch memory batch = batchOf(forcedSale(100, 49_500));
+        batch.markets[0].fills[0].fee = 1;
+        assertRefused(
+            batch,
+            abi.encodeWithSelector(
+                IRiskGroup.PriceWorseThanLimit.selector, alice.account, 0, uint256(5_000e6), uint256(4_950e6)
+            )
+        );
+        batch = batchOf(forcedSale(100, 49_549));
+        batch.markets[0].fills[0].fee = 4_900_001;
+        assertRefused(
+            batch,
+            abi.encodeWithSelector(
+                IRiskGroup.PriceWorseThanLimit.selector, alice.account, 0, uint256(5_000e6), uint256(4_954_900_000)
+            )
+        );
+        batch = batchOf(forcedSale(100, 49_549));
+        batch.markets[0].fills[0].fee = 4_900_000;
+        settle(batch);
+        assertEq(cashOf(alice), 9_950 * DOLLAR);
+    }
+
     function test_a_forced_line_only_reduces() public {
         forceClose(alice);
         MarketFills memory lines = fills(

@@ -65,9 +65,7 @@ contract StoriesTest is PerpetualTest {
         // A keeper takes 300 lots for 1 % of 13,050 dollars; another buys ether for all that Erin owes.
         settleRescue(liquidation(dave, liquidateMessage(dave, erin, btc, 300)));
         assertEq(usdOf(erin), -3_670_500_000);
-        settle(
-            rescues(conversion(carol, convertMessage(carol, erin, ethFeed, 4e18)), flag(alice))
-        );
+        settle(rescues(conversion(carol, convertMessage(carol, erin, ethFeed, 4e18)), flag(alice)));
         // ⌈3,670.5 / 1,140⌉ ether, for an atom more than that
         assertEq(balanceOf(erin, ethFeed), 4e18 - 3_219_736_842_105_263_158);
         assertEq(usdOf(erin), 1);
@@ -199,9 +197,7 @@ contract StoriesTest is PerpetualTest {
             assertEq(views.incidents(), i);
             assertRefused(
                 batchOf(trade(carol, dave, btc, 1, 50_000)),
-                abi.encodeWithSelector(
-                    IRiskGroup.OnlyReducing.selector, carol.account, uint64(i), int256(0), int256(1)
-                )
+                abi.encodeWithSelector(IRiskGroup.OnlyReducing.selector, carol.account, uint64(i), int256(0), int256(1))
             );
         }
         // Ten seconds: 10.46 %, of which Bob, with 10,000 dollars on 50,000, has lost 5,231.
@@ -223,13 +219,10 @@ contract StoriesTest is PerpetualTest {
         assertEq(usdOf(fund), -1_000 * DOLLAR);
         assertEq(usdOf(bob), 26_000 * DOLLAR);
 
-        bytes memory refusal =
-            abi.encodeWithSelector(IRiskGroup.ProfitsWait.selector, bob.account, 20_000e6, 10_000e6);
+        bytes memory refusal = abi.encodeWithSelector(IRiskGroup.ProfitsWait.selector, bob.account, 20_000e6, 10_000e6);
         assertRefused(batchOf(withdrawal(bob, 20_000 * DOLLARS)), refusal);
         // Not to another group either.
-        assertRefused(
-            batchOf(transfer(bob, address(gateway), NEW_ACCOUNT, address(token), 20_000 * DOLLARS)), refusal
-        );
+        assertRefused(batchOf(transfer(bob, address(gateway), NEW_ACCOUNT, address(token), 20_000 * DOLLARS)), refusal);
         // Nor through a friend, who buys from Bob far too dear: what the friend paid in is what both can take.
         settle(batchOf(trade(bob, carol, wins, 1_000_000, 1)));
         settle(batchOf(trade(carol, bob, wins, 1_000_000, 999)));
