@@ -119,7 +119,9 @@ library InboxItems {
             s.memberships[id][venue] = until;
         } else if (kind == InboxKind.ReferrerSet) {
             (AccountId id, BuilderId referrer) = abi.decode(payload, (AccountId, BuilderId));
-            s.accounts[id].referrer = referrer;
+            // casting to 'uint24' is safe because the gateway registers no more builders
+            // forge-lint: disable-next-line(unsafe-typecast)
+            s.accounts[id].referrer = uint24(BuilderId.unwrap(referrer));
         } else if (kind == InboxKind.BuilderSet) {
             (BuilderId builder, AccountId id) = abi.decode(payload, (BuilderId, AccountId));
             s.builders[builder] = id;
@@ -184,10 +186,12 @@ library InboxItems {
         Margin.Health memory health = Margin.health(s, board, id);
         uint256 spare = _spare(s, board, id, feed, health);
         uint256 paid = Math.min(Math.min(amount, spare), Custody.gate(s, board, id, feed));
-        if (FeedId.unwrap(feed) == 0) paid = Math.min(paid, s.pool);
+        if (FeedId.unwrap(feed) == 0) {
+            paid = Math.min(paid, s.pool);
+            // A claim of which less than an atom is covered is refused when it is taken; here nothing may be refused.
+            if (Custody.coveredOf(s, paid) == 0) return;
+        }
         if (paid == 0) return;
-        // While losses are shared, the smallest claims are worth less than an atom: they stay, and stop nothing.
-        if (FeedId.unwrap(feed) == 0 && paid * s.pool / (uint256(s.pool) + s.badDebt) == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
         // It is within what the account can spare, so there is nothing more to judge it for.

@@ -126,6 +126,7 @@ library Rescues {
     /// @dev The keeper pays index price less the discount for as much as brings the account's `usd` back to zero.
     function _convert(GroupState storage s, Board.Prices memory board, Convert memory request) private {
         _requireOtherOwner(s, request.keeper, request.account);
+        if (FeedId.unwrap(request.asset) > s.inbox.feeds) revert IRiskGroup.FeedNotPriced(request.asset);
         Feed storage feed = s.feed[request.asset];
         uint256 place = board.find(s, request.asset);
         if (feed.perpetual || board.isStale(place)) revert IRiskGroup.FeedNotPriced(request.asset);
@@ -488,7 +489,6 @@ library Rescues {
     ) private {
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, 0, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
-        Ledger.endForced(s, id, market, before, position);
         Touched.rebase(id, s.accounts[id], feed, position);
         _reduceForced(s, id, market, Rounding.abs(lots));
     }
@@ -507,7 +507,6 @@ library Rescues {
         uint256 notional = Rounding.abs(cash) / s.markets[market].terms.quantum;
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, notional, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
-        Ledger.endForced(s, id, market, before, position);
     }
 
     // ----------------------------------------------------------------- small rules
