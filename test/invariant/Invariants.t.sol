@@ -9,8 +9,6 @@ import {ACTIONS, Exchange} from "./Exchange.sol";
 import {Textbook} from "./Textbook.sol";
 
 /// @notice A whole group lives at random, and is whole after every step.
-/// forge-config: default.invariant.runs = 8
-/// forge-config: default.invariant.depth = 100
 contract ExchangeInvariants is Exchange {
     uint128 private _pool;
     uint128 private _debt;
