@@ -60,7 +60,7 @@ library Custody {
         if (FeedId.unwrap(feed) == 0) {
             Ledger.move(s, id, -amount.toInt256(), flags);
             (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
-            paid = shareOf(amount, pool, debt);
+            paid = coveredOf(s, amount);
             if (paid > pool || paid == 0) revert IRiskGroup.PoolExhausted(id, amount, pool);
             // Claims and what covers them both shrink: `pool + badDebt` by the amount, `pool` by what is paid.
             s.pool = (pool - paid).toUint128();
@@ -71,8 +71,9 @@ library Custody {
         _owe(id, token, paid, destination);
     }
 
-    /// @notice What a claim on cash pays: its part of what is there, rounded down.
-    function shareOf(uint256 amount, uint256 pool, uint256 debt) internal pure returns (uint256) {
+    /// @notice The part of a claim on cash that the pool covers, rounded down in favour of those who stay.
+    function coveredOf(GroupState storage s, uint256 amount) internal view returns (uint256) {
+        (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
         return debt == 0 ? amount : amount * pool / (pool + debt);
     }
 

@@ -100,9 +100,7 @@ library Fills {
         }
         if (sums.sizes != 0) revert IRiskGroup.SizesDoNotSumToZero(id, sums.sizes);
         if (sums.notionals != 0) revert IRiskGroup.NotionalsDoNotSumToZero(id, sums.notionals);
-        if (terms.kind != MarketKind.Spot && sums.openInterest != 0) {
-            _moveOpenInterest(s, id, terms, sums.openInterest);
-        }
+        if (sums.openInterest != 0) _moveOpenInterest(s, id, terms, sums.openInterest);
         if (sums.fees != 0) _shareFees(s, id, terms, sums.fees);
     }
 
@@ -184,7 +182,8 @@ library Fills {
         if (mustReduce && (grows || before == 0)) {
             revert IRiskGroup.OnlyReducing(account, fill.order.nonce, before, position);
         }
-        if (terms.kind == MarketKind.Spot) return;
+        // Who has no cap on outcomes, which need none, pays for no count of them either.
+        if (terms.kind == MarketKind.Spot || terms.kind == MarketKind.Outcome && !terms.capped) return;
         if (grows && terms.capped) _requireBelowCap(s, account, id, position);
         // Sums of 64-bit numbers, as above.
         unchecked {
@@ -193,7 +192,7 @@ library Fills {
     }
 
     function _party(Account storage account) private view returns (Party memory) {
-        return Party({owner: account.owner, referrer: account.referrer, nonceFloor: account.nonceFloor});
+        return Party({owner: account.owner, referrer: BuilderId.wrap(account.referrer), nonceFloor: account.nonceFloor});
     }
 
     // ----------------------------------------------------------------- who signed

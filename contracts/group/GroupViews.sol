@@ -72,7 +72,7 @@ library GroupViews {
             owner: account_.owner,
             cash: account_.cash,
             worstPayoff: account_.worstPayoff,
-            referrer: account_.referrer,
+            referrer: BuilderId.wrap(account_.referrer),
             nonceFloor: account_.nonceFloor,
             held: account_.held
         });

@@ -29,6 +29,7 @@ interface IGroupViews {
         uint256 held;
     }
 
+    /// @param openInterest Sum of long lots; of outcomes it is counted only where there is a cap.
     struct MarketView {
         VenueId venue;
         MarketKind kind;

@@ -213,7 +213,8 @@ interface IRiskGroup {
 
     // ----------------------------------------------------------------- the inbox
 
-    /// @notice Puts an item into the inbox. The group's gateway only, which has checked that a batch can apply it.
+    /// @notice Puts an item into the inbox. The group's gateway only, which has checked that a batch can apply it. A frozen
+    /// group takes nothing but the resolutions of its events.
     function enqueue(InboxKind kind, bytes calldata payload) external;
 
     /// @notice Pays the caller what could not be delivered to it, to an address of its choice.
@@ -238,7 +239,7 @@ interface IRiskGroup {
     /// @notice As `freeze`, for a close of `market` that the account's owner forced and nobody carried out.
     function freezeForClose(AccountId account, MarketId market) external;
 
-    /// @notice Applies an event's resolution that is still in the inbox of a frozen group. Anyone.
+    /// @notice Applies an event's resolution that is in the inbox of a frozen group, queued before or after. Anyone.
     function resolveFrozen(uint64 index, InboxItem calldata item) external;
 
     /// @notice Makes a deposit that is still in the inbox of a frozen group claimable by its owner. Anyone.

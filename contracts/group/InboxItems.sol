@@ -119,7 +119,9 @@ library InboxItems {
             s.memberships[id][venue] = until;
         } else if (kind == InboxKind.ReferrerSet) {
             (AccountId id, BuilderId referrer) = abi.decode(payload, (AccountId, BuilderId));
-            s.accounts[id].referrer = referrer;
+            // casting to 'uint24' is safe because the gateway registers no more builders
+            // forge-lint: disable-next-line(unsafe-typecast)
+            s.accounts[id].referrer = uint24(BuilderId.unwrap(referrer));
         } else if (kind == InboxKind.BuilderSet) {
             (BuilderId builder, AccountId id) = abi.decode(payload, (BuilderId, AccountId));
             s.builders[builder] = id;
@@ -186,8 +188,8 @@ library InboxItems {
         uint256 paid = Math.min(Math.min(amount, spare), Custody.gate(s, board, id, feed));
         if (FeedId.unwrap(feed) == 0) {
             paid = Math.min(paid, s.pool);
-            // While losses are shared, a claim may be too small to pay an atom. It stays where it is.
-            if (Custody.shareOf(paid, s.pool, s.badDebt) == 0) return;
+            // A claim of which less than an atom is covered is refused when it is taken; here nothing may be refused.
+            if (Custody.coveredOf(s, paid) == 0) return;
         }
         if (paid == 0) return;
         Custody.Destination memory destination =

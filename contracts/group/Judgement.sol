@@ -5,7 +5,7 @@ import {Board} from "./Board.sol";
 import {IRiskGroup} from "./IRiskGroup.sol";
 import {Ledger} from "./Ledger.sol";
 import {Margin} from "./Margin.sol";
-import {GroupState, MarketTerms} from "./State.sol";
+import {Account, GroupState, MarketTerms} from "./State.sol";
 import {Touched} from "./Touched.sol";
 import {AccountId, EventId, FeedId, firstMarket} from "./Types.sol";
 
@@ -19,19 +19,24 @@ library Judgement {
         for (uint256 i = 0; i < length; ++i) {
             (AccountId id, EventId eventId) = Touched.read(i);
             if (EventId.unwrap(eventId) == 0) continue;
-            MarketTerms memory terms = s.markets[firstMarket(eventId)].terms;
-            Ledger.addWorstPayoff(s.accounts[id], Ledger.worstPayoff(s, id, eventId, terms));
+            MarketTerms storage terms = s.markets[firstMarket(eventId)].terms;
+            (uint256 outcomes, uint256 ticks, uint256 quantum) = (terms.outcomes, terms.ticks, terms.quantum);
+            Ledger.addWorstPayoff(s.accounts[id], Ledger.worstPayoff(s, id, eventId, outcomes, ticks, quantum));
         }
         Board.Prices memory board = Board.open(s, time);
         for (uint256 i = 0; i < length; ++i) {
-            (AccountId id, EventId eventId) = Touched.read(i);
-            if (EventId.unwrap(eventId) == 0) _judgeAccount(s, board, id);
+            (AccountId id,) = Touched.read(i);
+            _judgeAccount(s, board, id);
         }
     }
 
     /// @dev Initial health is not negative; or nothing grew and maintenance health is no worse than it was, or not
     /// negative. And nobody spends money that is not in the pool: `usd` is not negative, or no less than it was.
     function _judgeAccount(GroupState storage s, Board.Prices memory board, AccountId id) private {
+        Account storage account = s.accounts[id];
+        // Most accounts that trade outcomes hold nothing else and are fine by one look at their money.
+        if (!account.holds && int256(account.cash) + account.worstPayoff >= 0) return;
+        if (Touched.judged(id)) return;
         Margin.Health memory now_ = Margin.health(s, board, id);
         uint256 flags = Touched.flagsOf(id);
         bool grew = flags & Touched.GREW != 0;
@@ -52,6 +57,7 @@ library Judgement {
             if (overspent && now_.usd < before.usd) revert IRiskGroup.CashShortfall(id, now_.usd);
         }
         // What was sold off kept its bit until here, so that it could be found in what the account was before.
-        if (s.accounts[id].held != now_.held) s.accounts[id].held = now_.held;
+        if (account.held != now_.held) account.held = now_.held;
+        if (account.holds && now_.held == 0) account.holds = false;
     }
 }

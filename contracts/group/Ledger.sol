@@ -110,12 +110,26 @@ library Ledger {
         if (grows(before, position)) flags |= Touched.GREW;
         bool first = Touched.addHolding(id, account, feed, before, flags);
         int256 index = board.fundingIndex(place);
-        int256 funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
-        if (first && funding != 0) Touched.amendMoneyBefore(id, funding);
+        int256 funding;
+        // The index has rarely moved since the account last paid.
+        if (index != Holdings.paidUpTo(word)) {
+            funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
+            if (first) Touched.amendMoneyBefore(id, funding);
+        }
         s.holdings[key] = Holdings.pack(position, _entry(word, before, position, lots, notional), index);
         // A bit stays set until the account has been judged, so that what it held before the batch can be found.
         if (before == 0) _hold(account, feed);
         addCash(account, cash + funding);
+        if (before != 0 && !_sameSide(before, position)) _endForcedClose(s, id, feed);
+    }
+
+    /// @dev A close that the owner forced is done when the position is gone, whoever closed it.
+    function _endForcedClose(GroupState storage s, AccountId id, FeedId feed) private {
+        delete s.forced[id][s.feed[feed].market];
+    }
+
+    function _sameSide(int256 a, int256 b) private pure returns (bool) {
+        return a < 0 ? b < 0 : a > 0 && b > 0;
     }
 
     /// @notice Counts what a position's change does to its market's open interest: the sum of long lots.
@@ -180,13 +194,21 @@ library Ledger {
         internal
         returns (int256)
     {
-        return s.positions.worst(id, eventId, terms.outcomes) * payoutPerLot(terms);
+        return worstPayoff(s, id, eventId, terms.outcomes, terms.ticks, terms.quantum);
     }
 
-    /// @notice Atoms that a winning lot pays.
-    function payoutPerLot(MarketTerms memory terms) internal pure returns (int256) {
-        // Factors are uint32 and uint64, so the product is below 2^96.
-        return int256(uint256(terms.ticks) * terms.quantum);
+    function worstPayoff(
+        GroupState storage s,
+        AccountId id,
+        EventId eventId,
+        uint256 outcomes,
+        uint256 ticks,
+        uint256 quantum
+    ) internal returns (int256) {
+        // A position is an int64, ticks are below 2^32, the quantum below 2^64: the product is within 2^159.
+        unchecked {
+            return s.positions.worst(id, eventId, outcomes) * int256(ticks * quantum);
+        }
     }
 
     /// @dev Cash and worst payoff share a slot and are written together.
@@ -202,6 +224,7 @@ library Ledger {
         uint256 bit = 1 << FeedId.unwrap(feed);
         uint256 held = account.held;
         if (held & bit == 0) account.held = held | bit;
+        if (held == 0) account.holds = true;
     }
 
     /// @dev Average price of what is open, in ticks; rounds down. It ranks for deleveraging only.

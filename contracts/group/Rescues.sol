@@ -148,7 +148,6 @@ library Rescues {
 
     /// @dev The insurance fund takes the whole position, if it can carry it within the market's loss cap.
     function _takeOver(GroupState storage s, Board.Prices memory board, AccountId id, MarketId market) private {
-        if (_dropForced(s, id, market)) return;
         Exit memory exit = _exit(s, board, id, market);
         if (!_fundCanCarry(s, board, exit)) revert IRiskGroup.FundCannotCarry(market, exit.size, exit.loss);
         if (exit.loss > 0) s.feed[exit.feed].loss += exit.loss.toUint256().toUint96();
@@ -493,13 +492,6 @@ library Rescues {
 
     function _isolatedIn(AccountId id, MarketId market) private pure returns (bool) {
         return Ledger.isIsolated(id) && MarketId.unwrap(Ledger.isolatedMarket(id)) == MarketId.unwrap(market);
-    }
-
-    /// @dev A forced close whose position the owner has closed meanwhile is done.
-    function _dropForced(GroupState storage s, AccountId id, MarketId market) private returns (bool dropped) {
-        if (s.forced[id][market].size == 0) return false;
-        dropped = Holdings.size(Holdings.read(s, id, s.markets[market].terms.feed)) == 0;
-        if (dropped) delete s.forced[id][market];
     }
 
     function _reduceForced(GroupState storage s, AccountId id, MarketId market, uint256 lots) private {

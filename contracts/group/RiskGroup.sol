@@ -72,7 +72,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @inheritdoc IRiskGroup
     function enqueue(InboxKind kind, bytes calldata payload) external {
         if (msg.sender != gateway) revert NotGateway(msg.sender, gateway);
-        _requireLive();
+        // What happens in the world still decides an event when the group is frozen: `resolveFrozen` takes it from here.
+        if (kind != InboxKind.EventResolved) _requireLive();
         _s.inbox.push(kind, payload);
     }
 

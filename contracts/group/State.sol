@@ -22,13 +22,15 @@ import {
 /// @param worstPayoff Sum over events of the least that the account's positions there can pay, in atoms.
 /// @param owner Whose account it is; zero if it does not exist.
 /// @param referrer Who is paid a share of its fees; 0 for nobody.
+/// @param holds Whether there is anything in `held`, so that who trades outcomes only never pays for a look at it.
 /// @param nonceFloor Every nonce below is spent. The highest value closes the account: nothing can be signed for it.
 /// @param held The feeds of the assets and perpetuals that it holds, a bit each.
 struct Account {
     int128 cash;
     int128 worstPayoff;
     address owner;
-    BuilderId referrer;
+    uint24 referrer;
+    bool holds;
     uint64 nonceFloor;
     uint256 held;
 }

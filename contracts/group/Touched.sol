@@ -14,6 +14,7 @@ library Touched {
     /// a perpetual's loss, funding or a fee.
     uint256 internal constant GREW = 1;
     uint256 internal constant SPENT = 2;
+    uint256 private constant JUDGED = 128;
 
     uint256 private constant COUNT = 1 << 248;
     uint256 private constant BATCH = 2 << 248;
@@ -31,17 +32,7 @@ library Touched {
 
     /// @notice Puts an account on the list, with its money as it is now, if it is not there yet; adds what it did.
     function add(AccountId account, Account storage stored, uint256 flags) internal {
-        uint256 key = ACCOUNT | AccountId.unwrap(account);
-        uint256 mark = _load(key);
-        uint256 batch = _load(BATCH);
-        if (mark >> 8 != batch) {
-            mark = batch << 8 | flags;
-            _store(key, mark);
-            _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
-            _append(uint256(AccountId.unwrap(account)) << 24);
-        } else if (mark | flags != mark) {
-            _store(key, mark | flags);
-        }
+        if (_note(account, stored, flags)) _append(uint256(AccountId.unwrap(account)) << 24);
     }
 
     /// @notice What is noted of an account's event: nothing yet (`first`), or the flags that the account has for it.
@@ -55,8 +46,9 @@ library Touched {
     function addEvent(AccountId account, Account storage stored, EventId eventId, bool first, uint256 flags) internal {
         uint256 entry = _entry(account, eventId);
         _store(EVENT | entry, _load(BATCH) << 8 | flags);
+        // The entry stands for the account, too.
         if (first) _append(entry);
-        add(account, stored, flags);
+        _note(account, stored, flags);
     }
 
     /// @notice Puts an account on the list with what it held at a feed before the batch, if it is the first time; adds what
@@ -111,6 +103,14 @@ library Touched {
         _store(_holdingKey(account, feed), _holdingMark(_load(BATCH), amount));
     }
 
+    /// @notice Whether a listed account has been judged already; from now on it has.
+    function judged(AccountId account) internal returns (bool before) {
+        uint256 key = ACCOUNT | AccountId.unwrap(account);
+        uint256 mark = _load(key);
+        before = mark & JUDGED != 0;
+        if (!before) _store(key, mark | JUDGED);
+    }
+
     function flagsOf(AccountId account) internal view returns (uint256) {
         return _load(ACCOUNT | AccountId.unwrap(account)) & 0xFF;
     }
@@ -120,12 +120,26 @@ library Touched {
     }
 
     /// @return account The account of entry `index`.
-    /// @return eventId The event whose positions changed; 0 for the account itself.
+    /// @return eventId The event whose positions changed; 0 if the entry is about the account alone.
     function read(uint256 index) internal view returns (AccountId account, EventId eventId) {
         uint256 entry = _load(ENTRY | index);
         // casting to 'uint64' and 'uint24' is safe because an entry is made of such an account and such an event
         // forge-lint: disable-next-line(unsafe-typecast)
         return (AccountId.wrap(uint64(entry >> 24)), EventId.wrap(uint24(entry)));
+    }
+
+    /// @return first Whether nothing was noted of the account yet.
+    function _note(AccountId account, Account storage stored, uint256 flags) private returns (bool first) {
+        uint256 key = ACCOUNT | AccountId.unwrap(account);
+        uint256 mark = _load(key);
+        uint256 batch = _load(BATCH);
+        first = mark >> 8 != batch;
+        if (first) {
+            _store(key, batch << 8 | flags);
+            _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
+        } else if (mark | flags != mark) {
+            _store(key, mark | flags);
+        }
     }
 
     function _entry(AccountId account, EventId eventId) private pure returns (uint256) {

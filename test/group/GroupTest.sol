@@ -289,7 +289,7 @@ abstract contract GroupTest is Test {
 
     /// @notice A new token with 18 decimals, as an asset of the group with the default weights.
     function addAsset(bytes32 name) internal returns (TestToken asset, FeedId feed) {
-        asset = new TestToken(string(abi.encodePacked(name)), 18);
+        asset = new TestToken("ASSET", 18);
         feed = addAsset(assetConfig(address(asset), name));
     }
 
@@ -828,9 +828,11 @@ abstract contract GroupTest is Test {
             // Past the length, and past the offset that a lone dynamic tuple is prefixed with.
             content := keccak256(add(encoded, 64), sub(mload(encoded), 32))
         }
-        return keccak256(
-            abi.encode(keccak256("Batch(uint64 id,bytes32 parent,bytes32 content)"), batch.id, batch.parent, content)
-        );
+        return hashBatch(batch.id, batch.parent, content);
+    }
+
+    function hashBatch(uint64 id, bytes32 parent, bytes32 content) internal pure returns (bytes32) {
+        return keccak256(abi.encode(keccak256("Batch(uint64 id,bytes32 parent,bytes32 content)"), id, parent, content));
     }
 
     function separatorOf(address contract_, uint256 chainId) internal pure returns (bytes32) {
