@@ -173,6 +173,7 @@ library Fills {
             (before, position) = Ledger.tradePerpetual(
                 s, context.board, account, terms.feed, lots, TickLots.unwrap(fill.notional), cash, 0
             );
+            Ledger.endForced(s, account, id, before, position);
         } else {
             uint256 lot = context.board.lot(context.board.find(s, terms.feed));
             // A buyer spends; a seller's order only ever reduces what it holds.

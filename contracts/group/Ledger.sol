@@ -129,16 +129,16 @@ library Ledger {
         // A bit stays set until the account has been judged, so that what it held before the batch can be found.
         if (before == 0) _hold(account, feed);
         addCash(account, cash + funding);
-        if (before != 0 && !_sameSide(before, position)) _endForcedClose(s, id, feed);
-    }
-
-    /// @dev A close that the owner forced is done when the position is gone, whoever closed it.
-    function _endForcedClose(GroupState storage s, AccountId id, FeedId feed) private {
-        delete s.forced[id][s.feed[feed].market];
     }
 
     function _sameSide(int256 a, int256 b) private pure returns (bool) {
         return a < 0 ? b < 0 : a > 0 && b > 0;
+    }
+
+    /// @notice A close that the owner forced is of the position that was there, and ends with it, whoever closes it.
+    function endForced(GroupState storage s, AccountId id, MarketId market, int256 before, int256 position) internal {
+        if (before == 0 || _sameSide(before, position)) return;
+        if (s.forced[id][market].size != 0) delete s.forced[id][market];
     }
 
     /// @notice Counts what a position's change does to its market's open interest: the sum of long lots.

@@ -75,7 +75,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, ReentrancyGuardTransient {
     /// @inheritdoc IRiskGroup
     function enqueue(InboxKind kind, bytes calldata payload) external {
         if (msg.sender != gateway) revert NotGateway(msg.sender, gateway);
-        // What happens in the world still decides an event when the group is frozen: `resolveFrozen` takes it from here.
+        // What happens in the world still decides an event when the group is frozen: `applyFrozen` takes it from here.
         if (kind != InboxKind.EventResolved) _requireLive();
         _s.inbox.push(kind, payload);
     }
@@ -220,15 +220,9 @@ contract RiskGroup is GroupStorage, IRiskGroup, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IRiskGroup
-    function resolveFrozen(uint64 index, InboxItem calldata item) external {
+    function applyFrozen(uint64 index, InboxItem calldata item) external {
         _requireFrozen();
-        InboxItems.resolveFrozen(_s, index, item);
-    }
-
-    /// @inheritdoc IRiskGroup
-    function refundFrozen(uint64 index, InboxItem calldata item) external {
-        _requireFrozen();
-        InboxItems.refundFrozen(_s, index, item);
+        InboxItems.applyFrozen(_s, index, item);
     }
 
     /// @inheritdoc IRiskGroup
