@@ -489,6 +489,7 @@ library Rescues {
     ) private {
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, 0, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
+        Ledger.endForced(s, id, market, before, position);
         Touched.rebase(id, s.accounts[id], feed, position);
         _reduceForced(s, id, market, Rounding.abs(lots));
     }
@@ -507,6 +508,7 @@ library Rescues {
         uint256 notional = Rounding.abs(cash) / s.markets[market].terms.quantum;
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, notional, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
+        Ledger.endForced(s, id, market, before, position);
     }
 
     // ----------------------------------------------------------------- small rules

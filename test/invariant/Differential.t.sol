@@ -65,7 +65,6 @@ contract DifferentialTest is GroupTest {
 
     // ----------------------------------------------------------------- health
 
-    /// forge-config: default.fuzz.runs = 160
     function testFuzz_health_is_the_textbooks(uint256 seed) public {
         Textbook.Facts memory facts = portfolio(seed, type(uint24).max, 0);
         assertHealth(facts);
@@ -90,7 +89,6 @@ contract DifferentialTest is GroupTest {
 
     // ----------------------------------------------------------------- accounts that fail
 
-    /// forge-config: default.fuzz.runs = 96
     function testFuzz_a_bankruptcy_price_is_the_textbooks(uint256 seed) public {
         Textbook.Facts memory facts = portfolio(seed, type(uint16).max, 0);
         Textbook.Health memory health = Textbook.health(facts);
@@ -114,11 +112,13 @@ contract DifferentialTest is GroupTest {
         assertGe(Textbook.health(facts).maintenanceEquity, -int256(PERPETUALS), "and but for rounding nothing is owed");
     }
 
-    /// @dev Searched one by one, against the contract's bisection.
-    /// forge-config: default.fuzz.runs = 96
+    /// @dev Searched one by one, against the contract's bisection. Of lots that are worth less than some hundred atoms each
+    /// the two may find different numbers, as rounding then weighs more than a lot.
     function testFuzz_a_liquidation_takes_the_fewest_lots(uint256 seed) public {
         uint256 which = draw(seed, "which") % PERPETUALS;
         Textbook.Facts memory facts = portfolio(seed, 200, which + 1);
+        // A lot frees half a per cent of its value at least.
+        vm.assume(facts.perpetuals[which].price >= 1e12);
         Textbook.Health memory health = Textbook.health(facts);
         Textbook.Perpetual memory held = facts.perpetuals[which];
         int256 gap = health.initialRequirement - health.maintenanceRequirement;
@@ -138,7 +138,6 @@ contract DifferentialTest is GroupTest {
 
     // ----------------------------------------------------------------- shared losses
 
-    /// forge-config: default.fuzz.runs = 128
     function testFuzz_shared_losses_are_shared_as_the_textbook_does(uint256 seed) public {
         uint128 tokens = uint128(1 + draw(seed, "tokens") % 1e12);
         uint128 missing = uint128(1 + (draw(seed, "missing") % 1e12 >> draw(seed, "magnitude") % 40));

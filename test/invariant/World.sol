@@ -132,10 +132,11 @@ abstract contract World is GroupTest {
         if (name == "ETH") config.terms.positionCap = Lots.wrap(ETHER_CAP);
     }
 
-    /// @dev The wide one charges on the curve.
+    /// @dev The wide one charges on the curve; the narrow one has a cap, so its open interest is counted.
     function openWorldEvent(uint8 outcomes) internal {
         EventConfig memory config = eventConfig(outcomes);
         config.terms.curve = outcomes > 4;
+        if (outcomes <= 4) config.terms.positionCap = Lots.wrap(type(uint48).max);
         events.push(openEvent(config));
     }
 
