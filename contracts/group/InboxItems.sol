@@ -226,11 +226,11 @@ library InboxItems {
         return kept >= balance ? 0 : balance - kept;
     }
 
-    /// @dev The position as it is now is to be closed; orders and rescues of this and later batches do it.
+    /// @dev The position as it is now is to be closed; orders, rescues and redemptions of this and later batches do it.
     function _forceClose(GroupState storage s, bytes calldata payload, uint64 queuedAt) private {
         (AccountId id, MarketId market) = abi.decode(payload, (AccountId, MarketId));
         MarketTerms memory terms = s.markets[market].terms;
-        if (terms.kind != MarketKind.Perpetual || terms.phase == Phase.Delisted) return;
+        if (terms.kind != MarketKind.Perpetual) return;
         int256 size = Holdings.size(Holdings.read(s, id, terms.feed));
         if (size == 0) return;
         // casting to 'uint64' is safe because a size is an int64

@@ -223,7 +223,10 @@ library Rescues {
             uint256 word = Holdings.read(s, id, feed);
             if (word == 0) continue;
             uint256 place = board.find(s, feed);
-            if (board.isPerpetual(place) || Margin.assetValue(board.price(place), board.lot(place), word) > DUST) {
+            if (
+                board.isPerpetual(place) || board.isStale(place)
+                    || Margin.assetValue(board.price(place), board.lot(place), word) > DUST
+            ) {
                 revert IRiskGroup.StillHolds(id, feed);
             }
             Ledger.tradeAsset(s, id, feed, -int256(word), 0, 0);
@@ -248,6 +251,9 @@ library Rescues {
     {
         MarketTerms memory terms = s.markets[request.market].terms;
         address owner = s.accounts[request.keeper].owner;
+        if (s.accounts[request.keeper].nonceFloor == Ledger.CLOSED) {
+            return abi.encodeWithSelector(IRiskGroup.AccountClosed.selector, request.keeper);
+        }
         if (terms.kind != MarketKind.Perpetual) {
             return abi.encodeWithSelector(IRiskGroup.NotPerpetual.selector, request.market);
         }
