@@ -264,8 +264,9 @@ abstract contract World is GroupTest {
         return Textbook.health(factsOf(id, quotes()));
     }
 
+    /// @notice Whether the account fails at the prices of a frame of this moment.
     function isFailing(AccountId id) internal view returns (bool) {
-        return healthOf(id).maintenance < 0;
+        return Textbook.health(factsOf(id, quotesAt(nowMs()))).maintenance < 0;
     }
 
     // ----------------------------------------------------------------- words
