@@ -4,10 +4,11 @@ pragma solidity ^0.8.28;
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Board} from "./Board.sol";
+import {ForcedCloses} from "./ForcedCloses.sol";
 import {IRiskGroup} from "./IRiskGroup.sol";
 import {Ledger} from "./Ledger.sol";
 import {Nonces} from "./Nonces.sol";
-import {PPM, PRICE_SCALE, Rounding} from "./Rounding.sol";
+import {PPM, Rounding} from "./Rounding.sol";
 import {Signers} from "./Signers.sol";
 import {Account, GroupState, MarketTerms} from "./State.sol";
 import {Touched} from "./Touched.sol";
@@ -123,7 +124,8 @@ library Fills {
         if (party.owner == address(0)) revert IRiskGroup.NoSuchAccount(account);
         bool mustReduce = sums.reduceOnly || fill.order.reduceOnly;
         if (fill.tree == FORCED) {
-            _requireForced(s, context, id, terms, fill);
+            // A close that the owner forced needs no signature: the inbox item allows it.
+            ForcedCloses.settle(s, id, context.board.price(context.board.find(s, terms.feed)), fill);
             mustReduce = true;
         } else {
             _requireSigned(s, context, terms, fill, trees, party);
@@ -171,6 +173,7 @@ library Fills {
             (before, position) = Ledger.tradePerpetual(
                 s, context.board, account, terms.feed, lots, TickLots.unwrap(fill.notional), cash, 0
             );
+            Ledger.endForced(s, account, id, before, position);
         } else {
             uint256 lot = context.board.lot(context.board.find(s, terms.feed));
             // A buyer spends; a seller's order only ever reduces what it holds.
@@ -238,29 +241,6 @@ library Fills {
             revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
         }
         return context.treeSigners[number - 1];
-    }
-
-    /// @dev A close that the owner forced needs no signature and has no nonce: the inbox item allows it, once, at no worse
-    /// than index price less the penalty.
-    function _requireForced(
-        GroupState storage s,
-        Context memory context,
-        MarketId id,
-        MarketTerms memory terms,
-        Fill memory fill
-    ) private {
-        (AccountId account, uint64 filled) = (fill.order.account, Lots.unwrap(fill.filled));
-        uint64 left = s.forced[account][id].size;
-        if (filled > left) revert IRiskGroup.NotForced(account, id, left, filled);
-        if (filled == left) delete s.forced[account][id];
-        else s.forced[account][id].size = left - filled;
-
-        uint256 index = context.board.price(context.board.find(s, terms.feed)) * filled;
-        uint256 cash = uint256(TickLots.unwrap(fill.notional)) * terms.quantum * PRICE_SCALE;
-        uint256 penalty = s.feed[terms.feed].penalty;
-        bool worse =
-            fill.order.side == Side.Buy ? cash * PPM > index * (PPM + penalty) : cash * PPM < index * (PPM - penalty);
-        if (worse) revert IRiskGroup.PriceWorseThanLimit(account, 0, index / PRICE_SCALE, cash / PRICE_SCALE);
     }
 
     // ----------------------------------------------------------------- within the order

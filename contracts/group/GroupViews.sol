@@ -9,6 +9,7 @@ import {Margin} from "./Margin.sol";
 import {Nonces} from "./Nonces.sol";
 import {Positions} from "./Positions.sol";
 import {Account, Feed, ForcedClose, Grant, GroupState, LastBatch, Market, MarketTerms} from "./State.sol";
+import {TypedData} from "./TypedData.sol";
 import {
     AccountId,
     BuilderId,
@@ -35,6 +36,24 @@ library GroupViews {
         assembly ("memory-safe") {
             state.slot := 0
         }
+    }
+
+    /// @notice ERC-5267: what wallets and tools need to know of the group's EIP-712 domain.
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        // Name, version, chain and contract; run by the group, so `this` is the group.
+        return (hex"0f", TypedData.NAME, TypedData.VERSION, block.chainid, address(this), 0, new uint256[](0));
     }
 
     function terms() external view returns (GroupTerms memory) {

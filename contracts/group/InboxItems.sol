@@ -81,20 +81,18 @@ library InboxItems {
         emit IRiskGroup.Frozen(s.last.frozenAt);
     }
 
-    /// @notice The resolution of an event in a frozen group, where no batch will ever consume it.
-    function resolveFrozen(GroupState storage s, uint64 index, InboxItem calldata item) external {
-        if (item.kind != InboxKind.EventResolved) revert IRiskGroup.NotAResolution(item.kind);
+    /// @notice What no batch will ever consume: a resolution takes effect, a deposit goes back to its owner, to `claim`.
+    function applyFrozen(GroupState storage s, uint64 index, InboxItem calldata item) external {
         s.inbox.take(index, item);
-        _resolveEvent(s, item.payload);
-    }
-
-    /// @notice Gives a deposit that no batch will ever consume back to its owner, to `claim`.
-    function refundFrozen(GroupState storage s, uint64 index, InboxItem calldata item) external {
-        if (item.kind != InboxKind.Deposit) revert IRiskGroup.NotADeposit(item.kind);
-        s.inbox.take(index, item);
-        (, address owner, address token, uint128 amount) =
-            abi.decode(item.payload, (AccountId, address, address, uint128));
-        s.claimable[owner][token] += amount;
+        if (item.kind == InboxKind.EventResolved) {
+            _resolveEvent(s, item.payload);
+        } else if (item.kind == InboxKind.Deposit) {
+            (, address owner, address token, uint128 amount) =
+                abi.decode(item.payload, (AccountId, address, address, uint128));
+            s.claimable[owner][token] += amount;
+        } else {
+            revert IRiskGroup.NotWhileFrozen(item.kind);
+        }
     }
 
     function _apply(GroupState storage s, InboxItem calldata item, address settlementToken, uint64 time) private {
@@ -192,6 +190,8 @@ library InboxItems {
             if (Custody.coveredOf(s, paid) == 0) return;
         }
         if (paid == 0) return;
+        // While losses are shared, the smallest claims are worth less than an atom: they stay, and stop nothing.
+        if (FeedId.unwrap(feed) == 0 && paid * s.pool / (uint256(s.pool) + s.badDebt) == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
         // It is within what the account can spare, so there is nothing more to judge it for.
@@ -226,11 +226,11 @@ library InboxItems {
         return kept >= balance ? 0 : balance - kept;
     }
 
-    /// @dev The position as it is now is to be closed; orders and rescues of this and later batches do it.
+    /// @dev The position as it is now is to be closed; orders, rescues and redemptions of this and later batches do it.
     function _forceClose(GroupState storage s, bytes calldata payload, uint64 queuedAt) private {
         (AccountId id, MarketId market) = abi.decode(payload, (AccountId, MarketId));
         MarketTerms memory terms = s.markets[market].terms;
-        if (terms.kind != MarketKind.Perpetual || terms.phase == Phase.Delisted) return;
+        if (terms.kind != MarketKind.Perpetual) return;
         int256 size = Holdings.size(Holdings.read(s, id, terms.feed));
         if (size == 0) return;
         // casting to 'uint64' is safe because a size is an int64

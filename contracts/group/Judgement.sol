@@ -9,21 +9,34 @@ import {Account, GroupState, MarketTerms} from "./State.sol";
 import {Touched} from "./Touched.sol";
 import {AccountId, EventId, FeedId, firstMarket} from "./Types.sol";
 
-/// @notice Step 8 of a batch: the worst payoff of every event that an account traded goes back into its sum; then every
-/// account that the batch changed is judged, once.
+/// @notice Step 8 of a batch: every account that the batch changed is judged, once.
 library Judgement {
     using Margin for Margin.Health;
 
-    function judge(GroupState storage s, uint64 time) external {
+    /// @notice The worst payoff of every event that an account traded goes back into its sum.
+    /// @return clear Whether a look at their money is enough for all accounts: they hold nothing that has a price, and what
+    /// they have covers their worst.
+    /// @dev Most batches of outcome markets end here, without a call to `judge`.
+    function closeEvents(GroupState storage s) internal returns (bool clear) {
+        clear = true;
         uint256 length = Touched.length();
         for (uint256 i = 0; i < length; ++i) {
             (AccountId id, EventId eventId) = Touched.read(i);
-            if (EventId.unwrap(eventId) == 0) continue;
-            MarketTerms storage terms = s.markets[firstMarket(eventId)].terms;
-            (uint256 outcomes, uint256 ticks, uint256 quantum) = (terms.outcomes, terms.ticks, terms.quantum);
-            Ledger.addWorstPayoff(s.accounts[id], Ledger.worstPayoff(s, id, eventId, outcomes, ticks, quantum));
+            Account storage account = s.accounts[id];
+            if (EventId.unwrap(eventId) != 0) {
+                MarketTerms storage terms = s.markets[firstMarket(eventId)].terms;
+                (uint256 outcomes, uint256 ticks, uint256 quantum) = (terms.outcomes, terms.ticks, terms.quantum);
+                Ledger.addWorstPayoff(account, Ledger.worstPayoff(s, id, eventId, outcomes, ticks, quantum));
+            }
+            // An account's sum is whole at its last entry; what is seen before can only ask for a closer look in vain.
+            if (clear) clear = !account.holds && int256(account.cash) + account.worstPayoff >= 0;
         }
+    }
+
+    /// @notice Judges every listed account.
+    function judge(GroupState storage s, uint64 time) external {
         Board.Prices memory board = Board.open(s, time);
+        uint256 length = Touched.length();
         for (uint256 i = 0; i < length; ++i) {
             (AccountId id,) = Touched.read(i);
             _judgeAccount(s, board, id);

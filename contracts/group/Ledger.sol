@@ -101,13 +101,22 @@ library Ledger {
         uint256 key = Holdings.key(id, feed);
         uint256 word = s.holdings[key];
         before = Holdings.size(word);
-        position = before + lots;
-        if (position < type(int64).min || position > type(int64).max) {
+        // Positions and lots are 64 bits wide.
+        unchecked {
+            position = before + lots;
+        }
+        // casting to 'int64' is safe because that is the question
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (position != int64(position)) {
             revert IRiskGroup.PositionOutOfRange(id, s.feed[feed].market, position);
         }
 
         Account storage account = s.accounts[id];
-        if (grows(before, position)) flags |= Touched.GREW;
+        uint256 entry = Holdings.entry(word);
+        if (grows(before, position)) {
+            flags |= Touched.GREW;
+            entry = _entry(entry, before, position, lots, notional);
+        }
         bool first = Touched.addHolding(id, account, feed, before, flags);
         int256 index = board.fundingIndex(place);
         int256 funding;
@@ -116,20 +125,20 @@ library Ledger {
             funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
             if (first) Touched.amendMoneyBefore(id, funding);
         }
-        s.holdings[key] = Holdings.pack(position, _entry(word, before, position, lots, notional), index);
+        s.holdings[key] = Holdings.pack(position, entry, index);
         // A bit stays set until the account has been judged, so that what it held before the batch can be found.
         if (before == 0) _hold(account, feed);
         addCash(account, cash + funding);
-        if (before != 0 && !_sameSide(before, position)) _endForcedClose(s, id, feed);
-    }
-
-    /// @dev A close that the owner forced is done when the position is gone, whoever closed it.
-    function _endForcedClose(GroupState storage s, AccountId id, FeedId feed) private {
-        delete s.forced[id][s.feed[feed].market];
     }
 
     function _sameSide(int256 a, int256 b) private pure returns (bool) {
         return a < 0 ? b < 0 : a > 0 && b > 0;
+    }
+
+    /// @notice A close that the owner forced is of the position that was there, and ends with it, whoever closes it.
+    function endForced(GroupState storage s, AccountId id, MarketId market, int256 before, int256 position) internal {
+        if (before == 0 || _sameSide(before, position)) return;
+        if (s.forced[id][market].size != 0) delete s.forced[id][market];
     }
 
     /// @notice Counts what a position's change does to its market's open interest: the sum of long lots.
@@ -227,15 +236,17 @@ library Ledger {
         if (held == 0) account.holds = true;
     }
 
-    /// @dev Average price of what is open, in ticks; rounds down. It ranks for deleveraging only.
-    function _entry(uint256 word, int256 before, int256 position, int256 lots, uint256 notional)
+    /// @dev Average price of what is open after it grew, in ticks; rounds down. It ranks for deleveraging only.
+    function _entry(uint256 entry, int256 before, int256 position, int256 lots, uint256 notional)
         private
         pure
         returns (uint256)
     {
-        if (!grows(before, position)) return Holdings.entry(word);
-        // A position that is new or has changed sides was opened by these lots.
-        if (before == 0 || before < 0 != position < 0) return notional / Rounding.abs(lots);
-        return (Holdings.entry(word) * Rounding.abs(before) + notional) / Rounding.abs(position);
+        // Entry and sizes are 64 bits wide, a notional 128; neither lots nor a position that grew is zero.
+        unchecked {
+            // A position that is new or has changed sides was opened by these lots.
+            if (!_sameSide(before, position)) return notional / Rounding.abs(lots);
+            return (entry * Rounding.abs(before) + notional) / Rounding.abs(position);
+        }
     }
 }

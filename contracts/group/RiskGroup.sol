@@ -2,7 +2,6 @@
 pragma solidity ^0.8.28;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Custody} from "./Custody.sol";
 import {Fills} from "./Fills.sol";
 import {GroupViews} from "./GroupViews.sol";
@@ -24,7 +23,7 @@ import {Withdrawals} from "./Withdrawals.sol";
 /// @notice See `IRiskGroup` for what it promises. `settle` reads as the steps of a batch, one function or library per step.
 /// @dev Steps that few batches need (inbox items, prices, redemptions, rescues, withdrawals) are linked libraries: code at
 /// fixed addresses, shared by all groups, that works on this contract's one `GroupState`. Nothing can be exchanged later.
-contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient {
+contract RiskGroup is GroupStorage, IRiskGroup, ReentrancyGuardTransient {
     using Inbox for Inbox.Queue;
 
     /// @notice How far behind and ahead of block time a frame's time may be, in milliseconds. Behind is longer than the
@@ -39,6 +38,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     address public immutable gateway;
     address public immutable escapeHatch;
     uint64 public immutable inboxDeadline;
+    uint256 private immutable _chainId;
+    bytes32 private immutable _separator;
 
     /// @param token Settlement token.
     /// @param gateway_ The only address that may `enqueue`.
@@ -51,7 +52,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         address governance,
         uint64 inboxDeadlineMs,
         GroupTerms memory terms_
-    ) EIP712("Exchange OS", "1") {
+    ) {
         if (token.code.length == 0) revert InvalidGroupConfig("token");
         if (gateway_ == address(0)) revert InvalidGroupConfig("gateway");
         if (escapeHatch_ == address(0)) revert InvalidGroupConfig("escapeHatch");
@@ -62,6 +63,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         gateway = gateway_;
         escapeHatch = escapeHatch_;
         inboxDeadline = inboxDeadlineMs;
+        // Kept for the chain that it was made on; after a fork the other chain's is made anew each time.
+        (_chainId, _separator) = (block.chainid, TypedData.domainSeparator(address(this)));
         _s.terms = terms_;
         _s.accounts[Ledger.INSURANCE].owner = governance;
         _s.accounts[Ledger.PROTOCOL].owner = governance;
@@ -72,7 +75,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @inheritdoc IRiskGroup
     function enqueue(InboxKind kind, bytes calldata payload) external {
         if (msg.sender != gateway) revert NotGateway(msg.sender, gateway);
-        // What happens in the world still decides an event when the group is frozen: `resolveFrozen` takes it from here.
+        // What happens in the world still decides an event when the group is frozen: `applyFrozen` takes it from here.
         if (kind != InboxKind.EventResolved) _requireLive();
         _s.inbox.push(kind, payload);
     }
@@ -125,7 +128,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         if (batch.id != last.id + 1) revert WrongBatchId(last.id + 1, batch.id);
         if (batch.parent != last.hash) revert WrongParent(last.hash, batch.parent);
         hash = TypedData.hashBatch(batch.id, batch.parent, TypedData.hashCalldataFrom(BATCH_START));
-        address recovered = TypedData.signer(_domainSeparatorV4(), hash, signature);
+        address recovered = TypedData.signer(domainSeparator(), hash, signature);
         address sequencer = _s.terms.sequencer;
         if (recovered != sequencer) revert WrongSequencer(sequencer, recovered);
 
@@ -167,13 +170,13 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
 
     /// @dev Step 5: accounts that fail.
     function _rescue(Batch calldata batch) private {
-        if (batch.rescues.length != 0) Rescues.run(_s, batch.rescues, batch.time, _domainSeparatorV4());
+        if (batch.rescues.length != 0) Rescues.run(_s, batch.rescues, batch.time, domainSeparator());
     }
 
     /// @dev Step 6: every market's fills.
     function _fill(Batch calldata batch) private {
         if (batch.markets.length == 0) return;
-        Fills.Context memory context = Fills.open(_s, batch.trees, batch.time, _domainSeparatorV4());
+        Fills.Context memory context = Fills.open(_s, batch.trees, batch.time, domainSeparator());
         MarketId previous;
         for (uint256 i = 0; i < batch.markets.length; ++i) {
             MarketId id = batch.markets[i].market;
@@ -186,14 +189,14 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @dev Step 7: signed withdrawals and transfers leave their accounts. The tokens follow at the very end.
     function _withdraw(Batch calldata batch) private {
         if (batch.withdrawals.length == 0 && batch.transfers.length == 0) return;
-        Withdrawals.Context memory context = Withdrawals.Context(settlementToken, batch.time, _domainSeparatorV4());
+        Withdrawals.Context memory context = Withdrawals.Context(settlementToken, batch.time, domainSeparator());
         if (batch.withdrawals.length != 0) Withdrawals.withdraw(_s, batch.withdrawals, context);
         if (batch.transfers.length != 0) Withdrawals.transfer(_s, batch.transfers, context);
     }
 
     /// @dev Step 8: every account that the batch changed is judged, once.
     function _checkMargin(uint64 time) private {
-        Judgement.judge(_s, time);
+        if (!Judgement.closeEvents(_s)) Judgement.judge(_s, time);
     }
 
     /// @dev Step 9: this batch is the next one's parent.
@@ -217,15 +220,9 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     }
 
     /// @inheritdoc IRiskGroup
-    function resolveFrozen(uint64 index, InboxItem calldata item) external {
+    function applyFrozen(uint64 index, InboxItem calldata item) external {
         _requireFrozen();
-        InboxItems.resolveFrozen(_s, index, item);
-    }
-
-    /// @inheritdoc IRiskGroup
-    function refundFrozen(uint64 index, InboxItem calldata item) external {
-        _requireFrozen();
-        InboxItems.refundFrozen(_s, index, item);
+        InboxItems.applyFrozen(_s, index, item);
     }
 
     /// @inheritdoc IRiskGroup
@@ -246,8 +243,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     // ----------------------------------------------------------------- views
 
     /// @inheritdoc IRiskGroup
-    function domainSeparator() external view returns (bytes32) {
-        return _domainSeparatorV4();
+    function domainSeparator() public view returns (bytes32) {
+        return block.chainid == _chainId ? _separator : TypedData.domainSeparator(address(this));
     }
 
     /// @notice Answers `IGroupViews`.

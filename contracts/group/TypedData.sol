@@ -10,6 +10,11 @@ import {Convert, Fill, Liquidate, Order, Signature, Transfer, Withdraw} from "./
 /// @dev `test/vectors/eip712.json` holds these, the sequencer's and a third implementation to the same hashes. Cancel
 /// and CancelAll are typed data too, but only the sequencer reads them.
 library TypedData {
+    bytes32 internal constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    string internal constant NAME = "Exchange OS";
+    string internal constant VERSION = "1";
+
     bytes32 internal constant ORDER_TYPEHASH = keccak256(
         "Order(uint64 account,uint32 market,uint8 side,uint8 kind,bool reduceOnly,uint64 size,uint64 price,uint64 nonce,uint64 expiry,uint32 maxFee,uint32 builder,uint32 builderFee)"
     );
@@ -29,6 +34,14 @@ library TypedData {
 
     uint256 private constant ORDER_BYTES = 12 * 32;
     uint256 private constant WITHDRAW_BYTES = 5 * 32;
+
+    /// @notice What binds every message to one group on one chain.
+    function domainSeparator(address group) internal view returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(NAME)), keccak256(bytes(VERSION)), block.chainid, group)
+            );
+    }
 
     /// @notice Memory for one fill, to `load` one after the other into.
     /// @dev The order lies behind the word of its type hash, as EIP-712 hashes the two.

@@ -89,7 +89,7 @@ abstract contract EscapeTest is GroupTest {
     function resolveFrozen(EventId id, uint64[] memory payouts) internal {
         (, uint64 index) = views.inbox();
         resolveEvent(id, payouts);
-        group.resolveFrozen(index, queued(index));
+        group.applyFrozen(index, queued(index));
     }
 
     function split(uint8 outcomes, uint8 first, uint8 second) internal pure returns (uint64[] memory payouts) {

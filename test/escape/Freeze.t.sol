@@ -131,14 +131,14 @@ contract FreezeTest is EscapeTest {
         Trader memory carol = openAccount("carol", 5 * DOLLAR);
         InboxItem memory first = queued(index);
         vm.expectRevert(IRiskGroup.NotFrozen.selector);
-        group.refundFrozen(index, first);
+        group.applyFrozen(index, first);
         freezeAndTally();
         assertRatio(200 * DOLLAR + 1, 200 * DOLLAR + 1);
 
-        group.refundFrozen(index, first);
-        group.refundFrozen(index + 1, queued(index + 1));
+        group.applyFrozen(index, first);
+        group.applyFrozen(index + 1, queued(index + 1));
         vm.expectPartialRevert(IRiskGroup.InboxMismatch.selector);
-        group.refundFrozen(index, first);
+        group.applyFrozen(index, first);
         assertEq(views.claimable(alice.owner, address(token)), 7 * DOLLAR);
         assertEq(hatch.exit(alice.account), 100 * DOLLAR);
         assertEq(hatch.exit(bob.account), 100 * DOLLAR);
@@ -154,17 +154,12 @@ contract FreezeTest is EscapeTest {
     }
 
     function test_only_deposits_are_refunded_and_only_resolutions_applied() public {
-        EventId id = openSettledEvent(2);
         (, uint64 index) = views.inbox();
-        resolveEvent(id, winner(2, 0));
-        deposit(alice.owner, alice.account, DOLLAR);
+        requestCancelAll(alice, 7);
         freezeGroup();
-        InboxItem memory resolution = queued(index);
-        InboxItem memory refund = queued(index + 1);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NotADeposit.selector, InboxKind.EventResolved));
-        group.refundFrozen(index, resolution);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NotAResolution.selector, InboxKind.Deposit));
-        group.resolveFrozen(index + 1, refund);
+        InboxItem memory item = queued(index);
+        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NotWhileFrozen.selector, InboxKind.CancelAll));
+        group.applyFrozen(index, item);
     }
 
     function expectNotOverdue() private {

@@ -76,7 +76,7 @@ contract RedeemTest is EscapeTest {
         (, uint64 index) = views.inbox();
         resolveEvent(id, winner(2, 0));
         freezeAndTally();
-        group.resolveFrozen(index, queued(index));
+        group.applyFrozen(index, queued(index));
         assertEq(hatch.redeem(alice.account, id), 10 * DOLLAR);
     }
 
@@ -114,7 +114,7 @@ contract RedeemTest is EscapeTest {
         EventId id = openEvent(2);
         resolveEvent(id, winner(2, 0));
         freezeAndTally();
-        group.resolveFrozen(index + 1, queued(index + 1));
+        group.applyFrozen(index + 1, queued(index + 1));
         expectRefusal(IEscapeHatch.HoldsNothing.selector, alice, id);
         hatch.redeem(alice.account, id);
     }

@@ -98,7 +98,7 @@ contract TallyTest is EscapeTest {
         settleTrade(carol, bob, perpetual, 50, 50_000);
         fail(carol, bob, 50, 43_000);
         (uint256 pool, uint256 badDebt,) = views.pool();
-        assertGt(badDebt, 50 * DOLLAR);
+        assertEq(badDebt, 50 * DOLLAR);
         freezeAndTally();
         assertRatio(pool, pool + badDebt);
         assertEq(hatch.exit(carol.account), 0);

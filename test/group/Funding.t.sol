@@ -160,6 +160,15 @@ contract FundingTest is PerpetualTest {
         settle(batch);
     }
 
+    /// @dev Ten hours later the index may move by 1 % of the price, not by ten: nobody who opens then pays for the silence.
+    function test_a_silence_is_no_credit_beyond_the_hour() public {
+        pass(10 hours);
+        assertFundingRefused(5e14 + 1, 5e14 + 1, 5e14);
+        fundNow(5e14);
+        pass(36);
+        assertFundingRefused(5e14 + 5e12 + 1, 5e12 + 1, 5e12);
+    }
+
     function test_a_market_without_a_price_has_no_funding() public {
         (, FeedId feed) = listPerpetual("NEW");
         settleInbox();

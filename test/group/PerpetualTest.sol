@@ -30,7 +30,7 @@ abstract contract PerpetualTest is GroupTest {
     Trader internal bob;
     Trader internal carol;
     Trader internal dave;
-    /// @dev Speaks for the insurance fund; its key is never used.
+    /// @dev The insurance fund, which is the governor's account.
     Trader internal fund;
 
     function setUp() public virtual override {
@@ -39,7 +39,8 @@ abstract contract PerpetualTest is GroupTest {
         bob = openAccount("bob", 10_000 * DOLLARS);
         carol = openAccount("carol", 10_000 * DOLLARS);
         dave = openAccount("dave", 10_000 * DOLLARS);
-        (fund.account, fund.owner) = (INSURANCE, governor);
+        (fund.owner, fund.key) = makeAddrAndKey("governor");
+        fund.account = INSURANCE;
         (btc, btcFeed) = listPerpetual("BTC");
         settlePrice(btcFeed, 50_000);
     }

@@ -6,10 +6,10 @@ import {Batch, FeedId, MarketId, Rescue, Signature, VenueConfig} from "../../con
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice A debt with nothing behind it is everybody's in proportion, whoever leaves first; and it is paid back first.
-/// @dev Alice put in 1000 dollars, bought fifteen coins at 1000 from Bob, and the price halved. The keeper took them at 500
-/// less one per cent, half of which the fund got and has paid. Her debt of 6537.50 is what all share.
+/// @dev Alice put in 1000 dollars, bought fifteen coins at 1000 from Bob, and the price halved. The keeper took them at 500,
+/// for she had nothing to pay a penalty with. Her debt of 6500 is what all share.
 contract SharedLossesTest is GroupTest {
-    uint256 private constant DEBT = 6_537_500_000;
+    uint256 private constant DEBT = 6_500_000_000;
     uint256 private constant POOL = 101_000_000_001;
 
     Trader internal alice;
@@ -37,7 +37,7 @@ contract SharedLossesTest is GroupTest {
         batch = batchOf(bankruptcy(alice));
         Signature memory signature = signBatch(batch);
         vm.expectEmit();
-        emit IRiskGroup.Bankrupt(alice.account, DEBT + 37_500_000, 37_500_000);
+        emit IRiskGroup.Bankrupt(alice.account, DEBT, 0);
         group.settle(batch, signature);
         assertLosses(POOL, DEBT);
     }
@@ -46,7 +46,7 @@ contract SharedLossesTest is GroupTest {
         settle(batchOf(withdrawal(keeper, 1_000_000_000)));
         uint256 paid = 1_000_000_000 * POOL / (POOL + DEBT);
         assertEq(token.balanceOf(keeper.owner), paid);
-        assertEq(cashOf(keeper), 50_000_000_000 - 7_500_000_000 + 37_500_000 - 1_000_000_000);
+        assertEq(cashOf(keeper), 50_000_000_000 - 7_500_000_000 - 1_000_000_000);
         assertLosses(POOL - paid, DEBT - (1_000_000_000 - paid));
         // The next to leave gets as much for a dollar.
         settle(batchOf(withdrawal(bob, 1_000_000_000)));
@@ -64,7 +64,7 @@ contract SharedLossesTest is GroupTest {
         requestWithdrawal(keeper, 1);
         settleInbox();
         assertEq(token.balanceOf(keeper.owner), 0);
-        assertEq(cashOf(keeper), 50_000_000_000 - 7_500_000_000 + 37_500_000);
+        assertEq(cashOf(keeper), 50_000_000_000 - 7_500_000_000);
         assertRefused(
             batchOf(withdrawal(keeper, 1)),
             abi.encodeWithSelector(IRiskGroup.PoolExhausted.selector, keeper.account, 1, POOL)

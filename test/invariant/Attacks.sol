@@ -60,7 +60,8 @@ abstract contract Attacks is Rescuing {
         (deal.buyer, deal.seller) = (buyer, maker);
         deal.size = 2 + deal.size / 100;
         uint64 size = fit(deal);
-        if (size < 2 || deal.buyerReduces || same(buyer.account, maker.account)) return;
+        (uint64 toClose,) = views.forcedClose(buyer.account, deal.where);
+        if (size < 2 || deal.buyerReduces || toClose != 0 || same(buyer.account, maker.account)) return;
         deal.size = size;
         for (uint256 number = 0; number < DEAL_ATTACKS; ++number) {
             deal.buyer = buyer;

@@ -65,7 +65,6 @@ contract DifferentialTest is GroupTest {
 
     // ----------------------------------------------------------------- health
 
-    /// forge-config: default.fuzz.runs = 160
     function testFuzz_health_is_the_textbooks(uint256 seed) public {
         Textbook.Facts memory facts = portfolio(seed, type(uint24).max, 0);
         assertHealth(facts);
@@ -90,7 +89,6 @@ contract DifferentialTest is GroupTest {
 
     // ----------------------------------------------------------------- accounts that fail
 
-    /// forge-config: default.fuzz.runs = 96
     function testFuzz_a_bankruptcy_price_is_the_textbooks(uint256 seed) public {
         Textbook.Facts memory facts = portfolio(seed, type(uint16).max, 0);
         Textbook.Health memory health = Textbook.health(facts);
@@ -114,11 +112,13 @@ contract DifferentialTest is GroupTest {
         assertGe(Textbook.health(facts).maintenanceEquity, -int256(PERPETUALS), "and but for rounding nothing is owed");
     }
 
-    /// @dev Searched one by one, against the contract's bisection.
-    /// forge-config: default.fuzz.runs = 96
+    /// @dev Searched one by one, against the contract's bisection. Of lots that are worth less than some hundred atoms each
+    /// the two may find different numbers, as rounding then weighs more than a lot.
     function testFuzz_a_liquidation_takes_the_fewest_lots(uint256 seed) public {
         uint256 which = draw(seed, "which") % PERPETUALS;
         Textbook.Facts memory facts = portfolio(seed, 200, which + 1);
+        // A lot frees half a per cent of its value at least.
+        vm.assume(facts.perpetuals[which].price >= 1e12);
         Textbook.Health memory health = Textbook.health(facts);
         Textbook.Perpetual memory held = facts.perpetuals[which];
         int256 gap = health.initialRequirement - health.maintenanceRequirement;
@@ -131,6 +131,7 @@ contract DifferentialTest is GroupTest {
         Liquidate memory request = liquidateMessage(keeper, subject, perpetuals[which], asked);
         settle(batchOf(liquidation(keeper, request)));
         (int256 received, int256 charge) = Textbook.liquidationOf(held.price, held.size, lots, uint256(PENALTY));
+        charge = Textbook.affordable(Textbook.health(facts), held, lots, charge);
         (int256 left,,) = views.holding(subject.account, FeedId.wrap(uint8(which + 1)));
         assertEq(left, held.size > 0 ? held.size - int256(lots) : held.size + int256(lots), "lots");
         assertEq(cashOf(subject), facts.cash + received - charge, "cash");
@@ -138,7 +139,6 @@ contract DifferentialTest is GroupTest {
 
     // ----------------------------------------------------------------- shared losses
 
-    /// forge-config: default.fuzz.runs = 128
     function testFuzz_shared_losses_are_shared_as_the_textbook_does(uint256 seed) public {
         uint128 tokens = uint128(1 + draw(seed, "tokens") % 1e12);
         uint128 missing = uint128(1 + (draw(seed, "missing") % 1e12 >> draw(seed, "magnitude") % 40));
@@ -309,7 +309,7 @@ contract DifferentialTest is GroupTest {
         }
     }
 
-    /// @dev Two hours later: prices within a factor of two, funding within its cap, every fourth feed without a price.
+    /// @dev Two hours later: prices within a factor of two, funding within its cap for one, every fourth feed without a price.
     function moveOn(Textbook.Facts memory facts, uint256 seed) private {
         pass(7200);
         for (uint256 i = 0; i < PERPETUALS; ++i) {
@@ -322,7 +322,7 @@ contract DifferentialTest is GroupTest {
         }
         Batch memory batch = priced(facts);
         for (uint256 i = 0; i < PERPETUALS; ++i) {
-            uint256 cap = facts.perpetuals[i].price * 8 / 100;
+            uint256 cap = facts.perpetuals[i].price * 4 / 100;
             int256 index = int256(draw(seed, bytes32(i + 70)) % (2 * cap + 1)) - int256(cap);
             facts.perpetuals[i].fundingIndex = index;
             addFunding(batch, FeedId.wrap(uint8(i + 1)), int128(index));

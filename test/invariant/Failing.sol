@@ -23,10 +23,11 @@ abstract contract Failing is Markets {
     function findFailing(FeedId feed, bool usdToo) private view returns (bool, Trader memory who) {
         for (uint256 i = 0; i <= traders.length; ++i) {
             who = i == 0 ? fund : traders[i - 1];
-            Textbook.Facts memory facts = factsOf(who.account, quotes());
+            Quote[] memory said = quotesAt(nowMs());
+            Textbook.Facts memory facts = factsOf(who.account, said);
             Textbook.Health memory health = Textbook.health(facts);
             bool fails = health.maintenance < 0 && (!usdToo || health.usd < 0);
-            if (fails && facts.perpetuals[FeedId.unwrap(feed) - 1].size != 0 && !quotes()[FeedId.unwrap(feed)].stale) {
+            if (fails && facts.perpetuals[FeedId.unwrap(feed) - 1].size != 0 && !said[FeedId.unwrap(feed)].stale) {
                 return (true, who);
             }
         }

@@ -4,13 +4,11 @@ pragma solidity ^0.8.28;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {console} from "forge-std/console.sol";
 import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
-import {AccountId, EventId, FeedId, InboxItem, InboxKind, MarketId} from "../../contracts/group/Types.sol";
+import {AccountId, EventId, FeedId, InboxItem, InboxKind, Lots} from "../../contracts/group/Types.sol";
 import {ACTIONS, Exchange} from "./Exchange.sol";
 import {Textbook} from "./Textbook.sol";
 
 /// @notice A whole group lives at random, and is whole after every step.
-/// forge-config: default.invariant.runs = 8
-/// forge-config: default.invariant.depth = 100
 contract ExchangeInvariants is Exchange {
     uint128 private _pool;
     uint128 private _debt;
@@ -147,7 +145,9 @@ contract ExchangeInvariants is Exchange {
         }
         for (uint8 k = 0; k < outcomes; ++k) {
             assertEq(sums[k], 0, "positions");
-            assertEq(longs[k], int256(uint256(views.market(market(id, k)).openInterest)), "open interest");
+            IGroupViews.MarketView memory info = views.market(market(id, k));
+            bool capped = Lots.unwrap(info.positionCap) != 0;
+            assertEq(int256(uint256(info.openInterest)), capped ? longs[k] : int256(0), "open interest, if capped");
         }
     }
 
@@ -209,7 +209,7 @@ contract ExchangeInvariants is Exchange {
         assertEq(failures, 0, "every step succeeds");
         assertGe(actionNames.length, ACTIONS + 8, "every action, and what some of them led to");
         for (uint256 i = 0; i < actionNames.length; ++i) {
-            assertGe(done[actionNames[i]], 3, string(abi.encodePacked("too seldom: ", actionNames[i])));
+            assertGe(done[actionNames[i]], 2, string(abi.encodePacked("too seldom: ", actionNames[i])));
         }
         assertRefusedOften(refusedDeals, DEAL_ATTACKS);
         assertRefusedOften(refusedBatches, BATCH_ATTACKS);

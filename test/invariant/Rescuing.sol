@@ -73,6 +73,7 @@ abstract contract Rescuing is Failing {
         uint256 lots = abs(held) - abs(left);
         uint256 price = facts.perpetuals[FeedId.unwrap(feed) - 1].price;
         (int256 received, int256 charge) = Textbook.liquidationOf(price, held, lots, PENALTY);
+        charge = Textbook.affordable(Textbook.health(facts), facts.perpetuals[FeedId.unwrap(feed) - 1], lots, charge);
         // The fund itself is paid a part of what it is charged.
         if (same(who.account, INSURANCE)) return;
         assertEq(now_.cash, facts.cash + received - charge, "index price less the penalty");

@@ -53,7 +53,6 @@ contract SplittingTest is GroupTest {
 
     // ----------------------------------------------------------------- fees
 
-    /// forge-config: default.fuzz.runs = 96
     function testFuzz_an_order_in_two_lines_pays_no_less_in_fees(uint64 a, uint64 b, uint64 price, bool curve) public {
         (a, b) = (uint64(bound(a, 1, 5000)), uint64(bound(b, 1, 5000)));
         price = uint64(bound(price, 1, TICKS - 1));
@@ -101,7 +100,6 @@ contract SplittingTest is GroupTest {
     // ----------------------------------------------------------------- positions in two accounts
 
     /// @dev The value of a perpetual, its funding, what it needs, and what a round trip brings.
-    /// forge-config: default.fuzz.runs = 96
     function testFuzz_two_accounts_are_worth_no_more_than_one(uint64 a, uint64 b, uint256 seed, bool buys) public {
         (a, b) = (uint64(bound(a, 1, 100_000)), uint64(bound(b, 1, 100_000)));
         meet(whole, a + b, buys, 50_000);
@@ -131,7 +129,6 @@ contract SplittingTest is GroupTest {
         assertGe(cashOf(left) + cashOf(right) + 1, cashOf(whole), "but for one atom of its funding");
     }
 
-    /// forge-config: default.fuzz.runs = 96
     function testFuzz_many_trades_are_worth_no_more_than_one(uint64 size, uint256 cuts, uint256 seed, bool buys)
         public
     {
@@ -178,7 +175,6 @@ contract SplittingTest is GroupTest {
     // ----------------------------------------------------------------- shared losses
 
     /// @dev In parts, in one batch or by turns with others, nobody takes more out than at once; and who stays loses nothing.
-    /// forge-config: default.fuzz.runs = 96
     function testFuzz_leaving_in_parts_pays_no_more(uint256 amount, uint256 cuts, uint128 tokens, uint128 missing)
         public
     {
@@ -200,7 +196,6 @@ contract SplittingTest is GroupTest {
     }
 
     /// @dev In and out again: what is paid in comes back, less what rounds, and never more.
-    /// forge-config: default.fuzz.runs = 96
     function testFuzz_depositing_and_leaving_gains_nothing(
         uint256 amount,
         uint256 cuts,

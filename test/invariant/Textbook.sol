@@ -178,6 +178,19 @@ library Textbook {
         charge = ceil((received < 0 ? -received : received) * int256(penalty), MILLION);
     }
 
+    /// @notice What of a penalty an account of that health can pay for so many lots: their part of its equity.
+    function affordable(Health memory before, Perpetual memory held, uint256 lots, int256 charge)
+        internal
+        pure
+        returns (int256)
+    {
+        if (before.maintenanceEquity <= 0) return 0;
+        (, int256 requirement) = requirements(held);
+        int256 share = floor(before.maintenanceEquity * requirement, before.maintenanceRequirement);
+        int256 part = floor(share * int256(lots), size(held));
+        return part < charge ? part : charge;
+    }
+
     /// @notice How an opposite account stands in the queue of a deleveraging: profit over entry value, times notional over
     /// equity; nothing for one that loses.
     /// @param entryValue What the position cost in atoms.

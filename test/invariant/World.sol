@@ -132,10 +132,11 @@ abstract contract World is GroupTest {
         if (name == "ETH") config.terms.positionCap = Lots.wrap(ETHER_CAP);
     }
 
-    /// @dev The wide one charges on the curve.
+    /// @dev The wide one charges on the curve; the narrow one has a cap, so its open interest is counted.
     function openWorldEvent(uint8 outcomes) internal {
         EventConfig memory config = eventConfig(outcomes);
         config.terms.curve = outcomes > 4;
+        if (outcomes <= 4) config.terms.positionCap = Lots.wrap(type(uint48).max);
         events.push(openEvent(config));
     }
 
@@ -263,8 +264,9 @@ abstract contract World is GroupTest {
         return Textbook.health(factsOf(id, quotes()));
     }
 
+    /// @notice Whether the account fails at the prices of a frame of this moment.
     function isFailing(AccountId id) internal view returns (bool) {
-        return healthOf(id).maintenance < 0;
+        return Textbook.health(factsOf(id, quotesAt(nowMs()))).maintenance < 0;
     }
 
     // ----------------------------------------------------------------- words
