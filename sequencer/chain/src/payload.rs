@@ -3,7 +3,8 @@
 
 use alloy::primitives::aliases::U96;
 use alloy::primitives::{B256, keccak256};
-use alloy::sol_types::SolValue;
+use alloy::sol_types::abi::TokenSeq;
+use alloy::sol_types::{SolType, SolValue};
 use xos_types::{
     AccountId, BuilderId, EventConfig, GroupTerms, InboxItem, InboxPayload, Liquidate, Lots, MarketId, Nonce, Phase,
     Ppm, Rate, SignerGrant, TimeMs, TradingTerms, VenueConfig, VenueId,
@@ -126,10 +127,10 @@ pub(crate) fn item_to_abi(item: &InboxItem) -> abi::InboxItem {
     abi::InboxItem { kind, time: item.time.0, payload: encode_payload(&item.payload).into() }
 }
 
-fn read<P: SolValue>(payload: &[u8], convert: impl FnOnce(P) -> InboxPayload) -> alloy::sol_types::Result<InboxPayload>
+fn read<P>(payload: &[u8], convert: impl FnOnce(P) -> InboxPayload) -> alloy::sol_types::Result<InboxPayload>
 where
-    P: From<<P::SolType as alloy::sol_types::SolType>::RustType>,
-    for<'a> <P::SolType as alloy::sol_types::SolType>::Token<'a>: alloy::sol_types::abi::TokenSeq<'a>,
+    P: SolValue + From<<P::SolType as SolType>::RustType>,
+    for<'a> <P::SolType as SolType>::Token<'a>: TokenSeq<'a>,
 {
     <P as SolValue>::abi_decode_params(payload).map(convert)
 }
