@@ -268,6 +268,43 @@ async fn money_goes_in_trades_and_goes_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_ask_by_transaction_and_pay_for_it() {
+    let mut exchange = Exchange::open().await;
+    let (alice, bob) = (AccountId(ALICE), AccountId(BOB));
+    let before = exchange.chain.native_balance(exchange.chain.deployment().gateway).await.unwrap();
+    let fee = exchange.chain.request_fee().await.unwrap();
+    exchange.alice.request_cancel_all(alice, Nonce(40)).await.unwrap();
+    let agent = key(9);
+    let grant = SignerGrant {
+        signer: agent.address(),
+        expiry: TimeMs(u64::MAX >> 16),
+        max_notional: 1_000_000,
+        trade: true,
+        withdraw: false,
+        venues: [VenueId(1), VenueId(0), VenueId(0)],
+    };
+    exchange.alice.set_signer(alice, &grant).await.unwrap();
+    let builder = exchange.alice.register_builder(alice).await.unwrap();
+    exchange.bob.set_referrer(bob, builder).await.unwrap();
+    let paid = exchange.chain.native_balance(exchange.chain.deployment().gateway).await.unwrap() - before;
+    assert_eq!(paid, fee * U256::from(4), "what was offered beyond the fee came back");
+    let house = exchange.chain.wallet(key(2));
+    house.set_phase(EventId(1), Phase::ReduceOnly).await.unwrap();
+    exchange.frame().await;
+    exchange.frame().await;
+    let mut submission = exchange.submit(&exchange.anvil.url, SubmitterConfig::default());
+    submission.hand_in(&exchange.frames).await;
+    submission.settles(exchange.frames.len()).await;
+    exchange.agrees_with_the_chain().await;
+    assert_eq!(exchange.chain.account(alice, At::Latest).await.unwrap().floor, Nonce(40));
+    assert_eq!(exchange.engine.account(alice).unwrap().floor, Nonce(40));
+    assert_eq!(exchange.chain.event(EventId(1), At::Latest).await.unwrap().state, EventState::ReduceOnly);
+
+    let thief = exchange.bob.request_cancel_all(alice, Nonce(1)).await.unwrap_err().to_string();
+    assert!(thief.contains("NotOwner"), "{thief}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_at_any_moment_settles_every_frame_once() {
     let mut exchange = Exchange::open().await;
     exchange.frames_of_trades(6).await;

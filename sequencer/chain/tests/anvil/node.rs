@@ -17,6 +17,9 @@ use crate::artifact::{ESCAPE_HATCH, Plan};
 /// First of the accounts that anvil gives money to.
 const RICH: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
+/// Enough for any of the contracts; a block holds three of them.
+const CREATION_GAS: u64 = 8_000_000;
+
 /// Stops when dropped.
 pub(crate) struct Anvil {
     process: Child,
@@ -51,7 +54,8 @@ impl Anvil {
         let plan = Plan::new(creator, self.nonce(creator).await, sequencer.address(), deployer.address());
         let mut sent = Vec::new();
         for (address, code) in plan.creations {
-            let mut request = TransactionRequest::default().from(creator).input(code.into());
+            // The constructors call what earlier creations make, so nothing can be estimated before those are mined.
+            let mut request = TransactionRequest::default().from(creator).input(code.into()).gas_limit(CREATION_GAS);
             request.to = Some(alloy::primitives::TxKind::Create);
             sent.push((address, self.provider.send_transaction(request).await.unwrap()));
         }
