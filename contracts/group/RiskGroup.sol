@@ -96,8 +96,10 @@ contract RiskGroup is GroupStorage, IRiskGroup, ReentrancyGuardTransient {
         _redeem(batch);
         _rescue(batch);
         _fill(batch);
+        // What withdrawals look at (whether the fund is negative) must be whole again.
+        bool clear = Judgement.closeEvents(_s);
         _withdraw(batch);
-        _checkMargin(batch.time);
+        _checkMargin(batch, clear);
         _store(batch, hash);
         if (Custody.owes()) Withdrawals.pay(_s);
     }
@@ -195,8 +197,11 @@ contract RiskGroup is GroupStorage, IRiskGroup, ReentrancyGuardTransient {
     }
 
     /// @dev Step 8: every account that the batch changed is judged, once.
-    function _checkMargin(uint64 time) private {
-        if (!Judgement.closeEvents(_s)) Judgement.judge(_s, time);
+    /// @param clear Whether all of them were fine by one look when the fills were done; whoever sent money away since then
+    /// asks for another.
+    function _checkMargin(Batch calldata batch, bool clear) private {
+        if (clear && batch.withdrawals.length == 0 && batch.transfers.length == 0) return;
+        Judgement.judge(_s, batch.time);
     }
 
     /// @dev Step 9: this batch is the next one's parent.
