@@ -942,6 +942,6 @@ fn a_log_gives_the_same_hashes_on_every_machine() {
     group.withdraw(BOB, 999);
     group.buy(BOB, 7, 420);
     let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(group.engine.log_hash()), "17af18cfa233996beaa6829d75d43575952cb2b2d0bb111ba42042730a59b0c4");
-    assert_eq!(hex(group.engine.state_hash()), "a2e7def7d9e9040cf21e84ee171e22e11f8875f08d10a45ed64b85022b8cae95");
+    assert_eq!(hex(group.engine.log_hash()), "1254093339bc2a4d5f68256eb10e4be9c1d7392ad70b3e6e6e17f55bd219d1de");
+    assert_eq!(hex(group.engine.state_hash()), "256409acce3b098fc2e1d86b5687b4d6b9743cda19231eb5dbe79957de4c71b4");
 }

@@ -894,3 +894,64 @@ fn index_of(account: AccountId) -> usize {
 fn share(amount: i128, part: u8) -> u128 {
     (amount.unsigned_abs() * u128::from(part) / 128).max(1)
 }
+
+impl Life {
+    /// The insurance fund owes cash against a complete set of outcomes and trades one of them, while somebody withdraws a
+    /// profit in the same frame.
+    pub(crate) fn fund_trades_while_a_profit_leaves() {
+        let plan = EventPlan {
+            outcomes: 2,
+            ticks: 1_000,
+            quantum: 10,
+            taker_fee: 0,
+            maker_fee: 0,
+            venue: 0,
+            curve: false,
+            restricted: false,
+            position_cap: 0,
+            open_interest_cap: 0,
+        };
+        let mut life = Self::begin(&[plan.clone(), plan]);
+        let [fund, winner, other] = [AccountId::INSURANCE, AccountId(3), AccountId(5)];
+        // 100 lots of each outcome cost the fund all it has and are worth that for certain.
+        for outcome in 0..2 {
+            life.trade(fund, other, MarketId::new(EventId(1), outcome), 100, 500);
+        }
+        life.sign_withdraw(fund, 900_000);
+        life.trade(winner, other, MarketId::new(EventId(2), 0), 100, 100);
+        life.frame(1_000, 0);
+        life.resolve(1, 0);
+        life.frame(1_000, u8::MAX);
+        let profit = life.engine.account(winner).unwrap().available.0;
+        assert!(profit > 200_000_000, "more than was paid in");
+
+        life.trade(other, fund, MarketId::new(EventId(1), 0), 1, 500);
+        life.sign_withdraw(winner, profit.unsigned_abs());
+        life.frame(1_000, 0);
+        assert_eq!(life.engine.account(winner).unwrap().cash, Atoms(0));
+        life.everybody_leaves();
+    }
+
+    fn trade(&mut self, buyer: AccountId, seller: AccountId, market: MarketId, lots: u64, price: u64) {
+        for (account, side) in [(seller, Side::Sell), (buyer, Side::Buy)] {
+            let order = Order {
+                account,
+                market,
+                side,
+                kind: OrderKind::GoodTillCancelled,
+                reduce_only: false,
+                size: Lots(lots),
+                price: Ticks(price),
+                nonce: self.next_nonce(account),
+                expiry: TimeMs(0),
+                max_fee: Ppm(0),
+                builder: 0,
+                builder_fee: Ppm(0),
+            };
+            let accepted = self.totals.accepted;
+            let signed = self.key(self.owner_index(account)).sign_typed(&self.domain, order);
+            self.apply(&Command::Place(signed));
+            assert_eq!(self.totals.accepted, accepted + 1);
+        }
+    }
+}

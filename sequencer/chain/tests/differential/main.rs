@@ -136,3 +136,8 @@ fn engine_and_contract_agree_on_every_life() {
         assert!(count > 0, "no {what} in {lives} lives: {totals:?}");
     }
 }
+
+#[test]
+fn a_fund_that_trades_with_positions_behind_it_holds_up_nobodys_profit() {
+    Life::fund_trades_while_a_profit_leaves();
+}
