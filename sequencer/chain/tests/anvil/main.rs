@@ -190,7 +190,10 @@ struct Submission {
 impl Submission {
     async fn hand_in(&self, frames: &[Frame]) {
         for frame in frames {
-            self.frames.send(frame.clone()).await.unwrap();
+            // It may have halted at an earlier one; whoever waits for it then hears why.
+            if self.frames.send(frame.clone()).await.is_err() {
+                return;
+            }
         }
     }
 

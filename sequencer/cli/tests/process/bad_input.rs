@@ -6,10 +6,10 @@ use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::params::ArrayParams;
 use serde_json::{Value, json};
-use xos_api::{Code, OrderRequest, WithdrawRequest, XosApiClient};
+use xos_api::{Code, EventStatus, OrderRequest, WithdrawRequest, XosApiClient};
 use xos_auth::{Domain, Key, signature_bytes};
 use xos_chain::At;
-use xos_types::{AccountId, EventId, MarketId, Order, OrderKind, Ppm, Side, TimeMs, Withdraw};
+use xos_types::{AccountId, EventId, MarketId, Order, OrderKind, Phase, Ppm, Side, TimeMs, Withdraw};
 
 use crate::exchange::{ALICE, BOB, Exchange, MARKET, alice, bob, order, place, request};
 
@@ -75,6 +75,7 @@ async fn every_bad_request_is_answered_with_its_code_and_what_was_expected() {
     money_is_explained_to_the_atom(&mut table).await;
     what_the_book_does_not_allow(&mut table).await;
     lists_say_what_became_of_each(&mut table).await;
+    a_stopped_market_says_how_far(&mut table).await;
     after_the_event_nothing_trades(&mut table).await;
 
     // The others are those of a node that is overloaded or stopping, and of limits that take 10,000 orders to reach.
@@ -281,6 +282,24 @@ async fn lists_say_what_became_of_each(table: &mut Table<'_>) {
     let too_many: Vec<Value> = vec![sign(order(BOB, 30, Side::Sell, 1, 700)); 201];
     let data = table.refused_as(Code::InvalidRequest, "xos_placeOrders", &[json!(too_many)]).await;
     assert_eq!(data["expected"], "a list of 1 to 200");
+}
+
+async fn a_stopped_market_says_how_far(table: &mut Table<'_>) {
+    let exchange = table.exchange;
+    let house = exchange.chain.wallet(crate::exchange::key(2));
+    let is = async |exchange: &Exchange, status| exchange.client.events().await.unwrap()[0].status == status;
+    let order = order(ALICE, 40, Side::Buy, 10, 400);
+
+    house.set_phase(EventId(1), Phase::ReduceOnly).await.unwrap();
+    exchange.until("the market only reduces", async |exchange| is(exchange, EventStatus::ReduceOnly).await).await;
+    let data = table.refused_order(Code::OnlyReducing, &alice(), order).await;
+    assert_eq!((&data["market"], &data["position"], &data["reducible"]), (&json!(MARKET), &json!("0"), &json!("0")));
+    assert_eq!(data["why"], "phase");
+
+    house.set_phase(EventId(1), Phase::Halted).await.unwrap();
+    exchange.until("the market is halted", async |exchange| is(exchange, EventStatus::Halted).await).await;
+    let data = table.refused_order(Code::MarketClosed, &alice(), order).await;
+    assert_eq!(data["status"], "halted");
 }
 
 async fn after_the_event_nothing_trades(table: &mut Table<'_>) {

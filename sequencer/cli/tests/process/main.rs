@@ -63,7 +63,7 @@ async fn money_comes_in_trades_is_paid_and_goes_out() {
     let info = exchange.client.info().await.unwrap();
     exchange.until_settled(info.sequence.saturating_sub(2)).await;
     let audit = exchange.audit();
-    assert!(audit.ends_with("3 accounts\n") && !audit.contains("DIFFER"), "{audit}");
+    assert!(audit.ends_with("4 accounts\n") && !audit.contains("DIFFER"), "{audit}");
     let house = exchange.chain.wallet(key(2));
     house.resolve_event(EventId(1), &[1_000, 0, 0]).await.unwrap();
     // 400 lots at 600 ticks of 10 atoms cost 2.4 tokens and pay 4.
