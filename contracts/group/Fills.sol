@@ -33,6 +33,10 @@ import {
 
 /// @notice Step 6 of a batch: every market's fills, each within what its trader signed, together taking from nobody.
 library Fills {
+    // Casts between int256 and uint256 are safe in this file because lots are within 64 bits, notionals and fees within 128,
+    // and the sign is known where it is dropped.
+    // forge-lint: disable-start(unsafe-typecast)
+
     using Board for Board.Prices;
     using Nonces for Nonces.Ledger;
 
@@ -384,4 +388,5 @@ library Fills {
     function _isIsolatedHere(AccountId account, MarketId id) private pure returns (bool) {
         return Ledger.isIsolated(account) && MarketId.unwrap(Ledger.isolatedMarket(account)) == MarketId.unwrap(id);
     }
+    // forge-lint: disable-end(unsafe-typecast)
 }

@@ -161,6 +161,8 @@ library InboxItems {
         } else {
             FeedId feed = s.assets[token];
             // No deposit may stop an account from trading, as one holding too many would: it waits to be claimed instead.
+            // A one shifted by the feed's number is its bit.
+            // forge-lint: disable-next-line(incorrect-shift)
             if (account.held & 1 << FeedId.unwrap(feed) == 0 && _count(account.held) >= s.terms.maxHoldings) {
                 s.claimable[account.owner][token] += amount;
                 return;
@@ -210,6 +212,8 @@ library InboxItems {
         if (health.blocked || health.initial() < 0) return 0;
         if (FeedId.unwrap(feed) == 0) {
             int256 spare = health.initial() < health.usd ? health.initial() : health.usd;
+            // Casting is safe because it was just seen not to be negative.
+            // forge-lint: disable-next-line(unsafe-typecast)
             return spare < 0 ? 0 : uint256(spare);
         }
         uint256 balance = Holdings.read(s, id, feed);

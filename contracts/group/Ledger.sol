@@ -216,6 +216,7 @@ library Ledger {
     ) internal returns (int256) {
         // A position is an int64, ticks are below 2^32, the quantum below 2^64: the product is within 2^159.
         unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast)
             return s.positions.worst(id, eventId, outcomes) * int256(ticks * quantum);
         }
     }
@@ -230,6 +231,8 @@ library Ledger {
     }
 
     function _hold(Account storage account, FeedId feed) private {
+        // A one shifted by the feed's number is its bit.
+        // forge-lint: disable-next-line(incorrect-shift)
         uint256 bit = 1 << FeedId.unwrap(feed);
         uint256 held = account.held;
         if (held & bit == 0) account.held = held | bit;

@@ -113,6 +113,8 @@ library Limits {
         if (terms.takerFee > MAX_FEE) revert IGateway.InvalidConfig("takerFee");
         int256 makerFee = terms.makerFee;
         // A rebate is paid out of the fee of the order that took.
+        // Casting is safe because the constant is small.
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (makerFee > int256(MAX_FEE) || -makerFee > int256(uint256(terms.takerFee))) {
             revert IGateway.InvalidConfig("makerFee");
         }

@@ -78,6 +78,7 @@ library Margin {
     {
         // A size is an int64, a price below 2^128, a fraction below 2^20: no product reaches 2^212.
         unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast)
             value = Rounding.floor(size * int256(price), PRICE_SCALE);
             uint256 notional = Rounding.up(Rounding.abs(size) * price, PRICE_SCALE);
             (uint256 initialFraction, uint256 maintenanceFraction) = fractions(tiers, notional);
@@ -194,7 +195,10 @@ library Margin {
         // forge-lint: disable-next-line(unsafe-typecast)
         uint256 value = assetValue(board.price(place), board.lot(place), uint256(balance));
         uint256 weights = board.risk(place);
+        // Casting is safe because a balance times a price, divided, is far below 2^255.
+        // forge-lint: disable-next-line(unsafe-typecast)
         result.maintenanceEquity += int256(value * (weights >> 24) / PPM);
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (!board.isStale(place)) result.initialEquity += int256(value * (weights & 0xFFFFFF) / PPM);
         return true;
     }

@@ -39,6 +39,8 @@ library Positions {
             uint256 word = self.words[place];
             before = _lane(word, outcome % 4);
             position = before + lots;
+            // Casting is safe because whether it fits is the question.
+            // forge-lint: disable-next-line(unsafe-typecast)
             if (position != int64(position)) revert IRiskGroup.PositionOutOfRange(account, market, position);
             self.words[place] = word & ~(LANE << shift) | _bits(position) << shift;
         }

@@ -32,6 +32,10 @@ import {
 /// @dev Keepers come first and have `grace` milliseconds; then the insurance fund takes what it can carry; then the
 /// opposite side is deleveraged; what is left is a debt, which the fund pays as far as it can and all share.
 library Rescues {
+    // Casts between int256 and uint256 are safe in this file because lots are within int64, prices below 2^120, cash within
+    // int128, and the sign is known where it is dropped.
+    // forge-lint: disable-start(unsafe-typecast)
+
     using Board for Board.Prices;
     using Margin for Margin.Health;
     using Nonces for Nonces.Ledger;
@@ -603,4 +607,5 @@ library Rescues {
         );
         s.nonces.spend(request.keeper, request.nonce);
     }
+    // forge-lint: disable-end(unsafe-typecast)
 }

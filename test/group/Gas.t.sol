@@ -56,6 +56,10 @@ contract GasTest is GroupTest {
         measure("ten pairs of 4 accounts", batchOf(crowd(market(narrow, 1), 20, 4, 0)), 20);
     }
 
+    function test_gas_of_a_hundred_orders_of_ten_accounts() public {
+        measure("100 orders of 10 accounts", batchOf(crowd(market(narrow, 1), 100, 10, 0)), 100);
+    }
+
     function test_gas_of_a_hundred_pairs() public {
         measure("hundred pairs of 40 accounts", batchOf(crowd(market(narrow, 1), 200, 40, 0)), 200);
     }
