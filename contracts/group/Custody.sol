@@ -61,7 +61,7 @@ library Custody {
             Ledger.move(s, id, -amount.toInt256(), flags);
             (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
             paid = coveredOf(s, amount);
-            if (paid > pool || paid == 0) revert IRiskGroup.PoolExhausted(id, amount, pool);
+            if (amount > pool + debt || paid == 0) revert IRiskGroup.PoolExhausted(id, amount, pool);
             // Claims and what covers them both shrink: `pool + badDebt` by the amount, `pool` by what is paid.
             s.pool = (pool - paid).toUint128();
             if (debt != 0) s.badDebt = (debt - (amount - paid)).toUint128();

@@ -62,12 +62,14 @@ library Fills {
     }
 
     /// @notice What the fills of one market add up to.
+    /// @param place Where the price board has the market's price; outcomes have none.
     /// @param reduceOnly No new risk is allowed here: by the market's phase or the state of its price.
     struct Sums {
         int256 sizes;
         int256 notionals;
         int256 fees;
         int256 openInterest;
+        uint256 place;
         bool reduceOnly;
     }
 
@@ -97,7 +99,8 @@ library Fills {
         MarketId id = market.market;
         MarketTerms memory terms = s.markets[id.listing()].terms;
         Sums memory sums;
-        sums.reduceOnly = _requireOpen(s, context, id, terms);
+        if (terms.kind != MarketKind.Outcome) sums.place = context.board.find(s, terms.feed);
+        sums.reduceOnly = _requireOpen(context, sums.place, id, terms);
 
         for (uint256 i = 0; i < market.fills.length; ++i) {
             context.orderHash = TypedData.load(context.line, market.fills[i]);
@@ -129,7 +132,7 @@ library Fills {
         bool mustReduce = sums.reduceOnly || fill.order.reduceOnly;
         if (fill.tree == FORCED) {
             // A close that the owner forced needs no signature: the inbox item allows it.
-            ForcedCloses.settle(s, id, context.board.price(context.board.find(s, terms.feed)), fill);
+            ForcedCloses.settle(s, id, context.board.price(sums.place), fill);
             mustReduce = true;
         } else {
             _requireSigned(s, context, terms, fill, trees, party);
@@ -174,16 +177,16 @@ library Fills {
         if (terms.kind == MarketKind.Outcome) {
             (before, position) = Ledger.tradeOutcome(s, account, id, terms, lots, cash);
         } else if (terms.kind == MarketKind.Perpetual) {
-            (before, position) = Ledger.tradePerpetual(
-                s, context.board, account, terms.feed, lots, TickLots.unwrap(fill.notional), cash, 0
-            );
+            int256 index = context.board.fundingIndex(sums.place);
+            (before, position) =
+                Ledger.tradePerpetual(s, account, terms.feed, index, lots, TickLots.unwrap(fill.notional), cash, 0);
             Ledger.endForced(s, account, id, before, position);
         } else {
-            uint256 lot = context.board.lot(context.board.find(s, terms.feed));
+            int256 atoms = lots * int256(context.board.lot(sums.place));
             // A buyer spends; a seller's order only ever reduces what it holds.
             uint256 flags = lots > 0 ? Touched.GREW | Touched.SPENT : 0;
-            position = Ledger.tradeAsset(s, account, terms.feed, lots * int256(lot), cash, flags);
-            before = position - lots * int256(lot);
+            position = Ledger.tradeAsset(s, account, terms.feed, atoms, cash, flags);
+            before = position - atoms;
         }
         bool grows = Ledger.grows(before, position);
         if (mustReduce && (grows || before == 0)) {
@@ -331,9 +334,9 @@ library Fills {
     // ----------------------------------------------------------------- the market
 
     /// @return reduceOnly Whether the market takes no new risk now.
-    function _requireOpen(GroupState storage s, Context memory context, MarketId id, MarketTerms memory terms)
+    function _requireOpen(Context memory context, uint256 place, MarketId id, MarketTerms memory terms)
         private
-        view
+        pure
         returns (bool reduceOnly)
     {
         Phase phase = terms.phase;
@@ -341,7 +344,7 @@ library Fills {
         if (!fills || id.outcomeOf() >= terms.outcomes) revert IRiskGroup.MarketNotOpen(id);
         if (phase == Phase.ReduceOnly) return true;
         if (terms.kind == MarketKind.Outcome) return false;
-        return context.board.isStale(context.board.find(s, terms.feed));
+        return context.board.isStale(place);
     }
 
     function _requireBelowCap(GroupState storage s, AccountId account, MarketId id, int256 position) private view {
@@ -386,7 +389,8 @@ library Fills {
     }
 
     function _isIsolatedHere(AccountId account, MarketId id) private pure returns (bool) {
-        return Ledger.isIsolated(account) && MarketId.unwrap(Ledger.isolatedMarket(account)) == MarketId.unwrap(id);
+        return Ledger.isIsolated(account)
+            && MarketId.unwrap(Ledger.isolatedMarket(account).listing()) == MarketId.unwrap(id.listing());
     }
     // forge-lint: disable-end(unsafe-typecast)
 }

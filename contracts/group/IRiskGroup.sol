@@ -129,6 +129,10 @@ interface IRiskGroup {
     error NothingToRedeem(AccountId account, MarketId market);
 
     error NotFailing(AccountId account, int256 maintenanceHealth);
+    /// @notice The account owes more than it has: a keeper may take its last perpetual position, whole, and no other.
+    error NotWholeLastPosition(AccountId account, MarketId market);
+    /// @notice What the account would be left owing is more than the market's losses may be.
+    error LossAboveCap(MarketId market, uint256 loss, uint256 cap);
     error AlreadyFlagged(AccountId account, uint64 since);
     error KeepersHaveTime(AccountId account, uint64 flaggedAt, uint64 grace, uint64 time);
     error SameOwner(AccountId keeper, AccountId account, address owner);

@@ -44,6 +44,9 @@ library InboxItems {
     using Margin for Margin.Health;
     using SafeCast for uint256;
 
+    /// @dev Claims for each atom of a deposit while losses are shared.
+    uint256 private constant MAX_CREDIT = 1e6;
+
     function consume(
         GroupState storage s,
         InboxItem[] calldata items,
@@ -152,7 +155,8 @@ library InboxItems {
             (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
             uint256 credited = amount;
             if (debt != 0 && pool != 0) {
-                credited = uint256(amount) * (pool + debt) / pool;
+                // Where claims are worth nearly nothing the bound keeps what is credited countable, so this cannot fail.
+                credited = Math.min(uint256(amount) * (pool + debt) / pool, uint256(amount) * MAX_CREDIT);
                 s.badDebt = (debt + credited - amount).toUint128();
             }
             s.pool = (pool + amount).toUint128();
@@ -192,8 +196,6 @@ library InboxItems {
             if (Custody.coveredOf(s, paid) == 0) return;
         }
         if (paid == 0) return;
-        // While losses are shared, the smallest claims are worth less than an atom: they stay, and stop nothing.
-        if (FeedId.unwrap(feed) == 0 && paid * s.pool / (uint256(s.pool) + s.badDebt) == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
         // It is within what the account can spare, so there is nothing more to judge it for.

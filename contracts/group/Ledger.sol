@@ -2,7 +2,6 @@
 pragma solidity ^0.8.28;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {Board} from "./Board.sol";
 import {Holdings} from "./Holdings.sol";
 import {IRiskGroup} from "./IRiskGroup.sol";
 import {Positions} from "./Positions.sol";
@@ -14,7 +13,6 @@ import {AccountId, EventId, FeedId, MarketId} from "./Types.sol";
 /// @notice The one path of every kind: `(Δposition, Δcash)`. Whatever changes an account goes through here, so that it is
 /// listed for judgement with what it was before.
 library Ledger {
-    using Board for Board.Prices;
     using Positions for Positions.Ledger;
     using SafeCast for int256;
     using SafeCast for uint256;
@@ -85,19 +83,19 @@ library Ledger {
     }
 
     /// @notice Adds signed lots of a perpetual at a notional in tick·lots, and cash; pays the funding up to now.
+    /// @param index The perpetual's funding index now.
     /// @return before The position before.
     /// @return position The position now.
     function tradePerpetual(
         GroupState storage s,
-        Board.Prices memory board,
         AccountId id,
         FeedId feed,
+        int256 index,
         int256 lots,
         uint256 notional,
         int256 cash,
         uint256 flags
     ) internal returns (int256 before, int256 position) {
-        uint256 place = board.find(s, feed);
         uint256 key = Holdings.key(id, feed);
         uint256 word = s.holdings[key];
         before = Holdings.size(word);
@@ -118,7 +116,6 @@ library Ledger {
             entry = _entry(entry, before, position, lots, notional);
         }
         bool first = Touched.addHolding(id, account, feed, before, flags);
-        int256 index = board.fundingIndex(place);
         int256 funding;
         // The index has rarely moved since the account last paid.
         if (index != Holdings.paidUpTo(word)) {

@@ -58,8 +58,9 @@ library Redemptions {
     ) private {
         int256 size = Holdings.size(Holdings.read(s, id, feed));
         if (size == 0) revert IRiskGroup.NothingToRedeem(id, market);
-        int256 value = Rounding.floor(size * int256(board.price(board.find(s, feed))), PRICE_SCALE);
-        Ledger.tradePerpetual(s, board, id, feed, -size, 0, value, 0);
+        uint256 place = board.find(s, feed);
+        int256 value = Rounding.floor(size * int256(board.price(place)), PRICE_SCALE);
+        Ledger.tradePerpetual(s, id, feed, board.fundingIndex(place), -size, 0, value, 0);
         Ledger.moveOpenInterest(s, market, size, 0);
         Ledger.endForced(s, id, market, size, 0);
     }

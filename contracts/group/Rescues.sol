@@ -109,6 +109,25 @@ library Rescues {
         bytes memory refusal = _refusal(s, board, request);
         if (refusal.length != 0) _revertWith(refusal);
 
+        (int256 size, int256 value, uint256 charge, uint256 missing) = _portion(s, board, request);
+        emit IRiskGroup.Liquidated(request.account, request.keeper, request.market, size, value, charge);
+        uint256 keeperPart = charge * s.terms.keeperShare / PPM;
+        FeedId feed = s.markets[request.market].terms.feed;
+        if (missing != 0) s.feed[feed].loss += missing.toUint96();
+        _close(s, board, request.account, request.market, feed, -size, value - int256(charge));
+        _take(s, board, request.keeper, request.market, feed, size, -value + int256(keeperPart));
+        Ledger.insure(s, charge - keeperPart);
+    }
+
+    /// @return size Signed lots that the keeper takes: what restores initial health, or as much as it asked for.
+    /// @return value What they are worth at index price.
+    /// @return charge The penalty that the account pays on it.
+    /// @return missing What the account will be left owing.
+    function _portion(GroupState storage s, Board.Prices memory board, Liquidate memory request)
+        private
+        view
+        returns (int256 size, int256 value, uint256 charge, uint256 missing)
+    {
         FeedId feed = s.markets[request.market].terms.feed;
         uint256 place = board.find(s, feed);
         int256 held = Holdings.size(Holdings.read(s, request.account, feed));
@@ -116,15 +135,10 @@ library Rescues {
         uint256 penalty = s.feed[feed].penalty;
         uint256 most = Math.min(Rounding.abs(held), _lots(request));
         uint256 lots = _enough(board, place, health, held, most, penalty);
-
-        int256 size = held > 0 ? int256(lots) : -int256(lots);
-        (int256 value, uint256 charge) = _valueAndCharge(board.price(place), size, penalty);
+        size = held > 0 ? int256(lots) : -int256(lots);
+        (value, charge) = _valueAndCharge(board.price(place), size, penalty);
         charge = Math.min(charge, _affordable(board, place, health, held, lots));
-        uint256 keeperPart = charge * s.terms.keeperShare / PPM;
-        _close(s, board, request.account, request.market, feed, -size, value - int256(charge));
-        _take(s, board, request.keeper, request.market, feed, size, -value + int256(keeperPart));
-        Ledger.insure(s, charge - keeperPart);
-        emit IRiskGroup.Liquidated(request.account, request.keeper, request.market, size, value, charge);
+        if (health.maintenanceEquity < 0) missing = Rounding.abs(health.maintenanceEquity);
     }
 
     /// @dev The keeper pays index price less the discount for as much as brings the account's `usd` back to zero.
@@ -285,9 +299,37 @@ library Rescues {
                     IRiskGroup.PriceWorseThanKeeperLimit.selector, request.keeper, request.limit, price
                 );
         }
-        int256 health = Margin.health(s, board, request.account).maintenance();
-        if (health >= 0) return abi.encodeWithSelector(IRiskGroup.NotFailing.selector, request.account, health);
+        refusal = _healthRefusal(s, board, request, place, held);
+        if (refusal.length != 0) return refusal;
         return _keeperRefusal(s, board, request, terms.feed, held);
+    }
+
+    /// @dev An account without equity is left with a debt, as a keeper pays index price. So that no position that stays behind
+    /// is closed at a price that carries the whole debt, it must be the last; and the debt counts as the market's loss, as
+    /// what the fund loses on a takeover does.
+    function _healthRefusal(
+        GroupState storage s,
+        Board.Prices memory board,
+        Liquidate memory request,
+        uint256 place,
+        int256 held
+    ) private view returns (bytes memory) {
+        Margin.Health memory health = Margin.health(s, board, request.account);
+        int256 maintenance = health.maintenance();
+        if (maintenance >= 0) {
+            return abi.encodeWithSelector(IRiskGroup.NotFailing.selector, request.account, maintenance);
+        }
+        if (health.maintenanceEquity >= 0) return "";
+        (,, uint256 requirement) = Margin.weighPerpetual(board.price(place), board.risk(place), held);
+        if (requirement != health.maintenanceRequirement || _lots(request) < Rounding.abs(held)) {
+            return abi.encodeWithSelector(IRiskGroup.NotWholeLastPosition.selector, request.account, request.market);
+        }
+        Feed storage feed = s.feed[s.markets[request.market].terms.feed];
+        uint256 loss = feed.loss + Rounding.abs(health.maintenanceEquity);
+        if (loss > feed.lossCap) {
+            return abi.encodeWithSelector(IRiskGroup.LossAboveCap.selector, request.market, loss, feed.lossCap);
+        }
+        return "";
     }
 
     /// @dev The keeper must be able to carry the whole that it asked for, so that what it forces never stops a batch.
@@ -398,7 +440,7 @@ library Rescues {
     /// positions in proportion to their maintenance requirements, so closing all of them leaves nothing. For a forced
     /// close index price less the market's penalty, which is below every requirement.
     ///
-    ///     received = ⌊size·index⌋ − ⌈equity · requirement(position) / requirement(all)⌉
+    ///     received = ⌊size·index⌋ − ⌈equity · requirement(position) / requirement(all)⌉, between nothing and twice ⌊size·index⌋
     ///
     /// Source of the formula: dYdX v4, bankruptcy price in quote quantums.
     function _exit(GroupState storage s, Board.Prices memory board, AccountId id, MarketId market)
@@ -422,6 +464,9 @@ library Rescues {
             (int256 value,, uint256 requirement) = Margin.weighPerpetual(price, board.risk(exit.place), exit.size);
             int256 share =
                 -Rounding.floor(-health.maintenanceEquity * requirement.toInt256(), health.maintenanceRequirement);
+            // What is left of a larger position does not carry more than itself: beyond that a debt stays.
+            int256 most = Rounding.abs(value).toInt256();
+            if (share < -most) share = -most;
             exit.received = value - share;
             exit.loss = -share;
         } else {
@@ -497,7 +542,8 @@ library Rescues {
         int256 lots,
         int256 cash
     ) private {
-        (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, 0, cash, 0);
+        int256 index = board.fundingIndex(board.find(s, feed));
+        (int256 before, int256 position) = Ledger.tradePerpetual(s, id, feed, index, lots, 0, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
         Ledger.endForced(s, id, market, before, position);
         Touched.rebase(id, s.accounts[id], feed, position);
@@ -516,7 +562,8 @@ library Rescues {
     ) private {
         // For the entry price: what was paid or received, in tick·lots.
         uint256 notional = Rounding.abs(cash) / s.markets[market].terms.quantum;
-        (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, notional, cash, 0);
+        int256 index = board.fundingIndex(board.find(s, feed));
+        (int256 before, int256 position) = Ledger.tradePerpetual(s, id, feed, index, lots, notional, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
         Ledger.endForced(s, id, market, before, position);
     }

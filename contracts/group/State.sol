@@ -74,7 +74,7 @@ struct Market {
 /// @param risk Tiers of a perpetual or weights of an asset, as `Margin` packs them.
 /// @param source Who verifies prices; zero when nobody will any more (delisted).
 /// @param penalty Of a perpetual the liquidation's penalty, of an asset the conversion's discount.
-/// @param loss What the insurance fund has lost on takeovers here so far.
+/// @param loss What the market has cost others so far: see `PerpetualConfig.lossCap`.
 /// @param token The asset.
 struct Feed {
     uint128 price;

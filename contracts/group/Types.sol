@@ -261,7 +261,8 @@ struct SpotConfig {
 /// @param penalty What a liquidation or a forced close costs the account, parts per million of notional; at most the lowest maintenance
 /// fraction, so that a liquidation never makes an account worse.
 /// @param fundingCap Most that the funding index may move in an hour, parts per million of the index price.
-/// @param lossCap Most atoms that the insurance fund may lose on this market's takeovers.
+/// @param lossCap Most atoms that this market may cost others: what the fund loses on takeovers, and what accounts without
+/// equity owe when keepers take their positions. Beyond it the opposite side is deleveraged.
 struct PerpetualConfig {
     TradingTerms terms;
     FeedConfig feed;

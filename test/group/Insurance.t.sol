@@ -172,6 +172,51 @@ contract InsuranceTest is PerpetualTest {
         assertEq(views.feed(btcFeed).loss, 670e6);
     }
 
+    /// @dev At 44,900 Alice has lost 200 dollars more than she had.
+    function test_what_a_keeper_leaves_owing_is_the_markets_loss_too() public {
+        capLoss(199_999_999);
+        reprice(btcFeed, 44_900);
+        Rescue memory taken = liquidation(carol, liquidateMessage(carol, alice, btc, 2000));
+        assertRefused(
+            batchOf(taken),
+            abi.encodeWithSelector(IRiskGroup.LossAboveCap.selector, btc, uint256(200e6), uint256(199_999_999))
+        );
+        capLoss(200e6);
+        settleRescue(taken);
+        assertEq(views.feed(btcFeed).loss, 200e6);
+        assertEq(usdOf(alice), -200 * DOLLAR);
+    }
+
+    function test_of_who_has_less_than_nothing_a_keeper_takes_the_last_position_whole() public {
+        bytes4 refusal = IRiskGroup.NotWholeLastPosition.selector;
+        reprice(btcFeed, 44_900);
+        assertRefused(
+            batchOf(liquidation(carol, liquidateMessage(carol, alice, btc, 1999))),
+            abi.encodeWithSelector(refusal, alice.account, btc)
+        );
+        reprice(btcFeed, 50_000);
+        openThree();
+        priceThree(41_000, 2_100, 98);
+        assertRefused(
+            batchOf(liquidation(carol, liquidateMessage(carol, dave, btc, 1000))),
+            abi.encodeWithSelector(refusal, dave.account, btc)
+        );
+    }
+
+    /// @dev Alice has lost 2,000 dollars more than she had, and sells all but ten lots: those are worth 440 dollars.
+    function test_what_is_left_of_a_position_carries_no_more_than_itself() public {
+        reprice(btcFeed, 44_000);
+        exchange(bob, alice, btc, 1990, 44_000);
+        exhaustGrace(alice, 44_000);
+        vm.expectEmit(address(group));
+        emit IRiskGroup.TakenOver(alice.account, btc, 10, 880 * DOLLAR);
+        settleRescue(takeover(alice, btc));
+        assertEq(usdOf(alice), -1_560 * DOLLAR);
+        assertEq(views.feed(btcFeed).loss, 440e6);
+        settleRescue(bankruptcy(alice));
+        assertEq(usdOf(fund), (5_000 - 440 - 1_560) * DOLLAR);
+    }
+
     /// @dev To open 2,000 lots at 46,000 takes 4,600 dollars; the fund brings its own and Alice's 2,000 of equity.
     function test_the_fund_takes_only_what_its_margin_carries() public {
         settle(batchOf(withdrawal(fund, 2_400 * DOLLARS + 1)));

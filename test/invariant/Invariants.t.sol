@@ -184,17 +184,18 @@ contract ExchangeInvariants is Exchange {
             attempts += tried[actionNames[i]];
             successes += done[actionNames[i]] > tried[actionNames[i]] ? tried[actionNames[i]] : done[actionNames[i]];
         }
-        assertGe(successes * 2, attempts, "most actions should have found something to do");
+        // What is shrunk to a few steps says nothing about most.
+        if (attempts >= 20) assertGe(successes * 2, attempts, "most actions should have found something to do");
     }
 
     // ----------------------------------------------------------------- one life that is always the same
 
-    /// @notice In a life of a thousand steps every action happens, and every attack is refused, many times.
+    /// @notice In a life of twelve hundred steps every action happens, and every attack is refused, many times.
     function test_a_long_life_has_everything_in_it() public {
         bytes4[] memory list = actions();
         uint256 failures;
         vm.pauseGasMetering();
-        for (uint256 step = 0; step < 1000; ++step) {
+        for (uint256 step = 0; step < 1200; ++step) {
             uint256 seed = uint256(keccak256(abi.encode("a long life", step)));
             bytes4 chosen = list[seed % list.length];
             (bool lived, bytes memory failure) = address(this).call(abi.encodeWithSelector(chosen, draw(seed, "seed")));

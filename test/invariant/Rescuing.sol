@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {
     AccountId,
     Batch,
@@ -41,7 +42,18 @@ abstract contract Rescuing is Failing {
         did(isForced ? bytes32("forced liquidations") : bytes32("liquidates"));
     }
 
-    /// @notice As many of the lots as the keeper can carry.
+    /// @notice Whether the account has no equity left, and if so whether a keeper may take its position at the feed: only the
+    /// last, the whole of it, and within what the market may lose.
+    function ruined(Textbook.Facts memory facts, FeedId feed) private view returns (bool isRuined, bool mayTake) {
+        Textbook.Health memory health = Textbook.health(facts);
+        if (health.maintenanceEquity >= 0) return (false, true);
+        (, int256 requirement) = Textbook.requirements(facts.perpetuals[FeedId.unwrap(feed) - 1]);
+        IGroupViews.FeedView memory info = views.feed(feed);
+        uint256 loss = info.loss + uint256(-health.maintenanceEquity);
+        return (true, requirement == health.maintenanceRequirement && loss <= info.lossCap);
+    }
+
+    /// @notice As many of the lots as the keeper can carry, and may take.
     function carried(Trader memory who, FeedId feed, uint64 size) internal view returns (uint64) {
         (Textbook.Facts memory facts, int256 held) = heldBy(who, feed);
         Deal memory deal = dealIn(marketOf[feed], feed, size, 1);
@@ -49,6 +61,9 @@ abstract contract Rescuing is Failing {
         uint256 place = FeedId.unwrap(feed) - 1;
         uint256 price = facts.perpetuals[place].price;
         if (facts.perpetuals[place].stale) return 0;
+        (bool isRuined, bool mayTake) = ruined(facts, feed);
+        if (!mayTake) return 0;
+        if (isRuined) deal.size = uint64(abs(held));
         facts = paidFacts(keeper.account, quotesAt(nowMs()));
         if (Textbook.health(facts).blocked) return 0;
         for (; deal.size > 0; deal.size /= 2) {
@@ -60,6 +75,7 @@ abstract contract Rescuing is Failing {
             facts.perpetuals[place].size -= lots;
             facts.cash += value;
             if (enough) break;
+            if (isRuined) return 0;
         }
         return deal.size;
     }
@@ -149,8 +165,8 @@ abstract contract Rescuing is Failing {
         ++done["exits"];
     }
 
-    /// @dev The worst case: a bet lost beyond everything, sold by keepers to the last atom; the debt is the fund's and then
-    /// everybody's. Its owner begins anew with another account.
+    /// @dev The worst case: a bet lost beyond everything, the last position and all assets sold to keepers; the debt is the
+    /// fund's and then everybody's. Its owner begins anew with another account.
     function bankrupts(uint256 seed) external action("bankrupts") {
         if (gateway.accounts() >= MOST_ACCOUNTS) return;
         FeedId feed = perpetual(seed);
@@ -160,8 +176,9 @@ abstract contract Rescuing is Failing {
             (Textbook.Facts memory facts, int256 held) = heldBy(who, FeedId.wrap(i));
             if (held == 0 || Textbook.health(facts).maintenance >= 0) continue;
             uint64 size = carried(who, FeedId.wrap(i), type(uint64).max);
-            if (size == 0) return;
-            rescue(liquidation(keeper, liquidateMessage(keeper, who, marketOf[FeedId.wrap(i)], size)));
+            if (size != 0) rescue(liquidation(keeper, liquidateMessage(keeper, who, marketOf[FeedId.wrap(i)], size)));
+            else if (outwait(who)) exitOne(who, FeedId.wrap(i));
+            else return;
             pass(1);
         }
         for (uint8 i = 3; i <= 4; ++i) {
@@ -173,7 +190,7 @@ abstract contract Rescuing is Failing {
         declareBankrupt(who);
     }
 
-    /// @dev Its owner takes what it can spare, so that a debt is everybody's.
+    /// @dev Its owner takes what it can spare, so that a debt is everybody's and a position the other side's.
     function drainFund() private {
         uint256 most = withdrawable(INSURANCE, FeedId.wrap(0));
         (uint128 tokens, uint128 debt,) = views.pool();
@@ -221,6 +238,7 @@ abstract contract Rescuing is Failing {
             (uint64 left,) = views.forcedClose(who.account, marketOf[feed]);
             assertEq(left, abs(held));
             bool inBook = seed % 3 != 0;
+            if (seed % 6 == 0) drainFund();
             if (!(inBook ? fillForced(who, feed, held, seed) : exitForced(who, feed, held))) continue;
             ++done["forces closes"];
             return;

@@ -143,7 +143,10 @@ library Textbook {
     /// @notice What an account of that health receives for the position at its bankruptcy price.
     function bankruptcyValue(Health memory now_, Perpetual memory held) internal pure returns (int256) {
         (, int256 requirement) = requirements(held);
-        return value(held) - ceil(now_.maintenanceEquity * requirement, now_.maintenanceRequirement);
+        int256 atIndex = value(held);
+        int256 share = ceil(now_.maintenanceEquity * requirement, now_.maintenanceRequirement);
+        int256 lowest = atIndex < 0 ? atIndex : -atIndex;
+        return atIndex - (share < lowest ? lowest : share);
     }
 
     /// @notice The fewest lots, up to `most`, after whose liquidation initial health is not negative; tried one by one.
