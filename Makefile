@@ -104,8 +104,10 @@ bench: ## Every benchmark
 	@for bench in $(BENCHES); do $(MAKE) --no-print-directory bench-$$bench; done
 	@echo "==> results in $(RESULTS)"
 
-.PHONY: bench-engine bench-journal bench-auth
-bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
+bench-engine: bench-book # The book alone first, then with all that is around it.
+
+.PHONY: bench-book bench-engine bench-journal bench-auth
+bench-book bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
 	@cargo run --quiet --release --locked -p xos-$* --example bench-$* | tee -a $(RESULTS)
 
