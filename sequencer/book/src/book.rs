@@ -44,7 +44,7 @@ impl Book {
     /// The order that one of `side` at `limit` would meet first; `O(1)`.
     #[inline]
     #[must_use]
-    pub fn first_crossing<H: Copy + Default, C: Copy + Default>(
+    pub fn first_crossing<H: Copy + Default, C: Copy>(
         &self,
         orders: &Orders<H, C>,
         side: Side,
@@ -59,7 +59,7 @@ impl Book {
     }
 
     /// Levels of a side, best first; `O(depth)` for each.
-    pub fn levels<'a, H: Copy + Default, C: Copy + Default>(
+    pub fn levels<'a, H: Copy + Default, C: Copy>(
         &'a self,
         orders: &'a Orders<H, C>,
         side: Side,
@@ -68,7 +68,7 @@ impl Book {
     }
 
     /// Orders of a side in the order in which they would fill; `O(1)` for each.
-    pub fn queue<'a, H: Copy + Default, C: Copy + Default>(
+    pub fn queue<'a, H: Copy + Default, C: Copy>(
         &'a self,
         orders: &'a Orders<H, C>,
         side: Side,
@@ -81,7 +81,7 @@ impl Book {
 
     /// Adds an order behind all others at its price; `O(depth)`.
     #[inline]
-    pub fn insert<H: Copy + Default, C: Copy + Default>(
+    pub fn insert<H: Copy + Default, C: Copy>(
         &mut self,
         orders: &mut Orders<H, C>,
         (side, price, lots): (Side, Ticks, Lots),
@@ -92,7 +92,7 @@ impl Book {
         let ladder = &mut self.ladders[side as usize];
         let level = orders.levels.join(ladder, self.market.0, side, key_of(side, price));
         let older = orders.levels.get(level).youngest;
-        let handle = orders.occupy();
+        let handle = orders.occupy(cold);
         let order = &mut orders.records[handle.place()];
         order.remaining = lots.0;
         order.nonce = nonce.0;
@@ -100,7 +100,6 @@ impl Book {
         order.younger = 0;
         order.level = level;
         order.hot = hot;
-        *orders.cold.get_mut(handle.place() - 1) = cold;
         // In an empty level this is the place that belongs to no order.
         orders.records[older as usize].younger = handle.0.get();
         orders.levels.get_mut(level).join(handle.0.get(), lots.0);
@@ -112,12 +111,7 @@ impl Book {
     /// # Panics
     /// If nothing of the order were left.
     #[inline]
-    pub fn reduce<H: Copy + Default, C: Copy + Default>(
-        &mut self,
-        orders: &mut Orders<H, C>,
-        handle: Handle,
-        lots: Lots,
-    ) {
+    pub fn reduce<H: Copy + Default, C: Copy>(&mut self, orders: &mut Orders<H, C>, handle: Handle, lots: Lots) {
         let order = &mut orders.records[handle.place()];
         assert!(lots.0 < order.remaining, "an order of no lots leaves the book");
         order.remaining -= lots.0;
@@ -129,7 +123,7 @@ impl Book {
     /// # Panics
     /// If the handle's order has left already.
     #[inline]
-    pub fn remove<H: Copy + Default, C: Copy + Default>(&mut self, orders: &mut Orders<H, C>, handle: Handle) {
+    pub fn remove<H: Copy + Default, C: Copy>(&mut self, orders: &mut Orders<H, C>, handle: Handle) {
         let Resting { remaining, older, younger, level, .. } = orders.records[handle.place()];
         assert!(level != LevelId::NONE, "whoever keeps a handle drops it together with the order");
         orders.records[older as usize].younger = younger;
@@ -142,7 +136,7 @@ impl Book {
         &self.ladders[side as usize]
     }
 
-    fn level_ids<'a, H: Copy + Default, C: Copy + Default>(
+    fn level_ids<'a, H: Copy + Default, C: Copy>(
         &'a self,
         orders: &'a Orders<H, C>,
         side: Side,

@@ -44,7 +44,7 @@ impl OpenOrders {
     /// The order of that nonce.
     #[inline]
     #[must_use]
-    pub fn find<H: Copy + Default, C: Copy + Default>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<Handle> {
+    pub fn find<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<Handle> {
         let found = self.place_of(orders, nonce).and_then(|place| self.places[place]);
         match &self.crowded {
             Some(crowded) if found.is_none() => crowded.get(&nonce).copied(),
@@ -54,12 +54,7 @@ impl OpenOrders {
 
     /// Adds an order of a nonce that is not here yet.
     #[inline]
-    pub fn insert<H: Copy + Default, C: Copy + Default>(
-        &mut self,
-        orders: &Orders<H, C>,
-        nonce: Nonce,
-        handle: Handle,
-    ) {
+    pub fn insert<H: Copy + Default, C: Copy>(&mut self, orders: &Orders<H, C>, nonce: Nonce, handle: Handle) {
         debug_assert_eq!(self.find(orders, nonce), None);
         self.len += 1;
         match self.free_place(nonce) {
@@ -70,11 +65,7 @@ impl OpenOrders {
 
     /// Takes an order out, before it leaves its book, and returns it.
     #[inline]
-    pub fn remove<H: Copy + Default, C: Copy + Default>(
-        &mut self,
-        orders: &Orders<H, C>,
-        nonce: Nonce,
-    ) -> Option<Handle> {
+    pub fn remove<H: Copy + Default, C: Copy>(&mut self, orders: &Orders<H, C>, nonce: Nonce) -> Option<Handle> {
         let found = match self.place_of(orders, nonce) {
             Some(place) => self.places[place].take(),
             None => self.crowded.as_mut().and_then(|crowded| crowded.remove(&nonce)),
@@ -90,7 +81,7 @@ impl OpenOrders {
 
     /// All of them by nonce, from the lowest; `O(n log n)`, and it allocates.
     #[must_use]
-    pub fn by_nonce<H: Copy + Default, C: Copy + Default>(&self, orders: &Orders<H, C>) -> Vec<(Nonce, Handle)> {
+    pub fn by_nonce<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>) -> Vec<(Nonce, Handle)> {
         let mut sorted: Vec<_> = self.iter().map(|handle| (orders.get(handle).nonce(), handle)).collect();
         sorted.sort_unstable_by_key(|(nonce, _)| *nonce);
         sorted
@@ -108,7 +99,7 @@ impl OpenOrders {
     }
 
     #[inline]
-    fn place_of<H: Copy + Default, C: Copy + Default>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<usize> {
+    fn place_of<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<usize> {
         let is_it = |handle: Handle| orders.get(handle).nonce == nonce.0;
         self.probe(nonce).find(|place| self.places[*place].is_some_and(is_it))
     }
@@ -119,12 +110,7 @@ impl OpenOrders {
     }
 
     #[cold]
-    fn insert_crowded<H: Copy + Default, C: Copy + Default>(
-        &mut self,
-        orders: &Orders<H, C>,
-        nonce: Nonce,
-        handle: Handle,
-    ) {
+    fn insert_crowded<H: Copy + Default, C: Copy>(&mut self, orders: &Orders<H, C>, nonce: Nonce, handle: Handle) {
         // In a table this empty it is the nonces that crowd, and a larger one would not help.
         while self.len() * 4 > self.places.len() {
             self.grow(orders);
@@ -137,7 +123,7 @@ impl OpenOrders {
     }
 
     /// Twice the places, and everything in its new one.
-    fn grow<H: Copy + Default, C: Copy + Default>(&mut self, orders: &Orders<H, C>) {
+    fn grow<H: Copy + Default, C: Copy>(&mut self, orders: &Orders<H, C>) {
         let count = PLACES_MIN.max(self.places.len() * 2);
         let before = core::mem::replace(&mut self.places, vec![None; count].into());
         let crowded = self.crowded.take().map(|crowded| *crowded).unwrap_or_default();

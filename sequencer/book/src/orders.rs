@@ -58,14 +58,14 @@ impl<H> Resting<H> {
 pub struct Orders<H, C = ()> {
     /// The first place belongs to no order: links that lead nowhere lead there, so that following one needs no branch.
     pub(crate) records: Vec<Resting<H>>,
-    pub(crate) cold: Chunks<C>,
+    cold: Chunks<C>,
     pub(crate) levels: Levels,
     /// The first vacant place; 0 for none.
     vacant: u32,
     len: usize,
 }
 
-impl<H: Copy + Default, C: Copy + Default> Default for Orders<H, C> {
+impl<H: Copy + Default, C: Copy> Default for Orders<H, C> {
     fn default() -> Self {
         Self { records: Vec::new(), cold: Chunks::default(), levels: Levels::default(), vacant: 0, len: 0 }
     }
@@ -74,7 +74,7 @@ impl<H: Copy + Default, C: Copy + Default> Default for Orders<H, C> {
 /// A level that no order has: the mark of a vacant place.
 const VACANT: LevelId = LevelId::NONE;
 
-impl<H: Copy + Default, C: Copy + Default> Orders<H, C> {
+impl<H: Copy + Default, C: Copy> Orders<H, C> {
     /// Number of resting orders.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -137,19 +137,20 @@ impl<H: Copy + Default, C: Copy + Default> Orders<H, C> {
     /// A place for one more order. What lies there is stale; writing it field by field spares a copy that the processor
     /// would have to wait for.
     #[inline]
-    pub(crate) fn occupy(&mut self) -> Handle {
+    pub(crate) fn occupy(&mut self, cold: C) -> Handle {
         self.len += 1;
         match Handle::new(self.vacant) {
             Some(handle) => {
                 self.vacant = self.records[handle.place()].younger;
+                *self.cold.get_mut(handle.place() - 1) = cold;
                 handle
             }
-            None => self.grow(),
+            None => self.grow(cold),
         }
     }
 
     #[cold]
-    fn grow(&mut self) -> Handle {
+    fn grow(&mut self, cold: C) -> Handle {
         let stale = Resting { remaining: 0, nonce: 0, older: 0, younger: 0, level: VACANT, hot: H::default() };
         if self.records.is_empty() {
             self.records.push(stale);
@@ -160,7 +161,7 @@ impl<H: Copy + Default, C: Copy + Default> Orders<H, C> {
         }
         let place = u32::try_from(self.records.len()).expect("memory ends long before 2^32 orders");
         self.records.push(stale);
-        self.cold.push(C::default());
+        self.cold.push(cold);
         Handle::new(place).expect("the first place is taken")
     }
 
@@ -177,7 +178,7 @@ impl<H: Copy + Default, C: Copy + Default> Orders<H, C> {
 
 /// A vector in pieces of [`CHUNK`], so that growing it neither moves nor wastes what is large.
 #[derive(Debug)]
-pub(crate) struct Chunks<C>(Vec<Vec<C>>);
+struct Chunks<C>(Vec<Vec<C>>);
 
 const CHUNK: usize = 1024;
 
@@ -194,7 +195,7 @@ impl<C> Chunks<C> {
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, index: usize) -> &mut C {
+    fn get_mut(&mut self, index: usize) -> &mut C {
         &mut self.0[index / CHUNK][index % CHUNK]
     }
 
