@@ -156,8 +156,8 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
             self.records.push(stale);
         }
         if self.records.len() == self.records.capacity() {
-            // By an eighth: doubling would leave up to half of the memory idle.
-            self.records.reserve_exact(64.max(self.records.len() / 8));
+            // By a sixteenth: doubling would leave up to half of the memory idle, and large blocks grow by moving pages.
+            self.records.reserve_exact(64.max(self.records.len() / 16));
         }
         let place = u32::try_from(self.records.len()).expect("memory ends long before 2^32 orders");
         self.records.push(stale);
