@@ -1,5 +1,6 @@
 //! One account's resting orders, by nonce.
 
+use core::ops::{Deref, DerefMut};
 use std::collections::BTreeMap;
 
 use xos_types::Nonce;
@@ -8,7 +9,8 @@ use crate::orders::{Handle, Orders};
 
 /// How many places from its home on a handle may lie: a cache line of them.
 const PROBES: usize = 16;
-const PLACES_MIN: usize = 4;
+/// Places of the smallest table, which needs no memory of its own.
+const FEW: usize = 4;
 
 /// The handles of one account's resting orders, found by nonce: open addressing with the nonce as its own hash, because most
 /// owners count, and then every order lies at its home. An account has its table to itself, so nobody's nonces slow
@@ -19,13 +21,49 @@ const PLACES_MIN: usize = 4;
 /// than `8n`. It never shrinks.
 #[derive(Debug, Default)]
 pub struct OpenOrders {
-    places: Box<[Option<Handle>]>,
+    places: Places,
     #[allow(
         clippy::box_collection,
         reason = "hardly any account has one, and accounts are many: a word instead of three"
     )]
     crowded: Option<Box<BTreeMap<Nonce, Handle>>>,
     len: u32,
+}
+
+/// A table's places, a power of two of them.
+#[derive(Debug)]
+enum Places {
+    /// Most accounts have few orders, and spare the way to a table elsewhere.
+    Few([Option<Handle>; FEW]),
+    Many(Box<[Option<Handle>]>),
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::Few([None; FEW])
+    }
+}
+
+impl Deref for Places {
+    type Target = [Option<Handle>];
+
+    #[inline]
+    fn deref(&self) -> &[Option<Handle>] {
+        match self {
+            Self::Few(places) => places,
+            Self::Many(places) => places,
+        }
+    }
+}
+
+impl DerefMut for Places {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [Option<Handle>] {
+        match self {
+            Self::Few(places) => places,
+            Self::Many(places) => places,
+        }
+    }
 }
 
 impl OpenOrders {
@@ -92,8 +130,7 @@ impl OpenOrders {
     #[allow(clippy::cast_possible_truncation, reason = "masked below the number of places")]
     fn probe(&self, nonce: Nonce) -> impl Iterator<Item = usize> + use<> {
         let count = self.places.len();
-        // A power of two, or 0 and never used.
-        let mask = count.wrapping_sub(1);
+        let mask = count - 1;
         let home = nonce.0 as usize & mask;
         (0..PROBES.min(count)).map(move |step| (home + step) & mask)
     }
@@ -124,8 +161,8 @@ impl OpenOrders {
 
     /// Twice the places, and everything in its new one.
     fn grow<H: Copy + Default, C: Copy>(&mut self, orders: &Orders<H, C>) {
-        let count = PLACES_MIN.max(self.places.len() * 2);
-        let before = core::mem::replace(&mut self.places, vec![None; count].into());
+        let places = Places::Many(vec![None; self.places.len() * 2].into());
+        let before = core::mem::replace(&mut self.places, places);
         let crowded = self.crowded.take().map(|crowded| *crowded).unwrap_or_default();
         for handle in before.iter().flatten().chain(crowded.values()).copied() {
             let nonce = orders.get(handle).nonce();

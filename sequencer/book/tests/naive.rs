@@ -210,7 +210,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn the_book_keeps_price_and_time_as_a_sorted_vector_does(steps in prop::collection::vec(step(), 1..4_000)) {
@@ -257,6 +257,40 @@ proptest! {
         }
         prop_assert!(open.by_nonce(&orders).into_iter().eq(model));
     }
+}
+
+/// Many more steps than a test that can shrink its failures has time for.
+#[test]
+fn two_million_commands_leave_the_same_queues() {
+    let mut dice = 0x9e37_79b9_7f4a_7c15u64;
+    let mut below = move |limit: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice % limit
+    };
+    let mut pair = Pair::new();
+    for count in 0..2_000_000 {
+        let market = u32::from(below(10) == 0);
+        let side = if below(2) == 0 { Side::Buy } else { Side::Sell };
+        let place = u16::try_from(below(1 << 16)).unwrap();
+        let far = below(100) == 0;
+        let price = Ticks(if far { below(u64::MAX) >> below(64) } else { 1_000 + below(200) });
+        // Between a few orders and a few hundred.
+        let grows = count / 10_000 % 2 == 0;
+        pair.step(match below(20) {
+            0..8 => Step::Insert { market, side, price, lots: 1 + below(100) },
+            8..10 if grows => Step::Insert { market, side, price, lots: 1 + below(100) },
+            8..17 => Step::Remove { market, side, place },
+            17..19 => Step::Reduce { market, side, place, share: place },
+            _ => Step::Take { market, side, limit: price, lots: 1 + below(200) },
+        });
+        pair.compare_best();
+        if count % 5_000 == 0 {
+            pair.compare();
+        }
+    }
+    pair.compare();
 }
 
 /// What the head of the crate promises of people who put orders wherever it hurts.
