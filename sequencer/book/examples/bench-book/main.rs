@@ -5,9 +5,10 @@
 //! order at another price, of another size and nonce, in one command. About 6 % of the commands trade. Orders are found by
 //! account and nonce, and whoever trades reads maker, price and size of every fill; there is no margin and no journal.
 //!
-//! Beside it, on the same commands and in alternating runs, the book that everybody writes first ([`btree`]). And the
-//! insertions of liquibook's own benchmark. Each result is a line of JSON. Speeds are those of the fastest run, because what
-//! else a machine does can only slow one down (the median stands beside it); the ratio is the median over pairs of runs.
+//! Beside it, on the same commands and in alternating runs, the book that everybody writes first ([`btree`]). Then both
+//! once more with a million resting orders at 15,000 prices, and the insertions of liquibook's own benchmark. Each result is a line of JSON.
+//! Speeds are those of the fastest run, because what else a machine does can only slow one down (the median stands beside
+//! it); ratios are medians over pairs of runs.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, clippy::float_arithmetic, clippy::cast_precision_loss)]
 
@@ -19,7 +20,7 @@ use std::time::Instant;
 
 use btree::BTreeBook;
 use ladder::LadderBook;
-use stream::{Command, Stream};
+use stream::{Command, Crowd, Stream};
 
 const COMMANDS: usize = 400_000;
 const RUNS: usize = 51;
@@ -77,22 +78,30 @@ fn print(bench: &str, value: f64, unit: &str) {
     println!(r#"{{"bench":"{bench}","value":{value:.2},"unit":"{unit}"}}"#);
 }
 
-fn main() {
-    let stream = Stream::mixed(COMMANDS);
+fn mixed(bench: &str, crowd: Crowd, commands: usize, runs: usize) {
+    let stream = Stream::mixed(commands, crowd);
     stream.check_mix();
     let (mut rates, mut ratios) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         let (ours, fills, size) = run::<LadderBook>(stream::ACCOUNTS, &stream.commands, stream.warm);
         let (theirs, same_fills, same_size) = run::<BTreeBook>(stream::ACCOUNTS, &stream.commands, stream.warm);
         assert_eq!((fills, size), (same_fills, same_size), "both books fill the same orders");
         let (orders, slots) = size;
-        assert!((900..1_100).contains(&orders) && (700..800).contains(&slots), "{orders} orders at {slots} prices");
-        rates.push((stream.commands.len() - stream.warm) as f64 * 1e9 / ours as f64);
+        assert!(orders.abs_diff(crowd.orders) <= crowd.orders / 10, "{orders} orders");
+        assert!(slots.abs_diff(crowd.slots) <= crowd.slots / 10, "{slots} prices");
+        rates.push(commands as f64 * 1e9 / ours as f64);
         ratios.push(theirs as f64 / ours as f64);
     }
-    print("engine.book.throughput", fastest(&rates), "commands/s");
-    print("engine.book.throughput_median", median(rates), "commands/s");
-    print("engine.book.vs_btreemap", median(ratios), "x");
+    print(&format!("{bench}.throughput"), fastest(&rates), "commands/s");
+    print(&format!("{bench}.throughput_median"), median(rates), "commands/s");
+    print(&format!("{bench}.vs_btreemap"), median(ratios), "x");
+}
+
+fn main() {
+    mixed("engine.book", Crowd { orders: 1_000, spread: 810, slots: 750 }, COMMANDS, RUNS);
+    // Where hardly anything is in a cache.
+    let million = Crowd { orders: 1_000_000, spread: 7_500, slots: 15_000 };
+    mixed("engine.book.million", million, COMMANDS, RUNS / 10);
 
     let inserts = Stream::liquibook(COMMANDS);
     let rates = (0..RUNS).map(|_| {

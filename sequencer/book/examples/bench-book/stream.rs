@@ -4,10 +4,7 @@ use crate::ladder::LadderBook;
 use crate::{Contender, Fills};
 
 pub(crate) const ACCOUNTS: usize = 1_000;
-const RESTING: usize = 1_000;
-/// Prices of a side on which orders come to rest; 1,000 orders then occupy some 750 of both sides.
-const SPREAD: u64 = 810;
-const MIDDLE: u64 = 30_000;
+const MIDDLE: u64 = 10_000_000;
 
 /// A limit order.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +31,16 @@ pub(crate) enum Command {
         nonce: u64,
         to: Limit,
     },
+}
+
+/// Who rests.
+#[derive(Clone, Copy)]
+pub(crate) struct Crowd {
+    pub(crate) orders: usize,
+    /// Prices of a side on which they come to rest.
+    pub(crate) spread: u64,
+    /// Prices that they then occupy, on both sides.
+    pub(crate) slots: usize,
 }
 
 pub(crate) struct Stream {
@@ -67,15 +74,15 @@ impl Stream {
     }
 
     /// See the head of `main.rs`.
-    pub(crate) fn mixed(count: usize) -> Self {
+    pub(crate) fn mixed(count: usize, Crowd { orders: target, spread, .. }: Crowd) -> Self {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
         let mut nonces = vec![0; ACCOUNTS];
         // The stream is written along a book, so that whatever is cancelled or moved rests.
         let (mut book, mut fills) = (LadderBook::new(ACCOUNTS), Fills::default());
         let mut resting: Vec<(u32, u64)> = Vec::new();
-        let mut stream = Self { commands: Vec::new(), warm: RESTING, mix: [0; 5] };
-        while stream.commands.len() < RESTING + count {
-            let warm = stream.commands.len() < RESTING;
+        let mut stream = Self { commands: Vec::new(), warm: target, mix: [0; 5] };
+        while stream.commands.len() < target + count {
+            let warm = stream.commands.len() < target;
             let live = book.resting();
             let pick = |dice: &mut Dice, resting: &mut Vec<(u32, u64)>| loop {
                 let pick = usize::try_from(dice.below(resting.len() as u64)).expect("a small index");
@@ -91,9 +98,9 @@ impl Stream {
                 // A move that trades costs the book an order, its own or one that it meets. Small takers cost no more, so that
                 // what is added, cancelled and traded is in balance.
                 let (distance, lots) = if crosses {
-                    (dice.below(20), 1 + dice.below(6))
+                    (dice.below(spread / 40), 1 + dice.below(6))
                 } else {
-                    (dice.below(SPREAD), 1 + dice.below(100))
+                    (dice.below(spread), 1 + dice.below(100))
                 };
                 let price = if buys == crosses { MIDDLE + 1 + distance } else { MIDDLE - distance };
                 Limit { account, nonce: *nonce, buys, price, lots }
@@ -101,7 +108,7 @@ impl Stream {
             let anybody = |dice: &mut Dice| u32::try_from(dice.below(ACCOUNTS as u64)).expect("few accounts");
             let (kind, command) = match if warm { 0 } else { dice.below(100) } {
                 // Nine and six of a hundred, but for what keeps the number of orders where it is.
-                0..15 if live < RESTING - 50 || (live < RESTING + 50 && dice.below(15) < 9) => {
+                0..15 if live < target - target / 20 || (live < target + target / 20 && dice.below(15) < 9) => {
                     let account = anybody(&mut dice);
                     (0, Command::Place(limit(&mut dice, account, false)))
                 }
