@@ -5,10 +5,21 @@ use xos_types::{Lots, MarketId, Nonce, Side, Ticks};
 use crate::levels::{Ladder, Level, LevelId, key_of};
 use crate::orders::{Handle, Orders, Resting};
 
+/// What a resting order offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// On which side it stands.
+    pub side: Side,
+    /// At which price.
+    pub price: Ticks,
+    /// How much.
+    pub lots: Lots,
+}
+
 /// One market's resting orders: two ladders of price levels. The orders themselves, and the levels, lie in the group's
 /// [`Orders`], which every method takes; a book with nothing in it is 48 bytes.
 ///
-/// `depth` below is that of the tree of prices: 11 at most, 1 or 2 where prices lie within thousands of ticks.
+/// `depth` below is that of the tree of prices: 11 at most, 2 or 3 where prices lie within 65,536 ticks.
 #[derive(Debug)]
 pub struct Book {
     market: MarketId,
@@ -84,13 +95,13 @@ impl Book {
     pub fn insert<H: Copy + Default, C: Copy>(
         &mut self,
         orders: &mut Orders<H, C>,
-        (side, price, lots): (Side, Ticks, Lots),
         nonce: Nonce,
+        Limit { side, price, lots }: Limit,
         hot: H,
         cold: C,
     ) -> Handle {
         let ladder = &mut self.ladders[side as usize];
-        let level = orders.levels.join(ladder, self.market.0, side, key_of(side, price));
+        let level = orders.levels.level_for(ladder, self.market.0, side, key_of(side, price));
         let older = orders.levels.get(level).youngest;
         let handle = orders.occupy(cold);
         let order = &mut orders.records[handle.place()];
@@ -126,6 +137,7 @@ impl Book {
     pub fn remove<H: Copy + Default, C: Copy>(&mut self, orders: &mut Orders<H, C>, handle: Handle) {
         let Resting { remaining, older, younger, level, .. } = orders.records[handle.place()];
         assert!(level != LevelId::NONE, "whoever keeps a handle drops it together with the order");
+        debug_assert_eq!(orders.levels.market(level), self.market.0, "an order leaves the book that it rests in");
         orders.records[older as usize].younger = younger;
         orders.records[younger as usize].older = older;
         orders.levels.leave(&mut self.ladders, level, older, younger, remaining);

@@ -249,9 +249,9 @@ impl Levels {
         self.leaves[id.leaf()].market
     }
 
-    /// The level of a key, to which an order of so many lots is about to be added; `O(depth)`.
+    /// The level of a key, which an order is about to join; `O(depth)`.
     #[inline]
-    pub(crate) fn join(&mut self, ladder: &mut Ladder, market: u32, side: Side, key: u64) -> LevelId {
+    pub(crate) fn level_for(&mut self, ladder: &mut Ladder, market: u32, side: Side, key: u64) -> LevelId {
         let place = match self.find_leaf(ladder, key) {
             Some(place) => place,
             None => self.insert_leaf(ladder, market, side, key),
@@ -265,7 +265,7 @@ impl Levels {
         id
     }
 
-    /// An order between these two leaves a level; `O(1)` unless the level was the best or the last of its leaf, then
+    /// An order between these two (0: it was an end) leaves a level; `O(1)` unless the level was the best or the last of its leaf, then
     /// `O(depth)`.
     #[inline]
     pub(crate) fn leave(&mut self, ladders: &mut [Ladder; 2], id: LevelId, older: u32, younger: u32, lots: u64) {

@@ -3,7 +3,7 @@
 use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use xos_book::{Book, Handle, OpenOrders, Orders};
+use xos_book::{Book, Handle, Limit, OpenOrders, Orders};
 use xos_types::{Lots, MarketId, Nonce, Side, Ticks};
 
 #[global_allocator]
@@ -33,12 +33,12 @@ impl Life {
         let side = if self.below(2) == 0 { Side::Buy } else { Side::Sell };
         // Near the middle, and now and then anywhere at all.
         let far = if self.below(50) == 0 { self.below(u64::MAX >> 1) } else { self.below(400) };
-        let limit = match (side == Side::Buy) != taker {
+        let price = match (side == Side::Buy) != taker {
             true => Ticks((u64::MAX >> 1) - far),
             false => Ticks((u64::MAX >> 1) + 1 + far),
         };
         let mut lots = 1 + self.below(100);
-        while let Some(handle) = self.book.first_crossing(&self.orders, side, limit) {
+        while let Some(handle) = self.book.first_crossing(&self.orders, side, price) {
             let (account, order) = (self.orders.get(handle).hot, *self.orders.get(handle));
             if order.remaining().0 > lots {
                 self.book.reduce(&mut self.orders, handle, Lots(lots));
@@ -56,7 +56,8 @@ impl Life {
         let account = u32::try_from(self.below(ACCOUNTS as u64)).expect("few accounts");
         self.nonce += 1;
         let nonce = Nonce(self.nonce);
-        let handle = self.book.insert(&mut self.orders, (side, limit, Lots(lots)), nonce, account, [0; 12]);
+        let handle =
+            self.book.insert(&mut self.orders, nonce, Limit { side, price, lots: Lots(lots) }, account, [0; 12]);
         self.accounts[account as usize].insert(&self.orders, nonce, handle);
         self.resting.push((account as usize, nonce));
     }

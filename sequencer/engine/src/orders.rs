@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use xos_book::{Book, Handle, Resting};
+use xos_book::{Book, Handle, Limit, Resting};
 use xos_types::{
     AccountId, Address, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs,
 };
@@ -89,8 +89,8 @@ impl Orders {
             kind: message.kind,
             reduce_only: message.reduce_only,
         };
-        let limit = (message.side, message.price, order.remaining);
-        let handle = book.insert(&mut self.resting, limit, message.nonce, hot, cold);
+        let limit = Limit { side: message.side, price: message.price, lots: order.remaining };
+        let handle = book.insert(&mut self.resting, message.nonce, limit, hot, cold);
         account.orders.insert(&self.resting, message.nonce, handle);
         handle
     }
