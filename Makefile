@@ -104,10 +104,12 @@ bench: ## Every benchmark
 	@for bench in $(BENCHES); do $(MAKE) --no-print-directory bench-$$bench; done
 	@echo "==> results in $(RESULTS)"
 
-.PHONY: bench-engine bench-journal bench-auth
-bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
+.PHONY: bench-book bench-memory bench-engine bench-journal bench-auth
+bench-engine: bench-book bench-memory # First the book alone, and what an order takes.
+bench-memory: CRATE = xos-engine
+bench-book bench-memory bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
-	@cargo run --quiet --release --locked -p xos-$* --example bench-$* | tee -a $(RESULTS)
+	@cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
 
 .PHONY: gas
 gas: contracts ## Take the gas snapshots anew (`make test` checks them)

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xos_book::OpenOrders;
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Order, Reject, Side, SignerGrant, Ticks,
     TimeMs, VenueId,
 };
 
-use crate::book::Slot;
 use crate::gas::{LineState, Word};
 use crate::margin::EventMargin;
 use crate::terms::Terms;
@@ -29,7 +29,7 @@ pub(crate) struct Account {
     /// Until when it is a member of venues.
     pub(crate) memberships: BTreeMap<VenueId, TimeMs>,
     /// Resting orders by nonce.
-    pub(crate) orders: BTreeMap<Nonce, Slot>,
+    pub(crate) orders: OpenOrders,
     /// Positions and orders by event; there is no entry where there are neither.
     pub(crate) margins: BTreeMap<EventId, EventMargin>,
     /// Σ worst payoff of the positions; the contract keeps the same number.
@@ -67,7 +67,7 @@ impl Account {
             referrer: BuilderId(0),
             signers: BTreeMap::new(),
             memberships: BTreeMap::new(),
-            orders: BTreeMap::new(),
+            orders: OpenOrders::default(),
             margins: BTreeMap::new(),
             worst_payoff: 0,
             worst_with_orders: 0,

@@ -45,10 +45,10 @@ impl Engine {
         digest.record(&listing.books.len());
         for book in &listing.books {
             for side in [Side::Buy, Side::Sell] {
-                digest.record(&book.queue(&self.orders, side).count());
-                for slot in book.queue(&self.orders, side) {
-                    let order = self.orders.get(slot);
-                    digest.record(&(&order.signed, order.remaining, order.credit));
+                digest.record(&book.queue(&self.orders.resting, side).count());
+                for handle in book.queue(&self.orders.resting, side) {
+                    let signed = self.orders.signed(handle, &self.accounts);
+                    digest.record(&(signed, self.orders.remaining(handle), self.orders.credit(handle)));
                 }
             }
         }

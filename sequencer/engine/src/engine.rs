@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xos_book::{Book, Handle};
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId,
     GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, MarketId, Nonce, Phase, Redemption, Reject, Signed, TimeMs,
@@ -9,9 +10,10 @@ use xos_types::{
 };
 
 use crate::account::Account;
-use crate::book::{Book, Orders, Slot};
+
 use crate::frame::OpenFrame;
 use crate::gas;
+use crate::orders::Orders;
 use crate::rights::Rights;
 use crate::terms::Terms;
 
@@ -126,7 +128,7 @@ impl Engine {
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
                 match self.check_cancel(signed) {
-                    Ok(slot) => self.cancel(slot, CancelReason::Requested, events),
+                    Ok(handle) => self.cancel(handle, CancelReason::Requested, events),
                     Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
                 }
             }
@@ -195,8 +197,9 @@ impl Engine {
             if expiry >= self.frame.time {
                 break;
             }
-            let slot = self.resting(account, nonce).expect("an order leaves the expiry index when it leaves its book");
-            self.cancel(slot, CancelReason::Expired, events);
+            let handle =
+                self.resting(account, nonce).expect("an order leaves the expiry index when it leaves its book");
+            self.cancel(handle, CancelReason::Expired, events);
         }
     }
 
@@ -218,16 +221,16 @@ impl Engine {
     }
 
     /// The resting order, if `signer` may cancel it: the owner, or a key that may trade on its venue.
-    fn check_cancel(&self, signed: &Signed<Cancel>) -> Result<Slot, Reject> {
+    fn check_cancel(&self, signed: &Signed<Cancel>) -> Result<Handle, Reject> {
         let Cancel { account, nonce } = signed.message;
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        let slot = self.resting(account, nonce);
-        let venue = slot.and_then(|slot| self.find_listing(self.orders.get(slot).market().event()));
+        let handle = self.resting(account, nonce);
+        let venue = handle.and_then(|handle| self.find_listing(self.orders.market(handle).event()));
         let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
         if !state.may_trade(signed.signer, venue, 0, self.frame.time) {
             return Err(state.not_authorized(account, signed.signer));
         }
-        slot.ok_or(Reject::UnknownOrder { account, nonce })
+        handle.ok_or(Reject::UnknownOrder { account, nonce })
     }
 
     fn cancel_all(&mut self, signed: &Signed<CancelAll>, events: &mut Vec<Event>) {
@@ -250,12 +253,12 @@ impl Engine {
     pub(crate) fn raise_floor(&mut self, account: AccountId, floor: Nonce, events: &mut Vec<Event>) {
         let state = &mut self.accounts[account_index(account)];
         state.nonces.raise_floor(floor);
-        let slots: Vec<Slot> = state.orders.range(..floor).map(|(_, slot)| *slot).collect();
-        let floor = state.nonces.floor();
-        for slot in slots {
-            self.cancel(slot, CancelReason::BelowFloor, events);
+        let handles = state.orders.by_nonce(&self.orders.resting);
+        let raised = state.nonces.floor();
+        for (_, handle) in handles.into_iter().take_while(|(nonce, _)| *nonce < floor) {
+            self.cancel(handle, CancelReason::BelowFloor, events);
         }
-        events.push(Event::FloorRaised { account, floor });
+        events.push(Event::FloorRaised { account, floor: raised });
     }
 
     fn withdraw(&mut self, signed: &Signed<Withdraw>, events: &mut Vec<Event>) {
@@ -305,12 +308,12 @@ impl Engine {
     }
 
     /// Takes an order out of its book and frees what it reserved.
-    pub(crate) fn cancel(&mut self, slot: Slot, reason: CancelReason, events: &mut Vec<Event>) {
-        let order = self.orders.get(slot);
-        let (account, nonce, standing) = (order.account(), order.nonce(), order.standing());
+    pub(crate) fn cancel(&mut self, handle: Handle, reason: CancelReason, events: &mut Vec<Event>) {
+        let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
+        let standing = self.orders.standing(handle);
         let terms = self.listings[event_index(standing.market.event())].terms;
-        let fee = order.reserved_fee(&terms);
-        self.remove_resting(slot);
+        let fee = self.orders.reserved_fee(handle, &terms);
+        self.remove_resting(handle);
         self.accounts[account_index(account)].release(&terms, standing, fee);
         events.push(Event::Cancelled {
             account,
@@ -324,18 +327,18 @@ impl Engine {
     }
 
     /// Forgets a resting order everywhere but in its account's margin.
-    pub(crate) fn remove_resting(&mut self, slot: Slot) {
-        let market = self.orders.get(slot).market();
-        let listing = &mut self.listings[event_index(market.event())];
-        let order = listing.books[usize::from(market.outcome())].remove(&mut self.orders, slot);
-        self.accounts[account_index(order.account())].orders.remove(&order.nonce());
-        if order.order().expiry != TimeMs(0) {
-            self.expiries.remove(&(order.order().expiry, order.account(), order.nonce()));
+    pub(crate) fn remove_resting(&mut self, handle: Handle) {
+        let (market, account) = (self.orders.market(handle), self.orders.account(handle));
+        let expiry = self.orders.expiry(handle);
+        if expiry != TimeMs(0) {
+            self.expiries.remove(&(expiry, account, self.orders.nonce(handle)));
         }
+        let book = &mut self.listings[event_index(market.event())].books[usize::from(market.outcome())];
+        self.orders.remove(book, &mut self.accounts[account_index(account)], handle);
     }
 
-    pub(crate) fn resting(&self, account: AccountId, nonce: Nonce) -> Option<Slot> {
-        self.find_account(account)?.orders.get(&nonce).copied()
+    pub(crate) fn resting(&self, account: AccountId, nonce: Nonce) -> Option<Handle> {
+        self.find_account(account)?.orders.find(&self.orders.resting, nonce)
     }
 
     pub(crate) fn find_account(&self, account: AccountId) -> Option<&Account> {

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use xos_types::{
-    AccountId, Atoms, EventId, FillLine, Frame, Hash, InboxItem, Lots, MarketId, Order, Redemption, Side, Signed,
-    Ticks, TimeMs, Withdraw,
+    AccountId, Atoms, EventId, FillLine, Frame, Hash, InboxItem, Lots, MarketId, Nonce, Order, Redemption, Side,
+    Signed, Ticks, TimeMs, Withdraw,
 };
 
 use crate::gas::{self, Word};
 
-/// Where an order's line lies, as long as the frame that it names is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineRef {
-    frame: u64,
-    index: u32,
+/// Where an order's line lies among its market's, if the line there names the order; lines of earlier frames do not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineRef(u32);
+
+impl Default for LineRef {
+    /// No line.
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
 }
 
 /// What one order gave or took in one fill.
@@ -93,35 +97,35 @@ impl OpenFrame {
         self.withdrawals.push(withdraw);
     }
 
-    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `market_state` and `state`
-    /// say what that will cost.
+    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `market_state` and what
+    /// `open` returns say what that will cost.
     pub(crate) fn fill(
         &mut self,
-        line: &mut Option<LineRef>,
-        signed: &Signed<Order>,
+        (account, nonce, market): (AccountId, Nonce, MarketId),
+        line: &mut LineRef,
         trade: Trade,
         market_state: gas::MarketState,
-        state: impl FnOnce(&Order) -> gas::LineState,
+        open: impl FnOnce() -> (Signed<Order>, gas::LineState),
     ) {
         let Trade { price, size, fee } = trade;
-        let (account, market) = (signed.message.account, signed.message.market);
         let notional = u128::from(price.0) * u128::from(size.0);
         let lines = self.markets.entry(market).or_insert_with(|| {
             self.gas += gas::market(market_state);
             Vec::new()
         });
-        match *line {
-            Some(LineRef { frame, index }) if frame == self.id => {
-                let line = &mut lines[index as usize];
+        let is_its = |line: &&mut FillLine| (line.order.message.account, line.order.message.nonce) == (account, nonce);
+        match lines.get_mut(line.0 as usize).filter(is_its) {
+            Some(line) => {
                 line.filled = Lots(line.filled.0 + size.0);
                 line.notional += notional;
                 line.fee += Atoms(fee);
             }
-            _ => {
+            None => {
                 let index = u32::try_from(lines.len()).expect("a frame is sealed long before 2^32 lines");
-                *line = Some(LineRef { frame: self.id, index });
-                lines.push(FillLine { order: *signed, filled: size, notional, fee: Atoms(fee) });
-                let state = self.warm(&signed.message, state(&signed.message));
+                *line = LineRef(index);
+                let (order, state) = open();
+                lines.push(FillLine { order, filled: size, notional, fee: Atoms(fee) });
+                let state = self.warm(&order.message, state);
                 self.gas += gas::line(state);
                 if self.touched.insert((account, Touched::Event(market.event()))) {
                     self.gas += gas::touch(state);

@@ -1,13 +1,13 @@
 //! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
 //! effect when it settles the frame.
 
+use xos_book::{Book, Handle};
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, InboxItem, InboxPayload, MarketId,
     Phase, Side, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
-use crate::book::{Book, Slot};
 use crate::engine::{Engine, Listing, account_index, event_index};
 use crate::limits::DEPOSIT_MAX;
 use crate::terms::Terms;
@@ -122,7 +122,7 @@ impl Engine {
         self.listings.push(Listing {
             config: config.clone(),
             terms,
-            books: (0..terms.outcomes).map(|_| Book::default()).collect(),
+            books: (0..terms.outcomes).map(|k| Book::new(MarketId::new(event, k))).collect(),
             payouts: None,
             phase: Phase::Open,
             open_interest: vec![0; usize::from(terms.outcomes)],
@@ -141,13 +141,14 @@ impl Engine {
         let total: u128 = payouts.iter().map(|payout| u128::from(*payout)).sum();
         assert_eq!(total, u128::from(listing.terms.ticks), "the contract takes payouts that add up to certainty");
 
-        let slots: Vec<Slot> = listing
+        let handles: Vec<Handle> = listing
             .books
             .iter()
-            .flat_map(|book| book.queue(&self.orders, Side::Buy).chain(book.queue(&self.orders, Side::Sell)))
+            .flat_map(|book| [Side::Buy, Side::Sell].map(|side| book.queue(&self.orders.resting, side)))
+            .flatten()
             .collect();
-        for slot in slots {
-            self.cancel(slot, CancelReason::EventResolved, events);
+        for handle in handles {
+            self.cancel(handle, CancelReason::EventResolved, events);
         }
         let listing = &mut self.listings[event_index(event)];
         listing.payouts = Some(payouts.to_vec());
@@ -170,9 +171,8 @@ impl Engine {
             return;
         }
         let state = &self.accounts[account_index(account)];
-        let slots: Vec<Slot> = state.orders.values().copied().collect();
-        for slot in slots {
-            self.cancel(slot, CancelReason::ForcedWithdrawal, events);
+        for (_, handle) in state.orders.by_nonce(&self.orders.resting) {
+            self.cancel(handle, CancelReason::ForcedWithdrawal, events);
         }
         let state = &mut self.accounts[account_index(account)];
         let spare = state.cash + state.worst_payoff;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xos_types::{AccountId, EventId, Nonce, Side, TimeMs};
+use xos_book::Handle;
+use xos_types::{AccountId, EventId, Nonce, Side, Signed, TimeMs};
 
-use crate::account::Account;
-use crate::book::Slot;
+use crate::account::{Account, Standing};
 use crate::engine::{Engine, Listing, event_index};
 use crate::margin::EventMargin;
 
@@ -40,18 +40,20 @@ impl Engine {
             }
             for side in [Side::Buy, Side::Sell] {
                 let mut sums: BTreeMap<_, (u128, u32)> = BTreeMap::new();
-                for slot in book.queue(&self.orders, side) {
-                    let order = self.orders.get(slot);
-                    assert!(order.order().side == side && order.remaining.0 > 0, "an order rests on its own side");
-                    let account = self.find_account(order.account()).expect("a resting order's account exists");
-                    assert_eq!(account.orders.get(&order.nonce()), Some(&slot), "an account knows its orders");
-                    let (lots, orders) = sums.entry(order.order().price).or_default();
-                    *lots += u128::from(order.remaining.0);
+                for handle in book.queue(&self.orders.resting, side) {
+                    let Standing { side: own, price, lots: remaining, .. } = self.orders.standing(handle);
+                    assert!(own == side && remaining.0 > 0, "an order rests on its own side");
+                    let known = self.resting(self.orders.account(handle), self.orders.nonce(handle));
+                    assert_eq!(known, Some(handle), "an account knows its orders");
+                    let (lots, orders) = sums.entry(price).or_default();
+                    *lots += u128::from(remaining.0);
                     *orders += 1;
                     resting += 1;
                 }
-                let levels: BTreeMap<_, _> =
-                    book.levels(side).map(|(price, level)| (price, (level.lots, level.orders))).collect();
+                let levels: BTreeMap<_, _> = book
+                    .levels(&self.orders.resting, side)
+                    .map(|(price, level)| (price, (level.lots(), level.orders())))
+                    .collect();
                 assert_eq!(sums, levels, "a level's sums are those of its orders");
             }
         }
@@ -85,15 +87,15 @@ impl Engine {
             margins.insert(*event, fresh);
         }
         let mut fee_reserve = 0;
-        for slot in account.orders.values().copied() {
-            fee_reserve += self.add_to(&mut margins, slot);
-            let order = self.orders.get(slot).order();
+        for handle in account.orders.iter() {
+            fee_reserve += self.add_to(&mut margins, handle);
+            let order = self.orders.order(handle);
             if order.expiry != TimeMs(0) {
                 assert!(order.expiry >= self.frame.time, "an expired order rests");
                 expiries.insert((order.expiry, id, order.nonce));
             }
             assert!(account.nonces.is_spent(order.nonce), "a resting order's nonce is spent");
-            self.check_rights(account, slot);
+            self.check_rights(account, handle);
         }
         for (event, margin) in &mut margins {
             margin.rederive(&self.listings[event_index(*event)].terms);
@@ -109,11 +111,11 @@ impl Engine {
     }
 
     /// The contract would settle a fill of the order by who signed it and by what its account may do.
-    fn check_rights(&self, account: &Account, slot: Slot) {
-        let resting = self.orders.get(slot);
-        let (market, side) = (resting.market(), resting.order().side);
+    fn check_rights(&self, account: &Account, handle: Handle) {
+        let Signed { message: order, signer, .. } = self.orders.signed(handle, &self.accounts);
+        let (market, side) = (order.market, order.side);
         let listing = &self.listings[event_index(market.event())];
-        let may = account.may_sign(resting.signed.signer, listing, resting.order(), self.frame.time);
+        let may = account.may_sign(signer, listing, &order, self.frame.time);
         assert!(may, "whoever signed a resting order may still trade it");
         if self.restriction(account, listing).is_some() {
             let reducible = account.reducible(market, side);
@@ -126,13 +128,12 @@ impl Engine {
     }
 
     /// Adds an order to the sums from scratch; returns its reserve for fees.
-    fn add_to(&self, margins: &mut BTreeMap<EventId, EventMargin>, slot: Slot) -> i128 {
-        let order = self.orders.get(slot);
-        let standing = order.standing();
+    fn add_to(&self, margins: &mut BTreeMap<EventId, EventMargin>, handle: Handle) -> i128 {
+        let standing = self.orders.standing(handle);
         let terms = &self.listings[event_index(standing.market.event())].terms;
         let margin = margins.entry(standing.market.event()).or_insert_with(|| EventMargin::new(terms));
         margin.reserve(terms, standing.market.outcome(), standing.side, standing.price, standing.lots);
-        order.reserved_fee(terms)
+        self.orders.reserved_fee(handle, terms)
     }
 
     /// What accounts hold is what came in and did not leave: cash, and what resolved events still owe each other.

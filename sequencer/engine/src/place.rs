@@ -1,24 +1,25 @@
 //! An arriving order: checked, matched by price and time, then rested or dropped.
 
+use xos_book::Handle;
 use xos_types::{
     AccountId, Atoms, CancelReason, Event, Fill, Lots, MarketId, Order, OrderKind, Phase, Ppm, Reject, Side, Signed,
     Ticks, TimeMs,
 };
 
 use crate::account::{Progress, Standing};
-use crate::book::{RestingOrder, Slot};
 use crate::engine::{Engine, Listing, account_index, event_index};
 use crate::fees::{FeeCredit, rebate};
 use crate::frame::{LineRef, Trade};
 use crate::gas;
 use crate::limits::{MATCHES_MAX, ORDERS_MAX, SIZE_MAX, fill_or_kill_matches_max};
+use crate::orders::{Hot, ToRest};
 
 /// The part of an arriving order that is still to be matched.
 struct Arriving<'a> {
     signed: &'a Signed<Order>,
     remaining: Lots,
     credit: FeeCredit,
-    line: Option<LineRef>,
+    line: LineRef,
     /// Why matching ended though it might have gone on.
     stopped: Option<CancelReason>,
 }
@@ -33,8 +34,13 @@ impl Engine {
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
         events.push(Event::Accepted { order });
 
-        let mut arriving =
-            Arriving { signed, remaining: order.size, credit: FeeCredit::default(), line: None, stopped: None };
+        let mut arriving = Arriving {
+            signed,
+            remaining: order.size,
+            credit: FeeCredit::default(),
+            line: LineRef::default(),
+            stopped: None,
+        };
         self.match_order(&mut arriving, events);
         self.finish(arriving, events);
 
@@ -113,17 +119,16 @@ impl Engine {
         let book = &listing.books[usize::from(order.market.outcome())];
         let met_max = fill_or_kill_matches_max(listing.terms.outcomes) as usize;
         let mut fillable = 0u64;
-        for slot in book.queue(&self.orders, order.side.opposite()).take(met_max) {
-            let resting = self.orders.get(slot);
+        for handle in book.queue(&self.orders.resting, order.side.opposite()).take(met_max) {
             let limit_reached = match order.side {
-                Side::Buy => resting.order().price > order.price,
-                Side::Sell => resting.order().price < order.price,
+                Side::Buy => self.orders.price(handle) > order.price,
+                Side::Sell => self.orders.price(handle) < order.price,
             };
             if limit_reached || fillable >= order.size.0 {
                 break;
             }
-            if resting.account() != order.account {
-                fillable += resting.remaining.0;
+            if self.orders.account(handle) != order.account {
+                fillable += self.orders.remaining(handle).0;
             }
         }
         if fillable < order.size.0 {
@@ -151,83 +156,89 @@ impl Engine {
             if arriving.remaining.0 == 0 || self.frame.gas() + dearest_match > gas_max {
                 return;
             }
-            let Some(slot) = self.first_crossing(order) else { return };
-            if self.orders.get(slot).account() == order.account {
-                self.cancel(slot, CancelReason::SelfTrade, events);
-            } else if self.exceeds_open_interest(slot, arriving) {
+            let Some(handle) = self.first_crossing(order) else { return };
+            if self.orders.account(handle) == order.account {
+                self.cancel(handle, CancelReason::SelfTrade, events);
+            } else if self.exceeds_open_interest(handle, arriving) {
                 arriving.stopped = Some(CancelReason::OpenInterestCap);
                 return;
             } else {
-                self.fill(slot, arriving, events);
+                self.fill(handle, arriving, events);
             }
         }
     }
 
     /// Whether a match would take the market's open interest above what it may be.
-    fn exceeds_open_interest(&self, slot: Slot, arriving: &Arriving<'_>) -> bool {
+    fn exceeds_open_interest(&self, handle: Handle, arriving: &Arriving<'_>) -> bool {
         let order = &arriving.signed.message;
         let listing = &self.listings[event_index(order.market.event())];
-        let change = self.open_interest_change(slot, arriving);
+        let change = self.open_interest_change(handle, arriving);
         let open = i128::from(listing.open_interest(order.market));
         change > 0 && open + change > i128::from(listing.terms.open_interest_max)
     }
 
     /// By how much a match changes the sum of long positions.
-    fn open_interest_change(&self, slot: Slot, arriving: &Arriving<'_>) -> i128 {
-        let (resting, taker) = (self.orders.get(slot), &arriving.signed.message);
-        let lots =
-            i64::try_from(resting.remaining.min(arriving.remaining).0).expect("an order is at most SIZE_MAX lots");
+    fn open_interest_change(&self, handle: Handle, arriving: &Arriving<'_>) -> i128 {
+        let (maker, taker) = (self.orders.account(handle), &arriving.signed.message);
+        let lots = i64::try_from(self.orders.remaining(handle).min(arriving.remaining).0)
+            .expect("an order is at most SIZE_MAX lots");
         let position = |account| self.accounts[account_index(account)].position(taker.market);
         let (buyer, seller) = match taker.side {
-            Side::Buy => (position(taker.account), position(resting.account())),
-            Side::Sell => (position(resting.account()), position(taker.account)),
+            Side::Buy => (position(taker.account), position(maker)),
+            Side::Sell => (position(maker), position(taker.account)),
         };
         opened(buyer, buyer + lots) + opened(seller, seller - lots)
     }
 
-    fn first_crossing(&self, order: &Order) -> Option<Slot> {
-        self.find_book(order.market)?.first_crossing(order.side, order.price)
+    fn first_crossing(&self, order: &Order) -> Option<Handle> {
+        self.find_book(order.market)?.first_crossing(&self.orders.resting, order.side, order.price)
     }
 
     /// Trades as much as both orders have left, at the resting order's price.
-    fn fill(&mut self, slot: Slot, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
+    fn fill(&mut self, handle: Handle, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let taker = &arriving.signed.message;
         let market = taker.market;
-        let opened = self.open_interest_change(slot, arriving);
+        let opened = self.open_interest_change(handle, arriving);
         let listing = &self.listings[event_index(market.event())];
         let terms = listing.terms;
         let referrer_share = self.referrer_share(taker.account, &self.venues[&terms.venue]);
         let market_state = self.market_state(market);
         let cash_word = |payee: AccountId| (payee, self.accounts[account_index(payee)].cash_word());
         let taker_referrer = self.referrer_of(taker.account).map(cash_word);
-        let maker_referrer = self.referrer_of(self.orders.get(slot).account()).map(cash_word);
+        let maker_referrer = self.referrer_of(self.orders.account(handle)).map(cash_word);
 
-        let resting = self.orders.get_mut(slot);
-        let (maker, maker_nonce, price) = (resting.account(), resting.nonce(), resting.order().price);
-        let size = resting.remaining.min(arriving.remaining);
+        let (maker, maker_nonce, price) =
+            (self.orders.account(handle), self.orders.nonce(handle), self.orders.price(handle));
+        let resting = self.orders.remaining(handle);
+        let size = resting.min(arriving.remaining);
         let base = terms.fee_base(price, size);
         let taker_fee = arriving.credit.charge(base, terms.taker_fee);
-        let reserved = resting.reserved_fee(&terms);
-        let maker_fee = resting.credit.charge(base, terms.maker_fee.fee())
+        let reserved = self.orders.reserved_fee(handle, &terms);
+        let Hot { mut credit, mut line, .. } = *self.orders.hot_mut(handle);
+        let maker_fee = credit.charge(base, terms.maker_fee.fee())
             - rebate(base, terms.maker_fee.rebate(), taker_fee, referrer_share);
-        let maker_remaining = Lots(resting.remaining.0 - size.0);
+        let maker_remaining = Lots(resting.0 - size.0);
         arriving.remaining = Lots(arriving.remaining.0 - size.0);
         // The contract remembers how far an order is filled unless it is full or may not rest.
         let maker_completes = maker_remaining.0 == 0;
-        let still_reserved = resting.credit.outstanding(terms.fee_base(price, maker_remaining), terms.maker_fee.fee());
+        let still_reserved = credit.outstanding(terms.fee_base(price, maker_remaining), terms.maker_fee.fee());
         let taker_completes = arriving.remaining.0 == 0 || !may_rest(taker.kind);
 
         let state = &self.accounts[account_index(maker)];
-        let progress = Progress { partly_filled: resting.remaining < resting.order().size, completes: maker_completes };
-        let line = Trade { price, size, fee: maker_fee };
-        self.frame.fill(&mut resting.line, &resting.signed, line, market_state, |order| {
-            state.line_state(&terms, order, progress, maker_referrer)
+        let trade = Trade { price, size, fee: maker_fee };
+        self.frame.fill((maker, maker_nonce, market), &mut line, trade, market_state, || {
+            let partly_filled = resting < self.orders.size(handle);
+            let signed = self.orders.signed(handle, &self.accounts);
+            let progress = Progress { partly_filled, completes: maker_completes };
+            (signed, state.line_state(&terms, &signed.message, progress, maker_referrer))
         });
+        let hot = self.orders.hot_mut(handle);
+        (hot.credit, hot.line) = (credit, line);
         let state = &self.accounts[account_index(taker.account)];
         let progress = Progress { partly_filled: false, completes: taker_completes };
-        let line = Trade { price, size, fee: taker_fee };
-        self.frame.fill(&mut arriving.line, arriving.signed, line, market_state, |order| {
-            state.line_state(&terms, order, progress, taker_referrer)
+        let trade = Trade { price, size, fee: taker_fee };
+        self.frame.fill((taker.account, taker.nonce, market), &mut arriving.line, trade, market_state, || {
+            (*arriving.signed, state.line_state(&terms, taker, progress, taker_referrer))
         });
 
         let listing = &mut self.listings[event_index(market.event())];
@@ -236,9 +247,9 @@ impl Engine {
         let open = &mut listing.open_interest[usize::from(market.outcome())];
         *open = u64::try_from(i128::from(*open) + opened).expect("checked against a limit of 64 bits");
         if maker_completes {
-            self.remove_resting(slot);
+            self.remove_resting(handle);
         } else {
-            listing.books[usize::from(market.outcome())].reduce(&mut self.orders, slot, size);
+            listing.books[usize::from(market.outcome())].reduce(&mut self.orders.resting, handle, size);
         }
 
         let bought = Standing { market, side: Side::Buy, price, lots: size };
@@ -289,12 +300,11 @@ impl Engine {
         }
         let listing = &mut self.listings[event_index(market.event())];
         let terms = listing.terms;
-        let resting = RestingOrder::new(*arriving.signed, remaining, arriving.credit, arriving.line);
-        let (standing, fee) = (resting.standing(), resting.reserved_fee(&terms));
-        let slot = listing.books[usize::from(market.outcome())].insert(&mut self.orders, resting);
+        let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        state.orders.insert(nonce, slot);
-        state.reserve(&terms, standing, fee);
+        let resting = ToRest { signed: arriving.signed, remaining, credit: arriving.credit, line: arriving.line };
+        let handle = self.orders.insert(book, state, &resting);
+        state.reserve(&terms, self.orders.standing(handle), self.orders.reserved_fee(handle, &terms));
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));
         }

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xos_book::Handle;
 use xos_types::{
     AccountId, Address, CancelReason, Event, EventId, Lots, MarketId, Order, Phase, Reject, Restriction, Side,
     SignerGrant, TimeMs, VenueId,
 };
 
 use crate::account::Account;
-use crate::book::Slot;
 use crate::engine::{Engine, Listing, account_index, event_index};
 
 /// When rights end, soonest first.
@@ -152,14 +152,14 @@ impl Engine {
     /// Cancels what a key has signed and may not trade any more, by nonce.
     fn cancel_unauthorized(&mut self, account: AccountId, signer: Address, events: &mut Vec<Event>) {
         let state = &self.accounts[account_index(account)];
-        let revoked = |slot: &Slot| {
-            let resting = self.orders.get(*slot);
-            let listing = &self.listings[event_index(resting.market().event())];
-            resting.signed.signer == signer && !state.may_sign(signer, listing, resting.order(), self.frame.time)
-        };
-        let slots: Vec<Slot> = state.orders.values().copied().filter(revoked).collect();
-        for slot in slots {
-            self.cancel(slot, CancelReason::SignerRevoked, events);
+        let mut revoked = state.orders.by_nonce(&self.orders.resting);
+        revoked.retain(|(_, handle)| {
+            let listing = &self.listings[event_index(self.orders.market(*handle).event())];
+            self.orders.signer(*handle, &self.accounts) == signer
+                && !state.may_sign(signer, listing, &self.orders.order(*handle), self.frame.time)
+        });
+        for (_, handle) in revoked {
+            self.cancel(handle, CancelReason::SignerRevoked, events);
         }
     }
 
@@ -177,27 +177,27 @@ impl Engine {
     /// market, bids before asks, and those that would fill first stay.
     pub(crate) fn keep_reducing(&mut self, event: EventId, events: &mut Vec<Event>) {
         let listing = &self.listings[event_index(event)];
-        let mut doomed: Vec<Slot> = Vec::new();
+        let mut doomed: Vec<Handle> = Vec::new();
         for book in &listing.books {
             for side in [Side::Buy, Side::Sell] {
                 let mut left: BTreeMap<AccountId, u64> = BTreeMap::new();
-                for slot in book.queue(&self.orders, side) {
-                    let resting = self.orders.get(slot);
-                    let account = &self.accounts[account_index(resting.account())];
+                for handle in book.queue(&self.orders.resting, side) {
+                    let id = self.orders.account(handle);
+                    let account = &self.accounts[account_index(id)];
                     if self.restriction(account, listing).is_none() {
                         continue;
                     }
-                    let reducible = || account.reducible(resting.market(), side);
-                    let left = left.entry(resting.account()).or_insert_with(reducible);
-                    match left.checked_sub(resting.remaining.0) {
+                    let reducible = || account.reducible(self.orders.market(handle), side);
+                    let left = left.entry(id).or_insert_with(reducible);
+                    match left.checked_sub(self.orders.remaining(handle).0) {
                         Some(rest) => *left = rest,
-                        None => doomed.push(slot),
+                        None => doomed.push(handle),
                     }
                 }
             }
         }
-        for slot in doomed {
-            self.cancel(slot, CancelReason::OnlyReducing, events);
+        for handle in doomed {
+            self.cancel(handle, CancelReason::OnlyReducing, events);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Answers for the RPC, the chain and audits; nothing here changes anything.
 
 use serde::Serialize;
+use xos_book::Handle;
 use xos_types::{
     AccountId, Address, Atoms, EventConfig, EventId, GroupConfig, Lots, MarketId, Nonce, Order, Phase, Position, Side,
     Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
-use crate::book::RestingOrder;
 use crate::engine::Engine;
 
 /// An account as its owner sees it.
@@ -179,14 +179,14 @@ impl Engine {
     /// Resting orders of an account, by nonce.
     #[must_use]
     pub fn open_orders(&self, account: AccountId) -> Vec<OrderView> {
-        let orders = self.find_account(account).map(|state| state.orders.values());
-        orders.into_iter().flatten().map(|slot| self.orders.get(*slot).into()).collect()
+        let orders = self.find_account(account).map(|state| state.orders.by_nonce(&self.orders.resting));
+        orders.into_iter().flatten().map(|(_, handle)| self.order_view(handle)).collect()
     }
 
     /// One resting order.
     #[must_use]
     pub fn order(&self, account: AccountId, nonce: Nonce) -> Option<OrderView> {
-        self.resting(account, nonce).map(|slot| self.orders.get(slot).into())
+        self.resting(account, nonce).map(|handle| self.order_view(handle))
     }
 
     /// Whether a nonce can no longer be used; `None` if there is no such account.
@@ -200,12 +200,12 @@ impl Engine {
     pub fn book(&self, market: MarketId, depth: usize) -> Option<BookView> {
         let book = self.find_book(market)?;
         let side = |side: Side| {
-            let levels = book.levels(side).take(depth);
+            let levels = book.levels(&self.orders.resting, side).take(depth);
             // A crowd at one price may hold more lots than the type; the view then shows the most that it can.
             levels.map(|(price, level)| BookLevel {
                 price,
-                lots: Lots(u64::try_from(level.lots).unwrap_or(u64::MAX)),
-                orders: level.orders,
+                lots: Lots(u64::try_from(level.lots()).unwrap_or(u64::MAX)),
+                orders: level.orders(),
             })
         };
         Some(BookView { bids: side(Side::Buy).collect(), asks: side(Side::Sell).collect() })
@@ -254,10 +254,8 @@ impl Engine {
     pub fn resting_orders(&self) -> usize {
         self.orders.len()
     }
-}
 
-impl From<&RestingOrder> for OrderView {
-    fn from(resting: &RestingOrder) -> Self {
-        Self { order: *resting.order(), remaining: resting.remaining }
+    fn order_view(&self, handle: Handle) -> OrderView {
+        OrderView { order: self.orders.order(handle), remaining: self.orders.remaining(handle) }
     }
 }
