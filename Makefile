@@ -93,6 +93,12 @@ fmt: deps ## Format everything
 	cargo fmt --all
 	$(FORGE) fmt
 
+# Fuzzed lives add nothing to what the rest reaches, and contracts without the optimizer are larger than may be deployed.
+.PHONY: coverage
+coverage: deps ## Coverage of the contracts by line and branch
+	FOUNDRY_PROFILE=coverage $(FORGE) coverage --ir-minimum --exclude-tests \
+		--no-match-contract 'Gas|Invariants|Differential|Splitting|Lives' --no-match-test 'small_enough_to_be_deployed'
+
 # ---------------------------------------------------------------- benchmarks: one JSON line a result
 
 BENCHES := engine journal auth gas
