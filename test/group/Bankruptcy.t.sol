@@ -247,6 +247,16 @@ contract BankruptcyTest is PerpetualTest {
         );
     }
 
+    /// @dev Signed requests fall to the nonce's floor; what is forced through the inbox must stop no batch.
+    function test_a_closed_account_is_no_keeper() public {
+        exchange(dave, bob, btc, 2000, 50_000);
+        bankruptAlice();
+        requestLiquidation(alice, liquidateMessage(alice, dave, btc, 10));
+        settleInbox();
+        assertEq(positionOf(dave, btc), 2000);
+        assertEq(heldBy(alice), 0);
+    }
+
     /// @dev Alice paid 40 dollars for lots that pay 100 if outcome 0 wins; at worst they pay nothing, so they backed no debt.
     function test_what_a_closed_account_wins_is_the_funds() public {
         EventId id = openEvent(2);

@@ -231,6 +231,22 @@ contract InsuranceTest is PerpetualTest {
         assertEq(initialHealthOf(fund), 0);
     }
 
+    /// @dev What it holds of ether has an old price, so nobody knows what it can carry.
+    function test_a_fund_that_holds_an_old_price_takes_nothing() public {
+        (MarketId eth, FeedId ethFeed) = listPerpetual("ETH");
+        settlePrice(ethFeed, 2000);
+        exchange(fund, dave, eth, 10, 2000);
+        passFreshly(51, 46_000);
+        exhaustGrace(alice, 46_000);
+        assertRefused(
+            batchOf(takeover(alice, btc)),
+            abi.encodeWithSelector(IRiskGroup.FundCannotCarry.selector, btc, int256(2000), int256(-2_000e6))
+        );
+        settlePrice(ethFeed, 2000);
+        settleRescue(takeover(alice, btc));
+        assertEq(positionOf(fund, btc), 2000);
+    }
+
     function test_the_fund_takes_nothing_at_an_old_price_and_nothing_that_is_not_there() public {
         reprice(btcFeed, 46_000);
         settleRescue(flag(alice));

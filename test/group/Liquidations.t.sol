@@ -201,6 +201,19 @@ contract LiquidationsTest is PerpetualTest {
         assertEq(positionOf(erin, btc), 1414);
     }
 
+    function test_a_keeper_that_holds_an_old_price_takes_nothing() public {
+        (MarketId eth, FeedId ethFeed) = listPerpetual("ETH");
+        settlePrice(ethFeed, 2000);
+        exchange(carol, dave, eth, 10, 2000);
+        passFreshly(61, 46_000);
+        assertRefused(
+            batchOf(liquidation(carol, liquidateMessage(carol, alice, btc, 10))),
+            abi.encodeWithSelector(IRiskGroup.HoldsStalePrice.selector, carol.account)
+        );
+        settlePrice(ethFeed, 2000);
+        liquidateNow(carol, 10);
+    }
+
     function test_a_keeper_names_its_worst_price() public {
         reprice(btcFeed, 46_000);
         Liquidate memory request = liquidateMessage(carol, alice, btc, 10);
