@@ -18,6 +18,8 @@ library Rounding {
         // forge-lint: disable-next-line(unsafe-typecast)
         int256 divisor = int256(b);
         quotient = a / divisor;
+        // The product asks whether the division left a rest.
+        // slither-disable-next-line divide-before-multiply
         if (a < 0 && quotient * divisor != a) --quotient;
     }
 

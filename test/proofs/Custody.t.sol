@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Test} from "forge-std/Test.sol";
+import {Custody} from "../../contracts/group/Custody.sol";
+import {GroupStorage} from "../../contracts/group/State.sol";
+import {Touched} from "../../contracts/group/Touched.sol";
+import {AccountId, FeedId} from "../../contracts/group/Types.sol";
+
+/// @notice While losses are shared, leaving first gains nothing and leaving in parts gains nothing.
+/// @dev All amounts are uint128, as in the contracts: claims are `pool + badDebt`, covered by `pool`.
+contract CustodyProofs is Test, GroupStorage {
+    AccountId private constant ACCOUNT = AccountId.wrap(10);
+
+    /// @dev The leaver is paid no more than the covered part: `paid / amount <= pool / claims`. Fails when `take` rounds the
+    /// payment up.
+    function check_a_claim_pays_its_covered_part(uint128 pool, uint128 badDebt, uint128 amount) public {
+        uint256 claims = uint256(pool) + badDebt;
+        uint256 paid = _take(pool, badDebt, amount);
+        _division(uint256(amount) * pool, claims);
+        assert(paid * claims <= uint256(amount) * pool);
+    }
+
+    /// @dev Then of the claims left at least as much is covered as before, `pool' / claims' >= pool / claims`, where by the
+    /// next proof `claims' = claims - amount` and `pool' = pool - paid`.
+    function check_and_leaves_no_less_cover(uint128 pool, uint128 badDebt, uint128 amount, uint128 paid) public pure {
+        (uint256 claims, uint256 covered) = (uint256(pool) + badDebt, pool);
+        vm.assume(amount <= claims && paid <= covered && paid * claims <= amount * covered);
+        _lawsOfProducts(covered, paid, claims);
+        _lawsOfProducts(claims, amount, covered);
+        unchecked {
+            vm.assume(covered * claims == claims * covered);
+            assert((covered - paid) * claims >= (claims - amount) * covered);
+        }
+    }
+
+    /// @dev Fails when `take` divides by the pool.
+    function check_without_shared_losses_all_is_paid(uint128 pool, uint128 amount) public {
+        assert(_take(pool, 0, amount) == amount);
+        assert(_s.badDebt == 0);
+    }
+
+    /// @dev What an account gives up is what claims shrink by: nobody else's cash is touched. Fails when `take` lets the
+    /// payment reduce the shared debt.
+    function check_a_claim_paid_is_a_claim_less(uint128 pool, uint128 badDebt, uint128 amount, int120 cash) public {
+        _s.accounts[ACCOUNT].cash = cash;
+        _take(pool, badDebt, amount);
+        assert(int256(_s.accounts[ACCOUNT].cash) == int256(cash) - int256(uint256(amount)));
+        assert(uint256(_s.pool) + _s.badDebt == uint256(pool) + badDebt - amount);
+    }
+
+    function _take(uint128 pool, uint128 badDebt, uint128 amount) private returns (uint256 paid) {
+        (_s.pool, _s.badDebt) = (pool, badDebt);
+        Touched.begin(1);
+        Custody.begin();
+        Custody.Destination memory destination;
+        Custody.take(_s, ACCOUNT, address(1), FeedId.wrap(0), amount, destination, Touched.GREW);
+        paid = pool - _s.pool;
+    }
+
+    /// @dev The solver is told what division is for these numbers: it would search long for it in 256 bits.
+    function _division(uint256 a, uint256 b) private pure {
+        unchecked {
+            vm.assume(a / b * b <= a && a - a / b * b < b);
+        }
+    }
+
+    /// @dev And that multiplication distributes and keeps the order, as it does without overflow: factors are below 2^129
+    /// and 2^128 here. Laws, so they take nothing from the proof.
+    function _lawsOfProducts(uint256 more, uint256 less, uint256 factor) private pure {
+        assert(less <= more);
+        unchecked {
+            vm.assume((more - less) * factor == more * factor - less * factor);
+            vm.assume(less * factor <= more * factor);
+        }
+    }
+}
