@@ -86,6 +86,7 @@ lint: contracts ## Formatters and linters, warnings are errors
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(FORGE) fmt --check
 	FOUNDRY_PROFILE=lint $(FORGE) lint --deny warnings
+	tools/check-security
 
 .PHONY: fmt
 fmt: deps ## Format everything
@@ -108,10 +109,15 @@ bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
 	@cargo run --quiet --release --locked -p xos-$* --example bench-$* | tee -a $(RESULTS)
 
+.PHONY: gas
+gas: contracts ## Take the gas snapshots anew (`make test` checks them)
+	$(FORGE) test --match-contract 'Gas'
+	git --no-pager diff --stat snapshots
+
 .PHONY: bench-gas
 bench-gas: contracts ## Gas per filled order, execution and calldata
 	@mkdir -p $(dir $(RESULTS))
-	@$(FORGE) test --match-contract GasTest > /dev/null
+	@$(FORGE) test --match-contract 'Gas' > /dev/null
 	@tools/gas-results | tee -a $(RESULTS)
 
 .PHONY: clean

@@ -15,7 +15,7 @@ library Board {
     }
 
     function open(GroupState storage s, uint64 time) internal view returns (Prices memory) {
-        return Prices({words: new uint256[](3 * (uint256(s.feeds) + 1)), time: time});
+        return Prices({words: new uint256[](3 * (uint256(s.inbox.feeds) + 1)), time: time});
     }
 
     /// @notice Where the feed's words lie; they are fetched if they are not there yet.

@@ -33,8 +33,9 @@ library Custody {
         AccountId to;
     }
 
-    function begin() internal {
-        _store(COUNT, 0);
+    /// @notice Whether the batch owes anything to anybody.
+    function owes() internal view returns (bool) {
+        return _load(COUNT) != 0;
     }
 
     // ----------------------------------------------------------------- out of the account
@@ -59,7 +60,7 @@ library Custody {
         if (FeedId.unwrap(feed) == 0) {
             Ledger.move(s, id, -amount.toInt256(), flags);
             (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
-            if (debt != 0) paid = amount * pool / (pool + debt);
+            paid = coveredOf(s, amount);
             if (paid > pool || paid == 0) revert IRiskGroup.PoolExhausted(id, amount, pool);
             // Claims and what covers them both shrink: `pool + badDebt` by the amount, `pool` by what is paid.
             s.pool = (pool - paid).toUint128();
@@ -68,6 +69,12 @@ library Custody {
             Ledger.tradeAsset(s, id, feed, -amount.toInt256(), 0, flags & Touched.GREW);
         }
         _owe(id, token, paid, destination);
+    }
+
+    /// @notice The part of a claim on cash that the pool covers, rounded down in favour of those who stay.
+    function coveredOf(GroupState storage s, uint256 amount) internal view returns (uint256) {
+        (uint256 pool, uint256 debt) = (s.pool, s.badDebt);
+        return debt == 0 ? amount : amount * pool / (pool + debt);
     }
 
     /// @notice What an account may take out of a token while the insurance fund is negative: what was put in.

@@ -4,10 +4,11 @@ pragma solidity ^0.8.28;
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Board} from "./Board.sol";
+import {ForcedCloses} from "./ForcedCloses.sol";
 import {IRiskGroup} from "./IRiskGroup.sol";
 import {Ledger} from "./Ledger.sol";
 import {Nonces} from "./Nonces.sol";
-import {PPM, PRICE_SCALE, Rounding} from "./Rounding.sol";
+import {PPM, Rounding} from "./Rounding.sol";
 import {Signers} from "./Signers.sol";
 import {Account, GroupState, MarketTerms} from "./State.sol";
 import {Touched} from "./Touched.sol";
@@ -32,18 +33,32 @@ import {
 
 /// @notice Step 6 of a batch: every market's fills, each within what its trader signed, together taking from nobody.
 library Fills {
+    // Casts between int256 and uint256 are safe in this file because lots are within 64 bits, notionals and fees within 128,
+    // and the sign is known where it is dropped.
+    // forge-lint: disable-start(unsafe-typecast)
+
     using Board for Board.Prices;
     using Nonces for Nonces.Ledger;
 
     /// @notice What the fills of a batch have in common.
     /// @param treeSigners Who signed each of the batch's trees.
     /// @param proofsUsed How many of each tree's proof words earlier fills have used.
+    /// @param line The fill at hand, read into the same memory one after the other; `orderHash` is its order's.
     struct Context {
         bytes32 domain;
         uint64 time;
         Board.Prices board;
         address[] treeSigners;
         uint256[] proofsUsed;
+        Fill line;
+        bytes32 orderHash;
+    }
+
+    /// @notice Whose order a line fills; one slot of the account.
+    struct Party {
+        address owner;
+        BuilderId referrer;
+        uint64 nonceFloor;
     }
 
     /// @notice What the fills of one market add up to.
@@ -64,6 +79,7 @@ library Fills {
         context.domain = domain;
         context.time = time;
         context.board = Board.open(s, time);
+        context.line = TypedData.newLine();
         context.treeSigners = new address[](trees.length);
         context.proofsUsed = new uint256[](trees.length);
         for (uint256 i = 0; i < trees.length; ++i) {
@@ -83,15 +99,13 @@ library Fills {
         Sums memory sums;
         sums.reduceOnly = _requireOpen(s, context, id, terms);
 
-        Fill[] calldata fills = market.fills;
-        for (uint256 i = 0; i < fills.length; ++i) {
-            _settleFill(s, context, id, terms, fills[i], trees, sums);
+        for (uint256 i = 0; i < market.fills.length; ++i) {
+            context.orderHash = TypedData.load(context.line, market.fills[i]);
+            _settleFill(s, context, id, terms, context.line, trees, sums);
         }
         if (sums.sizes != 0) revert IRiskGroup.SizesDoNotSumToZero(id, sums.sizes);
         if (sums.notionals != 0) revert IRiskGroup.NotionalsDoNotSumToZero(id, sums.notionals);
-        if (terms.kind != MarketKind.Spot && sums.openInterest != 0) {
-            _moveOpenInterest(s, id, terms, sums.openInterest);
-        }
+        if (sums.openInterest != 0) _moveOpenInterest(s, id, terms, sums.openInterest);
         if (sums.fees != 0) _shareFees(s, id, terms, sums.fees);
     }
 
@@ -102,22 +116,23 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         OrderTree[] calldata trees,
         Sums memory sums
     ) private {
         AccountId account = fill.order.account;
-        Account storage stored = s.accounts[account];
+        Party memory party = _party(s.accounts[account]);
         if (MarketId.unwrap(fill.order.market) != MarketId.unwrap(id)) {
             revert IRiskGroup.OrderForAnotherMarket(id, fill.order.market);
         }
-        if (stored.owner == address(0)) revert IRiskGroup.NoSuchAccount(account);
+        if (party.owner == address(0)) revert IRiskGroup.NoSuchAccount(account);
         bool mustReduce = sums.reduceOnly || fill.order.reduceOnly;
         if (fill.tree == FORCED) {
-            _requireForced(s, context, id, terms, fill);
+            // A close that the owner forced needs no signature: the inbox item allows it.
+            ForcedCloses.settle(s, id, context.board.price(context.board.find(s, terms.feed)), fill);
             mustReduce = true;
         } else {
-            _requireSigned(s, context, terms, fill, trees, stored);
+            _requireSigned(s, context, terms, fill, trees, party);
         }
         if (terms.restricted && s.memberships[Ledger.parentOf(account)][terms.venue] < context.time) mustReduce = true;
         if (terms.isolatedOnly && !_isIsolatedHere(account, id)) {
@@ -130,13 +145,14 @@ library Fills {
             (int256(uint256(Lots.unwrap(fill.filled))), int256(uint256(TickLots.unwrap(fill.notional))));
         if (fill.order.side == Side.Sell) (lots, notional) = (-lots, -notional);
         int256 cash;
+        int256 referred = fill.fee > 0 ? _payReferrer(s, terms, party.referrer, fill.fee) : int256(0);
         // Sums of 128-bit numbers overflow no sooner than after 2^127 fills; uint128 times uint64 is below 2^192.
         unchecked {
             sums.sizes += lots;
             sums.notionals += notional;
+            sums.fees += int256(fill.fee) - referred;
             cash = -notional * int256(uint256(terms.quantum)) - fill.fee - int256(builderFee);
         }
-        sums.fees += int256(fill.fee) - _payReferrer(s, terms, stored, fill.fee);
         _trade(s, context, id, terms, fill, lots, cash, mustReduce, sums);
     }
 
@@ -146,7 +162,7 @@ library Fills {
         Context memory context,
         MarketId id,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         int256 lots,
         int256 cash,
         bool mustReduce,
@@ -161,6 +177,7 @@ library Fills {
             (before, position) = Ledger.tradePerpetual(
                 s, context.board, account, terms.feed, lots, TickLots.unwrap(fill.notional), cash, 0
             );
+            Ledger.endForced(s, account, id, before, position);
         } else {
             uint256 lot = context.board.lot(context.board.find(s, terms.feed));
             // A buyer spends; a seller's order only ever reduces what it holds.
@@ -172,9 +189,17 @@ library Fills {
         if (mustReduce && (grows || before == 0)) {
             revert IRiskGroup.OnlyReducing(account, fill.order.nonce, before, position);
         }
-        if (terms.kind == MarketKind.Spot) return;
+        // Who has no cap on outcomes, which need none, pays for no count of them either.
+        if (terms.kind == MarketKind.Spot || terms.kind == MarketKind.Outcome && !terms.capped) return;
         if (grows && terms.capped) _requireBelowCap(s, account, id, position);
-        sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
+        // Sums of 64-bit numbers, as above.
+        unchecked {
+            sums.openInterest += (position > 0 ? position : int256(0)) - (before > 0 ? before : int256(0));
+        }
+    }
+
+    function _party(Account storage account) private view returns (Party memory) {
+        return Party({owner: account.owner, referrer: BuilderId.wrap(account.referrer), nonceFloor: account.nonceFloor});
     }
 
     // ----------------------------------------------------------------- who signed
@@ -184,33 +209,30 @@ library Fills {
         GroupState storage s,
         Context memory context,
         MarketTerms memory terms,
-        Fill calldata fill,
+        Fill memory fill,
         OrderTree[] calldata trees,
-        Account storage stored
+        Party memory party
     ) private {
-        Order calldata order = fill.order;
-        bytes32 orderHash = TypedData.hashOrder(order);
+        Order memory order = fill.order;
         address signer = fill.tree == 0
-            ? TypedData.signer(context.domain, orderHash, fill.signature)
-            : _treeSigner(context, trees, fill.tree, order, orderHash);
-        if (signer != stored.owner) {
+            ? TypedData.signer(context.domain, context.orderHash, fill.signature)
+            : _treeSigner(context, trees, fill.tree, order);
+        if (signer != party.owner) {
             // uint64 each, so the product is below 2^192.
             uint256 notional = uint256(Lots.unwrap(order.size)) * Ticks.unwrap(order.price) * terms.quantum;
             if (!Signers.mayTrade(s, order.account, signer, terms.venue, notional, context.time)) {
-                revert IRiskGroup.OrderSignedByAnother(order.account, order.nonce, stored.owner, signer);
+                revert IRiskGroup.OrderSignedByAnother(order.account, order.nonce, party.owner, signer);
             }
         }
-        Signers.requireAboveFloor(order.account, order.nonce, stored.nonceFloor);
-        s.nonces.fill(order, orderHash, Lots.unwrap(fill.filled));
+        Signers.requireAboveFloor(order.account, order.nonce, party.nonceFloor);
+        s.nonces.fill(order, context.orderHash, Lots.unwrap(fill.filled));
     }
 
-    function _treeSigner(
-        Context memory context,
-        OrderTree[] calldata trees,
-        uint256 number,
-        Order calldata order,
-        bytes32 orderHash
-    ) private pure returns (address) {
+    function _treeSigner(Context memory context, OrderTree[] calldata trees, uint256 number, Order memory order)
+        private
+        pure
+        returns (address)
+    {
         if (number > trees.length) {
             revert IRiskGroup.NoSuchTree(order.account, order.nonce, number);
         }
@@ -219,44 +241,21 @@ library Fills {
         uint256 end = first + tree.depth;
         if (end > tree.proofs.length) revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
         context.proofsUsed[number - 1] = end;
-        if (!MerkleProof.verifyCalldata(tree.proofs[first:end], tree.root, orderHash)) {
+        if (!MerkleProof.verifyCalldata(tree.proofs[first:end], tree.root, context.orderHash)) {
             revert IRiskGroup.NotInTree(order.account, order.nonce, tree.root);
         }
         return context.treeSigners[number - 1];
-    }
-
-    /// @dev A close that the owner forced needs no signature and has no nonce: the inbox item allows it, once, at no worse
-    /// than index price less the penalty.
-    function _requireForced(
-        GroupState storage s,
-        Context memory context,
-        MarketId id,
-        MarketTerms memory terms,
-        Fill calldata fill
-    ) private {
-        (AccountId account, uint64 filled) = (fill.order.account, Lots.unwrap(fill.filled));
-        uint64 left = s.forced[account][id].size;
-        if (filled > left) revert IRiskGroup.NotForced(account, id, left, filled);
-        if (filled == left) delete s.forced[account][id];
-        else s.forced[account][id].size = left - filled;
-
-        uint256 index = context.board.price(context.board.find(s, terms.feed)) * filled;
-        uint256 cash = uint256(TickLots.unwrap(fill.notional)) * terms.quantum * PRICE_SCALE;
-        uint256 penalty = s.feed[terms.feed].penalty;
-        bool worse =
-            fill.order.side == Side.Buy ? cash * PPM > index * (PPM + penalty) : cash * PPM < index * (PPM - penalty);
-        if (worse) revert IRiskGroup.PriceWorseThanLimit(account, 0, index / PRICE_SCALE, cash / PRICE_SCALE);
     }
 
     // ----------------------------------------------------------------- within the order
 
     /// @notice Checks a fill against its order's limits and its market's terms, as of the frame's time.
     /// @return builderFee Atoms for the builder, paid to its account: rounded down, in favour of the trader.
-    function _requireWithinOrder(GroupState storage s, Fill calldata fill, MarketTerms memory terms, uint64 time)
+    function _requireWithinOrder(GroupState storage s, Fill memory fill, MarketTerms memory terms, uint64 time)
         private
         returns (uint256 builderFee)
     {
-        Order calldata order = fill.order;
+        Order memory order = fill.order;
         (AccountId account, uint64 nonce, uint256 price) = (order.account, order.nonce, Ticks.unwrap(order.price));
         if (order.expiry != 0 && time > order.expiry) {
             revert IRiskGroup.OrderExpired(account, nonce, order.expiry, time);
@@ -264,15 +263,23 @@ library Fills {
         uint256 filled = Lots.unwrap(fill.filled);
         uint256 notional = TickLots.unwrap(fill.notional);
         if (filled == 0) revert IRiskGroup.EmptyFill(account, nonce);
-        uint256 highest = terms.kind == MarketKind.Outcome ? terms.ticks - 1 : type(uint64).max;
-        // Every trade happened at 1 to the highest price, whatever the orders would have put up with.
-        if (notional < filled || notional > filled * highest) {
-            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, filled * highest, notional);
+        uint256 highest;
+        uint256 value;
+        uint256 limit;
+        uint256 most;
+        // Factors are uint64 (there are at least two ticks), but for notional, which is uint128: no product reaches 2^192.
+        unchecked {
+            highest = terms.kind == MarketKind.Outcome ? terms.ticks - 1 : type(uint64).max;
+            value = notional * terms.quantum;
+            limit = filled * price;
+            most = filled * highest;
         }
-        uint256 value = notional * terms.quantum;
+        // Every trade happened at 1 to the highest price, whatever the orders would have put up with.
+        if (notional < filled || notional > most) {
+            revert IRiskGroup.NotionalOutOfRange(account, nonce, filled, most, notional);
+        }
         if (fill.tree != FORCED) {
             if (price == 0 || price > highest) revert IRiskGroup.PriceOutOfRange(account, nonce, order.price, highest);
-            uint256 limit = filled * price;
             if (order.side == Side.Buy ? notional > limit : notional < limit) {
                 revert IRiskGroup.PriceWorseThanLimit(account, nonce, limit, notional);
             }
@@ -285,7 +292,7 @@ library Fills {
         }
         if (fill.fee != 0) _requireFee(fill, terms, value, filled, notional);
         if (builderFee != 0 || fill.fee > 0) {
-            uint256 most = fill.tree == FORCED ? type(uint256).max : Rounding.up(value * order.maxFee, PPM);
+            most = fill.tree == FORCED ? type(uint256).max : Rounding.up(value * order.maxFee, PPM);
             uint256 charged = builderFee + (fill.fee > 0 ? uint256(int256(fill.fee)) : 0);
             if (charged > most) revert IRiskGroup.FeeAboveLimit(account, nonce, most, int256(charged));
         }
@@ -297,7 +304,7 @@ library Fills {
     ///
     /// On the curve the fee of a trade is `rate · size · p · (1 − p)`. A line nets trades at several prices, and as
     /// `p · (1 − p)` is concave, its sum over them is at most that of the whole size at the average price (Jensen).
-    function _requireFee(Fill calldata fill, MarketTerms memory terms, uint256 value, uint256 filled, uint256 notional)
+    function _requireFee(Fill memory fill, MarketTerms memory terms, uint256 value, uint256 filled, uint256 notional)
         private
         pure
     {
@@ -354,12 +361,10 @@ library Fills {
     // ----------------------------------------------------------------- fees
 
     /// @dev The referrer's share of one line's fee, rounded down.
-    function _payReferrer(GroupState storage s, MarketTerms memory terms, Account storage stored, int128 fee)
+    function _payReferrer(GroupState storage s, MarketTerms memory terms, BuilderId referrer, int128 fee)
         private
         returns (int256)
     {
-        if (fee <= 0) return 0;
-        BuilderId referrer = stored.referrer;
         if (BuilderId.unwrap(referrer) == 0) return 0;
         uint256 share = uint256(int256(fee)) * s.venues[terms.venue].referrerShare / PPM;
         AccountId payee = s.builders[referrer];
@@ -383,4 +388,5 @@ library Fills {
     function _isIsolatedHere(AccountId account, MarketId id) private pure returns (bool) {
         return Ledger.isIsolated(account) && MarketId.unwrap(Ledger.isolatedMarket(account)) == MarketId.unwrap(id);
     }
+    // forge-lint: disable-end(unsafe-typecast)
 }

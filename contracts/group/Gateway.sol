@@ -93,7 +93,7 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     uint64 public accounts;
     uint24 public listings;
     uint32 public venues;
-    uint32 public builders;
+    uint24 public builders;
     uint8 public feeds;
     Load private _load;
     mapping(AccountId => address) private _owners;
@@ -265,6 +265,8 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
 
     /// @inheritdoc IGateway
     function registerBuilder(AccountId id) external payable forced(id) returns (BuilderId builder) {
+        // An isolated account may not have been opened, and holds what it has for one market.
+        if (Ledger.isIsolated(id)) revert NoSuchAccount(id);
         builder = BuilderId.wrap(++builders);
         _enqueue(InboxKind.BuilderSet, abi.encode(builder, id));
     }

@@ -9,6 +9,7 @@ import {Margin} from "./Margin.sol";
 import {Nonces} from "./Nonces.sol";
 import {Positions} from "./Positions.sol";
 import {Account, Feed, ForcedClose, Grant, GroupState, LastBatch, Market, MarketTerms} from "./State.sol";
+import {TypedData} from "./TypedData.sol";
 import {
     AccountId,
     BuilderId,
@@ -39,6 +40,24 @@ library GroupViews {
         }
     }
 
+    /// @notice ERC-5267: what wallets and tools need to know of the group's EIP-712 domain.
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        // Name, version, chain and contract; run by the group, so `this` is the group.
+        return (hex"0f", TypedData.NAME, TypedData.VERSION, block.chainid, address(this), 0, new uint256[](0));
+    }
+
     function terms() external view returns (GroupTerms memory) {
         return s().terms;
     }
@@ -57,7 +76,7 @@ library GroupViews {
     }
 
     function pool() external view returns (uint128 tokens, uint128 badDebt, uint64 frozenAt) {
-        return (s().pool, s().badDebt, s().frozenAt);
+        return (s().pool, s().badDebt, s().last.frozenAt);
     }
 
     function isolatedCount() external view returns (uint64) {
@@ -74,7 +93,7 @@ library GroupViews {
             owner: account_.owner,
             cash: account_.cash,
             worstPayoff: account_.worstPayoff,
-            referrer: account_.referrer,
+            referrer: BuilderId.wrap(account_.referrer),
             nonceFloor: account_.nonceFloor,
             held: account_.held
         });
@@ -139,7 +158,7 @@ library GroupViews {
     }
 
     function feeds() external view returns (uint8) {
-        return s().feeds;
+        return s().inbox.feeds;
     }
 
     function feed(FeedId id) external view returns (IGroupViews.FeedView memory) {

@@ -47,6 +47,9 @@ library Holdings {
 
     /// @notice What the account's position pays for funding up to the index; negative is what it pays.
     function funding(uint256 word, int256 index) internal pure returns (int256 atomsScaled) {
-        return -size(word) * (index - paidUpTo(word));
+        // An int64 times the difference of two int128.
+        unchecked {
+            return -size(word) * (index - paidUpTo(word));
+        }
     }
 }

@@ -20,6 +20,20 @@ import {
 /// @notice Every answer is as of the last settled batch. Amounts are in atoms of the settlement token unless said
 /// otherwise; index prices and funding indices are atoms per lot, times 1e9.
 interface IGroupViews {
+    /// @notice ERC-5267: what wallets and tools need to know of the group's EIP-712 domain.
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        );
+
     struct AccountView {
         address owner;
         int128 cash;
@@ -29,6 +43,7 @@ interface IGroupViews {
         uint256 held;
     }
 
+    /// @param openInterest Sum of long lots; of outcomes it is counted only where there is a cap.
     struct MarketView {
         VenueId venue;
         MarketKind kind;

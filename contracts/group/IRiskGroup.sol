@@ -208,12 +208,12 @@ interface IRiskGroup {
     error NotOverdue(uint64 head, uint64 tail, uint64 deadline);
     error CloseNotOverdue(AccountId account, MarketId market, uint64 size, uint64 since, uint64 deadline);
     error NotFrozen();
-    error NotAResolution(InboxKind kind);
-    error NotADeposit(InboxKind kind);
+    error NotWhileFrozen(InboxKind kind);
 
     // ----------------------------------------------------------------- the inbox
 
-    /// @notice Puts an item into the inbox. The group's gateway only, which has checked that a batch can apply it.
+    /// @notice Puts an item into the inbox. The group's gateway only, which has checked that a batch can apply it. A frozen
+    /// group takes nothing but the resolutions of its events.
     function enqueue(InboxKind kind, bytes calldata payload) external;
 
     /// @notice Pays the caller what could not be delivered to it, to an address of its choice.
@@ -238,11 +238,9 @@ interface IRiskGroup {
     /// @notice As `freeze`, for a close of `market` that the account's owner forced and nobody carried out.
     function freezeForClose(AccountId account, MarketId market) external;
 
-    /// @notice Applies an event's resolution that is still in the inbox of a frozen group. Anyone.
-    function resolveFrozen(uint64 index, InboxItem calldata item) external;
-
-    /// @notice Makes a deposit that is still in the inbox of a frozen group claimable by its owner. Anyone.
-    function refundFrozen(uint64 index, InboxItem calldata item) external;
+    /// @notice Applies an item that no batch will ever consume: an event's resolution, queued before the freeze or after,
+    /// takes effect; a deposit becomes claimable by its owner. Anyone; nothing else applies any more.
+    function applyFrozen(uint64 index, InboxItem calldata item) external;
 
     /// @notice Pays tokens out of a frozen group. Its escape hatch only. What is refused becomes claimable by `to`.
     function release(address token, address to, uint256 amount) external;

@@ -12,9 +12,11 @@ library Inbox {
         uint64 time;
     }
 
+    /// @param feeds Number of the group's feeds, numbered from 1: it stands here because every batch reads this slot.
     struct Queue {
         uint64 head;
         uint64 tail;
+        uint8 feeds;
         mapping(uint64 index => Entry) entries;
     }
 

@@ -77,24 +77,22 @@ library InboxItems {
     }
 
     function _freeze(GroupState storage s) private {
-        s.frozenAt = Inbox.nowMs();
-        emit IRiskGroup.Frozen(s.frozenAt);
+        s.last.frozenAt = Inbox.nowMs();
+        emit IRiskGroup.Frozen(s.last.frozenAt);
     }
 
-    /// @notice The resolution of an event in a frozen group, where no batch will ever consume it.
-    function resolveFrozen(GroupState storage s, uint64 index, InboxItem calldata item) external {
-        if (item.kind != InboxKind.EventResolved) revert IRiskGroup.NotAResolution(item.kind);
+    /// @notice What no batch will ever consume: a resolution takes effect, a deposit goes back to its owner, to `claim`.
+    function applyFrozen(GroupState storage s, uint64 index, InboxItem calldata item) external {
         s.inbox.take(index, item);
-        _resolveEvent(s, item.payload);
-    }
-
-    /// @notice Gives a deposit that no batch will ever consume back to its owner, to `claim`.
-    function refundFrozen(GroupState storage s, uint64 index, InboxItem calldata item) external {
-        if (item.kind != InboxKind.Deposit) revert IRiskGroup.NotADeposit(item.kind);
-        s.inbox.take(index, item);
-        (, address owner, address token, uint128 amount) =
-            abi.decode(item.payload, (AccountId, address, address, uint128));
-        s.claimable[owner][token] += amount;
+        if (item.kind == InboxKind.EventResolved) {
+            _resolveEvent(s, item.payload);
+        } else if (item.kind == InboxKind.Deposit) {
+            (, address owner, address token, uint128 amount) =
+                abi.decode(item.payload, (AccountId, address, address, uint128));
+            s.claimable[owner][token] += amount;
+        } else {
+            revert IRiskGroup.NotWhileFrozen(item.kind);
+        }
     }
 
     function _apply(GroupState storage s, InboxItem calldata item, address settlementToken, uint64 time) private {
@@ -119,7 +117,9 @@ library InboxItems {
             s.memberships[id][venue] = until;
         } else if (kind == InboxKind.ReferrerSet) {
             (AccountId id, BuilderId referrer) = abi.decode(payload, (AccountId, BuilderId));
-            s.accounts[id].referrer = referrer;
+            // casting to 'uint24' is safe because the gateway registers no more builders
+            // forge-lint: disable-next-line(unsafe-typecast)
+            s.accounts[id].referrer = uint24(BuilderId.unwrap(referrer));
         } else if (kind == InboxKind.BuilderSet) {
             (BuilderId builder, AccountId id) = abi.decode(payload, (BuilderId, AccountId));
             s.builders[builder] = id;
@@ -161,6 +161,8 @@ library InboxItems {
         } else {
             FeedId feed = s.assets[token];
             // No deposit may stop an account from trading, as one holding too many would: it waits to be claimed instead.
+            // A one shifted by the feed's number is its bit.
+            // forge-lint: disable-next-line(incorrect-shift)
             if (account.held & 1 << FeedId.unwrap(feed) == 0 && _count(account.held) >= s.terms.maxHoldings) {
                 s.claimable[account.owner][token] += amount;
                 return;
@@ -184,8 +186,14 @@ library InboxItems {
         Margin.Health memory health = Margin.health(s, board, id);
         uint256 spare = _spare(s, board, id, feed, health);
         uint256 paid = Math.min(Math.min(amount, spare), Custody.gate(s, board, id, feed));
-        if (FeedId.unwrap(feed) == 0) paid = Math.min(paid, s.pool);
+        if (FeedId.unwrap(feed) == 0) {
+            paid = Math.min(paid, s.pool);
+            // A claim of which less than an atom is covered is refused when it is taken; here nothing may be refused.
+            if (Custody.coveredOf(s, paid) == 0) return;
+        }
         if (paid == 0) return;
+        // While losses are shared, the smallest claims are worth less than an atom: they stay, and stop nothing.
+        if (FeedId.unwrap(feed) == 0 && paid * s.pool / (uint256(s.pool) + s.badDebt) == 0) return;
         Custody.Destination memory destination =
             Custody.Destination(s.accounts[id].owner, address(0), AccountId.wrap(0));
         // It is within what the account can spare, so there is nothing more to judge it for.
@@ -204,6 +212,8 @@ library InboxItems {
         if (health.blocked || health.initial() < 0) return 0;
         if (FeedId.unwrap(feed) == 0) {
             int256 spare = health.initial() < health.usd ? health.initial() : health.usd;
+            // Casting is safe because it was just seen not to be negative.
+            // forge-lint: disable-next-line(unsafe-typecast)
             return spare < 0 ? 0 : uint256(spare);
         }
         uint256 balance = Holdings.read(s, id, feed);
@@ -220,11 +230,11 @@ library InboxItems {
         return kept >= balance ? 0 : balance - kept;
     }
 
-    /// @dev The position as it is now is to be closed; orders and rescues of this and later batches do it.
+    /// @dev The position as it is now is to be closed; orders, rescues and redemptions of this and later batches do it.
     function _forceClose(GroupState storage s, bytes calldata payload, uint64 queuedAt) private {
         (AccountId id, MarketId market) = abi.decode(payload, (AccountId, MarketId));
         MarketTerms memory terms = s.markets[market].terms;
-        if (terms.kind != MarketKind.Perpetual || terms.phase == Phase.Delisted) return;
+        if (terms.kind != MarketKind.Perpetual) return;
         int256 size = Holdings.size(Holdings.read(s, id, terms.feed));
         if (size == 0) return;
         // casting to 'uint64' is safe because a size is an int64
@@ -301,7 +311,7 @@ library InboxItems {
         Feed storage feed = s.feed[id];
         (feed.source, feed.unit, feed.name) = (config.source, config.unit, config.name);
         (feed.maxAge, feed.maxGap, feed.maxMove) = (config.maxAge, config.maxGap, config.maxMove);
-        if (FeedId.unwrap(id) > s.feeds) s.feeds = FeedId.unwrap(id);
+        if (FeedId.unwrap(id) > s.inbox.feeds) s.inbox.feeds = FeedId.unwrap(id);
     }
 
     function _terms(Market storage market, TradingTerms memory config) private returns (MarketTerms memory terms) {

@@ -81,9 +81,7 @@ library Ledger {
 
     /// @notice Whether going from one position to another is more than closing a part of it.
     function grows(int256 before, int256 position) internal pure returns (bool) {
-        if (position == 0) return false;
-        if (before == 0 || before < 0 != position < 0) return true;
-        return Rounding.abs(position) > Rounding.abs(before);
+        return position > 0 ? position > before || before < 0 : position < 0 && (position < before || before > 0);
     }
 
     /// @notice Adds signed lots of a perpetual at a notional in tick·lots, and cash; pays the funding up to now.
@@ -103,20 +101,44 @@ library Ledger {
         uint256 key = Holdings.key(id, feed);
         uint256 word = s.holdings[key];
         before = Holdings.size(word);
-        position = before + lots;
-        if (position < type(int64).min || position > type(int64).max) {
+        // Positions and lots are 64 bits wide.
+        unchecked {
+            position = before + lots;
+        }
+        // casting to 'int64' is safe because that is the question
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (position != int64(position)) {
             revert IRiskGroup.PositionOutOfRange(id, s.feed[feed].market, position);
         }
 
         Account storage account = s.accounts[id];
-        Touched.add(id, account, grows(before, position) ? flags | Touched.GREW : flags);
+        uint256 entry = Holdings.entry(word);
+        if (grows(before, position)) {
+            flags |= Touched.GREW;
+            entry = _entry(entry, before, position, lots, notional);
+        }
+        bool first = Touched.addHolding(id, account, feed, before, flags);
         int256 index = board.fundingIndex(place);
-        int256 funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
-        if (Touched.addHolding(id, feed, before) && funding != 0) Touched.amendMoneyBefore(id, funding);
-        s.holdings[key] = Holdings.pack(position, _entry(word, before, position, lots, notional), index);
+        int256 funding;
+        // The index has rarely moved since the account last paid.
+        if (index != Holdings.paidUpTo(word)) {
+            funding = Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
+            if (first) Touched.amendMoneyBefore(id, funding);
+        }
+        s.holdings[key] = Holdings.pack(position, entry, index);
         // A bit stays set until the account has been judged, so that what it held before the batch can be found.
         if (before == 0) _hold(account, feed);
         addCash(account, cash + funding);
+    }
+
+    function _sameSide(int256 a, int256 b) private pure returns (bool) {
+        return a < 0 ? b < 0 : a > 0 && b > 0;
+    }
+
+    /// @notice A close that the owner forced is of the position that was there, and ends with it, whoever closes it.
+    function endForced(GroupState storage s, AccountId id, MarketId market, int256 before, int256 position) internal {
+        if (before == 0 || _sameSide(before, position)) return;
+        if (s.forced[id][market].size != 0) delete s.forced[id][market];
     }
 
     /// @notice Counts what a position's change does to its market's open interest: the sum of long lots.
@@ -143,12 +165,11 @@ library Ledger {
         returns (int256 balance)
     {
         Account storage account = s.accounts[id];
-        Touched.add(id, account, flags);
         uint256 key = Holdings.key(id, feed);
         // casting is safe because a balance is a sum of int128 changes, and kept within 128 bits below
         // forge-lint: disable-next-line(unsafe-typecast)
         int256 before = int256(s.holdings[key]);
-        Touched.addHolding(id, feed, before);
+        Touched.addHolding(id, account, feed, before, flags);
         balance = (before + atoms).toInt128();
         // forge-lint: disable-next-line(unsafe-typecast)
         s.holdings[key] = uint256(balance);
@@ -167,12 +188,14 @@ library Ledger {
         int256 cash
     ) internal returns (int256 before, int256 position) {
         EventId eventId = market.eventOf();
-        Account storage account = s.accounts[id];
-        Touched.add(id, account, Touched.SPENT);
-        if (Touched.addEvent(id, eventId)) addWorstPayoff(account, -worstPayoff(s, id, eventId, terms));
+        (bool first, uint256 noted) = Touched.ofEvent(id, eventId);
+        int256 worst = first ? worstPayoff(s, id, eventId, terms) : int256(0);
         (before, position) = s.positions.add(id, market, terms.outcomes, lots);
-        if (grows(before, position)) Touched.add(id, account, Touched.GREW);
-        addCash(account, cash);
+
+        Account storage account = s.accounts[id];
+        uint256 flags = noted | (grows(before, position) ? Touched.GREW | Touched.SPENT : Touched.SPENT);
+        if (first || flags != noted) Touched.addEvent(id, account, eventId, first, flags);
+        _addMoney(account, cash, -worst);
     }
 
     /// @notice What the account's positions in the event pay at worst, in atoms.
@@ -180,30 +203,53 @@ library Ledger {
         internal
         returns (int256)
     {
-        return s.positions.worst(id, eventId, terms.outcomes) * payoutPerLot(terms);
+        return worstPayoff(s, id, eventId, terms.outcomes, terms.ticks, terms.quantum);
     }
 
-    /// @notice Atoms that a winning lot pays.
-    function payoutPerLot(MarketTerms memory terms) internal pure returns (int256) {
-        // Factors are uint32 and uint64, so the product is below 2^96.
-        return int256(uint256(terms.ticks) * terms.quantum);
+    function worstPayoff(
+        GroupState storage s,
+        AccountId id,
+        EventId eventId,
+        uint256 outcomes,
+        uint256 ticks,
+        uint256 quantum
+    ) internal returns (int256) {
+        // A position is an int64, ticks are below 2^32, the quantum below 2^64: the product is within 2^159.
+        unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast)
+            return s.positions.worst(id, eventId, outcomes) * int256(ticks * quantum);
+        }
+    }
+
+    /// @dev Cash and worst payoff share a slot and are written together.
+    function _addMoney(Account storage account, int256 cash, int256 payoff) private {
+        int256 newCash = (account.cash + cash).toInt128();
+        int256 newPayoff = (account.worstPayoff + payoff).toInt128();
+        assembly ("memory-safe") {
+            sstore(account.slot, or(shl(128, newPayoff), and(newCash, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF)))
+        }
     }
 
     function _hold(Account storage account, FeedId feed) private {
+        // A one shifted by the feed's number is its bit.
+        // forge-lint: disable-next-line(incorrect-shift)
         uint256 bit = 1 << FeedId.unwrap(feed);
         uint256 held = account.held;
         if (held & bit == 0) account.held = held | bit;
+        if (held == 0) account.holds = true;
     }
 
-    /// @dev Average price of what is open, in ticks; rounds down. It ranks for deleveraging only.
-    function _entry(uint256 word, int256 before, int256 position, int256 lots, uint256 notional)
+    /// @dev Average price of what is open after it grew, in ticks; rounds down. It ranks for deleveraging only.
+    function _entry(uint256 entry, int256 before, int256 position, int256 lots, uint256 notional)
         private
         pure
         returns (uint256)
     {
-        if (!grows(before, position)) return Holdings.entry(word);
-        // A position that is new or has changed sides was opened by these lots.
-        if (before == 0 || before < 0 != position < 0) return notional / Rounding.abs(lots);
-        return (Holdings.entry(word) * Rounding.abs(before) + notional) / Rounding.abs(position);
+        // Entry and sizes are 64 bits wide, a notional 128; neither lots nor a position that grew is zero.
+        unchecked {
+            // A position that is new or has changed sides was opened by these lots.
+            if (!_sameSide(before, position)) return notional / Rounding.abs(lots);
+            return (entry * Rounding.abs(before) + notional) / Rounding.abs(position);
+        }
     }
 }

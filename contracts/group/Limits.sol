@@ -29,6 +29,8 @@ library Limits {
     /// @dev 4 % of the index price an hour.
     uint256 internal constant MAX_FUNDING = 40_000;
     uint256 internal constant MAX_DISCOUNT = 200_000;
+    /// @dev 5 % of notional: what a change of terms can cost the accounts that are there.
+    uint256 internal constant MAX_PENALTY = 50_000;
     /// @dev An hour, in milliseconds.
     uint256 internal constant MAX_AGE = 3_600_000;
     uint256 internal constant MAX_HOLDINGS = 32;
@@ -74,7 +76,9 @@ library Limits {
                 revert IGateway.InvalidConfig("tierBounds");
             }
         }
-        if (config.penalty > config.maintenanceFractions[0]) revert IGateway.InvalidConfig("penalty");
+        if (config.penalty > config.maintenanceFractions[0] || config.penalty > MAX_PENALTY) {
+            revert IGateway.InvalidConfig("penalty");
+        }
         if (config.fundingCap > MAX_FUNDING) revert IGateway.InvalidConfig("fundingCap");
     }
 
@@ -109,6 +113,8 @@ library Limits {
         if (terms.takerFee > MAX_FEE) revert IGateway.InvalidConfig("takerFee");
         int256 makerFee = terms.makerFee;
         // A rebate is paid out of the fee of the order that took.
+        // Casting is safe because the constant is small.
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (makerFee > int256(MAX_FEE) || -makerFee > int256(uint256(terms.takerFee))) {
             revert IGateway.InvalidConfig("makerFee");
         }

@@ -76,12 +76,15 @@ library Margin {
         pure
         returns (int256 value, uint256 initialRequirement, uint256 maintenanceRequirement)
     {
-        // The price is below 2^128, so it fits an int256.
-        value = Rounding.floor(size * int256(price), PRICE_SCALE);
-        uint256 notional = Rounding.up(Rounding.abs(size) * price, PRICE_SCALE);
-        (uint256 initialFraction, uint256 maintenanceFraction) = fractions(tiers, notional);
-        initialRequirement = Rounding.up(notional * initialFraction, PPM);
-        maintenanceRequirement = Rounding.up(notional * maintenanceFraction, PPM);
+        // A size is an int64, a price below 2^128, a fraction below 2^20: no product reaches 2^212.
+        unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast)
+            value = Rounding.floor(size * int256(price), PRICE_SCALE);
+            uint256 notional = Rounding.up(Rounding.abs(size) * price, PRICE_SCALE);
+            (uint256 initialFraction, uint256 maintenanceFraction) = fractions(tiers, notional);
+            initialRequirement = Rounding.up(notional * initialFraction, PPM);
+            maintenanceRequirement = Rounding.up(notional * maintenanceFraction, PPM);
+        }
     }
 
     /// @notice What an asset's balance is worth, in atoms of cash, rounded down.
@@ -128,43 +131,75 @@ library Margin {
         bool before,
         Health memory result
     ) private view {
-        int256 initialAssets;
-        int256 maintenanceAssets;
-        for (uint256 rest = held; rest != 0; rest &= rest - 1) {
+        while (held != 0) {
+            uint256 bit = held & (~held + 1);
+            held ^= bit;
             // casting to 'uint8' is safe because a bit of a word has such a number
             // forge-lint: disable-next-line(unsafe-typecast)
-            FeedId feed = FeedId.wrap(uint8(Math.log2(rest & (~rest + 1))));
-            uint256 word = Holdings.read(s, id, feed);
+            FeedId feed = FeedId.wrap(uint8(Math.log2(bit)));
             uint256 place = board.find(s, feed);
-            if (board.isPerpetual(place)) {
-                int256 size = Holdings.size(word);
-                int256 index = board.fundingIndex(place);
-                result.usd += Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
-                if (before) size = Touched.holdingBefore(id, feed, size);
-                if (size == 0) continue;
-                (int256 value, uint256 initial_, uint256 maintenance_) =
-                    weighPerpetual(board.price(place), board.risk(place), size);
-                result.usd += value;
-                result.initialRequirement += initial_;
-                result.maintenanceRequirement += maintenance_;
-                if (board.isStale(place)) result.blocked = true;
-            } else {
-                // casting to 'int256' and back is safe because a balance is within 128 bits and was not negative before
-                // forge-lint: disable-next-line(unsafe-typecast)
-                int256 balance = int256(word);
-                if (before) balance = Touched.holdingBefore(id, feed, balance);
-                if (balance < 0) result.overdrawn = feed;
-                if (balance <= 0) continue;
-                // forge-lint: disable-next-line(unsafe-typecast)
-                uint256 value = assetValue(board.price(place), board.lot(place), uint256(balance));
-                uint256 weights = board.risk(place);
-                maintenanceAssets += int256(value * (weights >> 24) / PPM);
-                if (!board.isStale(place)) initialAssets += int256(value * (weights & 0xFFFFFF) / PPM);
-            }
+            uint256 word = Holdings.read(s, id, feed);
+            bool counts = board.isPerpetual(place)
+                ? _addPerpetual(board, place, id, feed, word, before, result)
+                : _addAsset(board, place, id, feed, word, before, result);
+            if (!counts) continue;
             ++result.holdings;
-            result.held |= rest & (~rest + 1);
+            result.held |= bit;
         }
-        result.initialEquity = result.usd + initialAssets;
-        result.maintenanceEquity = result.usd + maintenanceAssets;
+        // Until here the equities were those of the assets alone.
+        result.initialEquity += result.usd;
+        result.maintenanceEquity += result.usd;
+    }
+
+    function _addPerpetual(
+        Board.Prices memory board,
+        uint256 place,
+        AccountId id,
+        FeedId feed,
+        uint256 word,
+        bool before,
+        Health memory result
+    ) private view returns (bool) {
+        int256 size = Holdings.size(word);
+        int256 index = board.fundingIndex(place);
+        // The index has rarely moved since the account last paid.
+        if (index != Holdings.paidUpTo(word)) {
+            result.usd += Rounding.floor(Holdings.funding(word, index), PRICE_SCALE);
+        }
+        if (before) size = Touched.holdingBefore(id, feed, size);
+        if (size == 0) return false;
+        (int256 value, uint256 initial_, uint256 maintenance_) =
+            weighPerpetual(board.price(place), board.risk(place), size);
+        result.usd += value;
+        result.initialRequirement += initial_;
+        result.maintenanceRequirement += maintenance_;
+        if (board.isStale(place)) result.blocked = true;
+        return true;
+    }
+
+    function _addAsset(
+        Board.Prices memory board,
+        uint256 place,
+        AccountId id,
+        FeedId feed,
+        uint256 word,
+        bool before,
+        Health memory result
+    ) private view returns (bool) {
+        // casting to 'int256' and back is safe because a balance is within 128 bits and was not negative before
+        // forge-lint: disable-next-line(unsafe-typecast)
+        int256 balance = int256(word);
+        if (before) balance = Touched.holdingBefore(id, feed, balance);
+        if (balance < 0) result.overdrawn = feed;
+        if (balance <= 0) return false;
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint256 value = assetValue(board.price(place), board.lot(place), uint256(balance));
+        uint256 weights = board.risk(place);
+        // Casting is safe because a balance times a price, divided, is far below 2^255.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        result.maintenanceEquity += int256(value * (weights >> 24) / PPM);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (!board.isStale(place)) result.initialEquity += int256(value * (weights & 0xFFFFFF) / PPM);
+        return true;
     }
 }

@@ -21,7 +21,7 @@ library Nonces {
 
     /// @notice Counts `filled` more lots of the order; spends its nonce if nothing can fill after this.
     /// @param filled Not zero.
-    function fill(Ledger storage self, Order calldata order, bytes32 orderHash, uint64 filled) internal {
+    function fill(Ledger storage self, Order memory order, bytes32 orderHash, uint64 filled) internal {
         (AccountId account, uint64 nonce, uint64 size) = (order.account, order.nonce, Lots.unwrap(order.size));
         uint256 hashPrefix = uint256(orderHash) >> 64 << 64;
         uint256 total = filled;
@@ -31,7 +31,10 @@ library Nonces {
             uint256 before = self.partlyFilled[_slotKey(account, nonce)];
             if (before == 0) revert IRiskGroup.OrderSpent(account, nonce);
             if (before >> 64 << 64 != hashPrefix) revert IRiskGroup.NonceOfAnotherOrder(account, nonce);
-            total += before % (1 << 64);
+            // Both are below 2^64.
+            unchecked {
+                total += before % (1 << 64);
+            }
         }
         if (total > size) revert IRiskGroup.OrderOverfilled(account, nonce, size, total);
 

@@ -32,14 +32,18 @@ library Positions {
     {
         uint256 key = _firstKey(account, market.eventOf());
         uint256 outcome = market.outcomeOf();
-        uint256 word = self.words[key + outcome / 4];
-        before = _lane(word, outcome % 4);
-        position = before + lots;
-        if (position < type(int64).min || position > type(int64).max) {
-            revert IRiskGroup.PositionOutOfRange(account, market, position);
+        // Keys are below 2^94, an outcome below 2^8, a position and lots below 2^64.
+        unchecked {
+            uint256 shift = outcome % 4 * 64;
+            uint256 place = key + outcome / 4;
+            uint256 word = self.words[place];
+            before = _lane(word, outcome % 4);
+            position = before + lots;
+            // Casting is safe because whether it fits is the question.
+            // forge-lint: disable-next-line(unsafe-typecast)
+            if (position != int64(position)) revert IRiskGroup.PositionOutOfRange(account, market, position);
+            self.words[place] = word & ~(LANE << shift) | _bits(position) << shift;
         }
-        uint256 shift = outcome % 4 * 64;
-        self.words[key + outcome / 4] = word & ~(LANE << shift) | _bits(position) << shift;
         if (outcomes > NARROW) _summarize(self, key, outcome, position);
     }
 
@@ -137,7 +141,10 @@ library Positions {
     function _lane(uint256 word, uint256 lane) private pure returns (int256) {
         // casting to 'uint64' and 'int64' is safe because the lane is meant to be cut out, and is signed
         // forge-lint: disable-next-line(unsafe-typecast)
-        return int64(uint64(word >> (lane * 64)));
+        unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast)
+            return int64(uint64(word >> (lane * 64)));
+        }
     }
 
     /// @dev A position, which is within 64 bits, as `_lane` reads it.

@@ -49,7 +49,9 @@ library Prices {
             Feed storage feed = s.feed[id];
             if (!feed.perpetual || feed.source == address(0)) revert IRiskGroup.FeedNotPriced(id);
             uint256 move = Rounding.abs(int256(updates[i].index) - feed.fundingIndex);
-            uint256 cap = uint256(feed.price) * feed.fundingCap * (time - feed.fundingTime) / (PPM * HOUR);
+            // Time without a move is no credit beyond the hour: who opens after a silence must not pay for all of it.
+            uint256 elapsed = Math.min(time - feed.fundingTime, HOUR);
+            uint256 cap = uint256(feed.price) * feed.fundingCap * elapsed / (PPM * HOUR);
             if (move > cap) revert IRiskGroup.FundingAboveCap(id, move, cap);
             feed.fundingIndex = updates[i].index;
             feed.fundingTime = time;

@@ -61,6 +61,6 @@ library Redemptions {
         int256 value = Rounding.floor(size * int256(board.price(board.find(s, feed))), PRICE_SCALE);
         Ledger.tradePerpetual(s, board, id, feed, -size, 0, value, 0);
         Ledger.moveOpenInterest(s, market, size, 0);
-        delete s.forced[id][market];
+        Ledger.endForced(s, id, market, size, 0);
     }
 }

@@ -32,6 +32,10 @@ import {
 /// @dev Keepers come first and have `grace` milliseconds; then the insurance fund takes what it can carry; then the
 /// opposite side is deleveraged; what is left is a debt, which the fund pays as far as it can and all share.
 library Rescues {
+    // Casts between int256 and uint256 are safe in this file because lots are within int64, prices below 2^120, cash within
+    // int128, and the sign is known where it is dropped.
+    // forge-lint: disable-start(unsafe-typecast)
+
     using Board for Board.Prices;
     using Margin for Margin.Health;
     using Nonces for Nonces.Ledger;
@@ -99,7 +103,8 @@ library Rescues {
     }
 
     /// @dev The keeper pays index price less its part of the penalty, the account receives index price less all of it, and
-    /// the insurance fund has the difference.
+    /// the insurance fund has the difference. An account pays no penalty that it has not got: the fund would pay it in the
+    /// end, and whoever owns both sides would be paid for failing.
     function _liquidate(GroupState storage s, Board.Prices memory board, Liquidate memory request) private {
         bytes memory refusal = _refusal(s, board, request);
         if (refusal.length != 0) _revertWith(refusal);
@@ -114,6 +119,7 @@ library Rescues {
 
         int256 size = held > 0 ? int256(lots) : -int256(lots);
         (int256 value, uint256 charge) = _valueAndCharge(board.price(place), size, penalty);
+        charge = Math.min(charge, _affordable(board, place, health, held, lots));
         uint256 keeperPart = charge * s.terms.keeperShare / PPM;
         _close(s, board, request.account, request.market, feed, -size, value - int256(charge));
         _take(s, board, request.keeper, request.market, feed, size, -value + int256(keeperPart));
@@ -124,6 +130,7 @@ library Rescues {
     /// @dev The keeper pays index price less the discount for as much as brings the account's `usd` back to zero.
     function _convert(GroupState storage s, Board.Prices memory board, Convert memory request) private {
         _requireOtherOwner(s, request.keeper, request.account);
+        if (FeedId.unwrap(request.asset) > s.inbox.feeds) revert IRiskGroup.FeedNotPriced(request.asset);
         Feed storage feed = s.feed[request.asset];
         uint256 place = board.find(s, request.asset);
         if (feed.perpetual || board.isStale(place)) revert IRiskGroup.FeedNotPriced(request.asset);
@@ -148,7 +155,6 @@ library Rescues {
 
     /// @dev The insurance fund takes the whole position, if it can carry it within the market's loss cap.
     function _takeOver(GroupState storage s, Board.Prices memory board, AccountId id, MarketId market) private {
-        if (_dropForced(s, id, market)) return;
         Exit memory exit = _exit(s, board, id, market);
         if (!_fundCanCarry(s, board, exit)) revert IRiskGroup.FundCannotCarry(market, exit.size, exit.loss);
         if (exit.loss > 0) s.feed[exit.feed].loss += exit.loss.toUint256().toUint96();
@@ -221,7 +227,10 @@ library Rescues {
             uint256 word = Holdings.read(s, id, feed);
             if (word == 0) continue;
             uint256 place = board.find(s, feed);
-            if (board.isPerpetual(place) || Margin.assetValue(board.price(place), board.lot(place), word) > DUST) {
+            if (
+                board.isPerpetual(place) || board.isStale(place)
+                    || Margin.assetValue(board.price(place), board.lot(place), word) > DUST
+            ) {
                 revert IRiskGroup.StillHolds(id, feed);
             }
             Ledger.tradeAsset(s, id, feed, -int256(word), 0, 0);
@@ -246,6 +255,9 @@ library Rescues {
     {
         MarketTerms memory terms = s.markets[request.market].terms;
         address owner = s.accounts[request.keeper].owner;
+        if (s.accounts[request.keeper].nonceFloor == Ledger.CLOSED) {
+            return abi.encodeWithSelector(IRiskGroup.AccountClosed.selector, request.keeper);
+        }
         if (terms.kind != MarketKind.Perpetual) {
             return abi.encodeWithSelector(IRiskGroup.NotPerpetual.selector, request.market);
         }
@@ -292,9 +304,28 @@ library Rescues {
         Margin.Health memory health = Margin.health(s, board, request.keeper);
         (int256 value,) = _valueAndCharge(board.price(board.find(s, feed)), size, 0);
         int256 after_ = _initialAfter(board, board.find(s, feed), health, own, own + size, -value);
-        bool full = own == 0 && health.holdings >= s.terms.maxHoldings;
-        if (after_ >= 0 && !health.blocked && !full) return "";
-        return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, request.keeper, after_);
+        if (after_ < 0) return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, request.keeper, after_);
+        if (health.blocked) return abi.encodeWithSelector(IRiskGroup.HoldsStalePrice.selector, request.keeper);
+        return _roomRefusal(s, request.keeper, request.market, health, own, own + size);
+    }
+
+    /// @return refusal Why an account has no room for a position, however healthy it is with it; empty if it has.
+    function _roomRefusal(
+        GroupState storage s,
+        AccountId id,
+        MarketId market,
+        Margin.Health memory health,
+        int256 before,
+        int256 position
+    ) private view returns (bytes memory refusal) {
+        if (position < type(int64).min || position > type(int64).max) {
+            return abi.encodeWithSelector(IRiskGroup.PositionOutOfRange.selector, id, market, position);
+        }
+        uint256 holdings = before == 0 ? health.holdings + 1 : health.holdings;
+        uint256 most = s.terms.maxHoldings;
+        if (holdings > most && Ledger.grows(before, position)) {
+            return abi.encodeWithSelector(IRiskGroup.TooManyHoldings.selector, id, most, holdings);
+        }
     }
 
     /// @notice The fewest lots whose liquidation restores initial health, or `most` if that many do not.
@@ -317,6 +348,22 @@ library Rescues {
             if (_initialAfter(board, place, health, held, held - size, value - int256(charge)) >= 0) high = middle;
             else low = middle + 1;
         }
+    }
+
+    /// @dev What these lots' part of the account's equity is, shared out as at the bankruptcy price; rounded down.
+    function _affordable(
+        Board.Prices memory board,
+        uint256 place,
+        Margin.Health memory health,
+        int256 held,
+        uint256 lots
+    ) private pure returns (uint256) {
+        if (health.maintenanceEquity <= 0) return 0;
+        (,, uint256 requirement) = Margin.weighPerpetual(board.price(place), board.risk(place), held);
+        // casting to 'uint256' is safe because the equity was just seen to be positive
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint256 share = Math.mulDiv(uint256(health.maintenanceEquity), requirement, health.maintenanceRequirement);
+        return Math.mulDiv(share, lots, Rounding.abs(held));
     }
 
     /// @dev Initial health if one position changes and cash with it.
@@ -386,7 +433,7 @@ library Rescues {
         }
     }
 
-    /// @dev Whether the fund's initial health stays above zero and the market's loss within its cap.
+    /// @dev Whether the fund has room for it, its initial health stays above zero and the market's loss within its cap.
     function _fundCanCarry(GroupState storage s, Board.Prices memory board, Exit memory exit)
         private
         view
@@ -396,9 +443,10 @@ library Rescues {
         if (exit.loss > 0 && exit.loss.toUint256() + feed.loss > feed.lossCap) return false;
         Margin.Health memory health = Margin.health(s, board, Ledger.INSURANCE);
         int256 own = Holdings.size(Holdings.read(s, Ledger.INSURANCE, exit.feed));
-        if (own == 0 && health.holdings >= s.terms.maxHoldings) return false;
         if (health.blocked) return false;
-        return _initialAfter(board, exit.place, health, own, own + exit.size, -exit.received) >= 0;
+        int256 position = own + exit.size;
+        if (_roomRefusal(s, Ledger.INSURANCE, exit.market, health, own, position).length != 0) return false;
+        return _initialAfter(board, exit.place, health, own, position, -exit.received) >= 0;
     }
 
     /// @notice How profitable and how leveraged an opposite account is: profit of the position over its entry value, times
@@ -451,6 +499,7 @@ library Rescues {
     ) private {
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, 0, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
+        Ledger.endForced(s, id, market, before, position);
         Touched.rebase(id, s.accounts[id], feed, position);
         _reduceForced(s, id, market, Rounding.abs(lots));
     }
@@ -469,6 +518,7 @@ library Rescues {
         uint256 notional = Rounding.abs(cash) / s.markets[market].terms.quantum;
         (int256 before, int256 position) = Ledger.tradePerpetual(s, board, id, feed, lots, notional, cash, 0);
         Ledger.moveOpenInterest(s, market, before, position);
+        Ledger.endForced(s, id, market, before, position);
     }
 
     // ----------------------------------------------------------------- small rules
@@ -493,13 +543,6 @@ library Rescues {
 
     function _isolatedIn(AccountId id, MarketId market) private pure returns (bool) {
         return Ledger.isIsolated(id) && MarketId.unwrap(Ledger.isolatedMarket(id)) == MarketId.unwrap(market);
-    }
-
-    /// @dev A forced close whose position the owner has closed meanwhile is done.
-    function _dropForced(GroupState storage s, AccountId id, MarketId market) private returns (bool dropped) {
-        if (s.forced[id][market].size == 0) return false;
-        dropped = Holdings.size(Holdings.read(s, id, s.markets[market].terms.feed)) == 0;
-        if (dropped) delete s.forced[id][market];
     }
 
     function _reduceForced(GroupState storage s, AccountId id, MarketId market, uint256 lots) private {
@@ -564,4 +607,5 @@ library Rescues {
         );
         s.nonces.spend(request.keeper, request.nonce);
     }
+    // forge-lint: disable-end(unsafe-typecast)
 }

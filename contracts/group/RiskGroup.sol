@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Custody} from "./Custody.sol";
 import {Fills} from "./Fills.sol";
 import {GroupViews} from "./GroupViews.sol";
 import {IRiskGroup} from "./IRiskGroup.sol";
@@ -23,7 +23,7 @@ import {Withdrawals} from "./Withdrawals.sol";
 /// @notice See `IRiskGroup` for what it promises. `settle` reads as the steps of a batch, one function or library per step.
 /// @dev Steps that few batches need (inbox items, prices, redemptions, rescues, withdrawals) are linked libraries: code at
 /// fixed addresses, shared by all groups, that works on this contract's one `GroupState`. Nothing can be exchanged later.
-contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient {
+contract RiskGroup is GroupStorage, IRiskGroup, ReentrancyGuardTransient {
     using Inbox for Inbox.Queue;
 
     /// @notice How far behind and ahead of block time a frame's time may be, in milliseconds. Behind is longer than the
@@ -38,6 +38,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     address public immutable gateway;
     address public immutable escapeHatch;
     uint64 public immutable inboxDeadline;
+    uint256 private immutable _chainId;
+    bytes32 private immutable _separator;
 
     /// @param token Settlement token.
     /// @param gateway_ The only address that may `enqueue`.
@@ -50,7 +52,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         address governance,
         uint64 inboxDeadlineMs,
         GroupTerms memory terms_
-    ) EIP712("Exchange OS", "1") {
+    ) {
         if (token.code.length == 0) revert InvalidGroupConfig("token");
         if (gateway_ == address(0)) revert InvalidGroupConfig("gateway");
         if (escapeHatch_ == address(0)) revert InvalidGroupConfig("escapeHatch");
@@ -61,6 +63,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         gateway = gateway_;
         escapeHatch = escapeHatch_;
         inboxDeadline = inboxDeadlineMs;
+        // Kept for the chain that it was made on; after a fork the other chain's is made anew each time.
+        (_chainId, _separator) = (block.chainid, TypedData.domainSeparator(address(this)));
         _s.terms = terms_;
         _s.accounts[Ledger.INSURANCE].owner = governance;
         _s.accounts[Ledger.PROTOCOL].owner = governance;
@@ -71,7 +75,8 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @inheritdoc IRiskGroup
     function enqueue(InboxKind kind, bytes calldata payload) external {
         if (msg.sender != gateway) revert NotGateway(msg.sender, gateway);
-        _requireLive();
+        // What happens in the world still decides an event when the group is frozen: `applyFrozen` takes it from here.
+        if (kind != InboxKind.EventResolved) _requireLive();
         _s.inbox.push(kind, payload);
     }
 
@@ -91,10 +96,12 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         _redeem(batch);
         _rescue(batch);
         _fill(batch);
+        // What withdrawals look at (whether the fund is negative) must be whole again.
+        bool clear = Judgement.closeEvents(_s);
         _withdraw(batch);
-        _checkMargin(batch.time);
+        _checkMargin(batch, clear);
         _store(batch, hash);
-        Withdrawals.pay(_s);
+        if (Custody.owes()) Withdrawals.pay(_s);
     }
 
     /// @inheritdoc IRiskGroup
@@ -123,7 +130,7 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
         if (batch.id != last.id + 1) revert WrongBatchId(last.id + 1, batch.id);
         if (batch.parent != last.hash) revert WrongParent(last.hash, batch.parent);
         hash = TypedData.hashBatch(batch.id, batch.parent, TypedData.hashCalldataFrom(BATCH_START));
-        address recovered = TypedData.signer(_domainSeparatorV4(), hash, signature);
+        address recovered = TypedData.signer(domainSeparator(), hash, signature);
         address sequencer = _s.terms.sequencer;
         if (recovered != sequencer) revert WrongSequencer(sequencer, recovered);
 
@@ -165,13 +172,13 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
 
     /// @dev Step 5: accounts that fail.
     function _rescue(Batch calldata batch) private {
-        if (batch.rescues.length != 0) Rescues.run(_s, batch.rescues, batch.time, _domainSeparatorV4());
+        if (batch.rescues.length != 0) Rescues.run(_s, batch.rescues, batch.time, domainSeparator());
     }
 
     /// @dev Step 6: every market's fills.
     function _fill(Batch calldata batch) private {
         if (batch.markets.length == 0) return;
-        Fills.Context memory context = Fills.open(_s, batch.trees, batch.time, _domainSeparatorV4());
+        Fills.Context memory context = Fills.open(_s, batch.trees, batch.time, domainSeparator());
         MarketId previous;
         for (uint256 i = 0; i < batch.markets.length; ++i) {
             MarketId id = batch.markets[i].market;
@@ -184,19 +191,22 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     /// @dev Step 7: signed withdrawals and transfers leave their accounts. The tokens follow at the very end.
     function _withdraw(Batch calldata batch) private {
         if (batch.withdrawals.length == 0 && batch.transfers.length == 0) return;
-        Withdrawals.Context memory context = Withdrawals.Context(settlementToken, batch.time, _domainSeparatorV4());
+        Withdrawals.Context memory context = Withdrawals.Context(settlementToken, batch.time, domainSeparator());
         if (batch.withdrawals.length != 0) Withdrawals.withdraw(_s, batch.withdrawals, context);
         if (batch.transfers.length != 0) Withdrawals.transfer(_s, batch.transfers, context);
     }
 
     /// @dev Step 8: every account that the batch changed is judged, once.
-    function _checkMargin(uint64 time) private {
-        Judgement.judge(_s, time);
+    /// @param clear Whether all of them were fine by one look when the fills were done; whoever sent money away since then
+    /// asks for another.
+    function _checkMargin(Batch calldata batch, bool clear) private {
+        if (clear && batch.withdrawals.length == 0 && batch.transfers.length == 0) return;
+        Judgement.judge(_s, batch.time);
     }
 
     /// @dev Step 9: this batch is the next one's parent.
     function _store(Batch calldata batch, bytes32 hash) private {
-        _s.last = LastBatch({hash: hash, id: batch.id, time: batch.time, sequence: batch.sequence});
+        _s.last = LastBatch({hash: hash, id: batch.id, time: batch.time, sequence: batch.sequence, frozenAt: 0});
         emit BatchSettled(batch.id, hash, batch.time, batch.sequence, batch.logHash, _s.inbox.head);
     }
 
@@ -215,15 +225,9 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     }
 
     /// @inheritdoc IRiskGroup
-    function resolveFrozen(uint64 index, InboxItem calldata item) external {
+    function applyFrozen(uint64 index, InboxItem calldata item) external {
         _requireFrozen();
-        InboxItems.resolveFrozen(_s, index, item);
-    }
-
-    /// @inheritdoc IRiskGroup
-    function refundFrozen(uint64 index, InboxItem calldata item) external {
-        _requireFrozen();
-        InboxItems.refundFrozen(_s, index, item);
+        InboxItems.applyFrozen(_s, index, item);
     }
 
     /// @inheritdoc IRiskGroup
@@ -234,18 +238,18 @@ contract RiskGroup is GroupStorage, IRiskGroup, EIP712, ReentrancyGuardTransient
     }
 
     function _requireLive() private view {
-        if (_s.frozenAt != 0) revert GroupFrozen(_s.frozenAt);
+        if (_s.last.frozenAt != 0) revert GroupFrozen(_s.last.frozenAt);
     }
 
     function _requireFrozen() private view {
-        if (_s.frozenAt == 0) revert NotFrozen();
+        if (_s.last.frozenAt == 0) revert NotFrozen();
     }
 
     // ----------------------------------------------------------------- views
 
     /// @inheritdoc IRiskGroup
-    function domainSeparator() external view returns (bytes32) {
-        return _domainSeparatorV4();
+    function domainSeparator() public view returns (bytes32) {
+        return block.chainid == _chainId ? _separator : TypedData.domainSeparator(address(this));
     }
 
     /// @notice Answers `IGroupViews`.

@@ -22,13 +22,15 @@ import {
 /// @param worstPayoff Sum over events of the least that the account's positions there can pay, in atoms.
 /// @param owner Whose account it is; zero if it does not exist.
 /// @param referrer Who is paid a share of its fees; 0 for nobody.
+/// @param holds Whether there is anything in `held`, so that who trades outcomes only never pays for a look at it.
 /// @param nonceFloor Every nonce below is spent. The highest value closes the account: nothing can be signed for it.
 /// @param held The feeds of the assets and perpetuals that it holds, a bit each.
 struct Account {
     int128 cash;
     int128 worstPayoff;
     address owner;
-    BuilderId referrer;
+    uint24 referrer;
+    bool holds;
     uint64 nonceFloor;
     uint256 held;
 }
@@ -114,15 +116,16 @@ struct ForcedClose {
     uint64 time;
 }
 
+/// @param frozenAt Block time (unix milliseconds) at which the group was frozen; 0 while it lives.
 struct LastBatch {
     bytes32 hash;
     uint64 id;
     uint64 time;
     uint64 sequence;
+    uint64 frozenAt;
 }
 
 /// @notice All that a risk group knows. One struct, so that the linked libraries of `settle` work on it by reference.
-/// @param feeds Number of feeds; they are numbered from 1.
 /// @param assets The feed of a token.
 /// @param holdings By account and feed: a perpetual position's word or an asset's balance (`Holdings`).
 /// @param principal By account and feed: what was put in less what was taken out, floored at 0.
@@ -135,9 +138,7 @@ struct GroupState {
     Inbox.Queue inbox;
     uint128 pool;
     uint128 badDebt;
-    uint64 frozenAt;
     uint64 incidentCount;
-    uint8 feeds;
     uint64 isolatedCount;
     mapping(AccountId => Account) accounts;
     mapping(uint64 index => AccountId) isolated;

@@ -14,6 +14,9 @@ library Touched {
     /// a perpetual's loss, funding or a fee.
     uint256 internal constant GREW = 1;
     uint256 internal constant SPENT = 2;
+    /// @dev It was given an asset: that may be one holding too many, and is no new risk otherwise.
+    uint256 internal constant GIVEN = 4;
+    uint256 private constant JUDGED = 128;
 
     uint256 private constant COUNT = 1 << 248;
     uint256 private constant BATCH = 2 << 248;
@@ -31,47 +34,47 @@ library Touched {
 
     /// @notice Puts an account on the list, with its money as it is now, if it is not there yet; adds what it did.
     function add(AccountId account, Account storage stored, uint256 flags) internal {
-        uint256 key = ACCOUNT | AccountId.unwrap(account);
-        uint256 mark = _load(key);
-        uint256 batch = _load(BATCH);
-        if (mark >> 8 != batch) {
-            mark = batch << 8 | flags;
-            _store(key, mark);
-            _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
-            _append(uint256(AccountId.unwrap(account)) << 24);
-        } else if (mark | flags != mark) {
-            _store(key, mark | flags);
-        }
+        if (_note(account, stored, flags)) _append(uint256(AccountId.unwrap(account)) << 24);
     }
 
-    /// @notice Puts an account's event on the list.
-    /// @return first Whether it was not there yet.
-    function addEvent(AccountId account, EventId eventId) internal returns (bool first) {
-        uint256 entry = uint256(AccountId.unwrap(account)) << 24 | EventId.unwrap(eventId);
-        uint256 batch = _load(BATCH);
-        first = _load(EVENT | entry) != batch;
-        if (first) {
-            _store(EVENT | entry, batch);
-            _append(entry);
-        }
+    /// @notice What is noted of an account's event: nothing yet (`first`), or the flags that the account has for it.
+    function ofEvent(AccountId account, EventId eventId) internal view returns (bool first, uint256 flags) {
+        uint256 mark = _load(EVENT | _entry(account, eventId));
+        first = mark >> 8 != _load(BATCH);
+        flags = first ? 0 : mark & 0xFF;
     }
 
-    /// @notice Remembers what an account held at a feed before the batch, if it is the first time.
+    /// @notice Puts an account and its event on the list, if they are not there yet; adds what the account did.
+    function addEvent(AccountId account, Account storage stored, EventId eventId, bool first, uint256 flags) internal {
+        uint256 entry = _entry(account, eventId);
+        _store(EVENT | entry, _load(BATCH) << 8 | flags);
+        // The entry stands for the account, too.
+        if (first) _append(entry);
+        _note(account, stored, flags);
+    }
+
+    /// @notice Puts an account on the list with what it held at a feed before the batch, if it is the first time; adds what
+    /// it did.
     /// @param amount Signed lots or atoms, within 128 bits.
     /// @return first Whether it was.
-    function addHolding(AccountId account, FeedId feed, int256 amount) internal returns (bool first) {
+    function addHolding(AccountId account, Account storage stored, FeedId feed, int256 amount, uint256 flags)
+        internal
+        returns (bool first)
+    {
         uint256 key = _holdingKey(account, feed);
         uint256 batch = _load(BATCH);
-        first = _load(key) >> 128 != batch;
-        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
-        // forge-lint: disable-next-line(unsafe-typecast)
-        if (first) _store(key, batch << 128 | uint256(amount) & type(uint128).max);
+        uint256 mark = _load(key);
+        first = mark >> 136 != batch;
+        if (first) mark = _holdingMark(batch, amount);
+        else if (mark | flags << 128 == mark) return false;
+        _store(key, mark | flags << 128);
+        add(account, stored, flags);
     }
 
     /// @notice What the account held before the batch; `now_` if the batch did not change it.
     function holdingBefore(AccountId account, FeedId feed, int256 now_) internal view returns (int256) {
         uint256 word = _load(_holdingKey(account, feed));
-        if (word >> 128 != _load(BATCH)) return now_;
+        if (word >> 136 != _load(BATCH)) return now_;
         // casting to 'int128' is safe because that is how it was stored
         // forge-lint: disable-next-line(unsafe-typecast)
         return int128(uint128(word));
@@ -99,9 +102,15 @@ library Touched {
     /// @param amount What it holds at the feed now.
     function rebase(AccountId account, Account storage stored, FeedId feed, int256 amount) internal {
         _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
-        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
-        // forge-lint: disable-next-line(unsafe-typecast)
-        _store(_holdingKey(account, feed), _load(BATCH) << 128 | uint256(amount) & type(uint128).max);
+        _store(_holdingKey(account, feed), _holdingMark(_load(BATCH), amount));
+    }
+
+    /// @notice Whether a listed account has been judged already; from now on it has.
+    function judged(AccountId account) internal returns (bool before) {
+        uint256 key = ACCOUNT | AccountId.unwrap(account);
+        uint256 mark = _load(key);
+        before = mark & JUDGED != 0;
+        if (!before) _store(key, mark | JUDGED);
     }
 
     function flagsOf(AccountId account) internal view returns (uint256) {
@@ -113,12 +122,37 @@ library Touched {
     }
 
     /// @return account The account of entry `index`.
-    /// @return eventId The event whose positions changed; 0 for the account itself.
+    /// @return eventId The event whose positions changed; 0 if the entry is about the account alone.
     function read(uint256 index) internal view returns (AccountId account, EventId eventId) {
         uint256 entry = _load(ENTRY | index);
         // casting to 'uint64' and 'uint24' is safe because an entry is made of such an account and such an event
         // forge-lint: disable-next-line(unsafe-typecast)
         return (AccountId.wrap(uint64(entry >> 24)), EventId.wrap(uint24(entry)));
+    }
+
+    /// @return first Whether nothing was noted of the account yet.
+    function _note(AccountId account, Account storage stored, uint256 flags) private returns (bool first) {
+        uint256 key = ACCOUNT | AccountId.unwrap(account);
+        uint256 mark = _load(key);
+        uint256 batch = _load(BATCH);
+        first = mark >> 8 != batch;
+        if (first) {
+            _store(key, batch << 8 | flags);
+            _store(BEFORE | AccountId.unwrap(account), _moneyOf(stored));
+        } else if (mark | flags != mark) {
+            _store(key, mark | flags);
+        }
+    }
+
+    function _entry(AccountId account, EventId eventId) private pure returns (uint256) {
+        return uint256(AccountId.unwrap(account)) << 24 | EventId.unwrap(eventId);
+    }
+
+    /// @dev The batch, then eight bits for flags, then the amount in the low 128 bits.
+    function _holdingMark(uint256 batch, int256 amount) private pure returns (uint256) {
+        // casting to 'uint256' is safe because the sign's copies above bit 127 are cut off
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return batch << 136 | uint256(amount) & type(uint128).max;
     }
 
     function _append(uint256 entry) private {

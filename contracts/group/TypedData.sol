@@ -3,12 +3,18 @@ pragma solidity ^0.8.28;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
-import {Convert, Liquidate, Order, Signature, Transfer, Withdraw} from "./Types.sol";
+import {IRiskGroup} from "./IRiskGroup.sol";
+import {Convert, Fill, Liquidate, Order, Signature, Transfer, Withdraw} from "./Types.sol";
 
 /// @notice The EIP-712 messages that a batch carries: their struct hashes and who signed them.
 /// @dev `test/vectors/eip712.json` holds these, the sequencer's and a third implementation to the same hashes. Cancel
 /// and CancelAll are typed data too, but only the sequencer reads them.
 library TypedData {
+    bytes32 internal constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    string internal constant NAME = "Exchange OS";
+    string internal constant VERSION = "1";
+
     bytes32 internal constant ORDER_TYPEHASH = keccak256(
         "Order(uint64 account,uint32 market,uint8 side,uint8 kind,bool reduceOnly,uint64 size,uint64 price,uint64 nonce,uint64 expiry,uint32 maxFee,uint32 builder,uint32 builderFee)"
     );
@@ -29,20 +35,64 @@ library TypedData {
     uint256 private constant ORDER_BYTES = 12 * 32;
     uint256 private constant WITHDRAW_BYTES = 5 * 32;
 
-    /// @dev An order's fields lie in calldata exactly as EIP-712 encodes them, so they are hashed from there. A field
-    /// with dirty high bits hashes to something that nobody signed.
-    function hashOrder(Order calldata order) internal pure returns (bytes32 structHash) {
-        bytes32 typeHash = ORDER_TYPEHASH;
-        uint256 length = ORDER_BYTES;
-        assembly ("memory-safe") {
-            let scratch := mload(0x40)
-            mstore(scratch, typeHash)
-            calldatacopy(add(scratch, 32), order, length)
-            structHash := keccak256(scratch, add(length, 32))
-        }
+    /// @notice What binds every message to one group on one chain.
+    function domainSeparator(address group) internal view returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(NAME)), keccak256(bytes(VERSION)), block.chainid, group)
+            );
     }
 
-    /// @dev As `hashOrder`.
+    /// @notice Memory for one fill, to `load` one after the other into.
+    /// @dev The order lies behind the word of its type hash, as EIP-712 hashes the two.
+    function newLine() internal pure returns (Fill memory line) {
+        bytes32 typeHash = ORDER_TYPEHASH;
+        uint256 length = ORDER_BYTES;
+        Order memory order;
+        assembly ("memory-safe") {
+            order := mload(0x40)
+            mstore(order, typeHash)
+            order := add(order, 32)
+            mstore(0x40, add(order, length))
+        }
+        line.order = order;
+    }
+
+    /// @notice Reads a fill into memory that `newLine` made.
+    /// @return orderHash The order's struct hash.
+    /// @dev One copy and one look at all the bits that must be zero cost a fraction of decoding field by field.
+    function load(Fill memory line, Fill calldata source) internal pure returns (bytes32 orderHash) {
+        Order memory order = line.order;
+        Signature memory signature = line.signature;
+        uint256 dirt;
+        assembly ("memory-safe") {
+            calldatacopy(order, source, 384)
+            orderHash := keccak256(sub(order, 32), 416)
+            let filled := calldataload(add(source, 384))
+            let notional := calldataload(add(source, 416))
+            let fee := calldataload(add(source, 448))
+            let tree := calldataload(add(source, 480))
+            calldatacopy(signature, add(source, 512), 64)
+            mstore(add(line, 32), filled)
+            mstore(add(line, 64), notional)
+            mstore(add(line, 96), fee)
+            mstore(add(line, 128), tree)
+
+            // account, size, price, nonce, expiry, filled; market, maxFee, builder, builderFee, tree; then the others.
+            let wide := or(or(mload(order), mload(add(order, 160))), or(mload(add(order, 192)), mload(add(order, 224))))
+            wide := or(wide, or(mload(add(order, 256)), filled))
+            let narrow := or(or(mload(add(order, 32)), mload(add(order, 288))), mload(add(order, 320)))
+            narrow := or(narrow, or(mload(add(order, 352)), tree))
+            dirt := or(shr(64, wide), shr(32, narrow))
+            dirt := or(dirt, or(shr(1, mload(add(order, 64))), shr(2, mload(add(order, 96)))))
+            dirt := or(dirt, or(shr(1, mload(add(order, 128))), shr(128, notional)))
+            dirt := or(dirt, xor(signextend(15, fee), fee))
+        }
+        if (dirt != 0) revert IRiskGroup.MalformedCalldata();
+    }
+
+    /// @dev A withdrawal's fields lie in calldata exactly as EIP-712 encodes them, so they are hashed from there. A field
+    /// with dirty high bits hashes to something that nobody signed.
     function hashWithdraw(Withdraw calldata withdraw) internal pure returns (bytes32 structHash) {
         bytes32 typeHash = WITHDRAW_TYPEHASH;
         uint256 length = WITHDRAW_BYTES;

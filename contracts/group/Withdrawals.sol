@@ -104,7 +104,7 @@ library Withdrawals {
             Ledger.move(s, to, atoms, 0);
         } else {
             Ledger.tradeAsset(s, from, feed, -atoms, 0, Touched.GREW);
-            Ledger.tradeAsset(s, to, feed, atoms, 0, Touched.GREW);
+            Ledger.tradeAsset(s, to, feed, atoms, 0, Touched.GIVEN);
         }
     }
 

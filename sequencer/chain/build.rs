@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-const SOURCES: [&str; 2] = ["Types.sol", "IRiskGroup.sol"];
+const SOURCES: [&str; 4] = ["Types.sol", "IRiskGroup.sol", "IGroupViews.sol", "IGateway.sol"];
 
 /// What the contracts say in comments only: the payload of each `InboxKind`, and the token's functions.
 const ADDITIONS: &str = "
@@ -17,6 +17,19 @@ const ADDITIONS: &str = "
     struct EventOpenedPayload { EventId eventId; EventConfig config; }
     struct EventResolvedPayload { EventId eventId; uint64[] payouts; }
     struct ForcedWithdrawalPayload { AccountId account; address token; uint128 amount; }
+    struct CancelAllPayload { AccountId account; uint64 floor; }
+    struct ForcedClosePayload { AccountId account; MarketId market; }
+    struct ForcedLiquidationPayload { Liquidate request; }
+    struct SignerSetPayload { AccountId account; SignerGrant grant; }
+    struct MembershipSetPayload { AccountId account; VenueId venue; uint64 until; }
+    struct ReferrerSetPayload { AccountId account; BuilderId referrer; }
+    struct BuilderSetPayload { BuilderId builder; AccountId account; }
+    struct VenueSetPayload { VenueId venue; VenueConfig config; }
+    struct AssetSetPayload { FeedId feed; AssetConfig config; }
+    struct SpotListedPayload { MarketId market; SpotConfig config; }
+    struct PerpetualSetPayload { MarketId market; FeedId feed; PerpetualConfig config; }
+    struct PhaseSetPayload { MarketId market; Phase phase; }
+    struct TermsSetPayload { GroupTerms terms; }
 
     interface IToken {
         function mint(address to, uint256 amount) external;
@@ -35,11 +48,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let path = contracts.join(name);
         println!("cargo::rerun-if-changed={}", path.display());
         let source = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        // One file needs no imports, and the compiler's version is not our concern.
+        let mut skipped = false;
         for line in source.lines() {
-            // One file needs no imports, and the compiler's version is not our concern.
-            if !line.starts_with("import ") && !line.starts_with("pragma ") {
+            skipped |= line.starts_with("import ") || line.starts_with("pragma ");
+            if !skipped {
                 writeln!(abi, "{line}")?;
             }
+            skipped &= !line.ends_with(';');
         }
     }
     abi.push_str(ADDITIONS);

@@ -1,8 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IGateway} from "../../contracts/group/IGateway.sol";
+import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
-import {AccountId, Batch, EventConfig, EventId, MarketId, Redemption} from "../../contracts/group/Types.sol";
+import {
+    Batch,
+    EventConfig,
+    EventId,
+    Lots,
+    MarketId,
+    MarketKind,
+    Phase,
+    Redemption,
+    VenueId
+} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice Events open as their deployer says, resolve once as their resolver says, and pay what that says.
@@ -21,26 +33,29 @@ contract EventsTest is GroupTest {
     function test_an_event_is_pending_until_a_batch_opens_it() public {
         EventId id = openEvent(3);
         assertEq(EventId.unwrap(id), 1);
-        assertEq(group.events(), 1);
-        assertTrue(group.eventInfo(id).state == IRiskGroup.EventState.Pending);
+        assertEq(gateway.listings(), 1);
+        assertTrue(views.market(market(id, 0)).phase == Phase.None);
         settleInbox();
-        IRiskGroup.EventView memory info = group.eventInfo(id);
-        assertTrue(info.state == IRiskGroup.EventState.Open);
-        assertEq(info.venue, 1);
+        IGroupViews.MarketView memory info = views.market(market(id, 2));
+        assertTrue(info.kind == MarketKind.Outcome);
+        assertTrue(info.phase == Phase.Open);
+        assertEq(VenueId.unwrap(info.venue), 1);
         assertEq(info.outcomes, 3);
         assertEq(info.ticks, TICKS);
         assertEq(info.quantum, QUANTUM);
         assertEq(info.takerFee, 1000);
         assertEq(info.makerFee, 0);
-        assertEq(AccountId.unwrap(info.treasury), 1);
-        assertEq(info.resolver, resolver);
+        assertFalse(info.curve || info.restricted || info.isolatedOnly);
+        assertEq(Lots.unwrap(info.positionCap), 0);
+        assertEq(Lots.unwrap(info.openInterestCap), 0);
+        assertEq(gateway.resolverOf(id), resolver);
     }
 
     function test_only_the_deployer_opens_events() public {
         EventConfig memory config = eventConfig(2);
         vm.prank(alice.owner);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NotDeployer.selector, alice.owner, deployer));
-        group.openEvent(config);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotDeployer.selector, VENUE, alice.owner, deployer));
+        gateway.openEvent(config);
     }
 
     function test_an_event_with_a_senseless_term_is_refused_by_its_name() public {
@@ -58,21 +73,19 @@ contract EventsTest is GroupTest {
         config.ticks = 1_000_001;
         assertInvalid(config, "ticks");
         config = eventConfig(2);
-        config.quantum = 0;
+        config.terms.quantum = 0;
         assertInvalid(config, "quantum");
-        config.quantum = 1e12 + 1;
+        config.terms.quantum = 1e12 + 1;
         assertInvalid(config, "quantum");
         config = eventConfig(2);
-        config.takerFee = 100_001;
+        config.terms.takerFee = 100_001;
         assertInvalid(config, "takerFee");
         config = eventConfig(2);
-        config.makerFee = 100_001;
+        config.terms.makerFee = 100_001;
         assertInvalid(config, "makerFee");
-        config = eventConfig(2);
-        config.treasury = AccountId.wrap(0);
-        assertInvalid(config, "treasury");
-        config.treasury = AccountId.wrap(4);
-        assertInvalid(config, "treasury");
+        config.terms.takerFee = 100;
+        config.terms.makerFee = -101;
+        assertInvalid(config, "makerFee");
         config = eventConfig(2);
         config.resolver = address(0);
         assertInvalid(config, "resolver");
@@ -83,13 +96,18 @@ contract EventsTest is GroupTest {
 
     function test_the_extremes_of_every_term_are_accepted() public {
         EventConfig memory config = eventConfig(128);
-        (config.ticks, config.quantum, config.takerFee, config.makerFee) = (1_000_000, 1e12, 100_000, 100_000);
+        (config.ticks, config.terms.quantum, config.terms.takerFee, config.terms.makerFee) =
+        (1_000_000, 1e12, 100_000, 100_000);
         openEvent(config);
         config = eventConfig(2);
-        (config.ticks, config.quantum, config.takerFee, config.makerFee) = (2, 1, 0, 0);
+        (config.ticks, config.terms.quantum, config.terms.takerFee, config.terms.makerFee) = (2, 1, 0, 0);
+        openEvent(config);
+        config = eventConfig(2);
+        (config.terms.takerFee, config.terms.makerFee, config.terms.curve) = (100_000, -100_000, true);
         openEvent(config);
         settleInbox();
-        assertEq(group.events(), 2);
+        assertEq(gateway.listings(), 3);
+        assertEq(views.market(market(EventId.wrap(3), 0)).makerFee, -100_000);
     }
 
     // ----------------------------------------------------------------- resolving
@@ -97,26 +115,26 @@ contract EventsTest is GroupTest {
     function test_only_the_resolver_resolves() public {
         EventId id = openEvent(2);
         vm.prank(deployer);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NotResolver.selector, id, deployer, resolver));
-        group.resolveEvent(id, winner(2, 0));
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotResolver.selector, id, deployer, resolver));
+        gateway.resolveEvent(id, winner(2, 0));
     }
 
     function test_an_event_that_does_not_exist_has_no_resolver() public {
         vm.prank(resolver);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NotResolver.selector, 7, resolver, address(0)));
-        group.resolveEvent(EventId.wrap(7), winner(2, 0));
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotResolver.selector, 7, resolver, address(0)));
+        gateway.resolveEvent(EventId.wrap(7), winner(2, 0));
     }
 
     function test_an_event_resolves_once() public {
         EventId id = openEvent(2);
         resolveEvent(id, winner(2, 0));
         vm.prank(resolver);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.AlreadyResolved.selector, id));
-        group.resolveEvent(id, winner(2, 1));
+        vm.expectRevert(abi.encodeWithSelector(IGateway.AlreadyResolved.selector, id));
+        gateway.resolveEvent(id, winner(2, 1));
         settleInbox();
         vm.prank(resolver);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.AlreadyResolved.selector, id));
-        group.resolveEvent(id, winner(2, 1));
+        vm.expectRevert(abi.encodeWithSelector(IGateway.AlreadyResolved.selector, id));
+        gateway.resolveEvent(id, winner(2, 1));
     }
 
     function test_payouts_are_one_per_outcome_and_add_up_to_certainty() public {
@@ -136,8 +154,8 @@ contract EventsTest is GroupTest {
         EventId id = openEvent(2);
         resolveEvent(id, winner(2, 1));
         settleInbox();
-        assertTrue(group.eventInfo(id).state == IRiskGroup.EventState.Resolved);
-        assertEq(group.payouts(id)[1], TICKS);
+        assertTrue(views.market(market(id, 0)).phase == Phase.Delisted);
+        assertEq(views.payouts(id)[1], TICKS);
     }
 
     // ----------------------------------------------------------------- redeeming
@@ -205,27 +223,35 @@ contract EventsTest is GroupTest {
 
     function test_an_event_that_is_not_resolved_does_not_redeem() public {
         EventId id = tradedEvent(100, 400);
-        bytes memory refusal = abi.encodeWithSelector(IRiskGroup.EventNotResolved.selector, id);
-        assertRefused(batchOf(Redemption(alice.account, id)), refusal);
+        bytes memory refusal = notDelisted(market(id, 0));
+        assertRefused(batchOf(Redemption(alice.account, market(id, 0))), refusal);
         // Nor while the resolution waits in the inbox.
         resolveEvent(id, winner(3, 0));
-        assertRefused(batchOf(Redemption(alice.account, id)), refusal);
+        assertRefused(batchOf(Redemption(alice.account, market(id, 0))), refusal);
     }
 
     function test_an_event_that_is_not_even_open_does_not_redeem() public {
         EventId id = openEvent(2);
-        for (uint24 event_ = EventId.unwrap(id); event_ < EventId.unwrap(id) + 2; ++event_) {
-            Redemption memory early = Redemption(alice.account, EventId.wrap(event_));
-            assertRefused(batchOf(early), abi.encodeWithSelector(IRiskGroup.EventNotResolved.selector, event_));
-        }
+        MarketId pending = market(id, 0);
+        MarketId nowhere = market(EventId.wrap(EventId.unwrap(id) + 1), 0);
+        assertRefused(batchOf(Redemption(alice.account, pending)), notDelisted(pending));
+        assertRefused(batchOf(Redemption(alice.account, nowhere)), notDelisted(nowhere));
+    }
+
+    /// @dev The event is redeemed whole, under the number of its first outcome.
+    function test_an_event_does_not_redeem_outcome_by_outcome() public {
+        EventId id = tradedEvent(100, 400);
+        resolveEvent(id, winner(3, 1));
+        settleInbox();
+        assertRefused(batchOf(Redemption(alice.account, market(id, 1))), notDelisted(market(id, 1)));
     }
 
     function test_a_position_redeems_once() public {
         EventId id = tradedEvent(100, 400);
         redeemBoth(id, winner(3, 1));
         assertRefused(
-            batchOf(Redemption(alice.account, id)),
-            abi.encodeWithSelector(IRiskGroup.NothingToRedeem.selector, alice.account, id)
+            batchOf(Redemption(alice.account, market(id, 0))),
+            abi.encodeWithSelector(IRiskGroup.NothingToRedeem.selector, alice.account, market(id, 0))
         );
     }
 
@@ -234,8 +260,8 @@ contract EventsTest is GroupTest {
         resolveEvent(id, winner(3, 1));
         settleInbox();
         assertRefused(
-            batchOf(Redemption(treasury.account, id)),
-            abi.encodeWithSelector(IRiskGroup.NothingToRedeem.selector, treasury.account, id)
+            batchOf(Redemption(treasury.account, market(id, 0))),
+            abi.encodeWithSelector(IRiskGroup.NothingToRedeem.selector, treasury.account, market(id, 0))
         );
     }
 
@@ -254,21 +280,24 @@ contract EventsTest is GroupTest {
         resolveEvent(id, payouts);
         Batch memory batch = inboxBatch();
         batch.redemptions = new Redemption[](2);
-        batch.redemptions[0] = Redemption(alice.account, id);
-        batch.redemptions[1] = Redemption(bob.account, id);
+        batch.redemptions[0] = Redemption(alice.account, market(id, 0));
+        batch.redemptions[1] = Redemption(bob.account, market(id, 0));
         settle(batch);
+    }
+
+    function notDelisted(MarketId where) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IRiskGroup.MarketNotDelisted.selector, where);
     }
 
     function assertInvalid(EventConfig memory config, bytes32 field) private {
         vm.prank(deployer);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.InvalidEventConfig.selector, field));
-        group.openEvent(config);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.InvalidConfig.selector, field));
+        gateway.openEvent(config);
     }
 
     function assertPayoutsRefused(EventId id, uint64[] memory payouts, uint256 length, uint256 sum) private {
-        uint256 outcomes = group.eventInfo(id).outcomes;
         vm.prank(resolver);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.InvalidPayouts.selector, outcomes, length, TICKS, sum));
-        group.resolveEvent(id, payouts);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.InvalidPayouts.selector, 3, length, TICKS, sum));
+        gateway.resolveEvent(id, payouts);
     }
 }

@@ -10,8 +10,8 @@ import {
     MarketFills,
     MarketId,
     Order,
-    OrderKind,
-    Side
+    Side,
+    TickLots
 } from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
@@ -73,13 +73,13 @@ contract FillsTest is GroupTest {
 
     function test_a_buy_pays_no_more_than_its_limit() public {
         Fill memory greedy = fill(alice, buy(10, 500));
-        greedy.notional += 1;
+        raise(greedy, 1);
         assertRefused(batchOf(fills(first, greedy, sold(10, 500))), worse(greedy, 5000));
     }
 
     function test_a_sell_takes_no_less_than_its_limit() public {
         Fill memory cheap = sold(10, 500);
-        cheap.notional -= 1;
+        raise(cheap, -1);
         assertRefused(batchOf(fills(first, fill(alice, buy(10, 500)), cheap)), worse(cheap, 5000));
     }
 
@@ -95,20 +95,20 @@ contract FillsTest is GroupTest {
             Order memory odd = buy(1, bad[i]);
             assertRefused(
                 batchOf(fills(first, fill(alice, odd, 1, 500), sold(1, 500))),
-                abi.encodeWithSelector(IRiskGroup.PriceOutOfRange.selector, alice.account, odd.nonce, bad[i], TICKS)
+                abi.encodeWithSelector(IRiskGroup.PriceOutOfRange.selector, alice.account, odd.nonce, bad[i], TICKS - 1)
             );
         }
     }
 
     function test_nobody_buys_below_the_lowest_price() public {
         Fill memory gift = fill(alice, buy(10, 500));
-        gift.notional = 9;
+        gift.notional = TickLots.wrap(9);
         assertRefused(batchOf(fills(first, gift, sold(10, 1))), outOfRange(gift, 10, 9990));
     }
 
     function test_nobody_sells_above_the_highest_price() public {
         Fill memory robbery = sold(10, 999);
-        robbery.notional = 9991;
+        robbery.notional = TickLots.wrap(9991);
         assertRefused(batchOf(fills(first, fill(alice, buy(10, 999)), robbery)), outOfRange(robbery, 10, 9990));
     }
 
@@ -157,7 +157,7 @@ contract FillsTest is GroupTest {
 
     function test_the_larger_of_the_venues_rates_bounds_every_fee() public {
         EventConfig memory config = eventConfig(2);
-        (config.takerFee, config.makerFee) = (100, 300);
+        (config.terms.takerFee, config.terms.makerFee) = (100, 300);
         MarketId where = market(openEvent(config), 0);
         settleInbox();
         Batch memory batch = batchOf(trade(alice, bob, where, 1000, 500));
@@ -186,7 +186,7 @@ contract FillsTest is GroupTest {
             life += uint256(size) * price * QUANTUM;
             uint256 due = (life * 1000 + 999_999) / 1_000_000;
             Batch memory batch = batchOf(trade(alice, bob, first, size, price));
-            batch.markets[0].fills[0].fee = uint128(due - charged);
+            batch.markets[0].fills[0].fee = int128(int256(due - charged));
             settle(batch);
             charged = due;
         }
@@ -242,8 +242,8 @@ contract FillsTest is GroupTest {
         for (uint8 outcome = 0; outcome < 9; ++outcome) {
             settle(batchOf(trade(alice, bob, market(wide, outcome), 10 + outcome, 100)));
         }
-        int64[] memory bought = group.positions(alice.account, wide);
-        int64[] memory soldShort = group.positions(bob.account, wide);
+        int64[] memory bought = views.positions(alice.account, wide);
+        int64[] memory soldShort = views.positions(bob.account, wide);
         for (uint8 outcome = 0; outcome < 9; ++outcome) {
             assertEq(bought[outcome], int64(10) + int8(outcome));
             assertEq(soldShort[outcome], -bought[outcome]);
@@ -294,9 +294,8 @@ contract FillsTest is GroupTest {
     }
 
     function feeAbove(Fill memory bad, uint256 limit) private pure returns (bytes memory) {
-        return
-            abi.encodeWithSelector(
-                IRiskGroup.FeeAboveLimit.selector, bad.order.account, bad.order.nonce, limit, bad.fee
-            );
+        return abi.encodeWithSelector(
+            IRiskGroup.FeeAboveLimit.selector, bad.order.account, bad.order.nonce, limit, int256(bad.fee)
+        );
     }
 }

@@ -3,8 +3,21 @@ pragma solidity ^0.8.28;
 
 import {console} from "forge-std/console.sol";
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
-import {Batch, EventId, Fill, MarketFills, MarketId, Order, Side, Signature} from "../../contracts/group/Types.sol";
+import {
+    Batch,
+    EventId,
+    FeedId,
+    Fill,
+    Lots,
+    MarketFills,
+    MarketId,
+    Order,
+    OrderTree,
+    Side,
+    Signature
+} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
+import {TestToken} from "./TestToken.sol";
 
 /// @notice What settlement costs in the steady state: accounts, positions and the nonces' words exist already.
 /// @dev Each call is a transaction of its own, with cold storage. `snapshots/` holds the execution gas; a change shows in
@@ -41,6 +54,10 @@ contract GasTest is GroupTest {
 
     function test_gas_of_ten_pairs() public {
         measure("ten pairs of 4 accounts", batchOf(crowd(market(narrow, 1), 20, 4, 0)), 20);
+    }
+
+    function test_gas_of_a_hundred_orders_of_ten_accounts() public {
+        measure("100 orders of 10 accounts", batchOf(crowd(market(narrow, 1), 100, 10, 0)), 100);
     }
 
     function test_gas_of_a_hundred_pairs() public {
@@ -80,6 +97,47 @@ contract GasTest is GroupTest {
         measure("10 first orders of 10 accounts, all partly filled, in an event of 128 outcomes", batchOf(made), 10);
     }
 
+    function test_gas_of_a_perpetual() public {
+        (MarketId where,) = openPerpetuals(1);
+        measure("200 orders of 40 accounts in a perpetual, 40 partly filled", batchOf(crowd(where, 200, 40, 5)), 200);
+    }
+
+    /// @dev The margin of each depends on all of its eight positions.
+    function test_gas_of_accounts_with_eight_perpetuals() public {
+        (MarketId where, FeedId last) = openPerpetuals(8);
+        Batch memory batch = batchOf(crowd(where, 40, 40, 0));
+        for (uint8 feed = 1; feed <= FeedId.unwrap(last); ++feed) {
+            addPrice(batch, FeedId.wrap(feed), 400);
+        }
+        measure("40 orders of 40 accounts that hold eight perpetuals, eight prices", batch, 40);
+    }
+
+    function test_gas_of_a_spot_market() public {
+        (TestToken coin, FeedId asset) = addAsset("ETH");
+        MarketId where = listSpot(asset);
+        for (uint256 i = 0; i < 40; ++i) {
+            deposit(traders[i].owner, traders[i].account, address(coin), 1e20);
+        }
+        settlePrice(asset, 400);
+        settle(batchOf(crowd(where, 80, 40, 0)));
+        measure("200 orders of 40 accounts in a spot market, 40 partly filled", batchOf(crowd(where, 200, 40, 5)), 200);
+    }
+
+    /// @dev Ten makers, sixteen orders each under one signature; the other side signs alone.
+    function test_gas_of_ladders() public {
+        MarketFills memory made = crowd(market(narrow, 1), 320, 20, 0);
+        Batch memory batch = batchOf(made);
+        batch.trees = new OrderTree[](10);
+        for (uint32 maker = 0; maker < 10; ++maker) {
+            Fill[] memory rungs = new Fill[](16);
+            for (uint256 k = 0; k < 16; ++k) {
+                rungs[k] = made.fills[20 * k + 2 * maker];
+            }
+            batch.trees[maker] = treeOf(traders[2 * maker].key, maker + 1, rungs);
+        }
+        measure("320 orders of 20 accounts, half of them in ten trees of sixteen", batch, 320);
+    }
+
     function test_gas_of_an_empty_batch() public {
         Batch memory batch = nextBatch();
         Signature memory signature = signBatch(batch);
@@ -95,6 +153,9 @@ contract GasTest is GroupTest {
         vm.snapshotGasLastCall("settle", "ten deposits");
         settle(batchOf(withdrawal(traders[0], 1000)));
         vm.snapshotGasLastCall("settle", "one withdrawal");
+        Deployment memory there = newDeployment();
+        settle(batchOf(transfer(traders[0], address(there.gateway), NEW_ACCOUNT, address(token), 1000)));
+        vm.snapshotGasLastCall("settle", "one transfer to another group");
     }
 
     // ----------------------------------------------------------------- words
@@ -106,6 +167,15 @@ contract GasTest is GroupTest {
             traders.push(openAccount(string.concat("newcomer", vm.toString(i)), 1e12));
         }
         settleInbox();
+    }
+
+    /// @dev Perpetuals at 400 dollars, in each of which every account holds a position.
+    function openPerpetuals(uint256 count) private returns (MarketId where, FeedId feed) {
+        for (uint256 i = 0; i < count; ++i) {
+            (where, feed) = listPerpetual(bytes32(i + 1));
+            settlePrice(feed, 400);
+            settle(batchOf(crowd(where, 80, 40, 0)));
+        }
     }
 
     /// @dev `orders` orders of as many accounts as named, half of them buying; every `partly`-th stays partly filled.
@@ -120,7 +190,7 @@ contract GasTest is GroupTest {
             // An account always trades the same way, as those who hold a position do.
             Side side = i % accounts % 2 == 0 ? Side.Buy : Side.Sell;
             Order memory made = order(trader, where, side, 10, 400);
-            if (partly != 0 && i % partly == 0) made.size = 20;
+            if (partly != 0 && i % partly == 0) made.size = Lots.wrap(20);
             result.fills[i] = fill(trader, made, 10, 400);
             if (side == Side.Buy) result.fills[i].fee = 40;
         }

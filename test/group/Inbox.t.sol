@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IGateway} from "../../contracts/group/IGateway.sol";
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
-import {AccountId, Batch, EventId, InboxItem, InboxKind} from "../../contracts/group/Types.sol";
+import {AccountId, Batch, InboxItem, InboxKind} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 import {MoodyToken} from "./MoodyToken.sol";
 
@@ -30,28 +31,28 @@ contract InboxTest is GroupTest {
         bytes memory payload = abi.encode(alice.account, alice.owner, address(token), uint128(77));
         token.mint(bob.owner, 77);
         vm.startPrank(bob.owner);
-        token.approve(address(group), 77);
+        token.approve(address(gateway), 77);
         vm.expectEmit();
-        emit IRiskGroup.InboxQueued(3, InboxKind.Deposit, nowMs(), payload);
-        group.deposit(alice.account, 77);
+        emit IRiskGroup.InboxQueued(4, InboxKind.Deposit, nowMs(), payload);
+        gateway.deposit(alice.account, bob.owner, address(token), 77);
         vm.stopPrank();
         noteQueued(InboxKind.Deposit, payload);
 
-        assertEq(group.inboxHash(3), keccak256(abi.encode(InboxKind.Deposit, nowMs(), payload)));
+        assertEq(views.inboxHash(4), keccak256(abi.encode(InboxKind.Deposit, nowMs(), payload)));
         settleInbox();
-        assertEq(group.inboxHash(3), 0);
+        assertEq(views.inboxHash(4), 0);
         assertEq(cashOf(alice), 1077);
     }
 
     function test_items_may_be_consumed_in_several_batches() public {
-        for (uint64 i = 0; i < 3; ++i) {
+        for (uint64 i = 0; i < 4; ++i) {
             Batch memory batch = nextBatch();
             batch.inbox = new InboxItem[](1);
-            batch.inbox[0] = queued[i];
+            batch.inbox[0] = queued(i);
             settle(batch);
-            (uint64 head, uint64 tail) = group.inbox();
+            (uint64 head, uint64 tail) = views.inbox();
             assertEq(head, i + 1);
-            assertEq(tail, 3);
+            assertEq(tail, 4);
         }
         assertEq(cashOf(bob), 2000);
     }
@@ -59,25 +60,25 @@ contract InboxTest is GroupTest {
     function test_a_skipped_item_is_refused() public {
         Batch memory batch = nextBatch();
         batch.inbox = new InboxItem[](1);
-        batch.inbox[0] = queued[1];
-        assertRefused(batch, mismatch(0, queued[0], queued[1]));
+        batch.inbox[0] = queued(1);
+        assertRefused(batch, mismatch(0, queued(0), queued(1)));
     }
 
     function test_reordered_items_are_refused() public {
         Batch memory batch = inboxBatch();
-        (batch.inbox[1], batch.inbox[2]) = (batch.inbox[2], batch.inbox[1]);
-        assertRefused(batch, mismatch(1, queued[1], queued[2]));
+        (batch.inbox[2], batch.inbox[3]) = (batch.inbox[3], batch.inbox[2]);
+        assertRefused(batch, mismatch(2, queued(2), queued(3)));
     }
 
     function test_an_item_altered_in_any_part_is_refused() public {
         for (uint256 part = 0; part < 4; ++part) {
             Batch memory batch = inboxBatch();
-            InboxItem memory altered = batch.inbox[1];
+            InboxItem memory altered = batch.inbox[2];
             if (part == 0) altered.kind = InboxKind.ForcedWithdrawal;
             if (part == 1) altered.time += 1;
             if (part == 2) altered.payload = abi.encode(bob.account, alice.owner, address(token), uint128(1000));
             if (part == 3) altered.payload = bytes.concat(altered.payload, hex"00");
-            assertRefused(batch, mismatch(1, queued[1], altered));
+            assertRefused(batch, mismatch(2, queued(2), altered));
         }
     }
 
@@ -89,7 +90,7 @@ contract InboxTest is GroupTest {
             InboxKind.Deposit, nowMs(), abi.encode(alice.account, alice.owner, address(token), uint128(1e12))
         );
         assertRefused(
-            batch, abi.encodeWithSelector(IRiskGroup.InboxMismatch.selector, 3, bytes32(0), hashItem(batch.inbox[0]))
+            batch, abi.encodeWithSelector(IRiskGroup.InboxMismatch.selector, 4, bytes32(0), hashItem(batch.inbox[0]))
         );
     }
 
@@ -97,9 +98,9 @@ contract InboxTest is GroupTest {
         settleInbox();
         Batch memory batch = nextBatch();
         batch.inbox = new InboxItem[](1);
-        batch.inbox[0] = queued[2];
+        batch.inbox[0] = queued(3);
         assertRefused(
-            batch, abi.encodeWithSelector(IRiskGroup.InboxMismatch.selector, 3, bytes32(0), hashItem(queued[2]))
+            batch, abi.encodeWithSelector(IRiskGroup.InboxMismatch.selector, 4, bytes32(0), hashItem(queued(3)))
         );
     }
 
@@ -118,9 +119,9 @@ contract InboxTest is GroupTest {
         deposit(alice.owner, alice.account, 5);
         vm.warp(vm.getBlockTimestamp() + 2);
         Batch memory batch = nextBatch();
-        batch.inbox = new InboxItem[](3);
-        for (uint256 i = 0; i < 3; ++i) {
-            batch.inbox[i] = queued[i];
+        batch.inbox = new InboxItem[](4);
+        for (uint64 i = 0; i < 4; ++i) {
+            batch.inbox[i] = queued(i);
         }
         settle(batch);
     }
@@ -133,33 +134,35 @@ contract InboxTest is GroupTest {
         assertEq(cashOf(alice), 1000);
     }
 
-    function test_accounts_are_numbered_from_1_and_an_owner_may_open_many() public {
-        assertEq(AccountId.unwrap(treasury.account), 1);
-        assertEq(AccountId.unwrap(deposit(alice.owner, AccountId.wrap(0), 10)), 4);
-        assertEq(AccountId.unwrap(deposit(alice.owner, AccountId.wrap(0), 10)), 5);
-        assertEq(group.accounts(), 5);
-        assertEq(group.account(AccountId.wrap(5)).owner, alice.owner);
+    function test_accounts_are_numbered_after_the_fund_and_the_protocols_and_an_owner_may_open_many() public {
+        assertEq(AccountId.unwrap(treasury.account), 3);
+        assertEq(AccountId.unwrap(deposit(alice.owner, NEW_ACCOUNT, 10)), 6);
+        assertEq(AccountId.unwrap(deposit(alice.owner, NEW_ACCOUNT, 10)), 7);
+        assertEq(gateway.accounts(), 7);
+        assertEq(gateway.ownerOf(AccountId.wrap(7)), alice.owner);
+        settleInbox();
+        assertEq(views.account(AccountId.wrap(7)).owner, alice.owner);
     }
 
     function test_anyone_may_add_to_an_account_that_stays_its_owners() public {
         deposit(bob.owner, alice.account, 50);
         settleInbox();
         assertEq(cashOf(alice), 1050);
-        assertEq(group.account(alice.account).owner, alice.owner);
+        assertEq(views.account(alice.account).owner, alice.owner);
     }
 
     function test_a_deposit_to_an_account_that_does_not_exist_is_refused() public {
         token.mint(alice.owner, 10);
         vm.startPrank(alice.owner);
-        token.approve(address(group), 10);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NoSuchAccount.selector, 99));
-        group.deposit(AccountId.wrap(99), 10);
+        token.approve(address(gateway), 10);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NoSuchAccount.selector, 99));
+        gateway.deposit(AccountId.wrap(99), alice.owner, address(token), 10);
     }
 
     function test_a_deposit_of_nothing_is_refused() public {
         vm.prank(alice.owner);
-        vm.expectRevert(IRiskGroup.ZeroAmount.selector);
-        group.deposit(alice.account, 0);
+        vm.expectRevert(IGateway.ZeroAmount.selector);
+        gateway.deposit(alice.account, alice.owner, address(token), 0);
     }
 
     /// @dev Else a token with an endless supply could bring an account's cash to overflow, and the inbox to a halt.
@@ -168,9 +171,9 @@ contract InboxTest is GroupTest {
         deposit(alice.owner, alice.account, limit);
         token.mint(alice.owner, limit + 1);
         vm.startPrank(alice.owner);
-        token.approve(address(group), limit + 1);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.AmountTooLarge.selector, limit + 1, limit));
-        group.deposit(alice.account, limit + 1);
+        token.approve(address(gateway), limit + 1);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.AmountTooLarge.selector, limit + 1, limit));
+        gateway.deposit(alice.account, alice.owner, address(token), limit + 1);
     }
 
     function test_a_deposit_that_the_token_refuses_is_refused() public {
@@ -178,8 +181,8 @@ contract InboxTest is GroupTest {
         for (uint256 i = 0; i < refusals.length; ++i) {
             moody.setMood(refusals[i]);
             vm.prank(alice.owner);
-            vm.expectRevert(abi.encodeWithSelector(IRiskGroup.TransferFailed.selector, address(token)));
-            group.deposit(alice.account, 10);
+            vm.expectRevert(abi.encodeWithSelector(IGateway.TransferFailed.selector, address(token)));
+            gateway.deposit(alice.account, alice.owner, address(token), 10);
         }
     }
 
@@ -188,8 +191,8 @@ contract InboxTest is GroupTest {
         bytes memory payload = abi.encode(alice.account, alice.owner, address(token), uint128(90));
         token.mint(alice.owner, 100);
         vm.startPrank(alice.owner);
-        token.approve(address(group), 100);
-        group.deposit(alice.account, 100);
+        token.approve(address(gateway), 100);
+        gateway.deposit(alice.account, alice.owner, address(token), 100);
         vm.stopPrank();
         noteQueued(InboxKind.Deposit, payload);
         settleInbox();

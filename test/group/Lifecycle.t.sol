@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
-import {Batch, EventId, MarketId, Redemption} from "../../contracts/group/Types.sol";
+import {Batch, EventId, GroupTerms, MarketId, Phase, Redemption} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
 /// @notice One event from opening to the last withdrawal.
@@ -13,7 +13,7 @@ contract LifecycleTest is GroupTest {
         EventId id = openEvent(3);
         settleInbox();
         assertEq(cashOf(alice), 10_000_000);
-        assertTrue(group.eventInfo(id).state == IRiskGroup.EventState.Open);
+        assertTrue(views.market(market(id, 0)).phase == Phase.Open);
 
         // Alice buys 100 lots of outcome 1 at 0.400 from Bob and pays the taker's fee: 100 · 400 · 10 · 0.1 %.
         MarketId where = market(id, 1);
@@ -31,8 +31,8 @@ contract LifecycleTest is GroupTest {
         resolveEvent(id, winner(3, 1));
         batch = inboxBatch();
         batch.redemptions = new Redemption[](2);
-        batch.redemptions[0] = Redemption(alice.account, id);
-        batch.redemptions[1] = Redemption(bob.account, id);
+        batch.redemptions[0] = Redemption(alice.account, market(id, 0));
+        batch.redemptions[1] = Redemption(bob.account, market(id, 0));
         settle(batch);
         assertEq(cashOf(alice), 10_000_000 - 400_400 + 1_000_000);
         assertEq(cashOf(bob), 10_000_000 + 400_000 - 1_000_000);
@@ -48,18 +48,25 @@ contract LifecycleTest is GroupTest {
 
     function test_a_group_says_what_it_was_made_with() public view {
         assertEq(group.settlementToken(), address(token));
-        assertEq(group.sequencer(), vm.addr(SEQUENCER_KEY));
-        assertEq(group.deployer(), deployer);
+        assertEq(group.gateway(), address(gateway));
+        assertEq(gateway.group(), address(group));
+        assertEq(views.terms().sequencer, vm.addr(SEQUENCER_KEY));
+        assertEq(views.account(INSURANCE).owner, governor);
+        assertEq(views.account(PROTOCOL).owner, governor);
         assertEq(group.inboxDeadline(), DEADLINE);
         assertEq(group.domainSeparator(), separatorOf(address(group), block.chainid));
     }
 
-    function test_a_group_is_not_made_without_token_sequencer_deployer_and_deadline() public {
+    function test_a_group_is_not_made_without_what_it_needs() public {
         address someone = makeAddr("someone");
-        assertNotMade(abi.encode(someone, someone, someone, 1), "token");
-        assertNotMade(abi.encode(token, address(0), someone, 1), "sequencer");
-        assertNotMade(abi.encode(token, someone, address(0), 1), "deployer");
-        assertNotMade(abi.encode(token, someone, someone, 0), "inboxDeadline");
+        GroupTerms memory terms = groupTerms();
+        assertNotMade(abi.encode(someone, someone, someone, someone, 1, terms), "token");
+        assertNotMade(abi.encode(token, address(0), someone, someone, 1, terms), "gateway");
+        assertNotMade(abi.encode(token, someone, address(0), someone, 1, terms), "escapeHatch");
+        assertNotMade(abi.encode(token, someone, someone, address(0), 1, terms), "governance");
+        assertNotMade(abi.encode(token, someone, someone, someone, 0, terms), "inboxDeadline");
+        terms.sequencer = address(0);
+        assertNotMade(abi.encode(token, someone, someone, someone, 1, terms), "sequencer");
     }
 
     function assertNotMade(bytes memory arguments, bytes32 field) private {
@@ -78,7 +85,8 @@ contract LifecycleTest is GroupTest {
     }
 
     /// @dev EIP-170; a test would run a larger contract, a chain would not.
-    function test_the_group_is_small_enough_to_be_deployed() public view {
+    function test_the_group_and_its_gateway_are_small_enough_to_be_deployed() public view {
         assertLe(address(group).code.length, 24_576);
+        assertLe(address(gateway).code.length, 24_576);
     }
 }

@@ -179,8 +179,4 @@ contract MarginTest is GroupTest {
         (held,) = ledger.clear(account, id, payouts);
         assertFalse(held);
     }
-
-    function shortfall(Trader memory trader, int256 health) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, trader.account, health);
-    }
 }

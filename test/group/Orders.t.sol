@@ -5,14 +5,16 @@ import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {
     AccountId,
     Batch,
+    BuilderId,
     EventId,
     Fill,
-    InboxItem,
+    Lots,
     MarketId,
     Order,
     OrderKind,
     Side,
-    Signature
+    Signature,
+    Ticks
 } from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
@@ -62,12 +64,12 @@ contract OrdersTest is GroupTest {
             if (field == 2) altered.order.side = Side.Sell;
             if (field == 3) altered.order.kind = OrderKind.ImmediateOrCancel;
             if (field == 4) altered.order.reduceOnly = true;
-            if (field == 5) altered.order.size += 1;
-            if (field == 6) altered.order.price += 1;
+            if (field == 5) altered.order.size = Lots.wrap(11);
+            if (field == 6) altered.order.price = Ticks.wrap(501);
             if (field == 7) altered.order.nonce += 1_000_000;
             if (field == 8) altered.order.expiry = type(uint64).max;
             if (field == 9) altered.order.maxFee += 1;
-            if (field == 10) altered.order.builder = 1;
+            if (field == 10) altered.order.builder = BuilderId.wrap(1);
             if (field == 11) altered.order.builderFee = 1;
             address recovered = recover(hashOrder(altered.order), altered.signature);
             assertTrue(recovered != expected);
@@ -266,26 +268,105 @@ contract OrdersTest is GroupTest {
         assertRefused(batch, abi.encodeWithSelector(IRiskGroup.OrderForAnotherMarket.selector, second, first));
     }
 
-    function test_reduce_only_orders_are_refused_for_now() public {
-        Order memory reducing = order(alice, first, Side.Buy, 10, 500);
-        reducing.reduceOnly = true;
+    // ----------------------------------------------------------------- reduce-only
+
+    function test_a_reduce_only_order_closes_what_is_there_and_no_more() public {
+        settle(batchOf(trade(alice, bob, first, 10, 500)));
+        Order memory closing = reducing(alice, Side.Sell, 11);
         assertRefused(
-            batchOf(fills(first, fill(alice, reducing), sell(10))),
-            abi.encodeWithSelector(IRiskGroup.ReduceOnlyNotSupported.selector, alice.account, reducing.nonce)
+            batchOf(fills(first, fill(alice, closing), fill(bob, reducing(bob, Side.Buy, 11)))),
+            onlyReducing(closing, 10, -1)
         );
+        // Part of a larger order is as good as a smaller one.
+        settle(batchOf(fills(first, fill(alice, closing, 10, 500), fill(bob, reducing(bob, Side.Buy, 10)))));
+        assertEq(positionOf(alice, first), 0);
+        assertEq(positionOf(bob, first), 0);
     }
 
-    function test_builders_are_refused_for_now() public {
-        Order memory built = order(alice, first, Side.Buy, 10, 500);
-        bytes memory refusal =
-            abi.encodeWithSelector(IRiskGroup.BuilderNotSupported.selector, alice.account, built.nonce);
-        built.builder = 1;
-        assertRefused(batchOf(fills(first, fill(alice, built), sell(10))), refusal);
-        (built.builder, built.builderFee) = (0, 1);
-        assertRefused(batchOf(fills(first, fill(alice, built), sell(10))), refusal);
+    function test_a_reduce_only_order_opens_nothing() public {
+        for (uint256 side = 0; side < 2; ++side) {
+            Order memory opening = reducing(alice, Side(side), 10);
+            Order memory other = order(bob, first, Side(1 - side), 10, 500);
+            assertRefused(
+                batchOf(fills(first, fill(alice, opening), fill(bob, other))),
+                onlyReducing(opening, 0, side == 0 ? int256(10) : -10)
+            );
+        }
+    }
+
+    function test_a_reduce_only_order_does_not_add_to_a_position() public {
+        settle(batchOf(trade(alice, bob, first, 10, 500)));
+        Order memory adding = reducing(alice, Side.Buy, 1);
+        assertRefused(batchOf(fills(first, fill(alice, adding), sell(1))), onlyReducing(adding, 10, 11));
+        adding = reducing(bob, Side.Sell, 1);
+        Order memory buying = order(alice, first, Side.Buy, 1, 500);
+        assertRefused(batchOf(fills(first, fill(alice, buying), fill(bob, adding))), onlyReducing(adding, -10, -11));
+    }
+
+    // ----------------------------------------------------------------- the nonce floor
+
+    function test_a_cancellation_of_all_spends_every_nonce_below_its_floor() public {
+        Order memory part = order(alice, first, Side.Buy, 10, 500);
+        settle(batchOf(fills(first, fill(alice, part, 4, 500), sell(4))));
+        Order memory below = order(alice, first, Side.Buy, 10, 500);
+        Order memory at = order(alice, first, Side.Buy, 10, 500);
+        requestCancelAll(alice, at.nonce);
+        assertNonce(alice, part.nonce, false, 4);
+        settleInbox();
+        (bool spent_,) = views.nonceState(alice.account, part.nonce);
+        assertTrue(spent_);
+        assertNonce(alice, below.nonce, true, 0);
+        assertNonce(alice, at.nonce, false, 0);
+        assertRefused(batchOf(fills(first, fill(alice, part, 6, 500), sell(6))), belowFloor(part, at.nonce));
+        assertRefused(batchOf(fills(first, fill(alice, below), sell(10))), belowFloor(below, at.nonce));
+        settle(batchOf(fills(first, fill(alice, at), sell(10))));
+    }
+
+    function test_a_cancellation_counts_from_the_batch_that_consumes_it() public {
+        Order memory resting = order(alice, first, Side.Buy, 10, 500);
+        requestCancelAll(alice, resting.nonce + 1);
+        settle(batchOf(fills(first, fill(alice, resting, 4, 500), sell(4))));
+        Batch memory batch = batchOf(fills(first, fill(alice, resting, 6, 500), sell(6)));
+        batch.inbox = takeInbox();
+        assertRefused(batch, belowFloor(resting, resting.nonce + 1));
+    }
+
+    function test_the_nonce_floor_never_goes_down() public {
+        requestCancelAll(alice, 1000);
+        requestCancelAll(alice, 10);
+        settleInbox();
+        assertEq(views.account(alice.account).nonceFloor, 1000);
+        Order memory between = order(alice, first, Side.Buy, 10, 500);
+        between.nonce = 999;
+        assertRefused(batchOf(fills(first, fill(alice, between), sell(10))), belowFloor(between, 1000));
+    }
+
+    function test_a_floor_of_one_account_is_nobody_elses() public {
+        requestCancelAll(alice, 1000);
+        settleInbox();
+        settle(batchOf(trade(treasuryWith(100_000), bob, first, 1, 500)));
     }
 
     // ----------------------------------------------------------------- words
+
+    function treasuryWith(uint256 amount) private returns (Trader memory) {
+        deposit(treasury.owner, treasury.account, amount);
+        settleInbox();
+        return treasury;
+    }
+
+    function reducing(Trader memory trader, Side side, uint64 size) private returns (Order memory result) {
+        result = order(trader, first, side, size, 500);
+        result.reduceOnly = true;
+    }
+
+    function onlyReducing(Order memory signed, int256 before, int256 position) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IRiskGroup.OnlyReducing.selector, signed.account, signed.nonce, before, position);
+    }
+
+    function belowFloor(Order memory signed, uint64 floor) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IRiskGroup.NonceBelowFloor.selector, signed.account, signed.nonce, floor);
+    }
 
     function sell(uint64 size) private returns (Fill memory) {
         return sell(size, 500);
@@ -297,22 +378,12 @@ contract OrdersTest is GroupTest {
 
     /// @dev The same events and accounts in a second group of the same make.
     function openTwin() private {
-        delete queued;
-        group = newGroup();
+        use(newDeployment());
         treasury = openAccount("treasury", 1);
         alice = openAccount("alice", 1_000_000_000);
         bob = openAccount("bob", 1_000_000_000);
+        openVenue(venueConfig());
         openEvent(3);
-    }
-
-    function takeInbox() private view returns (InboxItem[] memory) {
-        return inboxBatch().inbox;
-    }
-
-    function assertNonce(Trader memory trader, uint64 nonce, bool isSpent, uint64 filled) private view {
-        (bool actuallySpent, uint64 actuallyFilled) = group.nonceState(trader.account, nonce);
-        assertEq(actuallySpent, isSpent);
-        assertEq(actuallyFilled, filled);
     }
 
     function signedByAnother(Order memory signed, address expected, address recovered)

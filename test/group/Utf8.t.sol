@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {IGateway} from "../../contracts/group/IGateway.sol";
 import {EventConfig} from "../../contracts/group/Types.sol";
 import {GroupTest} from "./GroupTest.sol";
 
@@ -37,9 +37,9 @@ contract Utf8Test is GroupTest {
             hex"FF"
         ];
         for (uint256 i = 0; i < malformed.length; ++i) {
-            vm.expectRevert(abi.encodeWithSelector(IRiskGroup.InvalidEventConfig.selector, bytes32("title")));
+            vm.expectRevert(abi.encodeWithSelector(IGateway.InvalidConfig.selector, bytes32("title")));
             openTitled(string(malformed[i]));
-            vm.expectRevert(abi.encodeWithSelector(IRiskGroup.InvalidEventConfig.selector, bytes32("labels")));
+            vm.expectRevert(abi.encodeWithSelector(IGateway.InvalidConfig.selector, bytes32("labels")));
             openLabelled(string(bytes.concat("good, then ", malformed[i])));
         }
     }
@@ -48,13 +48,13 @@ contract Utf8Test is GroupTest {
         EventConfig memory config = eventConfig(2);
         config.title = title;
         vm.prank(deployer);
-        group.openEvent(config);
+        gateway.openEvent(config);
     }
 
     function openLabelled(string memory label) internal {
         EventConfig memory config = eventConfig(2);
         config.labels[1] = label;
         vm.prank(deployer);
-        group.openEvent(config);
+        gateway.openEvent(config);
     }
 }

@@ -2,12 +2,12 @@
 pragma solidity ^0.8.28;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IGateway} from "../../contracts/group/IGateway.sol";
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
 import {
     AccountId,
     Batch,
-    EventId,
     Fill,
     MarketId,
     Order,
@@ -43,11 +43,11 @@ contract WithdrawalsTest is GroupTest {
         Batch memory batch = batchOf(request);
         Signature memory signature = signBatch(batch);
         vm.expectEmit();
-        emit IRiskGroup.Withdrawn(alice.account, alice.owner, 400, true);
+        emit IRiskGroup.Withdrawn(alice.account, alice.owner, address(token), 400, address(0), true);
         group.settle(batch, signature);
         assertEq(token.balanceOf(alice.owner), 400);
         assertEq(cashOf(alice), 600);
-        (bool spent,) = group.nonceState(alice.account, request.withdraw.nonce);
+        (bool spent,) = views.nonceState(alice.account, request.withdraw.nonce);
         assertTrue(spent);
     }
 
@@ -119,13 +119,13 @@ contract WithdrawalsTest is GroupTest {
         assertRefused(
             late,
             abi.encodeWithSelector(
-                IRiskGroup.WithdrawExpired.selector, alice.account, request.withdraw.nonce, expiry, expiry + 1
+                IRiskGroup.MessageExpired.selector, alice.account, request.withdraw.nonce, expiry, expiry + 1
             )
         );
         settle(batchOf(request));
     }
 
-    function test_only_the_settlement_token_is_paid_out() public {
+    function test_only_tokens_of_the_group_are_paid_out() public {
         SignedWithdraw memory request = withdrawal(alice, 400);
         request.withdraw.token = address(1);
         request.signature = sign(alice.key, hashWithdraw(request.withdraw));
@@ -141,7 +141,8 @@ contract WithdrawalsTest is GroupTest {
     function test_nobody_withdraws_what_is_not_theirs() public {
         assertRefused(batchOf(withdrawal(alice, 1001)), shortfall(alice, -1));
         assertRefused(
-            batchOf(withdrawal(alice, type(uint96).max)), shortfall(alice, 1000 - int256(uint256(type(uint96).max)))
+            batchOf(withdrawal(alice, type(uint96).max)),
+            abi.encodeWithSelector(IRiskGroup.PoolExhausted.selector, alice.account, type(uint96).max, 2001)
         );
     }
 
@@ -176,33 +177,42 @@ contract WithdrawalsTest is GroupTest {
         vm.recordLogs();
         settleInbox();
         assertEq(vm.getRecordedLogs().length, 1, "BatchSettled alone: nothing was withdrawn");
-        (uint64 head, uint64 tail) = group.inbox();
+        (uint64 head, uint64 tail) = views.inbox();
         assertEq(head, tail);
         assertEq(token.balanceOf(alice.owner), 1000);
     }
 
-    /// @dev In inbox order: what arrives first can be withdrawn.
-    function test_a_forced_withdrawal_sees_the_deposits_before_it_and_not_those_after() public {
-        requestWithdrawal(alice, 5000);
+    /// @dev Forced withdrawals wait for the frame's prices, and so run after every deposit that the batch consumes, each
+    /// in its turn.
+    function test_forced_withdrawals_see_every_deposit_of_their_batch_and_are_paid_in_their_order() public {
+        requestWithdrawal(alice, 1200);
         deposit(alice.owner, alice.account, 500);
-        requestWithdrawal(alice, 200);
-        settleInbox();
-        assertEq(token.balanceOf(alice.owner), 1200);
-        assertEq(cashOf(alice), 300);
+        requestWithdrawal(alice, 5000);
+        Batch memory batch = inboxBatch();
+        Signature memory signature = signBatch(batch);
+        vm.expectEmit();
+        emit IRiskGroup.Withdrawn(alice.account, alice.owner, address(token), 1200, address(0), true);
+        vm.expectEmit();
+        emit IRiskGroup.Withdrawn(alice.account, alice.owner, address(token), 300, address(0), true);
+        group.settle(batch, signature);
+        assertEq(cashOf(alice), 0);
     }
 
     function test_only_the_owner_forces_a_withdrawal() public {
         vm.prank(bob.owner);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NotOwner.selector, alice.account, bob.owner, alice.owner));
-        group.requestWithdrawal(alice.account, 1);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotOwner.selector, alice.account, bob.owner, alice.owner));
+        gateway.requestWithdrawal(alice.account, address(token), 1);
     }
 
-    function test_a_forced_withdrawal_asks_for_something_of_an_account_that_exists() public {
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NoSuchAccount.selector, 99));
-        group.requestWithdrawal(AccountId.wrap(99), 1);
-        vm.prank(alice.owner);
-        vm.expectRevert(IRiskGroup.ZeroAmount.selector);
-        group.requestWithdrawal(alice.account, 0);
+    function test_a_forced_withdrawal_asks_for_some_of_a_token_of_the_group_from_an_account_that_exists() public {
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NotOwner.selector, 99, address(this), address(0)));
+        gateway.requestWithdrawal(AccountId.wrap(99), address(token), 1);
+        uint256 fee = payFee(alice.owner);
+        vm.expectRevert(IGateway.ZeroAmount.selector);
+        gateway.requestWithdrawal{value: fee}(alice.account, address(token), 0);
+        fee = payFee(alice.owner);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.UnknownToken.selector, address(1)));
+        gateway.requestWithdrawal{value: fee}(alice.account, address(1), 1);
     }
 
     // ----------------------------------------------------------------- tokens that refuse
@@ -221,36 +231,36 @@ contract WithdrawalsTest is GroupTest {
             Batch memory batch = batchOf(withdrawal(alice, 100));
             Signature memory signature = signBatch(batch);
             vm.expectEmit();
-            emit IRiskGroup.Withdrawn(alice.account, alice.owner, 100, false);
+            emit IRiskGroup.Withdrawn(alice.account, alice.owner, address(token), 100, address(0), false);
             uint256 gasBefore = gasleft();
             group.settle(batch, signature);
             assertLt(gasBefore - gasleft(), 500_000);
-            assertEq(group.claimable(alice.owner), 100 * (i + 1));
+            assertEq(views.claimable(alice.owner, address(token)), 100 * (i + 1));
             assertEq(token.balanceOf(alice.owner), 0);
         }
 
         address elsewhere = makeAddr("elsewhere");
         vm.prank(alice.owner);
         vm.expectRevert(abi.encodeWithSelector(IRiskGroup.TransferFailed.selector, address(token)));
-        group.claim(elsewhere);
+        group.claim(address(token), elsewhere);
 
         moody.setMood(MoodyToken.Mood.Good);
         vm.prank(alice.owner);
         vm.expectEmit();
-        emit IRiskGroup.Claimed(alice.owner, elsewhere, 600);
-        assertEq(group.claim(elsewhere), 600);
+        emit IRiskGroup.Claimed(alice.owner, address(token), elsewhere, 600);
+        assertEq(group.claim(address(token), elsewhere), 600);
         assertEq(token.balanceOf(elsewhere), 600);
 
         vm.prank(alice.owner);
-        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NothingToClaim.selector, alice.owner));
-        group.claim(elsewhere);
+        vm.expectRevert(abi.encodeWithSelector(IRiskGroup.NothingToClaim.selector, alice.owner, address(token)));
+        group.claim(address(token), elsewhere);
     }
 
     function test_a_refused_forced_withdrawal_is_claimed_too() public {
         moody.setMood(MoodyToken.Mood.Reverts);
         requestWithdrawal(alice, 250);
         settleInbox();
-        assertEq(group.claimable(alice.owner), 250);
+        assertEq(views.claimable(alice.owner, address(token)), 250);
         assertEq(cashOf(alice), 750);
     }
 
@@ -258,7 +268,7 @@ contract WithdrawalsTest is GroupTest {
         moody.setMood(MoodyToken.Mood.ReturnsNothing);
         settle(batchOf(withdrawal(alice, 100)));
         assertEq(token.balanceOf(alice.owner), 100);
-        assertEq(group.claimable(alice.owner), 0);
+        assertEq(views.claimable(alice.owner, address(token)), 0);
     }
 
     /// @dev The first answer's memory must not complete the second's.
@@ -270,13 +280,13 @@ contract WithdrawalsTest is GroupTest {
         batch.withdrawals[1] = withdrawal(bob, 200);
         settle(batch);
         assertEq(token.balanceOf(alice.owner), 100);
-        assertEq(group.claimable(bob.owner), 200);
+        assertEq(views.claimable(bob.owner, address(token)), 200);
     }
 
     function test_a_token_that_is_gone_has_not_paid() public {
         vm.etch(address(token), "");
         settle(batchOf(withdrawal(alice, 100)));
-        assertEq(group.claimable(alice.owner), 100);
+        assertEq(views.claimable(alice.owner, address(token)), 100);
     }
 
     function test_one_refusal_does_not_hold_up_the_others() public {
@@ -285,7 +295,7 @@ contract WithdrawalsTest is GroupTest {
         batch.withdrawals[0] = withdrawal(alice, 100);
         batch.withdrawals[1] = withdrawal(bob, 200);
         // The token calls the group back at each transfer; the group refuses the call and pays on.
-        moody.setCallback(address(group), abi.encodeCall(IRiskGroup.claim, (bob.owner)));
+        moody.setCallback(address(group), abi.encodeCall(IRiskGroup.claim, (address(token), bob.owner)));
         settle(batch);
         assertEq(token.balanceOf(bob.owner), 200);
     }
@@ -300,7 +310,7 @@ contract WithdrawalsTest is GroupTest {
             uint256 snapshot = vm.snapshotState();
             (bool settled, bytes memory failure) = address(group).call{gas: gasLimit}(call);
             if (settled) {
-                assertEq(group.claimable(alice.owner), 0);
+                assertEq(views.claimable(alice.owner, address(token)), 0);
                 assertEq(token.balanceOf(alice.owner), 100);
             } else if (failure.length != 0) {
                 assertEq(bytes4(failure), IRiskGroup.GasTooLow.selector);
@@ -316,10 +326,9 @@ contract WithdrawalsTest is GroupTest {
     function test_a_token_cannot_reenter_while_a_batch_pays() public {
         Batch memory next = nextBatch();
         (next.id, next.sequence) = (next.id + 1, next.sequence + 1);
-        bytes[3] memory callbacks = [
+        bytes[2] memory callbacks = [
             abi.encodeCall(IRiskGroup.settle, (next, signBatch(next))),
-            abi.encodeCall(IRiskGroup.deposit, (alice.account, 1)),
-            abi.encodeCall(IRiskGroup.claim, (alice.owner))
+            abi.encodeCall(IRiskGroup.claim, (address(token), alice.owner))
         ];
         for (uint256 i = 0; i < callbacks.length; ++i) {
             moody.setCallback(address(group), callbacks[i]);
@@ -328,13 +337,19 @@ contract WithdrawalsTest is GroupTest {
         }
     }
 
-    function test_a_token_cannot_reenter_while_it_is_deposited_or_claimed() public {
+    function test_a_token_cannot_reenter_while_it_is_claimed() public {
         moody.setMood(MoodyToken.Mood.Reverts);
         settle(batchOf(withdrawal(alice, 100)));
-        moody.setCallback(address(group), abi.encodeCall(IRiskGroup.deposit, (alice.account, 1)));
+        moody.setCallback(address(group), abi.encodeCall(IRiskGroup.claim, (address(token), alice.owner)));
         vm.prank(alice.owner);
-        group.claim(alice.owner);
+        group.claim(address(token), alice.owner);
         assertReentrancyRefused();
+    }
+
+    function test_a_token_cannot_reenter_while_it_is_deposited() public {
+        moody.setCallback(
+            address(gateway), abi.encodeCall(IGateway.deposit, (alice.account, alice.owner, address(token), 1))
+        );
         deposit(alice.owner, alice.account, 10);
         assertReentrancyRefused();
     }
@@ -348,15 +363,11 @@ contract WithdrawalsTest is GroupTest {
 
     function signedByAnother(SignedWithdraw memory request, address recovered) private view returns (bytes memory) {
         return abi.encodeWithSelector(
-            IRiskGroup.WithdrawSignedByAnother.selector,
+            IRiskGroup.MessageSignedByAnother.selector,
             request.withdraw.account,
             request.withdraw.nonce,
-            group.account(request.withdraw.account).owner,
+            views.account(request.withdraw.account).owner,
             recovered
         );
-    }
-
-    function shortfall(Trader memory trader, int256 health) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, trader.account, health);
     }
 }

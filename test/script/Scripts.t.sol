@@ -2,9 +2,13 @@
 pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
+import {Vm} from "forge-std/Vm.sol";
+import {EscapeHatch} from "../../contracts/group/EscapeHatch.sol";
+import {IGateway} from "../../contracts/group/IGateway.sol";
+import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
-import {AccountId, EventId} from "../../contracts/group/Types.sol";
+import {AccountId, EventConfig, EventId, InboxKind, Lots, VenueId} from "../../contracts/group/Types.sol";
 import {Deploy} from "../../script/Deploy.s.sol";
 import {OpenWorldCup} from "../../script/OpenWorldCup.s.sol";
 
@@ -27,38 +31,62 @@ contract ScriptsTest is Test {
         new Deploy().run();
         string memory written = vm.readFile(DEPLOYMENT);
         IRiskGroup group = IRiskGroup(vm.parseJsonAddress(written, ".group"));
+        IGroupViews views = IGroupViews(address(group));
+        IGateway gateway = IGateway(group.gateway());
         assertEq(vm.parseJsonUint(written, ".chainId"), CHAIN);
         assertEq(vm.parseJsonUint(written, ".block"), 77);
         assertEq(vm.parseJsonAddress(written, ".token"), group.settlementToken());
+        assertEq(vm.parseJsonAddress(written, ".gateway"), address(gateway));
+        assertEq(vm.parseJsonAddress(written, ".escapeHatch"), group.escapeHatch());
+        assertEq(vm.parseJsonAddress(written, ".governance"), deployer);
         assertEq(vm.parseJsonAddress(written, ".sequencer"), sequencer);
         assertEq(vm.parseJsonAddress(written, ".deployer"), deployer);
-        assertEq(group.sequencer(), sequencer);
-        assertEq(group.deployer(), deployer);
+        assertEq(views.terms().sequencer, sequencer);
         assertEq(group.inboxDeadline(), 86_400_000);
+        assertEq(gateway.group(), address(group));
+        assertEq(EscapeHatch(group.escapeHatch()).group(), address(group));
+        assertEq(gateway.governor(), deployer);
+        assertEq(gateway.guardian(), deployer);
+        assertEq(gateway.requestFee(), 1e14);
+        assertEq(gateway.accounts(), 2);
+        for (uint64 founder = 1; founder <= 2; ++founder) {
+            assertEq(views.account(AccountId.wrap(founder)).owner, deployer);
+        }
+        assertEq(gateway.venues(), 1);
+        assertEq(gateway.deployerOf(VenueId.wrap(1)), deployer);
 
+        vm.recordLogs();
         OpenWorldCup open = new OpenWorldCup();
         open.run();
-        assertEq(group.events(), 3);
-        assertEq(group.accounts(), 1);
-        assertEq(group.account(AccountId.wrap(1)).owner, deployer);
-        uint8[3] memory outcomes = [5, 3, 2];
-        for (uint24 i = 0; i < 3; ++i) {
-            IRiskGroup.EventView memory info = group.eventInfo(EventId.wrap(i + 1));
-            assertEq(info.outcomes, outcomes[i]);
-            assertEq(info.venue, 1);
-            assertEq(info.ticks, 1000);
-            assertEq(info.quantum, 10);
-            assertEq(info.takerFee, 1000);
-            assertEq(info.makerFee, 0);
-            assertEq(AccountId.unwrap(info.treasury), 1);
-            assertEq(info.resolver, deployer);
-        }
+        assertEq(gateway.listings(), 3);
+        assertOpened(vm.getRecordedLogs(), deployer);
 
         // Nothing is opened twice.
         open.run();
-        assertEq(group.events(), 3);
-        assertEq(group.accounts(), 1);
+        assertEq(gateway.listings(), 3);
+        assertEq(gateway.accounts(), 2);
         vm.removeFile(DEPLOYMENT);
+    }
+
+    /// @dev What a batch will make of the events is in the inbox.
+    function assertOpened(Vm.Log[] memory logs, address deployer) private pure {
+        uint8[3] memory outcomes = [5, 3, 2];
+        assertEq(logs.length, 3);
+        for (uint24 i = 0; i < 3; ++i) {
+            (InboxKind kind,, bytes memory payload) = abi.decode(logs[i].data, (InboxKind, uint64, bytes));
+            assertEq(uint8(kind), uint8(InboxKind.EventOpened));
+            (EventId id, EventConfig memory config) = abi.decode(payload, (EventId, EventConfig));
+            assertEq(EventId.unwrap(id), i + 1);
+            assertEq(config.outcomes, outcomes[i]);
+            assertEq(config.ticks, 1000);
+            assertEq(config.resolver, deployer);
+            assertEq(VenueId.unwrap(config.terms.venue), 1);
+            assertEq(config.terms.quantum, 10);
+            assertEq(config.terms.takerFee, 1000);
+            assertEq(config.terms.makerFee, 0);
+            assertEq(Lots.unwrap(config.terms.positionCap), 0);
+            assertEq(Lots.unwrap(config.terms.openInterestCap), 0);
+        }
     }
 
     function test_the_world_cup_has_its_149_events() public view {

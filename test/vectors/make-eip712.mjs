@@ -30,6 +30,19 @@ const types = {
   Withdraw: [["account", "uint64"], ["token", "address"], ["amount", "uint128"], ["nonce", "uint64"], ["expiry", "uint64"]],
   Cancel: [["account", "uint64"], ["nonce", "uint64"]],
   CancelAll: [["account", "uint64"], ["below", "uint64"]],
+  Transfer: [
+    ["account", "uint64"], ["gateway", "address"], ["to", "uint64"], ["token", "address"], ["amount", "uint128"],
+    ["nonce", "uint64"], ["expiry", "uint64"],
+  ],
+  Liquidate: [
+    ["keeper", "uint64"], ["account", "uint64"], ["market", "uint32"], ["size", "uint64"], ["limit", "uint128"],
+    ["nonce", "uint64"], ["expiry", "uint64"],
+  ],
+  Convert: [
+    ["keeper", "uint64"], ["account", "uint64"], ["asset", "uint8"], ["amount", "uint128"], ["limit", "uint128"],
+    ["nonce", "uint64"], ["expiry", "uint64"],
+  ],
+  OrderTree: [["root", "bytes32"]],
   Batch: [["id", "uint64"], ["parent", "bytes32"], ["content", "bytes32"]],
 };
 const domainType = [["name", "string"], ["version", "string"], ["chainId", "uint256"], ["verifyingContract", "address"]];
@@ -83,6 +96,9 @@ const entry = (name, message) => {
 const u64Max = (2n ** 64n - 1n).toString();
 const u128Max = (2n ** 128n - 1n).toString();
 const u32Max = 2 ** 32 - 1;
+const token = "0xe7f1725e7734ce288f8367e1bb143e90bb3f0512";
+const noAddress = "0x" + "0".repeat(40);
+const lastAddress = "0x" + "f".repeat(40);
 const zeros = "0x" + "0".repeat(64);
 const ones = "0x" + "f".repeat(64);
 const order = (changes) => ({
@@ -117,6 +133,22 @@ const vectors = {
     {id: u64Max, parent: ones, content: ones},
     {id: "0", parent: zeros, content: zeros},
   ].map((message) => entry("Batch", message)),
+  transfers: [
+    {account: "7", gateway: noAddress, to: "9223372067120218369", token, amount: "2500000", nonce: "4", expiry: "0"},
+    {account: "7", gateway: "0xcf7ed3acca5a467e9e704c703e8d87f634fb0fc9", to: "0", token, amount: "1", nonce: "5", expiry: "1783900800000"},
+    {account: u64Max, gateway: lastAddress, to: u64Max, token: lastAddress, amount: u128Max, nonce: u64Max, expiry: u64Max},
+  ].map((message) => entry("Transfer", message)),
+  liquidates: [
+    {keeper: "9", account: "7", market: 512, size: "1000", limit: "64000000000000", nonce: "6", expiry: "1783900800000"},
+    {keeper: u64Max, account: u64Max, market: u32Max, size: u64Max, limit: u128Max, nonce: u64Max, expiry: u64Max},
+  ].map((message) => entry("Liquidate", message)),
+  converts: [
+    {keeper: "9", account: "7", asset: 3, amount: "1500000000000000000", limit: "3000000000", nonce: "7", expiry: "0"},
+    {keeper: u64Max, account: u64Max, asset: 255, amount: u128Max, limit: u128Max, nonce: u64Max, expiry: u64Max},
+  ].map((message) => entry("Convert", message)),
+  orderTrees: [{root: keccakText("a ladder of orders")}, {root: ones}, {root: zeros}].map((message) =>
+    entry("OrderTree", message),
+  ),
 };
 
 const parities = new Set(Object.values(vectors).flat().filter((v) => v.vs).map((v) => v.vs[2] >= "8"));

@@ -43,6 +43,8 @@ pub enum Code {
     UnknownOrder = 1015,
     /// The token is not held here.
     UnknownToken = 1016,
+    /// The market, or the account's standing in it, allows smaller positions only.
+    OnlyReducing = 1017,
     /// The node has more work queued than it takes; nothing was done; try again.
     Overloaded = 1100,
     /// The node is stopping; whether the command took effect can be asked with `xos_order` once it is back.
@@ -51,7 +53,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -69,6 +71,7 @@ impl Code {
         Self::NotFillable,
         Self::UnknownOrder,
         Self::UnknownToken,
+        Self::OnlyReducing,
         Self::Overloaded,
         Self::Unavailable,
     ];

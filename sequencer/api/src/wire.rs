@@ -3,7 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    AccountId, Atoms, EventId, Lots, MarketId, Nonce, OrderKind, Position, Ppm, Side, Ticks, TimeMs, number,
+    AccountId, Atoms, EventId, Lots, MarketId, Nonce, OrderKind, Position, Ppm, Rate, Side, Ticks, TimeMs, VenueId,
+    number,
 };
 
 use crate::error::ApiError;
@@ -243,7 +244,7 @@ pub struct MarketInfo {
     /// Its number.
     pub market: MarketId,
     /// The venue that lists it.
-    pub venue: u32,
+    pub venue: VenueId,
     /// Its event.
     pub event: EventId,
     /// What pays.
@@ -261,8 +262,8 @@ pub struct MarketInfo {
     pub quantum: u64,
     /// Taker fee, parts per million of value.
     pub taker_fee: Ppm,
-    /// Maker fee, parts per million of value.
-    pub maker_fee: Ppm,
+    /// Maker fee, parts per million of value; negative for a rebate.
+    pub maker_fee: Rate,
     /// Best bid, ticks.
     pub best_bid: Option<Ticks>,
     /// Best ask, ticks.
@@ -277,6 +278,10 @@ pub struct MarketInfo {
 pub enum EventStatus {
     /// Its markets trade.
     Open,
+    /// Positions may only become smaller.
+    ReduceOnly,
+    /// Nothing trades for now.
+    Halted,
     /// It is decided.
     Resolved,
 }
@@ -288,7 +293,7 @@ pub struct EventInfo {
     /// Its number.
     pub event: EventId,
     /// The venue that lists it.
-    pub venue: u32,
+    pub venue: VenueId,
     /// What it asks.
     pub title: String,
     /// What its outcomes are called.

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use alloy_primitives::{Address, B256, Keccak256, keccak256};
-use xos_types::{Cancel, CancelAll, Hash, Order, Withdraw};
+use xos_types::{Cancel, CancelAll, Convert, Hash, Liquidate, Order, OrderTree, Transfer, Withdraw};
 
 /// A message with an EIP-712 type. All members are atomic, so `encodeData` is one word each.
 pub trait Typed {
@@ -135,6 +135,47 @@ typed!(
         .u64(withdraw.nonce.0)
         .u64(withdraw.expiry.0)
 );
+
+typed!(
+    Transfer,
+    "Transfer(uint64 account,address gateway,uint64 to,address token,uint128 amount,uint64 nonce,uint64 expiry)",
+    |transfer, encoder| encoder
+        .u64(transfer.account.0)
+        .address(transfer.gateway)
+        .u64(transfer.to.0)
+        .address(transfer.token)
+        .u128(transfer.amount)
+        .u64(transfer.nonce.0)
+        .u64(transfer.expiry.0)
+);
+
+typed!(
+    Liquidate,
+    "Liquidate(uint64 keeper,uint64 account,uint32 market,uint64 size,uint128 limit,uint64 nonce,uint64 expiry)",
+    |request, encoder| encoder
+        .u64(request.keeper.0)
+        .u64(request.account.0)
+        .u32(request.market.0)
+        .u64(request.size.0)
+        .u128(request.limit)
+        .u64(request.nonce.0)
+        .u64(request.expiry.0)
+);
+
+typed!(
+    Convert,
+    "Convert(uint64 keeper,uint64 account,uint8 asset,uint128 amount,uint128 limit,uint64 nonce,uint64 expiry)",
+    |request, encoder| encoder
+        .u64(request.keeper.0)
+        .u64(request.account.0)
+        .u32(request.asset.into())
+        .u128(request.amount)
+        .u128(request.limit)
+        .u64(request.nonce.0)
+        .u64(request.expiry.0)
+);
+
+typed!(OrderTree, "OrderTree(bytes32 root)", |tree, encoder| encoder.hash(tree.root));
 
 typed!(LogHead, "LogHead(uint64 sequence,bytes32 logHash)", |head, encoder| encoder
     .u64(head.sequence)

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use xos_auth::{Batch, Domain, Key, Typed, recover};
 use xos_types::{
-    AccountId, Cancel, CancelAll, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Ticks, TimeMs,
-    Withdraw,
+    AccountId, Cancel, CancelAll, Convert, Liquidate, Lots, MarketId, Nonce, Order, OrderKind, OrderTree, Ppm, Side,
+    Signature, Ticks, TimeMs, Transfer, Withdraw,
 };
 
 #[derive(Deserialize)]
@@ -22,6 +22,10 @@ struct Vectors {
     withdraws: Vec<Vector>,
     cancels: Vec<Vector>,
     cancel_alls: Vec<Vector>,
+    transfers: Vec<Vector>,
+    liquidates: Vec<Vector>,
+    converts: Vec<Vector>,
+    order_trees: Vec<Vector>,
     batches: Vec<Vector>,
 }
 
@@ -98,7 +102,7 @@ fn order(message: &Value) -> Order {
 fn withdraw(message: &Value) -> Withdraw {
     Withdraw {
         account: AccountId(u64_of(message, "account")),
-        token: message["token"].as_str().unwrap().parse().unwrap(),
+        token: address(message, "token"),
         amount: number(message, "amount"),
         nonce: Nonce(u64_of(message, "nonce")),
         expiry: TimeMs(u64_of(message, "expiry")),
@@ -111,6 +115,50 @@ fn cancel(message: &Value) -> Cancel {
 
 fn cancel_all(message: &Value) -> CancelAll {
     CancelAll { account: AccountId(u64_of(message, "account")), below: Nonce(u64_of(message, "below")) }
+}
+
+fn address(message: &Value, field: &str) -> Address {
+    message[field].as_str().unwrap().parse().unwrap()
+}
+
+fn transfer(message: &Value) -> Transfer {
+    Transfer {
+        account: AccountId(u64_of(message, "account")),
+        gateway: address(message, "gateway"),
+        to: AccountId(u64_of(message, "to")),
+        token: address(message, "token"),
+        amount: number(message, "amount"),
+        nonce: Nonce(u64_of(message, "nonce")),
+        expiry: TimeMs(u64_of(message, "expiry")),
+    }
+}
+
+fn liquidate(message: &Value) -> Liquidate {
+    Liquidate {
+        keeper: AccountId(u64_of(message, "keeper")),
+        account: AccountId(u64_of(message, "account")),
+        market: MarketId(u32_of(message, "market")),
+        size: Lots(u64_of(message, "size")),
+        limit: number(message, "limit"),
+        nonce: Nonce(u64_of(message, "nonce")),
+        expiry: TimeMs(u64_of(message, "expiry")),
+    }
+}
+
+fn convert(message: &Value) -> Convert {
+    Convert {
+        keeper: AccountId(u64_of(message, "keeper")),
+        account: AccountId(u64_of(message, "account")),
+        asset: number(message, "asset").try_into().unwrap(),
+        amount: number(message, "amount"),
+        limit: number(message, "limit"),
+        nonce: Nonce(u64_of(message, "nonce")),
+        expiry: TimeMs(u64_of(message, "expiry")),
+    }
+}
+
+fn order_tree(message: &Value) -> OrderTree {
+    OrderTree { root: hash(message, "root") }
 }
 
 fn batch(message: &Value) -> Batch {
@@ -146,6 +194,10 @@ fn type_hashes_are_the_shared_ones() {
     assert_eq!(hashes["Withdraw"], Withdraw::type_hash());
     assert_eq!(hashes["Cancel"], Cancel::type_hash());
     assert_eq!(hashes["CancelAll"], CancelAll::type_hash());
+    assert_eq!(hashes["Transfer"], Transfer::type_hash());
+    assert_eq!(hashes["Liquidate"], Liquidate::type_hash());
+    assert_eq!(hashes["Convert"], Convert::type_hash());
+    assert_eq!(hashes["OrderTree"], OrderTree::type_hash());
     assert_eq!(hashes["Batch"], Batch::type_hash());
 }
 
@@ -166,6 +218,25 @@ fn cancellations_hash_and_sign_as_shared() {
     let vectors = vectors();
     check(&domain(&vectors), &vectors.cancels, cancel);
     check(&domain(&vectors), &vectors.cancel_alls, cancel_all);
+}
+
+#[test]
+fn transfers_hash_and_sign_as_shared() {
+    let vectors = vectors();
+    check(&domain(&vectors), &vectors.transfers, transfer);
+}
+
+#[test]
+fn keepers_messages_hash_and_sign_as_shared() {
+    let vectors = vectors();
+    check(&domain(&vectors), &vectors.liquidates, liquidate);
+    check(&domain(&vectors), &vectors.converts, convert);
+}
+
+#[test]
+fn order_trees_hash_and_sign_as_shared() {
+    let vectors = vectors();
+    check(&domain(&vectors), &vectors.order_trees, order_tree);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use xos_auth::{Domain, Key};
 use xos_types::{FillLine, Frame, MarketId, Order, OrderKind, Side, Signature, TimeMs};
 
 use crate::abi::{self, IRiskGroup};
-use crate::error::ChainError;
 use crate::payload::item_to_abi;
 
 /// Where the batch's encoding begins in the calldata: after the selector, the batch's offset and the signature's two
@@ -39,12 +38,10 @@ pub struct SettleCall {
 
 impl SettleCall {
     /// Encodes the frame as the batch that follows `parent`, and signs it as the group's sequencer.
-    ///
-    /// # Errors
-    /// If the frame holds a number that the contract's types cannot.
-    pub fn build(frame: &Frame, parent: B256, domain: &Domain, sequencer: &Key) -> Result<Self, ChainError> {
+    #[must_use]
+    pub fn build(frame: &Frame, parent: B256, domain: &Domain, sequencer: &Key) -> Self {
         let mut call = IRiskGroup::settleCall {
-            batch: batch_to_abi(frame, parent)?,
+            batch: batch_to_abi(frame, parent),
             signature: signature_to_abi(&Signature::default()),
         };
         // The content begins behind the signature, so it can be hashed before there is one.
@@ -58,7 +55,7 @@ impl SettleCall {
         let zeros = calldata.iter().filter(|&&byte| byte == 0).count();
         let calldata_gas = gas(zeros, ZERO_BYTE_GAS) + gas(calldata.len() - zeros, OTHER_BYTE_GAS);
         let orders_filled = frame.markets.iter().map(|(_, fills)| gas(fills.len(), 1)).sum();
-        Ok(Self { id: frame.id, hash, calldata: calldata.into(), orders_filled, calldata_gas, time: frame.time })
+        Self { id: frame.id, hash, calldata: calldata.into(), orders_filled, calldata_gas, time: frame.time }
     }
 
     /// Calldata of `probe` with the same arguments.
@@ -80,16 +77,14 @@ impl SettleCall {
 }
 
 /// The hash that the batch of this frame has, without signing it.
-///
-/// # Errors
-/// As [`SettleCall::build`].
-pub fn batch_hash(frame: &Frame, parent: B256, domain: &Domain) -> Result<B256, ChainError> {
+#[must_use]
+pub fn batch_hash(frame: &Frame, parent: B256, domain: &Domain) -> B256 {
     let call = IRiskGroup::settleCall {
-        batch: batch_to_abi(frame, parent)?,
+        batch: batch_to_abi(frame, parent),
         signature: signature_to_abi(&Signature::default()),
     };
     let calldata = call.abi_encode();
-    Ok(domain.struct_hash(&message(frame.id, parent, &calldata[BATCH_START..])))
+    domain.struct_hash(&message(frame.id, parent, &calldata[BATCH_START..]))
 }
 
 fn message(id: u64, parent: B256, content: &[u8]) -> xos_auth::Batch {
@@ -100,12 +95,12 @@ fn gas(bytes: usize, each: u64) -> u64 {
     u64::try_from(bytes).expect("a length fits 64 bits") * each
 }
 
-fn batch_to_abi(frame: &Frame, parent: B256) -> Result<abi::Batch, ChainError> {
-    let markets = frame.markets.iter().map(|(market, fills)| market_to_abi(frame.id, *market, fills));
-    let redemptions = frame.redemptions.iter().map(|redemption| abi::Redemption {
-        account: redemption.account.0,
-        eventId: abi::event_number(redemption.event),
-    });
+fn batch_to_abi(frame: &Frame, parent: B256) -> abi::Batch {
+    let markets = frame.markets.iter().map(|(market, fills)| market_to_abi(*market, fills));
+    let redemptions = frame
+        .redemptions
+        .iter()
+        .map(|redemption| abi::Redemption { account: redemption.account.0, market: redemption.market.0 });
     let withdrawals = frame.withdrawals.iter().map(|signed| abi::SignedWithdraw {
         withdraw: abi::Withdraw {
             account: signed.message.account.0,
@@ -116,7 +111,7 @@ fn batch_to_abi(frame: &Frame, parent: B256) -> Result<abi::Batch, ChainError> {
         },
         signature: signature_to_abi(&signed.signature),
     });
-    Ok(abi::Batch {
+    abi::Batch {
         id: frame.id,
         parent,
         time: frame.time.0,
@@ -124,26 +119,27 @@ fn batch_to_abi(frame: &Frame, parent: B256) -> Result<abi::Batch, ChainError> {
         logHash: frame.log_hash.into(),
         inbox: frame.inbox.iter().map(item_to_abi).collect(),
         redemptions: redemptions.collect(),
-        markets: markets.collect::<Result<_, _>>()?,
+        markets: markets.collect(),
         withdrawals: withdrawals.collect(),
-    })
+        // What groups of outcome markets have no use for.
+        prices: Vec::new(),
+        funding: Vec::new(),
+        rescues: Vec::new(),
+        trees: Vec::new(),
+        transfers: Vec::new(),
+    }
 }
 
-fn market_to_abi(id: u64, market: MarketId, fills: &[FillLine]) -> Result<abi::MarketFills, ChainError> {
-    let fills = fills.iter().map(|line| {
-        let fee = u128::try_from(line.fee.0).map_err(|_| {
-            let order = &line.order.message;
-            malformed(id, format!("order {} of account {} has a negative fee", order.nonce, order.account))
-        })?;
-        Ok(abi::Fill {
-            order: order_to_abi(&line.order.message),
-            filled: line.filled.0,
-            notional: line.notional,
-            fee,
-            signature: signature_to_abi(&line.order.signature),
-        })
+fn market_to_abi(market: MarketId, fills: &[FillLine]) -> abi::MarketFills {
+    let fills = fills.iter().map(|line| abi::Fill {
+        order: order_to_abi(&line.order.message),
+        filled: line.filled.0,
+        notional: line.notional,
+        fee: line.fee.0,
+        tree: 0,
+        signature: signature_to_abi(&line.order.signature),
     });
-    Ok(abi::MarketFills { market: market.0, fills: fills.collect::<Result<_, _>>()? })
+    abi::MarketFills { market: market.0, fills: fills.collect() }
 }
 
 fn order_to_abi(order: &Order) -> abi::Order {
@@ -173,10 +169,6 @@ fn order_to_abi(order: &Order) -> abi::Order {
 
 fn signature_to_abi(signature: &Signature) -> abi::Signature {
     abi::Signature { r: signature.r.into(), vs: signature.vs.into() }
-}
-
-fn malformed(id: u64, reason: String) -> ChainError {
-    ChainError::MalformedFrame { id, reason }
 }
 
 #[cfg(test)]
@@ -230,7 +222,7 @@ mod tests {
             sequence: 44,
             log_hash: [6; 32],
             inbox: vec![InboxItem { index: 8, time: TimeMs(900), payload }],
-            redemptions: vec![Redemption { account: AccountId(2), event: EventId(4) }],
+            redemptions: vec![Redemption { account: AccountId(2), market: MarketId(4 << 8) }],
             markets: vec![(MarketId(258), vec![line(Side::Buy), line(Side::Sell)])],
             withdrawals: vec![key().sign_typed(&domain(), withdraw)],
         }
@@ -238,23 +230,23 @@ mod tests {
 
     #[test]
     fn the_batch_begins_where_the_contract_looks_for_it() {
-        let call = SettleCall::build(&frame(), B256::repeat_byte(1), &domain(), &key()).unwrap();
+        let call = SettleCall::build(&frame(), B256::repeat_byte(1), &domain(), &key());
         assert_eq!(call.calldata[..4], IRiskGroup::settleCall::SELECTOR);
         assert_eq!(U256::from_be_slice(&call.calldata[4..36]), U256::from(0x60));
         let decoded = IRiskGroup::settleCall::abi_decode(&call.calldata).unwrap();
-        assert_eq!(decoded.batch, batch_to_abi(&frame(), B256::repeat_byte(1)).unwrap());
+        assert_eq!(decoded.batch, batch_to_abi(&frame(), B256::repeat_byte(1)));
 
         let signature = Signature { r: decoded.signature.r.0, vs: decoded.signature.vs.0 };
         let message = xos_auth::Batch { id: 3, parent: [1; 32], content: keccak256(&call.calldata[100..]).0 };
         let signed = xos_auth::verify(&domain(), message, signature).unwrap();
         assert_eq!(signed.signer, key().address());
         assert_eq!(call.hash, domain().struct_hash(&message));
-        assert_eq!(batch_hash(&frame(), B256::repeat_byte(1), &domain()).unwrap(), call.hash);
+        assert_eq!(batch_hash(&frame(), B256::repeat_byte(1), &domain()), call.hash);
     }
 
     #[test]
     fn the_probe_asks_about_the_same_bytes() {
-        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key()).unwrap();
+        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key());
         let probe = call.probe_calldata();
         assert_eq!(probe[..4], IRiskGroup::probeCall::SELECTOR);
         assert_eq!(probe[4..], call.calldata[4..]);
@@ -262,7 +254,7 @@ mod tests {
 
     #[test]
     fn calldata_gas_counts_bytes() {
-        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key()).unwrap();
+        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key());
         let counted: u64 = call.calldata.iter().map(|byte| if *byte == 0 { 4 } else { 16 }).sum();
         assert_eq!((call.calldata_gas, call.orders_filled), (counted, 2));
         assert_eq!(call.gas_needed(1_000_000), 1_021_000 + counted);
@@ -272,7 +264,7 @@ mod tests {
 
     #[test]
     fn everything_in_a_frame_changes_the_hash() {
-        let changes: [fn(&mut Frame); 12] = [
+        let changes: [fn(&mut Frame); 13] = [
             |frame| frame.id += 1,
             |frame| frame.time.0 += 1,
             |frame| frame.sequence += 1,
@@ -280,14 +272,15 @@ mod tests {
             |frame| frame.inbox[0].time.0 += 1,
             |frame| frame.inbox.clear(),
             |frame| frame.redemptions[0].account.0 += 1,
+            |frame| frame.redemptions[0].market.0 += 1,
             |frame| frame.markets[0].0.0 += 1,
             |frame| frame.markets[0].1[1].notional += 1,
             |frame| frame.markets[0].1[0].order.signature.r[31] ^= 1,
             |frame| frame.markets[0].1.swap(0, 1),
             |frame| frame.withdrawals[0].message.amount += 1,
         ];
-        let hash = |frame: &Frame| batch_hash(frame, B256::ZERO, &domain()).unwrap();
-        let mut hashes = vec![hash(&frame()), batch_hash(&frame(), B256::repeat_byte(1), &domain()).unwrap()];
+        let hash = |frame: &Frame| batch_hash(frame, B256::ZERO, &domain());
+        let mut hashes = vec![hash(&frame()), batch_hash(&frame(), B256::repeat_byte(1), &domain())];
         for change in changes {
             let mut changed = frame();
             change(&mut changed);
@@ -300,10 +293,12 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_fee_is_no_batch() {
+    fn a_rebate_is_a_negative_fee() {
         let mut frame = frame();
         frame.markets[0].1[0].fee = Atoms(-1);
-        let error = SettleCall::build(&frame, B256::ZERO, &domain(), &key()).unwrap_err();
-        assert!(matches!(error, ChainError::MalformedFrame { id: 3, .. }), "{error}");
+        let call = SettleCall::build(&frame, B256::ZERO, &domain(), &key());
+        let decoded = IRiskGroup::settleCall::abi_decode(&call.calldata).unwrap();
+        assert_eq!(decoded.batch.markets[0].fills[0].fee, -1);
+        assert_eq!(decoded.batch.markets[0].fills[0].tree, 0, "each order has a signature of its own");
     }
 }

@@ -4,11 +4,12 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
 use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log};
 use xos_auth::Key;
-use xos_types::{AccountId, Atoms, EventId, Position, TimeMs};
+use xos_types::{AccountId, Atoms, EventId, MarketId, Nonce, Position, TimeMs, VenueConfig, VenueId};
 
-use crate::abi::{IRiskGroup, IToken, event_number};
+use crate::abi::{self, IGateway, IGroupViews, IRiskGroup, IToken, event_number};
 use crate::deployment::Deployment;
 use crate::error::ChainError;
+use crate::payload::venue_from_abi;
 use crate::rpc::Rpc;
 use crate::settled::{SettledBatch, SettledLogs};
 use crate::wallet::Wallet;
@@ -41,6 +42,8 @@ pub struct AccountState {
     pub cash: Atoms,
     /// Worst payoff of its positions, summed over events.
     pub worst_payoff: Atoms,
+    /// Every nonce below is spent.
+    pub floor: Nonce,
 }
 
 /// The last settled batch; all zero before the first.
@@ -74,21 +77,25 @@ pub enum EventState {
     Pending,
     /// Its markets settle fills.
     Open,
+    /// They settle fills that reduce positions.
+    ReduceOnly,
+    /// They settle nothing for now.
+    Halted,
     /// Its positions redeem.
     Resolved,
 }
 
-/// An event as the contract holds it.
+/// An event as the contracts hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventInfo {
-    /// Number of outcomes.
+    /// The venue that lists it.
+    pub venue: VenueId,
+    /// Number of outcomes; 0 before a batch has opened it, and so of what follows.
     pub outcomes: u8,
     /// Price of certainty.
-    pub ticks: u64,
+    pub ticks: u32,
     /// Atoms per tick·lot.
     pub quantum: u64,
-    /// Account that receives the fees.
-    pub treasury: AccountId,
     /// Who may resolve it.
     pub resolver: Address,
     /// Where it stands.
@@ -174,74 +181,93 @@ impl Chain {
 
     /// Whose signature the group takes on batches.
     pub async fn sequencer(&self) -> Result<Address, ChainError> {
-        self.group(&IRiskGroup::sequencerCall {}, At::Latest).await
+        Ok(self.group(&IGroupViews::termsCall {}, At::Latest).await?.sequencer)
     }
 
     /// The last settled batch.
     pub async fn last_batch(&self, at: At) -> Result<BatchHead, ChainError> {
-        let last = self.group(&IRiskGroup::lastBatchCall {}, at).await?;
+        let last = self.group(&IGroupViews::lastBatchCall {}, at).await?;
         Ok(BatchHead { id: last.id, hash: last.hash, time: TimeMs(last.time), sequence: last.sequence })
     }
 
     /// How far the inbox reaches.
     pub async fn inbox(&self, at: At) -> Result<InboxRange, ChainError> {
-        let range = self.group(&IRiskGroup::inboxCall {}, at).await?;
+        let range = self.group(&IGroupViews::inboxCall {}, at).await?;
         Ok(InboxRange { head: range.head, tail: range.tail })
     }
 
     /// Hash of a queued inbox item; zero once it is consumed.
     pub async fn inbox_hash(&self, index: u64, at: At) -> Result<B256, ChainError> {
-        self.group(&IRiskGroup::inboxHashCall { index }, at).await
+        self.group(&IGroupViews::inboxHashCall { index }, at).await
     }
 
-    /// How many accounts exist; they are numbered from 1.
+    /// How many accounts exist, the insurance fund and the protocol's treasury among them; they are numbered from 1.
     pub async fn accounts(&self, at: At) -> Result<u64, ChainError> {
-        self.group(&IRiskGroup::accountsCall {}, at).await
+        self.gateway(&IGateway::accountsCall {}, at).await
     }
 
     /// How many events exist; they are numbered from 1.
     pub async fn events(&self, at: At) -> Result<u32, ChainError> {
-        Ok(self.group(&IRiskGroup::eventsCall {}, at).await?.to())
+        Ok(self.gateway(&IGateway::listingsCall {}, at).await?.to())
+    }
+
+    /// Where a venue's fees go; its treasury is account 0 if there is no such venue, or no batch has opened it yet.
+    pub async fn venue(&self, venue: VenueId, at: At) -> Result<VenueConfig, ChainError> {
+        Ok(venue_from_abi(&self.group(&IGroupViews::venueCall { id: venue.0 }, at).await?))
+    }
+
+    /// What a forced request costs now, in wei.
+    pub async fn request_fee(&self) -> Result<U256, ChainError> {
+        self.gateway(&IGateway::requestFeeCall {}, At::Latest).await
     }
 
     /// One account.
     pub async fn account(&self, id: AccountId, at: At) -> Result<AccountState, ChainError> {
-        let account = self.group(&IRiskGroup::accountCall { id: id.0 }, at).await?;
-        Ok(AccountState { owner: account.owner, cash: Atoms(account.cash), worst_payoff: Atoms(account.worstPayoff) })
+        let account = self.group(&IGroupViews::accountCall { id: id.0 }, at).await?;
+        Ok(AccountState {
+            owner: account.owner,
+            cash: Atoms(account.cash),
+            worst_payoff: Atoms(account.worstPayoff),
+            floor: Nonce(account.nonceFloor),
+        })
     }
 
     /// What an account holds in an event, by outcome; empty if the event does not exist.
     pub async fn positions(&self, id: AccountId, event: EventId, at: At) -> Result<Vec<Position>, ChainError> {
-        let lots = self.group(&IRiskGroup::positionsCall { id: id.0, eventId: event_number(event) }, at).await?;
+        let lots = self.group(&IGroupViews::positionsCall { id: id.0, eventId: event_number(event) }, at).await?;
         Ok(lots.into_iter().map(Position).collect())
     }
 
     /// One event.
     pub async fn event(&self, event: EventId, at: At) -> Result<EventInfo, ChainError> {
-        let info = self.group(&IRiskGroup::eventInfoCall { id: event_number(event) }, at).await?;
+        let market = self.group(&IGroupViews::marketCall { id: MarketId::new(event, 0).0 }, at).await?;
+        // Who may resolve it is known from the moment that it is asked for; the group never needs to know.
+        let resolver = self.gateway(&IGateway::resolverOfCall { eventId: event_number(event) }, at).await?;
         Ok(EventInfo {
-            outcomes: info.outcomes,
-            ticks: info.ticks,
-            quantum: info.quantum,
-            treasury: AccountId(info.treasury),
-            resolver: info.resolver,
-            state: match info.state {
-                IRiskGroup::EventState::Pending => EventState::Pending,
-                IRiskGroup::EventState::Open => EventState::Open,
-                IRiskGroup::EventState::Resolved => EventState::Resolved,
-                IRiskGroup::EventState::None | IRiskGroup::EventState::__Invalid => EventState::None,
+            venue: VenueId(market.venue),
+            outcomes: market.outcomes,
+            ticks: market.ticks,
+            quantum: market.quantum,
+            resolver,
+            state: match market.phase {
+                abi::Phase::None if resolver == Address::ZERO => EventState::None,
+                abi::Phase::None | abi::Phase::Pending | abi::Phase::__Invalid => EventState::Pending,
+                abi::Phase::Auction | abi::Phase::PostOnly | abi::Phase::Open => EventState::Open,
+                abi::Phase::ReduceOnly => EventState::ReduceOnly,
+                abi::Phase::Halted => EventState::Halted,
+                abi::Phase::Delisted => EventState::Resolved,
             },
         })
     }
 
     /// What each outcome of a resolved event pays, in ticks a lot; empty before.
     pub async fn payouts(&self, event: EventId, at: At) -> Result<Vec<u64>, ChainError> {
-        self.group(&IRiskGroup::payoutsCall { id: event_number(event) }, at).await
+        self.group(&IGroupViews::payoutsCall { id: event_number(event) }, at).await
     }
 
-    /// What the token refused to deliver to an owner, waiting for its claim.
+    /// What the settlement token refused to deliver to an owner, waiting for its claim.
     pub async fn claimable(&self, owner: Address, at: At) -> Result<U256, ChainError> {
-        self.group(&IRiskGroup::claimableCall { owner }, at).await
+        self.group(&IGroupViews::claimableCall { owner, token: self.deployment.token }, at).await
     }
 
     /// Every settled batch from number `from` on, oldest first, as the chain's logs tell them.
@@ -268,5 +294,9 @@ impl Chain {
 
     async fn group<C: alloy::sol_types::SolCall>(&self, call: &C, at: At) -> Result<C::Return, ChainError> {
         self.rpc.view(self.deployment.group, call, at.id()).await
+    }
+
+    async fn gateway<C: alloy::sol_types::SolCall>(&self, call: &C, at: At) -> Result<C::Return, ChainError> {
+        self.rpc.view(self.deployment.gateway, call, at.id()).await
     }
 }

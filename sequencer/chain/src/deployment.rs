@@ -17,11 +17,17 @@ pub struct Deployment {
     pub chain_id: u64,
     /// Its settlement token.
     pub token: Address,
-    /// The risk group contract.
+    /// The risk group contract: custody and settlement.
     pub group: Address,
+    /// Its gateway: where everything is asked for.
+    pub gateway: Address,
+    /// Who pays everybody out when the group is frozen.
+    pub escape_hatch: Address,
+    /// Owner of the insurance fund and of the protocol's treasury.
+    pub governance: Address,
     /// Who signs batches.
     pub sequencer: Address,
-    /// Who opens events.
+    /// Who lists the markets of the first venue.
     pub deployer: Address,
     /// The block that the group was created in: nothing of it is older.
     pub block: u64,
@@ -39,6 +45,9 @@ impl Deployment {
         for (field, address) in [
             ("token", deployment.token),
             ("group", deployment.group),
+            ("gateway", deployment.gateway),
+            ("escapeHatch", deployment.escape_hatch),
+            ("governance", deployment.governance),
             ("sequencer", deployment.sequencer),
             ("deployer", deployment.deployer),
         ] {
@@ -52,7 +61,8 @@ impl Deployment {
     /// What the journal and the EIP-712 domain are bound to.
     #[must_use]
     pub const fn group_config(&self) -> GroupConfig {
-        GroupConfig { chain_id: self.chain_id, group: self.group, token: self.token }
+        let Self { chain_id, group, token, governance, .. } = *self;
+        GroupConfig { chain_id, group, token, governance }
     }
 
     /// What signatures for this group are good for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, hex};
 use alloy::sol_types::{Revert, SolError, SolInterface};
 
+use crate::abi::IGateway::IGatewayErrors;
 use crate::abi::IRiskGroup::IRiskGroupErrors;
 
 /// An error of the chain side. URLs appear as scheme, host and port only: what follows may be a secret.
@@ -106,6 +107,17 @@ pub enum ChainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An inbox item that this version cannot apply; what comes after it may depend on it.
+    #[error(
+        "inbox item {index} {what}, and this version of the sequencer trades outcome markets in the settlement token only; \
+         nothing is skipped, so the group stands still here until a version that knows it takes over"
+    )]
+    UnservedItem {
+        /// Which item.
+        index: u64,
+        /// What it does.
+        what: String,
+    },
     /// The endpoint left logs out. Trying again may help.
     #[error("RPC {url} answered up to inbox item {got}, expected {expected}: it left logs out")]
     InboxGap {
@@ -127,14 +139,6 @@ pub enum ChainError {
         expected: B256,
         /// The hash of what the log says.
         got: B256,
-    },
-    /// A frame that no batch can hold; an engine of ours never seals one.
-    #[error("frame {id} cannot become a batch: {reason}")]
-    MalformedFrame {
-        /// Which frame.
-        id: u64,
-        /// Why.
-        reason: String,
     },
     /// Frames must come without gaps.
     #[error("frame {got} was handed in, but batch {expected} comes next; hand in every frame from {expected} on")]
@@ -197,15 +201,15 @@ impl ChainError {
     }
 }
 
-/// The group's typed error in readable form: its name and arguments.
+/// The group's or the gateway's typed error in readable form: its name and arguments.
 #[must_use]
 pub fn describe_revert(data: &[u8]) -> String {
     if data.is_empty() {
         return "it reverted without a reason".into();
     }
-    if let Ok(error) = IRiskGroupErrors::abi_decode(data) {
+    let typed = IRiskGroupErrors::abi_decode(data).map(|error| format!("{error:?}"));
+    if let Ok(text) = typed.or_else(|_| IGatewayErrors::abi_decode(data).map(|error| format!("{error:?}"))) {
         // `Name(Name { argument: value })` reads better without the wrapping variant.
-        let text = format!("{error:?}");
         return match text.split_once('(') {
             Some((_, inner)) => inner.strip_suffix(')').unwrap_or(inner).to_owned(),
             None => text,
@@ -226,6 +230,7 @@ mod tests {
     use alloy::sol_types::Panic;
 
     use super::*;
+    use crate::abi::IGateway::FeeTooLow;
     use crate::abi::IRiskGroup::{InboxOverdue, ZeroAmount};
 
     #[test]
@@ -233,6 +238,8 @@ mod tests {
         let overdue = InboxOverdue { index: 3, queuedAt: 1_000, deadline: 5 };
         assert_eq!(describe_revert(&overdue.abi_encode()), "InboxOverdue { index: 3, queuedAt: 1000, deadline: 5 }");
         assert!(describe_revert(&ZeroAmount {}.abi_encode()).starts_with("ZeroAmount"));
+        let fee = FeeTooLow { required: U256::from(7), paid: U256::ZERO };
+        assert_eq!(describe_revert(&fee.abi_encode()), "FeeTooLow { required: 7, paid: 0 }");
         assert_eq!(describe_revert(&Revert::from("no").abi_encode()), "no");
         let panic = Panic { code: U256::from(0x11) };
         assert!(describe_revert(&panic.abi_encode()).contains("overflow"), "{}", describe_revert(&panic.abi_encode()));

@@ -1,9 +1,14 @@
 //! Inbox items between the contract's bytes and our types. The contract stored a hash of the bytes and a batch must
 //! supply them again, so decoding and encoding are inverse to each other, or the item is refused.
 
+use alloy::primitives::aliases::U96;
 use alloy::primitives::{B256, keccak256};
-use alloy::sol_types::SolValue;
-use xos_types::{AccountId, EventConfig, InboxItem, InboxPayload, Ppm, TimeMs};
+use alloy::sol_types::abi::TokenSeq;
+use alloy::sol_types::{SolType, SolValue};
+use xos_types::{
+    AccountId, BuilderId, EventConfig, GroupTerms, InboxItem, InboxPayload, Liquidate, Lots, MarketId, Nonce, Phase,
+    Ppm, Rate, SignerGrant, TimeMs, TradingTerms, VenueConfig, VenueId,
+};
 
 use crate::abi;
 use crate::error::ChainError;
@@ -11,24 +16,78 @@ use crate::error::ChainError;
 /// Reads an item as it stands in an `InboxQueued` log. `kind` is the contract's `InboxKind`.
 ///
 /// # Errors
-/// If the payload is not of that kind, or our encoding of it would not give the same bytes (a title that is not UTF-8).
+/// If the payload is not of that kind, our encoding of it would not give the same bytes (a title that is not UTF-8), or it
+/// sets up what a group of outcome markets does not have.
 pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> Result<InboxItem, ChainError> {
     let malformed = |reason: String| ChainError::MalformedItem { index, reason };
+    let unserved = |what: &str| Err(ChainError::UnservedItem { index, what: what.into() });
     let decoded = match abi::InboxKind::try_from(kind) {
-        Ok(abi::InboxKind::Deposit) => <abi::DepositPayload as SolValue>::abi_decode_params(payload).map(|p| {
-            InboxPayload::Deposit { account: AccountId(p.account), owner: p.owner, token: p.token, amount: p.amount }
+        Ok(abi::InboxKind::Deposit) => read(payload, |p: abi::DepositPayload| InboxPayload::Deposit {
+            account: AccountId(p.account),
+            owner: p.owner,
+            token: p.token,
+            amount: p.amount,
         }),
-        Ok(abi::InboxKind::EventOpened) => <abi::EventOpenedPayload as SolValue>::abi_decode_params(payload)
-            .map(|p| InboxPayload::EventOpened { event: abi::event_id(p.eventId), config: config_from_abi(p.config) }),
-        Ok(abi::InboxKind::EventResolved) => <abi::EventResolvedPayload as SolValue>::abi_decode_params(payload)
-            .map(|p| InboxPayload::EventResolved { event: abi::event_id(p.eventId), payouts: p.payouts }),
-        Ok(abi::InboxKind::ForcedWithdrawal) => {
-            <abi::ForcedWithdrawalPayload as SolValue>::abi_decode_params(payload).map(|p| {
-                InboxPayload::ForcedWithdrawal { account: AccountId(p.account), token: p.token, amount: p.amount }
+        Ok(abi::InboxKind::EventOpened) => read(payload, |p: abi::EventOpenedPayload| InboxPayload::EventOpened {
+            event: abi::event_id(p.eventId),
+            config: event_from_abi(p.config),
+        }),
+        Ok(abi::InboxKind::EventResolved) => read(payload, |p: abi::EventResolvedPayload| {
+            InboxPayload::EventResolved { event: abi::event_id(p.eventId), payouts: p.payouts }
+        }),
+        Ok(abi::InboxKind::ForcedWithdrawal) => read(payload, |p: abi::ForcedWithdrawalPayload| {
+            InboxPayload::ForcedWithdrawal { account: AccountId(p.account), token: p.token, amount: p.amount }
+        }),
+        Ok(abi::InboxKind::CancelAll) => read(payload, |p: abi::CancelAllPayload| InboxPayload::CancelAll {
+            account: AccountId(p.account),
+            floor: Nonce(p.floor),
+        }),
+        Ok(abi::InboxKind::ForcedClose) => read(payload, |p: abi::ForcedClosePayload| InboxPayload::ForcedClose {
+            account: AccountId(p.account),
+            market: MarketId(p.market),
+        }),
+        Ok(abi::InboxKind::ForcedLiquidation) => read(payload, |p: abi::ForcedLiquidationPayload| {
+            InboxPayload::ForcedLiquidation(liquidate_from_abi(&p.request))
+        }),
+        Ok(abi::InboxKind::SignerSet) => read(payload, |p: abi::SignerSetPayload| InboxPayload::SignerSet {
+            account: AccountId(p.account),
+            grant: grant_from_abi(&p.grant),
+        }),
+        Ok(abi::InboxKind::MembershipSet) => {
+            read(payload, |p: abi::MembershipSetPayload| InboxPayload::MembershipSet {
+                account: AccountId(p.account),
+                venue: VenueId(p.venue),
+                until: TimeMs(p.until),
             })
         }
+        Ok(abi::InboxKind::ReferrerSet) => read(payload, |p: abi::ReferrerSetPayload| InboxPayload::ReferrerSet {
+            account: AccountId(p.account),
+            referrer: BuilderId(p.referrer),
+        }),
+        Ok(abi::InboxKind::BuilderSet) => read(payload, |p: abi::BuilderSetPayload| InboxPayload::BuilderSet {
+            builder: BuilderId(p.builder),
+            account: AccountId(p.account),
+        }),
+        Ok(abi::InboxKind::VenueSet) => read(payload, |p: abi::VenueSetPayload| InboxPayload::VenueSet {
+            venue: VenueId(p.venue),
+            config: venue_from_abi(&p.config),
+        }),
+        Ok(abi::InboxKind::PhaseSet) => {
+            let p = <abi::PhaseSetPayload as SolValue>::abi_decode_params(payload)
+                .map_err(|error| malformed(error.to_string()))?;
+            match phase_from_abi(p.phase) {
+                Some(phase) => Ok(InboxPayload::PhaseSet { market: MarketId(p.market), phase }),
+                None => return unserved("moves a market to a phase that no event can have"),
+            }
+        }
+        Ok(abi::InboxKind::TermsSet) => {
+            read(payload, |p: abi::TermsSetPayload| InboxPayload::TermsSet(terms_from_abi(&p.terms)))
+        }
+        Ok(abi::InboxKind::AssetSet) => return unserved("admits an asset other than the settlement token"),
+        Ok(abi::InboxKind::SpotListed) => return unserved("lists a spot market"),
+        Ok(abi::InboxKind::PerpetualSet) => return unserved("lists a perpetual"),
         Ok(abi::InboxKind::__Invalid) | Err(_) => {
-            return Err(malformed(format!("kind {kind} is not known; expected 0 to 3")));
+            return Err(malformed(format!("kind {kind} is not known; expected 0 to {LAST_KIND}")));
         }
     };
     let payload_decoded = decoded.map_err(|error| malformed(error.to_string()))?;
@@ -37,6 +96,9 @@ pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> 
     }
     Ok(InboxItem { index, time, payload: payload_decoded })
 }
+
+/// The highest number of the contract's `InboxKind`.
+const LAST_KIND: u8 = abi::InboxKind::TermsSet as u8;
 
 /// The hash that the contract stored when the item was queued.
 #[must_use]
@@ -51,38 +113,26 @@ pub(crate) fn item_to_abi(item: &InboxItem) -> abi::InboxItem {
         InboxPayload::EventOpened { .. } => abi::InboxKind::EventOpened,
         InboxPayload::EventResolved { .. } => abi::InboxKind::EventResolved,
         InboxPayload::ForcedWithdrawal { .. } => abi::InboxKind::ForcedWithdrawal,
+        InboxPayload::CancelAll { .. } => abi::InboxKind::CancelAll,
+        InboxPayload::ForcedClose { .. } => abi::InboxKind::ForcedClose,
+        InboxPayload::ForcedLiquidation(_) => abi::InboxKind::ForcedLiquidation,
+        InboxPayload::SignerSet { .. } => abi::InboxKind::SignerSet,
+        InboxPayload::MembershipSet { .. } => abi::InboxKind::MembershipSet,
+        InboxPayload::ReferrerSet { .. } => abi::InboxKind::ReferrerSet,
+        InboxPayload::BuilderSet { .. } => abi::InboxKind::BuilderSet,
+        InboxPayload::VenueSet { .. } => abi::InboxKind::VenueSet,
+        InboxPayload::PhaseSet { .. } => abi::InboxKind::PhaseSet,
+        InboxPayload::TermsSet(_) => abi::InboxKind::TermsSet,
     };
     abi::InboxItem { kind, time: item.time.0, payload: encode_payload(&item.payload).into() }
 }
 
-pub(crate) fn config_to_abi(config: &EventConfig) -> abi::EventConfig {
-    abi::EventConfig {
-        venue: config.venue,
-        outcomes: config.outcomes,
-        ticks: config.ticks,
-        quantum: config.quantum,
-        takerFee: config.taker_fee.0,
-        makerFee: config.maker_fee.0,
-        treasury: config.treasury.0,
-        resolver: config.resolver,
-        title: config.title.clone(),
-        labels: config.labels.clone(),
-    }
-}
-
-fn config_from_abi(config: abi::EventConfig) -> EventConfig {
-    EventConfig {
-        venue: config.venue,
-        outcomes: config.outcomes,
-        ticks: config.ticks,
-        quantum: config.quantum,
-        taker_fee: Ppm(config.takerFee),
-        maker_fee: Ppm(config.makerFee),
-        treasury: AccountId(config.treasury),
-        resolver: config.resolver,
-        title: config.title,
-        labels: config.labels,
-    }
+fn read<P>(payload: &[u8], convert: impl FnOnce(P) -> InboxPayload) -> alloy::sol_types::Result<InboxPayload>
+where
+    P: SolValue + From<<P::SolType as SolType>::RustType>,
+    for<'a> <P::SolType as SolType>::Token<'a>: TokenSeq<'a>,
+{
+    <P as SolValue>::abi_decode_params(payload).map(convert)
 }
 
 fn encode_payload(payload: &InboxPayload) -> Vec<u8> {
@@ -92,7 +142,7 @@ fn encode_payload(payload: &InboxPayload) -> Vec<u8> {
                 .abi_encode_params()
         }
         InboxPayload::EventOpened { event, config } => {
-            abi::EventOpenedPayload { eventId: abi::event_number(*event), config: config_to_abi(config) }
+            abi::EventOpenedPayload { eventId: abi::event_number(*event), config: event_to_abi(config) }
                 .abi_encode_params()
         }
         InboxPayload::EventResolved { event, payouts } => {
@@ -102,6 +152,179 @@ fn encode_payload(payload: &InboxPayload) -> Vec<u8> {
         InboxPayload::ForcedWithdrawal { account, token, amount } => {
             abi::ForcedWithdrawalPayload { account: account.0, token: *token, amount: *amount }.abi_encode_params()
         }
+        InboxPayload::CancelAll { account, floor } => {
+            abi::CancelAllPayload { account: account.0, floor: floor.0 }.abi_encode_params()
+        }
+        InboxPayload::ForcedClose { account, market } => {
+            abi::ForcedClosePayload { account: account.0, market: market.0 }.abi_encode_params()
+        }
+        InboxPayload::ForcedLiquidation(request) => {
+            abi::ForcedLiquidationPayload { request: liquidate_to_abi(request) }.abi_encode_params()
+        }
+        InboxPayload::SignerSet { account, grant } => {
+            abi::SignerSetPayload { account: account.0, grant: grant_to_abi(grant) }.abi_encode_params()
+        }
+        InboxPayload::MembershipSet { account, venue, until } => {
+            abi::MembershipSetPayload { account: account.0, venue: venue.0, until: until.0 }.abi_encode_params()
+        }
+        InboxPayload::ReferrerSet { account, referrer } => {
+            abi::ReferrerSetPayload { account: account.0, referrer: referrer.0 }.abi_encode_params()
+        }
+        InboxPayload::BuilderSet { builder, account } => {
+            abi::BuilderSetPayload { builder: builder.0, account: account.0 }.abi_encode_params()
+        }
+        InboxPayload::VenueSet { venue, config } => {
+            abi::VenueSetPayload { venue: venue.0, config: venue_to_abi(config) }.abi_encode_params()
+        }
+        InboxPayload::PhaseSet { market, phase } => {
+            abi::PhaseSetPayload { market: market.0, phase: phase_to_abi(*phase) }.abi_encode_params()
+        }
+        InboxPayload::TermsSet(terms) => abi::TermsSetPayload { terms: terms_to_abi(terms) }.abi_encode_params(),
+    }
+}
+
+// ---------------------------------------------------------------- configurations, both ways
+
+pub(crate) fn event_to_abi(config: &EventConfig) -> abi::EventConfig {
+    let terms = &config.terms;
+    abi::EventConfig {
+        terms: abi::TradingTerms {
+            venue: terms.venue.0,
+            quantum: terms.quantum,
+            takerFee: abi::parts(terms.taker_fee),
+            makerFee: abi::signed_parts(terms.maker_fee),
+            curve: terms.curve,
+            restricted: terms.restricted,
+            isolatedOnly: terms.isolated_only,
+            positionCap: terms.position_cap.0,
+            openInterestCap: terms.open_interest_cap.0,
+        },
+        outcomes: config.outcomes,
+        ticks: config.ticks,
+        resolver: config.resolver,
+        title: config.title.clone(),
+        labels: config.labels.clone(),
+    }
+}
+
+fn event_from_abi(config: abi::EventConfig) -> EventConfig {
+    let terms = config.terms;
+    EventConfig {
+        terms: TradingTerms {
+            venue: VenueId(terms.venue),
+            quantum: terms.quantum,
+            taker_fee: Ppm(terms.takerFee.to()),
+            maker_fee: Rate(terms.makerFee.as_i32()),
+            curve: terms.curve,
+            restricted: terms.restricted,
+            isolated_only: terms.isolatedOnly,
+            position_cap: Lots(terms.positionCap),
+            open_interest_cap: Lots(terms.openInterestCap),
+        },
+        outcomes: config.outcomes,
+        ticks: config.ticks,
+        resolver: config.resolver,
+        title: config.title,
+        labels: config.labels,
+    }
+}
+
+pub(crate) fn venue_to_abi(config: &VenueConfig) -> abi::VenueConfig {
+    abi::VenueConfig {
+        treasury: config.treasury.0,
+        protocolShare: abi::parts(config.protocol_share),
+        insuranceShare: abi::parts(config.insurance_share),
+        referrerShare: abi::parts(config.referrer_share),
+    }
+}
+
+pub(crate) fn venue_from_abi(config: &abi::VenueConfig) -> VenueConfig {
+    VenueConfig {
+        treasury: AccountId(config.treasury),
+        protocol_share: Ppm(config.protocolShare.to()),
+        insurance_share: Ppm(config.insuranceShare.to()),
+        referrer_share: Ppm(config.referrerShare.to()),
+    }
+}
+
+pub(crate) fn grant_to_abi(grant: &SignerGrant) -> abi::SignerGrant {
+    abi::SignerGrant {
+        signer: grant.signer,
+        expiry: grant.expiry.0,
+        maxNotional: U96::saturating_from(grant.max_notional),
+        trade: grant.trade,
+        withdraw: grant.withdraw,
+        venues: grant.venues.map(|venue| venue.0),
+    }
+}
+
+fn grant_from_abi(grant: &abi::SignerGrant) -> SignerGrant {
+    SignerGrant {
+        signer: grant.signer,
+        expiry: TimeMs(grant.expiry),
+        max_notional: grant.maxNotional.to(),
+        trade: grant.trade,
+        withdraw: grant.withdraw,
+        venues: grant.venues.map(VenueId),
+    }
+}
+
+fn liquidate_to_abi(request: &Liquidate) -> abi::Liquidate {
+    abi::Liquidate {
+        keeper: request.keeper.0,
+        account: request.account.0,
+        market: request.market.0,
+        size: request.size.0,
+        limit: request.limit,
+        nonce: request.nonce.0,
+        expiry: request.expiry.0,
+    }
+}
+
+fn liquidate_from_abi(request: &abi::Liquidate) -> Liquidate {
+    Liquidate {
+        keeper: AccountId(request.keeper),
+        account: AccountId(request.account),
+        market: MarketId(request.market),
+        size: Lots(request.size),
+        limit: request.limit,
+        nonce: Nonce(request.nonce),
+        expiry: TimeMs(request.expiry),
+    }
+}
+
+fn terms_to_abi(terms: &GroupTerms) -> abi::GroupTerms {
+    abi::GroupTerms {
+        sequencer: terms.sequencer,
+        maxHoldings: terms.max_holdings,
+        keeperShare: abi::parts(terms.keeper_share),
+        grace: terms.grace,
+    }
+}
+
+fn terms_from_abi(terms: &abi::GroupTerms) -> GroupTerms {
+    GroupTerms {
+        sequencer: terms.sequencer,
+        max_holdings: terms.maxHoldings,
+        keeper_share: Ppm(terms.keeperShare.to()),
+        grace: terms.grace,
+    }
+}
+
+pub(crate) fn phase_to_abi(phase: Phase) -> abi::Phase {
+    match phase {
+        Phase::Open => abi::Phase::Open,
+        Phase::ReduceOnly => abi::Phase::ReduceOnly,
+        Phase::Halted => abi::Phase::Halted,
+    }
+}
+
+fn phase_from_abi(phase: abi::Phase) -> Option<Phase> {
+    match phase {
+        abi::Phase::Open => Some(Phase::Open),
+        abi::Phase::ReduceOnly => Some(Phase::ReduceOnly),
+        abi::Phase::Halted => Some(Phase::Halted),
+        _ => None,
     }
 }
 
@@ -113,24 +336,33 @@ mod tests {
 
     use super::*;
 
-    const KINDS: u8 = 4;
-
     fn address() -> impl Strategy<Value = Address> {
         any::<[u8; 20]>().prop_map(Address::from)
     }
 
     fn config() -> impl Strategy<Value = EventConfig> {
-        let fees = (any::<u32>(), any::<u32>());
+        let rates = (0_u32..1 << 24, -(1_i32 << 23)..1 << 23);
+        let terms = (any::<(u32, u64, bool, bool, bool, u64, u64)>(), rates).prop_map(
+            |((venue, quantum, curve, restricted, isolated_only, position_cap, open_interest_cap), (taker, maker))| {
+                TradingTerms {
+                    venue: VenueId(venue),
+                    quantum,
+                    taker_fee: Ppm(taker),
+                    maker_fee: Rate(maker),
+                    curve,
+                    restricted,
+                    isolated_only,
+                    position_cap: Lots(position_cap),
+                    open_interest_cap: Lots(open_interest_cap),
+                }
+            },
+        );
         let text = (".{0,70}", proptest::collection::vec(".{0,40}", 0..50));
-        (any::<(u32, u8, u64, u64, u64)>(), fees, address(), text).prop_map(
-            |((venue, outcomes, ticks, quantum, treasury), (taker, maker), resolver, (title, labels))| EventConfig {
-                venue,
+        (terms, any::<(u8, u32)>(), address(), text).prop_map(
+            |(terms, (outcomes, ticks), resolver, (title, labels))| EventConfig {
+                terms,
                 outcomes,
                 ticks,
-                quantum,
-                taker_fee: Ppm(taker),
-                maker_fee: Ppm(maker),
-                treasury: AccountId(treasury),
                 resolver,
                 title,
                 labels,
@@ -138,21 +370,90 @@ mod tests {
         )
     }
 
+    fn grant() -> impl Strategy<Value = SignerGrant> {
+        (address(), any::<(u64, bool, bool, [u32; 3])>(), 0_u128..1 << 96).prop_map(
+            |(signer, (expiry, trade, withdraw, venues), max_notional)| SignerGrant {
+                signer,
+                expiry: TimeMs(expiry),
+                max_notional,
+                trade,
+                withdraw,
+                venues: venues.map(VenueId),
+            },
+        )
+    }
+
+    fn venue_config() -> impl Strategy<Value = VenueConfig> {
+        let share = || (0_u32..1 << 24).prop_map(Ppm);
+        (any::<u64>(), share(), share(), share()).prop_map(
+            |(treasury, protocol_share, insurance_share, referrer_share)| VenueConfig {
+                treasury: AccountId(treasury),
+                protocol_share,
+                insurance_share,
+                referrer_share,
+            },
+        )
+    }
+
+    fn liquidate() -> impl Strategy<Value = Liquidate> {
+        any::<(u64, u64, u32, u64, u128, u64, u64)>().prop_map(
+            |(keeper, account, market, size, limit, nonce, expiry)| Liquidate {
+                keeper: AccountId(keeper),
+                account: AccountId(account),
+                market: MarketId(market),
+                size: Lots(size),
+                limit,
+                nonce: Nonce(nonce),
+                expiry: TimeMs(expiry),
+            },
+        )
+    }
+
     fn payload() -> impl Strategy<Value = InboxPayload> {
         let event = || (0_u32..1 << 24).prop_map(EventId);
         let account = || any::<u64>().prop_map(AccountId);
-        prop_oneof![
-            (account(), address(), address(), any::<u128>())
-                .prop_map(|(account, owner, token, amount)| InboxPayload::Deposit { account, owner, token, amount }),
+        let (market, venue) = (|| any::<u32>().prop_map(MarketId), || any::<u32>().prop_map(VenueId));
+        let builder = || any::<u32>().prop_map(BuilderId);
+        let phase = prop_oneof![Just(Phase::Open), Just(Phase::ReduceOnly), Just(Phase::Halted)];
+        let terms = (address(), any::<(u8, u32)>(), 0_u32..1 << 24).prop_map(
+            |(sequencer, (max_holdings, grace), keeper_share)| GroupTerms {
+                sequencer,
+                max_holdings,
+                keeper_share: Ppm(keeper_share),
+                grace,
+            },
+        );
+        let money =
+            prop_oneof![
+                (account(), address(), address(), any::<u128>()).prop_map(|(account, owner, token, amount)| {
+                    InboxPayload::Deposit { account, owner, token, amount }
+                }),
+                (account(), address(), any::<u128>())
+                    .prop_map(|(account, token, amount)| InboxPayload::ForcedWithdrawal { account, token, amount }),
+            ];
+        let listings = prop_oneof![
             (event(), config()).prop_map(|(event, config)| InboxPayload::EventOpened { event, config }),
             (event(), proptest::collection::vec(any::<u64>(), 0..130))
                 .prop_map(|(event, payouts)| InboxPayload::EventResolved { event, payouts }),
-            (account(), address(), any::<u128>()).prop_map(|(account, token, amount)| InboxPayload::ForcedWithdrawal {
+            (market(), phase).prop_map(|(market, phase)| InboxPayload::PhaseSet { market, phase }),
+            (venue(), venue_config()).prop_map(|(venue, config)| InboxPayload::VenueSet { venue, config }),
+            terms.prop_map(InboxPayload::TermsSet),
+        ];
+        let requests = prop_oneof![
+            (account(), any::<u64>())
+                .prop_map(|(account, floor)| InboxPayload::CancelAll { account, floor: Nonce(floor) }),
+            (account(), market()).prop_map(|(account, market)| InboxPayload::ForcedClose { account, market }),
+            liquidate().prop_map(InboxPayload::ForcedLiquidation),
+            (account(), grant()).prop_map(|(account, grant)| InboxPayload::SignerSet { account, grant }),
+            (account(), venue(), any::<u64>()).prop_map(|(account, venue, until)| InboxPayload::MembershipSet {
                 account,
-                token,
-                amount
+                venue,
+                until: TimeMs(until)
             }),
-        ]
+            (account(), builder()).prop_map(|(account, referrer)| InboxPayload::ReferrerSet { account, referrer }),
+            (builder(), account()).prop_map(|(builder, account)| InboxPayload::BuilderSet { builder, account }),
+        ];
+        prop_oneof![money, listings, requests]
     }
 
     fn kind_of(item: &InboxItem) -> u8 {
@@ -168,7 +469,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_that_are_taken_are_given_back(payload in payload(), at: usize, change: u8, kind in 0..KINDS) {
+        fn bytes_that_are_taken_are_given_back(payload in payload(), at: usize, change: u8, kind in 0..=LAST_KIND) {
             let mut bytes = encode_payload(&payload);
             let at = at % bytes.len();
             bytes[at] ^= change;
@@ -189,20 +490,34 @@ mod tests {
         let mut dirty = bytes.clone();
         dirty[0] = 1;
         assert!(decode_inbox_item(0, 0, TimeMs(0), &dirty).is_err());
-        let error = decode_inbox_item(9, KINDS, TimeMs(0), &bytes).unwrap_err().to_string();
-        assert!(error.contains("inbox item 9") && error.contains("kind 4"), "{error}");
+        let error = decode_inbox_item(9, LAST_KIND + 1, TimeMs(0), &bytes).unwrap_err().to_string();
+        assert!(error.contains("inbox item 9") && error.contains("kind 17"), "{error}");
+    }
+
+    #[test]
+    fn what_an_outcome_group_cannot_go_on_past_is_named() {
+        for (kind, what) in [
+            (abi::InboxKind::AssetSet, "an asset"),
+            (abi::InboxKind::SpotListed, "a spot market"),
+            (abi::InboxKind::PerpetualSet, "a perpetual"),
+        ] {
+            let error = decode_inbox_item(5, kind as u8, TimeMs(0), &[]).unwrap_err();
+            assert!(
+                matches!(error, ChainError::UnservedItem { index: 5, .. }) && error.to_string().contains(what),
+                "{error}"
+            );
+        }
+        let delisted = abi::PhaseSetPayload { market: 256, phase: abi::Phase::Delisted }.abi_encode_params();
+        let error = decode_inbox_item(5, abi::InboxKind::PhaseSet as u8, TimeMs(0), &delisted).unwrap_err();
+        assert!(matches!(error, ChainError::UnservedItem { .. }), "{error}");
     }
 
     #[test]
     fn a_title_that_is_not_utf8_is_refused_by_name() {
         let config = EventConfig {
-            venue: 1,
+            terms: TradingTerms::free(VenueId(1), 1),
             outcomes: 2,
             ticks: 10,
-            quantum: 1,
-            taker_fee: Ppm(0),
-            maker_fee: Ppm(0),
-            treasury: AccountId(1),
             resolver: Address::ZERO,
             title: "title".into(),
             labels: vec!["a".into(), "b".into()],

@@ -186,7 +186,7 @@ impl Submitter {
                 Some((id, _)) => return Err(ChainError::FrameGap { expected: id + 1, got: frame.id }),
                 None => self.parent_of(frame.id).await?,
             };
-            let call = SettleCall::build(&frame, parent, &self.domain, &self.sequencer)?;
+            let call = SettleCall::build(&frame, parent, &self.domain, &self.sequencer);
             let report = self.settle(&call, parent).await?;
             info!(
                 batch = report.id,
@@ -479,7 +479,6 @@ const fn is_final(error: &ChainError) -> bool {
             | ChainError::BatchTooLarge { .. }
             | ChainError::ForeignBatch { .. }
             | ChainError::FrameGap { .. }
-            | ChainError::MalformedFrame { .. }
     )
 }
 

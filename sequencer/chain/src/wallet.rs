@@ -10,19 +10,24 @@ use alloy::sol_types::{SolCall, SolEvent};
 use futures::future::try_join_all;
 use tokio::sync::Mutex;
 use xos_auth::Key;
-use xos_types::{AccountId, EventConfig, EventId, InboxItem, InboxPayload, TimeMs};
+use xos_types::{
+    AccountId, BuilderId, EventConfig, EventId, InboxItem, InboxPayload, MarketId, Nonce, Phase, SignerGrant, TimeMs,
+    VenueConfig, VenueId,
+};
 
 use crate::abi::IRiskGroup::{self, InboxQueued};
-use crate::abi::{IToken, event_number};
+use crate::abi::{IGateway, IToken, event_number};
 use crate::chain::{At, Chain};
 use crate::error::ChainError;
-use crate::payload::{config_to_abi, decode_inbox_item};
+use crate::payload::{decode_inbox_item, event_to_abi, grant_to_abi, phase_to_abi, venue_to_abi};
 use crate::transaction::{self, Fees, Request, TRANSACTION_GAS_CAP, Taken};
 
 /// How long to wait for a transaction to be mined.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What another transaction mined first may add to the gas that was estimated.
 const GAS_MARGIN_PERCENT: u64 = 30;
+/// How many times the fee of a request is offered.
+const FEE_MARGIN: u64 = 2;
 /// Nonces that somebody else used before us: another process with the same key.
 const NONCE_TRIES: u32 = 5;
 
@@ -93,9 +98,9 @@ impl Wallet {
         self.call(self.token(), &IToken::mintCall { to, amount: U256::from(amount) }).await.map(drop)
     }
 
-    /// Lets the group pull up to `amount` tokens.
+    /// Lets the gateway pull up to `amount` tokens.
     pub async fn approve(&self, amount: u128) -> Result<(), ChainError> {
-        let call = IToken::approveCall { spender: self.group(), amount: U256::from(amount) };
+        let call = IToken::approveCall { spender: self.gateway(), amount: U256::from(amount) };
         self.call(self.token(), &call).await.map(drop)
     }
 
@@ -106,14 +111,19 @@ impl Wallet {
 
     /// Deposits tokens that the wallet holds into `account`, or into a new one; approves them first if need be.
     pub async fn deposit(&self, account: Option<AccountId>, amount: u128) -> Result<Deposited, ChainError> {
-        let allowance = IToken::allowanceCall { owner: self.address(), spender: self.group() };
+        let allowance = IToken::allowanceCall { owner: self.address(), spender: self.gateway() };
         let latest = alloy::rpc::types::BlockId::latest();
         if self.chain.rpc.view(self.token(), &allowance, latest).await? < U256::from(amount) {
             self.approve(amount).await?;
         }
-        let call = IRiskGroup::depositCall { account: account.unwrap_or_default().0, amount: U256::from(amount) };
-        let receipt = self.call(self.group(), &call).await?;
-        let item = self.queued(IRiskGroup::depositCall::SIGNATURE, &receipt)?;
+        let call = IGateway::depositCall {
+            account: account.unwrap_or_default().0,
+            owner: self.address(),
+            token: self.token(),
+            amount: U256::from(amount),
+        };
+        let receipt = self.call(self.gateway(), &call).await?;
+        let item = self.queued(IGateway::depositCall::SIGNATURE, &receipt)?;
         match item.payload {
             InboxPayload::Deposit { account, amount, .. } => Ok(Deposited {
                 account,
@@ -122,7 +132,7 @@ impl Wallet {
                 block: receipt.block_number.unwrap_or_default(),
                 transaction: receipt.transaction_hash,
             }),
-            _ => Err(self.missing(IRiskGroup::depositCall::SIGNATURE, &receipt)),
+            _ => Err(self.missing(IGateway::depositCall::SIGNATURE, &receipt)),
         }
     }
 
@@ -132,26 +142,26 @@ impl Wallet {
         self.deposit(account, amount).await
     }
 
-    /// Opens an event. Deployer only.
+    /// Opens an event. The venue's deployer only.
     pub async fn open_event(&self, config: &EventConfig) -> Result<EventOpened, ChainError> {
         let opened = self.open_events(std::slice::from_ref(config)).await?;
         Ok(opened[0])
     }
 
-    /// Opens events, numbered in the order given, many to a block. Deployer only.
+    /// Opens events, numbered in the order given, many to a block. The venue's deployer only.
     pub async fn open_events(&self, configs: &[EventConfig]) -> Result<Vec<EventOpened>, ChainError> {
-        let asked = IRiskGroup::openEventCall::SIGNATURE;
+        let asked = IGateway::openEventCall::SIGNATURE;
         let mut sent = Vec::with_capacity(configs.len());
         for config in configs {
-            let input = IRiskGroup::openEventCall { config: config_to_abi(config) }.abi_encode();
-            sent.push(self.send(asked, self.group(), U256::ZERO, input.into()).await?);
+            let input = IGateway::openEventCall { config: event_to_abi(config) }.abi_encode();
+            sent.push(self.send(asked, self.gateway(), U256::ZERO, input.into()).await?);
         }
         let receipts = try_join_all(sent.into_iter().map(|transaction| self.succeeded(asked, transaction))).await?;
         receipts.iter().map(|receipt| self.event_opened(receipt)).collect()
     }
 
     fn event_opened(&self, receipt: &TransactionReceipt) -> Result<EventOpened, ChainError> {
-        let asked = IRiskGroup::openEventCall::SIGNATURE;
+        let asked = IGateway::openEventCall::SIGNATURE;
         let item = self.queued(asked, receipt)?;
         match item.payload {
             InboxPayload::EventOpened { event, .. } => {
@@ -163,18 +173,64 @@ impl Wallet {
 
     /// Decides an event; answers the inbox item's number. The event's resolver only.
     pub async fn resolve_event(&self, event: EventId, payouts: &[u64]) -> Result<u64, ChainError> {
-        let call = IRiskGroup::resolveEventCall { eventId: event_number(event), payouts: payouts.to_vec() };
+        let call = IGateway::resolveEventCall { eventId: event_number(event), payouts: payouts.to_vec() };
         self.queue(&call).await
     }
 
-    /// Asks the contract for money without the sequencer's consent; answers the inbox item's number. Owner only.
-    pub async fn request_withdrawal(&self, account: AccountId, amount: u128) -> Result<u64, ChainError> {
-        self.queue(&IRiskGroup::requestWithdrawalCall { account: account.0, amount }).await
+    /// Moves an event to another phase; answers the inbox item's number. The venue's deployer, or the guardian.
+    pub async fn set_phase(&self, event: EventId, phase: Phase) -> Result<u64, ChainError> {
+        let call = IGateway::setPhaseCall { market: MarketId::new(event, 0).0, phase: phase_to_abi(phase) };
+        self.queue(&call).await
     }
 
-    /// Collects what the token refused to deliver to the wallet's address.
+    /// Opens a venue that the wallet's address deploys markets of and registers members of; answers its number once it waits
+    /// in the inbox. The governor only.
+    pub async fn open_venue(&self, config: VenueConfig) -> Result<VenueId, ChainError> {
+        let (deployer, registrar) = (self.address(), self.address());
+        let call = IGateway::openVenueCall { deployer, registrar, config: venue_to_abi(&config) };
+        let receipt = self.call(self.gateway(), &call).await?;
+        match self.queued(IGateway::openVenueCall::SIGNATURE, &receipt)?.payload {
+            InboxPayload::VenueSet { venue, .. } => Ok(venue),
+            _ => Err(self.missing(IGateway::openVenueCall::SIGNATURE, &receipt)),
+        }
+    }
+
+    // ---------------------------------------------------------------- forced requests: the account's owner, for a fee
+
+    /// Asks for money without the sequencer's consent; answers the inbox item's number.
+    pub async fn request_withdrawal(&self, account: AccountId, amount: u128) -> Result<u64, ChainError> {
+        let token = self.token();
+        self.request(&IGateway::requestWithdrawalCall { account: account.0, token, amount }).await
+    }
+
+    /// Spends every nonce below `floor`; answers the inbox item's number.
+    pub async fn request_cancel_all(&self, account: AccountId, floor: Nonce) -> Result<u64, ChainError> {
+        self.request(&IGateway::requestCancelAllCall { account: account.0, floor: floor.0 }).await
+    }
+
+    /// Lets a key act for the account, or changes or revokes what it may; answers the inbox item's number.
+    pub async fn set_signer(&self, account: AccountId, grant: &SignerGrant) -> Result<u64, ChainError> {
+        self.request(&IGateway::setSignerCall { account: account.0, grant: grant_to_abi(grant) }).await
+    }
+
+    /// Names who referred the account, once; answers the inbox item's number.
+    pub async fn set_referrer(&self, account: AccountId, referrer: BuilderId) -> Result<u64, ChainError> {
+        self.request(&IGateway::setReferrerCall { account: account.0, referrer: referrer.0 }).await
+    }
+
+    /// Registers the account as a builder and referrer; answers its number once it waits in the inbox.
+    pub async fn register_builder(&self, account: AccountId) -> Result<BuilderId, ChainError> {
+        let call = IGateway::registerBuilderCall { account: account.0 };
+        let receipt = self.pay(&call).await?;
+        match self.queued(IGateway::registerBuilderCall::SIGNATURE, &receipt)?.payload {
+            InboxPayload::BuilderSet { builder, .. } => Ok(builder),
+            _ => Err(self.missing(IGateway::registerBuilderCall::SIGNATURE, &receipt)),
+        }
+    }
+
+    /// Collects what the settlement token refused to deliver to the wallet's address.
     pub async fn claim(&self, to: Address) -> Result<(), ChainError> {
-        self.call(self.group(), &IRiskGroup::claimCall { to }).await.map(drop)
+        self.call(self.group(), &IRiskGroup::claimCall { token: self.token(), to }).await.map(drop)
     }
 
     /// Sends gas money.
@@ -190,8 +246,21 @@ impl Wallet {
     }
 
     async fn queue<C: SolCall>(&self, call: &C) -> Result<u64, ChainError> {
-        let receipt = self.call(self.group(), call).await?;
+        let receipt = self.call(self.gateway(), call).await?;
         Ok(self.queued(C::SIGNATURE, &receipt)?.index)
+    }
+
+    async fn request<C: SolCall>(&self, call: &C) -> Result<u64, ChainError> {
+        let receipt = self.pay(call).await?;
+        Ok(self.queued(C::SIGNATURE, &receipt)?.index)
+    }
+
+    /// A request with its fee. It grows with the queue, so it is sent with as much as some more items would make it; the
+    /// gateway gives back what is too much.
+    async fn pay<C: SolCall>(&self, call: &C) -> Result<TransactionReceipt, ChainError> {
+        let fee = self.chain.request_fee().await? * U256::from(FEE_MARGIN);
+        let transaction = self.send(C::SIGNATURE, self.gateway(), fee, call.abi_encode().into()).await?;
+        self.succeeded(C::SIGNATURE, transaction).await
     }
 
     async fn call<C: SolCall>(&self, to: Address, call: &C) -> Result<TransactionReceipt, ChainError> {
@@ -299,6 +368,10 @@ impl Wallet {
 
     const fn group(&self) -> Address {
         self.chain.deployment().group
+    }
+
+    const fn gateway(&self) -> Address {
+        self.chain.deployment().gateway
     }
 
     const fn token(&self) -> Address {

@@ -16,6 +16,9 @@ const GOOD: &str = r#"{
   "block": 1,
   "chainId": 31337,
   "deployer": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+  "escapeHatch": "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0",
+  "gateway": "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9",
+  "governance": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
   "group": "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512",
   "sequencer": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
   "token": "0x5FbDB2315678afecb367f032d93F642f64180aa3"
@@ -26,7 +29,8 @@ fn what_the_deploy_script_writes_is_read() {
     let deployment = load(GOOD).unwrap();
     assert_eq!((deployment.chain_id, deployment.block), (31_337, 1));
     assert_eq!(deployment.domain().group(), deployment.group);
-    assert_eq!(deployment.group_config().token, deployment.token);
+    let group = deployment.group_config();
+    assert_eq!((group.token, group.governance), (deployment.token, deployment.governance));
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Order {
             price: self.price(&market)?,
             nonce: self.nonce.unwrap_or(account.next_nonce),
             expiry: expiry(self.expires_in),
-            max_fee: self.max_fee.map_or(market.taker_fee.max(market.maker_fee), Ppm),
+            max_fee: self.max_fee.map_or(market.taker_fee.max(market.maker_fee.fee()), Ppm),
             builder: 0,
             builder_fee: Ppm(0),
         };

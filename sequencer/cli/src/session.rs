@@ -233,7 +233,7 @@ pub(crate) fn ticks(market: &MarketInfo) -> u128 {
 mod tests {
     use super::*;
     use xos_api::EventStatus;
-    use xos_types::{Address, EventId, Ppm, Ticks};
+    use xos_types::{Address, EventId, Ppm, Rate, Ticks, VenueId};
 
     fn markets() -> Vec<(EventInfo, MarketInfo)> {
         let mut all = Vec::new();
@@ -246,7 +246,7 @@ mod tests {
                 let event = EventId(number);
                 let info = EventInfo {
                     event,
-                    venue: 1,
+                    venue: VenueId(1),
                     title: title.into(),
                     labels: labels.map(String::from).to_vec(),
                     status: EventStatus::Open,
@@ -255,7 +255,7 @@ mod tests {
                 };
                 let market = MarketInfo {
                     market: MarketId::new(event, outcome),
-                    venue: 1,
+                    venue: VenueId(1),
                     event,
                     label: label.into(),
                     tick_size: "0.001".into(),
@@ -264,7 +264,7 @@ mod tests {
                     highest: Ticks(999),
                     quantum: 10,
                     taker_fee: Ppm(0),
-                    maker_fee: Ppm(0),
+                    maker_fee: Rate(0),
                     best_bid: None,
                     best_ask: None,
                     last: None,

@@ -15,11 +15,14 @@ use std::time::Instant;
 use xos_engine::Engine;
 use xos_types::{
     AccountId, Address, Cancel, Command, EventConfig, EventId, GroupConfig, InboxItem, InboxPayload, Lots, MarketId,
-    Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs,
+    Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
 };
 
 const STEPS: u64 = 300_000;
 const RUNS: usize = 5;
+const VENUE: VenueId = VenueId(1);
+/// Number of the first account that a deposit opens.
+const FIRST: u64 = 3;
 const ACCOUNTS: u64 = 40;
 const MARKETS: u64 = 8;
 const RESTING: usize = 1_000;
@@ -55,7 +58,7 @@ impl Script {
     }
 
     fn place(&mut self, kind: OrderKind) {
-        let account = AccountId(1 + self.dice.below(ACCOUNTS));
+        let account = AccountId(FIRST + self.dice.below(ACCOUNTS));
         let index = usize::try_from(account.0).expect("few accounts");
         self.nonces[index] += 1;
         let nonce = Nonce(self.nonces[index]);
@@ -96,27 +99,30 @@ impl Script {
             dice: Dice(0x9e37_79b9_7f4a_7c15),
             commands: Vec::new(),
             resting: Vec::new(),
-            nonces: vec![0; usize::try_from(ACCOUNTS).expect("few accounts") + 1],
+            nonces: vec![0; usize::try_from(FIRST + ACCOUNTS).expect("few accounts")],
         };
-        let deposits = (1..=ACCOUNTS).map(|account| {
+        let deposits = (FIRST..FIRST + ACCOUNTS).map(|account| {
             let account = AccountId(account);
             let amount = 1_000_000_000_000;
             InboxPayload::Deposit { account, owner: owner(account), token: Address::ZERO, amount }
         });
         let config = EventConfig {
-            venue: 1,
+            terms: TradingTerms { taker_fee: Ppm(1_000), ..TradingTerms::free(VENUE, 1_000) },
             outcomes: 48,
             ticks: 1_000,
-            quantum: 1_000,
-            taker_fee: Ppm(1_000),
-            maker_fee: Ppm(0),
-            treasury: AccountId(1),
             resolver: Address::ZERO,
             title: "Champion".into(),
             labels: (0..48).map(|k| format!("Team {k}")).collect(),
         };
         let opened = InboxPayload::EventOpened { event: EventId(1), config };
-        let payloads = (0..).zip(deposits.chain([opened]));
+        let venue = VenueConfig {
+            treasury: AccountId::PROTOCOL,
+            protocol_share: Ppm(0),
+            insurance_share: Ppm(50_000),
+            referrer_share: Ppm(0),
+        };
+        let venue = InboxPayload::VenueSet { venue: VENUE, config: venue };
+        let payloads = (0..).zip(deposits.chain([venue, opened]));
         let inbox = payloads.map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload }).collect();
         script.commands.push(Command::Frame { time: TimeMs(1), inbox });
         while script.resting.len() < RESTING {
@@ -144,7 +150,12 @@ fn main() {
     let script = Script::write();
     let mut rates: Vec<u128> = (0..RUNS)
         .map(|_| {
-            let mut engine = Engine::new(GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO });
+            let mut engine = Engine::new(GroupConfig {
+                chain_id: 1,
+                group: Address::ZERO,
+                token: Address::ZERO,
+                governance: Address::ZERO,
+            });
             let mut events = Vec::new();
             let start = Instant::now();
             for command in &script.commands {

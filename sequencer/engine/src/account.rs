@@ -6,10 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xos_types::{Address, Atoms, EventId, Lots, MarketId, Nonce, Order, Reject, Side, Ticks};
+use xos_types::{
+    AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Order, Reject, Side, SignerGrant, Ticks,
+    TimeMs, VenueId,
+};
 
 use crate::book::Slot;
-use crate::gas::LineState;
+use crate::gas::{LineState, Word};
 use crate::margin::EventMargin;
 use crate::terms::Terms;
 
@@ -19,6 +22,12 @@ pub(crate) struct Account {
     pub(crate) owner: Address,
     pub(crate) cash: i128,
     pub(crate) nonces: Nonces,
+    /// Who is paid a share of its fees; 0 for nobody.
+    pub(crate) referrer: BuilderId,
+    /// Keys that were ever allowed to act for it, and what they may.
+    pub(crate) signers: BTreeMap<Address, SignerGrant>,
+    /// Until when it is a member of venues.
+    pub(crate) memberships: BTreeMap<VenueId, TimeMs>,
     /// Resting orders by nonce.
     pub(crate) orders: BTreeMap<Nonce, Slot>,
     /// Positions and orders by event; there is no entry where there are neither.
@@ -40,12 +49,24 @@ pub(crate) struct Standing {
     pub(crate) lots: Lots,
 }
 
+/// How far an order has come when it fills.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// It filled before.
+    pub(crate) partly_filled: bool,
+    /// After this fill nothing more of it can fill.
+    pub(crate) completes: bool,
+}
+
 impl Account {
     pub(crate) fn new(owner: Address) -> Self {
         Self {
             owner,
             cash: 0,
             nonces: Nonces::default(),
+            referrer: BuilderId(0),
+            signers: BTreeMap::new(),
+            memberships: BTreeMap::new(),
             orders: BTreeMap::new(),
             margins: BTreeMap::new(),
             worst_payoff: 0,
@@ -77,25 +98,52 @@ impl Account {
 
     /// Lots that the account would hold in the direction of `side` if its orders on that side filled.
     pub(crate) fn exposure(&self, market: MarketId, side: Side) -> i128 {
-        let Some(margin) = self.margins.get(&market.event()) else { return 0 };
-        let outcome = &margin.outcomes[usize::from(market.outcome())];
+        let held = i128::from(self.position(market));
+        let resting = i128::from(self.resting_lots(market, side));
         match side {
-            Side::Buy => i128::from(outcome.position) + i128::from(outcome.bid_lots),
-            Side::Sell => i128::from(outcome.ask_lots) - i128::from(outcome.position),
+            Side::Buy => resting + held,
+            Side::Sell => resting - held,
         }
     }
 
-    /// What the contract holds of this account before a line of `order`; `partly_filled` and `completes` are the order's.
-    pub(crate) fn line_state(&self, terms: &Terms, order: &Order, partly_filled: bool, completes: bool) -> LineState {
+    /// Signed lots held in a market.
+    pub(crate) fn position(&self, market: MarketId) -> i64 {
+        self.margins.get(&market.event()).map_or(0, |margin| margin.outcomes[usize::from(market.outcome())].position)
+    }
+
+    /// Lots of the account's resting orders on one side of a market.
+    pub(crate) fn resting_lots(&self, market: MarketId, side: Side) -> u64 {
+        let Some(margin) = self.margins.get(&market.event()) else { return 0 };
+        let outcome = &margin.outcomes[usize::from(market.outcome())];
+        match side {
+            Side::Buy => outcome.bid_lots,
+            Side::Sell => outcome.ask_lots,
+        }
+    }
+
+    /// What the contract holds of this account before a line of `order`.
+    pub(crate) fn line_state(
+        &self,
+        terms: &Terms,
+        order: &Order,
+        progress: Progress,
+        referrer: Option<(AccountId, Word)>,
+    ) -> LineState {
         let margin = self.margins.get(&order.market.event());
         LineState {
             outcomes: terms.outcomes,
-            partly_filled,
-            completes,
-            nonce_word: self.nonces.is_word_settled(order.nonce),
-            position_word: margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome())),
-            cash_word: self.cash != 0 || self.worst_payoff != 0,
+            partly_filled: progress.partly_filled,
+            completes: progress.completes,
+            nonce_word: Word::used_if(self.nonces.is_word_settled(order.nonce)),
+            position_word: Word::used_if(margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome()))),
+            cash_word: self.cash_word(),
+            referrer,
         }
+    }
+
+    /// Whether the contract's word of the account's money holds anything.
+    pub(crate) fn cash_word(&self) -> Word {
+        Word::used_if(self.cash != 0 || self.worst_payoff != 0)
     }
 
     /// By how much `available` would fall if this order stood, without fees; negative if it would rise.
@@ -123,12 +171,12 @@ impl Account {
         });
     }
 
-    /// Lots of a resting order trade at its own price.
+    /// Lots of a resting order trade at its own price; `released` is what its reserve for fees falls by.
     ///
-    /// `available` does not fall: the worst case had counted this fill, and the reserve falls by exactly the fee.
-    pub(crate) fn trade_resting(&mut self, terms: &Terms, order: Standing, fee: i128) {
+    /// `available` does not fall: the worst case had counted this fill, and the reserve falls by the fee at least.
+    pub(crate) fn trade_resting(&mut self, terms: &Terms, order: Standing, fee: i128, released: i128) {
         let before = self.available();
-        self.fee_reserve -= fee;
+        self.fee_reserve -= released;
         self.cash += cash_of(terms, order.side, order.price, order.lots) - fee;
         self.change(terms, order.market.event(), |margin| {
             margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);

@@ -11,6 +11,7 @@ use xos_types::{AccountId, Lots, MarketId, Nonce, Order, Side, Signed, Ticks};
 use crate::account::Standing;
 use crate::fees::FeeCredit;
 use crate::frame::LineRef;
+use crate::terms::Terms;
 
 /// Where an order lies in the slab; never part of the state's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,12 @@ impl RestingOrder {
 
     pub(crate) fn market(&self) -> MarketId {
         self.signed.message.market
+    }
+
+    /// The most that it may still be charged.
+    pub(crate) fn reserved_fee(&self, terms: &Terms) -> i128 {
+        let base = terms.fee_base(self.order().price, self.remaining);
+        self.credit.outstanding(base, terms.maker_fee.fee())
     }
 
     /// What its account's margin holds for it.

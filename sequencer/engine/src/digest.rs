@@ -24,8 +24,9 @@ impl Engine {
     #[must_use]
     pub fn state_hash(&self) -> Hash {
         let mut digest = Digest(blake3::Hasher::new());
-        digest.record("exchange-os/state/1");
+        digest.record("exchange-os/state/2");
         digest.record(&(self.config, self.sequence, self.log_hash, self.next_inbox, self.custody));
+        digest.record(&(&self.venues, &self.builders, self.group_terms));
         digest.record(&self.frame);
         digest.record(&self.accounts.len());
         for account in &self.accounts {
@@ -40,7 +41,7 @@ impl Engine {
     }
 
     fn digest_listing(&self, digest: &mut Digest, listing: &Listing) {
-        digest.record(&(&listing.config, &listing.payouts, listing.fees, listing.volume));
+        digest.record(&(&listing.config, &listing.payouts, listing.phase, listing.fees, listing.volume));
         digest.record(&listing.books.len());
         for book in &listing.books {
             for side in [Side::Buy, Side::Sell] {
@@ -57,6 +58,7 @@ impl Engine {
 fn digest_account(digest: &mut Digest, account: &Account) {
     let nonces = &account.nonces;
     digest.record(&(account.owner, account.cash, nonces.floor(), nonces.next(), nonces.words(), nonces.settled()));
+    digest.record(&(account.referrer, &account.signers, &account.memberships));
     let held = || account.margins.iter().filter(|(_, margin)| margin.holds_position());
     digest.record(&held().count());
     for (event, margin) in held() {

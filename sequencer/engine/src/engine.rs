@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_types::{
-    AccountId, Address, Atoms, CancelAll, CancelReason, Command, Event, EventConfig, EventId, GroupConfig, Hash,
-    InboxItem, MarketId, Nonce, Redemption, Reject, Signed, TimeMs, Withdraw,
+    AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId,
+    GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, MarketId, Nonce, Phase, Redemption, Reject, Signed, TimeMs,
+    VenueConfig, VenueId, Withdraw,
 };
 
 use crate::account::Account;
 use crate::book::{Book, Orders, Slot};
 use crate::frame::OpenFrame;
 use crate::gas;
+use crate::rights::Rights;
 use crate::terms::Terms;
 
 /// One risk group: its accounts, books and open frame, and the log position that they stand for.
@@ -19,7 +21,7 @@ use crate::terms::Terms;
 /// use xos_engine::Engine;
 /// use xos_types::{Address, Command, GroupConfig, TimeMs};
 ///
-/// let config = GroupConfig { chain_id: 1952, group: Address::ZERO, token: Address::ZERO };
+/// let config = GroupConfig { chain_id: 1952, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
 /// let mut engine = Engine::new(config);
 /// let mut events = Vec::new();
 /// engine.apply(&Command::Frame { time: TimeMs(1_000), inbox: vec![] }, &mut events);
@@ -37,6 +39,14 @@ pub struct Engine {
     pub(crate) owners: BTreeMap<Address, Vec<AccountId>>,
     /// Events by number, from 1.
     pub(crate) listings: Vec<Listing>,
+    /// Where each venue's fees go.
+    pub(crate) venues: BTreeMap<VenueId, VenueConfig>,
+    /// Where the fees of builders and referrers go.
+    pub(crate) builders: BTreeMap<BuilderId, AccountId>,
+    /// The group's terms as last changed; `None` while they are those of its deployment.
+    pub(crate) group_terms: Option<GroupTerms>,
+    /// Ends of keys that may trade and of memberships, soonest first. Derived from `accounts`.
+    pub(crate) rights: Rights,
     pub(crate) orders: Orders,
     /// Resting orders that expire, soonest first.
     pub(crate) expiries: BTreeSet<(TimeMs, AccountId, Nonce)>,
@@ -59,24 +69,40 @@ pub(crate) struct Listing {
     pub(crate) books: Vec<Book>,
     /// Ticks per lot and outcome, once decided.
     pub(crate) payouts: Option<Vec<u64>>,
-    /// Fees charged so far.
+    /// Whether its markets trade, before they are decided.
+    pub(crate) phase: Phase,
+    /// Lots open in each market: the sum of long positions. Derived from `accounts`.
+    pub(crate) open_interest: Vec<u64>,
+    /// Fees charged so far, less rebates.
     pub(crate) fees: i128,
     /// Lots traded so far.
     pub(crate) volume: u128,
 }
 
+impl Listing {
+    /// Lots open in one of its markets.
+    pub(crate) fn open_interest(&self, market: MarketId) -> u64 {
+        self.open_interest[usize::from(market.outcome())]
+    }
+}
+
 impl Engine {
-    /// An empty group before its first command.
+    /// An empty group before its first command: the insurance fund and the protocol's treasury exist.
     #[must_use]
     pub fn new(config: GroupConfig) -> Self {
         let encoded = postcard::to_allocvec(&config).expect("plain data always encodes");
+        let founders = vec![AccountId::INSURANCE, AccountId::PROTOCOL];
         Self {
             config,
             sequence: 0,
             log_hash: *blake3::hash(&encoded).as_bytes(),
-            accounts: Vec::new(),
-            owners: BTreeMap::new(),
+            accounts: founders.iter().map(|_| Account::new(config.governance)).collect(),
+            owners: BTreeMap::from([(config.governance, founders)]),
             listings: Vec::new(),
+            venues: BTreeMap::new(),
+            builders: BTreeMap::new(),
+            group_terms: None,
+            rights: Rights::default(),
             orders: Orders::default(),
             expiries: BTreeSet::new(),
             redemptions: BTreeSet::new(),
@@ -98,11 +124,8 @@ impl Engine {
         match command {
             Command::Place(signed) => self.place(signed, events),
             Command::Cancel(signed) => {
-                let (account, nonce) = (signed.message.account, signed.message.nonce);
-                let outcome = self
-                    .authorized(account, signed.signer)
-                    .and_then(|_| self.resting(account, nonce).ok_or(Reject::UnknownOrder { account, nonce }));
-                match outcome {
+                let Cancel { account, nonce } = signed.message;
+                match self.check_cancel(signed) {
                     Ok(slot) => self.cancel(slot, CancelReason::Requested, events),
                     Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
                 }
@@ -140,20 +163,28 @@ impl Engine {
 
     fn seal(&mut self, sequence: u64, log_hash: Hash, events: &mut Vec<Event>) {
         let (id, time) = (self.frame.id(), self.frame.time);
+        let accrued = self.accrued_fees();
         let open = std::mem::replace(&mut self.frame, OpenFrame::new(id, time));
         if let Some(frame) = open.seal(sequence, log_hash) {
             self.frame = OpenFrame::new(id + 1, time);
             events.push(Event::FrameSealed(Box::new(frame)));
+            self.pay_fees(accrued, events);
         }
     }
 
-    /// The start of a frame, in the order of the batch's steps: what the chain said, then redemptions. Both see the state
-    /// that the contract will see.
+    /// The start of a frame, in the order of the batch's steps: what the chain said, the withdrawals that it forces, then
+    /// redemptions. Each sees the state that the contract will see.
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
+        self.lapse(events);
         for item in inbox {
             self.consume(item, events);
+        }
+        for item in inbox {
+            if let InboxPayload::ForcedWithdrawal { account, amount, .. } = item.payload {
+                self.force_withdrawal(account, amount, events);
+            }
         }
         self.redeem_queue(events);
     }
@@ -180,21 +211,47 @@ impl Engine {
             self.redemptions.pop_first();
             let payouts = listing.payouts.as_ref().expect("only resolved events are queued");
             let amount = self.accounts[account_index(account)].redeem(&listing.terms, event, payouts);
-            self.frame.redeem(Redemption { account, event }, listing.terms.outcomes);
+            let redemption = Redemption { account, market: MarketId::new(event, 0) };
+            self.frame.redeem(redemption, listing.terms.outcomes);
             events.push(Event::Redeemed { account, event, amount: Atoms(amount) });
         }
     }
 
+    /// The resting order, if `signer` may cancel it: the owner, or a key that may trade on its venue.
+    fn check_cancel(&self, signed: &Signed<Cancel>) -> Result<Slot, Reject> {
+        let Cancel { account, nonce } = signed.message;
+        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
+        let slot = self.resting(account, nonce);
+        let venue = slot.and_then(|slot| self.find_listing(self.orders.get(slot).market().event()));
+        let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
+        if !state.may_trade(signed.signer, venue, 0, self.frame.time) {
+            return Err(state.not_authorized(account, signed.signer));
+        }
+        slot.ok_or(Reject::UnknownOrder { account, nonce })
+    }
+
     fn cancel_all(&mut self, signed: &Signed<CancelAll>, events: &mut Vec<Event>) {
         let CancelAll { account, below } = signed.message;
-        if let Err(reject) = self.authorized(account, signed.signer) {
-            events.push(Event::Rejected { account, nonce: below, reject });
-            return;
+        let refusal = match self.find_account(account) {
+            None => Some(Reject::UnknownAccount { account }),
+            // It touches every venue, so a key for some of them will not do.
+            Some(state) if !state.may_trade(signed.signer, VenueId(0), 0, self.frame.time) => {
+                Some(state.not_authorized(account, signed.signer))
+            }
+            Some(_) => None,
+        };
+        match refusal {
+            Some(reject) => events.push(Event::Rejected { account, nonce: below, reject }),
+            None => self.raise_floor(account, below, events),
         }
+    }
+
+    /// Spends every nonce below `floor` and cancels the orders that have them.
+    pub(crate) fn raise_floor(&mut self, account: AccountId, floor: Nonce, events: &mut Vec<Event>) {
         let state = &mut self.accounts[account_index(account)];
-        state.nonces.raise_floor(below);
+        state.nonces.raise_floor(floor);
+        let slots: Vec<Slot> = state.orders.range(..floor).map(|(_, slot)| *slot).collect();
         let floor = state.nonces.floor();
-        let slots: Vec<Slot> = state.orders.range(..below).map(|(_, slot)| *slot).collect();
         for slot in slots {
             self.cancel(slot, CancelReason::BelowFloor, events);
         }
@@ -220,7 +277,10 @@ impl Engine {
     /// The amount, if the account may have it: account, signer, token, amount, expiry, nonce, funds, in this order.
     fn check_withdraw(&self, signed: &Signed<Withdraw>) -> Result<i128, Reject> {
         let Withdraw { account, token, amount, nonce, expiry } = signed.message;
-        let state = self.authorized(account, signed.signer)?;
+        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
+        if !state.may_withdraw(signed.signer, self.frame.time) {
+            return Err(state.not_authorized(account, signed.signer));
+        }
         if token != self.config.token {
             return Err(Reject::UnknownToken { token, expected: self.config.token });
         }
@@ -239,15 +299,6 @@ impl Engine {
         Ok(amount)
     }
 
-    /// The account, if `signer` may act for it.
-    pub(crate) fn authorized(&self, account: AccountId, signer: Address) -> Result<&Account, Reject> {
-        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        if signer != state.owner {
-            return Err(Reject::NotAuthorized { account, recovered: signer, expected: state.owner });
-        }
-        Ok(state)
-    }
-
     pub(crate) fn check_expiry(&self, expiry: TimeMs) -> Result<(), Reject> {
         let time = self.frame.time;
         if expiry != TimeMs(0) && expiry < time { Err(Reject::Expired { expiry, time }) } else { Ok(()) }
@@ -258,7 +309,7 @@ impl Engine {
         let order = self.orders.get(slot);
         let (account, nonce, standing) = (order.account(), order.nonce(), order.standing());
         let terms = self.listings[event_index(standing.market.event())].terms;
-        let fee = order.credit.outstanding(terms.value(standing.price, standing.lots), terms.maker_fee);
+        let fee = order.reserved_fee(&terms);
         self.remove_resting(slot);
         self.accounts[account_index(account)].release(&terms, standing, fee);
         events.push(Event::Cancelled {
@@ -293,6 +344,11 @@ impl Engine {
 
     pub(crate) fn find_listing(&self, event: EventId) -> Option<&Listing> {
         self.listings.get(usize::try_from(event.0.checked_sub(1)?).ok()?)
+    }
+
+    /// The listing of a market that exists.
+    pub(crate) fn find_market(&self, market: MarketId) -> Option<&Listing> {
+        self.find_listing(market.event()).filter(|listing| market.outcome() < listing.terms.outcomes)
     }
 
     pub(crate) fn find_book(&self, market: MarketId) -> Option<&Book> {

@@ -7,6 +7,9 @@
 //! The contract accepts every frame's fee. It allows `ceil(V·R / 1e6)` for a frame's value `V` at the highest rate `R`. The
 //! frame raises `A` by `a ≤ V·R`, and the engine charges `ceil((A+a) / 1e6) − ceil(A / 1e6) ≤ ceil(a / 1e6)`, because the
 //! ceiling of a sum is at most the sum of the ceilings.
+//!
+//! A rebate is rounded down fill by fill, in favour of the venue: the contract allows `floor(V·R / 1e6)` for a frame, and a sum
+//! of floors is at most the floor of the sum.
 
 use serde::Serialize;
 use xos_types::Ppm;
@@ -14,12 +17,24 @@ use xos_types::Ppm;
 /// Parts in one.
 const MILLION: i128 = 1_000_000;
 
+/// A share of an amount that is not negative, rounded down.
+pub(crate) fn share(amount: i128, rate: Ppm) -> i128 {
+    amount * i128::from(rate.0) / MILLION
+}
+
+/// What a maker gets back of `base`: at most what the order that took pays for the same fill, less `referrer_share` of it,
+/// rounded up, if somebody referred the taker. So no frame's rebates exceed its fees, which the contract insists on.
+pub(crate) fn rebate(base: i128, rate: Ppm, taker_fee: i128, referrer_share: Ppm) -> i128 {
+    let referrer = (taker_fee * i128::from(referrer_share.0) + MILLION - 1) / MILLION;
+    share(base, rate).min(taker_fee - referrer)
+}
+
 /// What an order has prepaid of the next atom of its fees, in millionths of an atom; below 1e6.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct FeeCredit(u32);
 
 impl FeeCredit {
-    /// The fee for a fill of `value` atoms: as many whole atoms as the credit does not cover.
+    /// The fee for a fill on a base of `value` atoms: as many whole atoms as the credit does not cover.
     pub(crate) fn charge(&mut self, value: i128, rate: Ppm) -> i128 {
         let fee = self.outstanding(value, rate);
         let left = i128::from(self.0) + fee * MILLION - value * i128::from(rate.0);

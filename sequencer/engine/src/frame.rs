@@ -8,7 +8,7 @@ use xos_types::{
     Ticks, TimeMs, Withdraw,
 };
 
-use crate::gas;
+use crate::gas::{self, Word};
 
 /// Where an order's line lies, as long as the frame that it names is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,17 @@ pub(crate) struct Trade {
     pub(crate) fee: i128,
 }
 
+/// Words of an account that lines of a frame share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+enum Touched {
+    /// What its positions in the event take to be judged.
+    Event(EventId),
+    /// The bits of 256 nonces.
+    Nonces(u64),
+    /// What it gets as a referrer.
+    Referrals,
+}
+
 /// Everything since the last seal.
 #[derive(Debug, Serialize)]
 pub(crate) struct OpenFrame {
@@ -35,8 +46,8 @@ pub(crate) struct OpenFrame {
     redemptions: Vec<Redemption>,
     markets: BTreeMap<MarketId, Vec<FillLine>>,
     withdrawals: Vec<Signed<Withdraw>>,
-    /// Whose positions the batch will have to judge, and in which events.
-    touched: BTreeSet<(AccountId, EventId)>,
+    /// What of accounts the batch will have written.
+    touched: BTreeSet<(AccountId, Touched)>,
     gas: u64,
 }
 
@@ -62,6 +73,11 @@ impl OpenFrame {
         self.gas
     }
 
+    /// The lines of every market that traded.
+    pub(crate) fn markets(&self) -> &BTreeMap<MarketId, Vec<FillLine>> {
+        &self.markets
+    }
+
     pub(crate) fn consume(&mut self, item: InboxItem) {
         self.gas += gas::inbox_item(&item.payload);
         self.inbox.push(item);
@@ -77,20 +93,21 @@ impl OpenFrame {
         self.withdrawals.push(withdraw);
     }
 
-    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `state` says what that
-    /// will cost.
+    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `market_state` and `state`
+    /// say what that will cost.
     pub(crate) fn fill(
         &mut self,
         line: &mut Option<LineRef>,
         signed: &Signed<Order>,
         trade: Trade,
-        state: impl FnOnce() -> gas::LineState,
+        market_state: gas::MarketState,
+        state: impl FnOnce(&Order) -> gas::LineState,
     ) {
         let Trade { price, size, fee } = trade;
         let (account, market) = (signed.message.account, signed.message.market);
         let notional = u128::from(price.0) * u128::from(size.0);
         let lines = self.markets.entry(market).or_insert_with(|| {
-            self.gas += gas::MARKET;
+            self.gas += gas::market(market_state);
             Vec::new()
         });
         match *line {
@@ -104,13 +121,28 @@ impl OpenFrame {
                 let index = u32::try_from(lines.len()).expect("a frame is sealed long before 2^32 lines");
                 *line = Some(LineRef { frame: self.id, index });
                 lines.push(FillLine { order: *signed, filled: size, notional, fee: Atoms(fee) });
-                let state = state();
+                let state = self.warm(&signed.message, state(&signed.message));
                 self.gas += gas::line(state);
-                if self.touched.insert((account, market.event())) {
+                if self.touched.insert((account, Touched::Event(market.event()))) {
                     self.gas += gas::touch(state);
                 }
             }
         }
+    }
+
+    /// The same state, where earlier lines of the frame write the same words.
+    fn warm(&mut self, order: &Order, mut state: gas::LineState) -> gas::LineState {
+        let mut is_warm = |account, what| !self.touched.insert((account, what));
+        // An order that filled in an earlier frame has its bit already, and writes nothing to the word.
+        if !state.partly_filled && is_warm(order.account, Touched::Nonces(order.nonce.0 / 256)) {
+            state.nonce_word = Word::Warm;
+        }
+        if let Some((payee, word)) = &mut state.referrer
+            && is_warm(*payee, Touched::Referrals)
+        {
+            *word = Word::Warm;
+        }
+        state
     }
 
     /// The frame to settle, or nothing if nothing happened.

@@ -3,32 +3,41 @@
 //!
 //! A line's cost depends on what its storage holds: a first write to a word costs 22.1k, a later one 5k, and a trader may
 //! choose nonces and partial fills to be expensive. The engine knows enough of the contract's storage to tell (which words
-//! of nonces and positions are in use), and where it does not know it takes the dearer. Writes of the same word by several
-//! lines are counted each, and refunds are not, so crowded frames cost well below the estimate. One place to tune when the
-//! contract's measured costs move (`snapshots/settle.json`).
+//! of nonces and positions are in use), and where it does not know it takes the dearer. A word that only ever gains bits or
+//! money is counted once in a batch. Positions are counted with every line: traders can arrange that a word goes back to
+//! zero and is written anew again and again. Refunds are not counted, so crowded frames cost well below the estimate. One
+//! place to tune when the contract's measured costs move (`snapshots/settle.json`).
 
-use xos_types::InboxPayload;
+use xos_types::{AccountId, InboxPayload};
 
-/// First access of a storage word, and first writes of it (EIP-2929, EIP-2200).
+/// First access of a storage word, first writes of it, and later writes in the same batch (EIP-2929, EIP-2200).
 const COLD_READ: u64 = 2_100;
 const FIRST_WRITE: u64 = 22_100;
 const REWRITE: u64 = 5_000;
+const WARM_WRITE: u64 = 300;
 
 /// A batch of nothing: the transaction, header, signature, hashes, the stored head.
 pub(crate) const BATCH: u64 = 100_000;
-/// A market's terms, and its treasury's cash.
-pub(crate) const MARKET: u64 = 2 * COLD_READ + FIRST_WRITE + 5_000;
-/// One signed withdrawal: line, nonce, account, and the token's transfer (a deny-listing proxy needs 40k to 70k).
-pub(crate) const WITHDRAWAL: u64 = LINE + COLD_READ + FIRST_WRITE + REWRITE + PAYMENT;
+/// A market whose every word is written for the first time, and whose fees go three ways.
+const DEAREST_MARKET: u64 = MARKET + 4 * FIRST_WRITE;
+/// One signed withdrawal: line, nonce, account, what was paid in, the pool, the insurance fund that is looked at, and the
+/// token's transfer (a deny-listing proxy needs 40k to 70k).
+pub(crate) const WITHDRAWAL: u64 = LINE + 6 * COLD_READ + FIRST_WRITE + 3 * REWRITE + JUDGED + PAYMENT;
 
+/// A market's terms, its venue's shares, the losses that the insurance fund would pay first, and the sums over its lines.
+const MARKET: u64 = 3 * COLD_READ + 6_000;
 /// Calldata, signature and checks of one order.
-const LINE: u64 = 16_000;
+const LINE: u64 = 18_000;
+/// Looking up who referred the trader, and the venue's share for it.
+const REFERRER: u64 = 2 * COLD_READ + 1_000;
 /// A transfer that uses all the gas it may (100k), its log, and the write that makes it claimable.
 const PAYMENT: u64 = 130_000;
 /// Four positions of an account, read to find the worst.
 const POSITION_WORD: u64 = 3_000;
 /// Outcomes of a narrow event, whose positions share one word. An account has a summary of its own in a wider one.
 const NARROW: u8 = 4;
+/// An account's part in the list of those to be judged, and its judgement.
+const JUDGED: u64 = 6_000;
 const REDEMPTION: u64 = 10_000;
 const INBOX_ITEM: u64 = 12_000;
 const INBOX_BYTE: u64 = 20;
@@ -45,6 +54,40 @@ const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME < TARGET_MAX);
 /// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
 pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
 
+/// What a storage word holds when it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Nothing yet.
+    Unused,
+    /// Something from before the batch.
+    Used,
+    /// Something that the batch itself has written.
+    Warm,
+}
+
+impl Word {
+    pub(crate) const fn used_if(used: bool) -> Self {
+        if used { Self::Used } else { Self::Unused }
+    }
+
+    const fn write(self) -> u64 {
+        match self {
+            Self::Unused => FIRST_WRITE,
+            Self::Used => REWRITE,
+            Self::Warm => WARM_WRITE,
+        }
+    }
+}
+
+/// What the contract's storage holds before a market's lines in a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MarketState {
+    /// The market's open interest, where it is counted: where there is a cap.
+    pub(crate) open_interest: Option<Word>,
+    /// Cash of whoever gets a part of its fees: the venue's treasury, the protocol, the insurance fund.
+    pub(crate) payees: [Option<Word>; 3],
+}
+
 /// What the contract's storage holds before an order's line in a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineState {
@@ -54,31 +97,44 @@ pub(crate) struct LineState {
     pub(crate) partly_filled: bool,
     /// After this fill nothing more of it can fill.
     pub(crate) completes: bool,
-    /// The word of its nonce's bit is in use; the bit is set with the order's first fill.
-    pub(crate) nonce_word: bool,
-    /// The word of its position is in use.
-    pub(crate) position_word: bool,
-    /// The word of the account's cash is in use.
-    pub(crate) cash_word: bool,
+    /// The word of its nonce's bit; the bit is set with the order's first fill.
+    pub(crate) nonce_word: Word,
+    /// The word of its position.
+    pub(crate) position_word: Word,
+    /// The word of the account's cash.
+    pub(crate) cash_word: Word,
+    /// Who is paid a share of the trader's fees, if anybody, and the word of its cash.
+    pub(crate) referrer: Option<(AccountId, Word)>,
+}
+
+/// What the lines of one market have in common.
+pub(crate) fn market(state: MarketState) -> u64 {
+    let fees: u64 = state.payees.into_iter().flatten().map(Word::write).sum();
+    MARKET + state.open_interest.map_or(0, Word::write) + fees
 }
 
 /// The line of an order that fills for the first time in a frame, and its market's accounts aside.
 pub(crate) fn line(state: LineState) -> u64 {
-    let bit = if state.nonce_word { REWRITE } else { FIRST_WRITE };
+    let bit = state.nonce_word.write();
     let nonce = match (state.partly_filled, state.completes) {
         // The bit is read, the slot of the partly filled order rewritten or cleared.
         (true, _) => COLD_READ + REWRITE,
         (false, true) => bit,
         (false, false) => bit + FIRST_WRITE,
     };
-    LINE + nonce + if state.position_word { REWRITE } else { FIRST_WRITE }
+    let referrer = match state.referrer {
+        None => 0,
+        Some((_, Word::Warm)) => WARM_WRITE,
+        Some((_, cash)) => REFERRER + cash.write(),
+    };
+    LINE + nonce + referrer + state.position_word.write()
 }
 
 /// An account's first line of an event in a frame: its owner, its cash, and its positions for the margin check.
 pub(crate) fn touch(state: LineState) -> u64 {
-    let cash = if state.cash_word { REWRITE } else { FIRST_WRITE };
+    let cash = state.cash_word.write();
     let summary = if state.outcomes > NARROW { FIRST_WRITE } else { 0 };
-    COLD_READ + cash + summary + POSITION_WORD * words(state.outcomes)
+    2 * COLD_READ + cash + summary + JUDGED + POSITION_WORD * words(state.outcomes)
 }
 
 /// The most that one more order's line can cost in an event of so many outcomes.
@@ -87,9 +143,10 @@ pub(crate) fn dearest_line(outcomes: u8) -> u64 {
         outcomes,
         partly_filled: false,
         completes: false,
-        nonce_word: false,
-        position_word: false,
-        cash_word: false,
+        nonce_word: Word::Unused,
+        position_word: Word::Unused,
+        cash_word: Word::Unused,
+        referrer: Some((AccountId(0), Word::Unused)),
     };
     line(state) + touch(state)
 }
@@ -97,7 +154,7 @@ pub(crate) fn dearest_line(outcomes: u8) -> u64 {
 /// How many matches [`MATCHES`] is certain to pay for, however dear each is: matching goes on while two more lines fit, and
 /// what it has spent by then is at most a market, the arriving order's line and a line for each order met.
 pub(crate) fn certain_matches(outcomes: u8) -> u64 {
-    (MATCHES - MARKET) / dearest_line(outcomes) - 2
+    (MATCHES - DEAREST_MARKET) / dearest_line(outcomes) - 2
 }
 
 /// One account's redemption of an event: every word may be read for the worst, then paid and cleared.
@@ -109,10 +166,20 @@ pub(crate) fn redemption(outcomes: u8) -> u64 {
 /// One inbox item, by its payload's ABI encoding and by what it writes.
 pub(crate) fn inbox_item(payload: &InboxPayload) -> u64 {
     let writes = match payload {
-        InboxPayload::Deposit { .. } => FIRST_WRITE,
-        InboxPayload::EventOpened { .. } => REWRITE,
+        // The account's owner and cash, what was paid in, and the pool.
+        InboxPayload::Deposit { .. } => 3 * FIRST_WRITE + REWRITE,
+        InboxPayload::EventOpened { .. } => 2 * FIRST_WRITE,
         InboxPayload::EventResolved { payouts, .. } => FIRST_WRITE * (1 + (payouts.len() as u64).div_ceil(4)) + REWRITE,
-        InboxPayload::ForcedWithdrawal { .. } => COLD_READ + REWRITE + PAYMENT,
+        // The account, what was paid in, the pool, and the insurance fund that is looked at.
+        InboxPayload::ForcedWithdrawal { .. } => 6 * COLD_READ + 3 * REWRITE + JUDGED + PAYMENT,
+        InboxPayload::CancelAll { .. } | InboxPayload::ReferrerSet { .. } | InboxPayload::PhaseSet { .. } => REWRITE,
+        InboxPayload::SignerSet { .. }
+        | InboxPayload::MembershipSet { .. }
+        | InboxPayload::BuilderSet { .. }
+        | InboxPayload::VenueSet { .. }
+        | InboxPayload::TermsSet(_) => FIRST_WRITE,
+        InboxPayload::ForcedClose { .. } => 2 * COLD_READ,
+        InboxPayload::ForcedLiquidation(_) => 6 * COLD_READ,
     };
     INBOX_ITEM + REWRITE + INBOX_BYTE * abi_bytes(payload) + writes
 }
@@ -130,10 +197,19 @@ fn abi_bytes(payload: &InboxPayload) -> u64 {
         InboxPayload::Deposit { .. } => 4 * WORD,
         InboxPayload::EventOpened { config, .. } => {
             let labels: u64 = config.labels.iter().map(|label| WORD + text(label)).sum();
-            13 * WORD + text(&config.title) + labels
+            18 * WORD + text(&config.title) + labels
         }
         InboxPayload::EventResolved { payouts, .. } => (3 + payouts.len() as u64) * WORD,
-        InboxPayload::ForcedWithdrawal { .. } => 3 * WORD,
+        InboxPayload::ForcedWithdrawal { .. } | InboxPayload::MembershipSet { .. } => 3 * WORD,
+        InboxPayload::CancelAll { .. }
+        | InboxPayload::ForcedClose { .. }
+        | InboxPayload::ReferrerSet { .. }
+        | InboxPayload::BuilderSet { .. }
+        | InboxPayload::PhaseSet { .. } => 2 * WORD,
+        InboxPayload::ForcedLiquidation(_) => 7 * WORD,
+        InboxPayload::SignerSet { .. } => 9 * WORD,
+        InboxPayload::VenueSet { .. } => 5 * WORD,
+        InboxPayload::TermsSet(_) => 4 * WORD,
     }
 }
 
@@ -143,15 +219,16 @@ mod tests {
 
     #[test]
     fn no_line_costs_more_than_the_dearest() {
-        for flags in 0u8..32 {
+        for flags in 0u8..64 {
             let set = |bit: u8| flags >> bit & 1 == 1;
             let state = LineState {
                 outcomes: 48,
                 partly_filled: set(0),
                 completes: set(1),
-                nonce_word: set(2),
-                position_word: set(3),
-                cash_word: set(4),
+                nonce_word: Word::used_if(set(2)),
+                position_word: Word::used_if(set(3)),
+                cash_word: Word::used_if(set(4)),
+                referrer: set(5).then_some((AccountId(0), Word::Used)),
             };
             assert!(line(state) + touch(state) <= dearest_line(48));
         }

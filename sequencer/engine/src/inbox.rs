@@ -1,7 +1,10 @@
 //! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
 //! effect when it settles the frame.
 
-use xos_types::{AccountId, Address, Atoms, CancelReason, Event, EventConfig, EventId, InboxItem, InboxPayload, Side};
+use xos_types::{
+    AccountId, Address, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, InboxItem, InboxPayload, MarketId,
+    Phase, Side, VenueConfig, VenueId,
+};
 
 use crate::account::Account;
 use crate::book::{Book, Slot};
@@ -23,16 +26,77 @@ impl Engine {
             }
             InboxPayload::EventOpened { event, config } => self.open_event(*event, config, events),
             InboxPayload::EventResolved { event, payouts } => self.resolve_event(*event, payouts, events),
-            InboxPayload::ForcedWithdrawal { account, token, amount } => {
-                self.check_token(*token);
-                self.force_withdrawal(*account, *amount, events);
+            // As on chain it waits until the whole inbox is consumed: [`Engine::force_withdrawal`].
+            InboxPayload::ForcedWithdrawal { token, .. } => self.check_token(*token),
+            InboxPayload::CancelAll { account, floor } => {
+                if self.knows(*account) {
+                    self.raise_floor(*account, *floor, events);
+                }
+            }
+            // The contract takes both up only where there is a position in a perpetual, and this group lists none.
+            InboxPayload::ForcedClose { .. } | InboxPayload::ForcedLiquidation(_) => {}
+            InboxPayload::SignerSet { account, grant } => self.set_signer(*account, *grant, events),
+            InboxPayload::MembershipSet { account, venue, until } => {
+                self.set_membership(*account, *venue, *until, events);
+            }
+            InboxPayload::ReferrerSet { account, referrer } => {
+                if self.knows(*account) {
+                    self.accounts[account_index(*account)].referrer = *referrer;
+                    events.push(Event::ReferrerSet { account: *account, referrer: *referrer });
+                }
+            }
+            InboxPayload::BuilderSet { builder, account } => self.set_builder(*builder, *account, events),
+            InboxPayload::VenueSet { venue, config } => self.set_venue(*venue, *config, events),
+            InboxPayload::PhaseSet { market, phase } => self.set_phase(*market, *phase, events),
+            InboxPayload::TermsSet(terms) => {
+                self.group_terms = Some(*terms);
+                events.push(Event::TermsSet(*terms));
             }
         }
         self.frame.consume(item.clone());
     }
 
     fn check_token(&self, token: Address) {
-        assert_eq!(token, self.config.token, "the contract takes its settlement token only");
+        assert_eq!(token, self.config.token, "the chain side passes items of the settlement token only");
+    }
+
+    /// Whether a request concerns an account that exists. Owners may also ask for isolated accounts before a transfer opens
+    /// them, and this engine opens none: they hold nothing, so nothing comes of it.
+    fn knows(&self, account: AccountId) -> bool {
+        let known = self.find_account(account).is_some();
+        assert!(known || account.is_isolated(), "the contract takes requests of accounts that exist");
+        known
+    }
+
+    fn set_builder(&mut self, builder: BuilderId, account: AccountId, events: &mut Vec<Event>) {
+        assert!(self.find_account(account).is_some(), "the contract registers accounts that exist as builders");
+        self.builders.insert(builder, account);
+        events.push(Event::BuilderSet { builder, account });
+    }
+
+    fn set_venue(&mut self, venue: VenueId, config: VenueConfig, events: &mut Vec<Event>) {
+        assert!(self.find_account(config.treasury).is_some(), "the contract opens venues with a treasury that exists");
+        let shares = u64::from(config.protocol_share.0)
+            + u64::from(config.insurance_share.0)
+            + u64::from(config.referrer_share.0);
+        assert!(shares <= 1_000_000, "the contract shares no more than a venue's fees");
+        self.venues.insert(venue, config);
+        events.push(Event::VenueSet { venue, config });
+    }
+
+    /// A halted market keeps its orders; where only reducing is allowed, the others leave.
+    fn set_phase(&mut self, market: MarketId, phase: Phase, events: &mut Vec<Event>) {
+        let event = market.event();
+        assert!(self.find_listing(event).is_some(), "the contract moves listings that exist");
+        let listing = &mut self.listings[event_index(event)];
+        if listing.payouts.is_some() {
+            return;
+        }
+        listing.phase = phase;
+        events.push(Event::PhaseSet { event, phase });
+        if phase == Phase::ReduceOnly {
+            self.keep_reducing(event, events);
+        }
     }
 
     fn deposit(&mut self, account: AccountId, owner: Address, amount: u128, events: &mut Vec<Event>) {
@@ -54,15 +118,14 @@ impl Engine {
         let next = u32::try_from(self.listings.len() + 1).expect("event numbers have 24 bits");
         assert_eq!(event, EventId(next), "the contract numbers events from 1 without gaps");
         let terms = Terms::new(config);
-        assert!(
-            terms.highest_fee().0 == 0 || self.find_account(config.treasury).is_some(),
-            "the contract opens an event that charges fees only with a treasury account that exists"
-        );
+        assert!(self.venues.contains_key(&terms.venue), "the contract opens events of venues that exist");
         self.listings.push(Listing {
             config: config.clone(),
             terms,
             books: (0..terms.outcomes).map(|_| Book::default()).collect(),
             payouts: None,
+            phase: Phase::Open,
+            open_interest: vec![0; usize::from(terms.outcomes)],
             fees: 0,
             volume: 0,
         });
@@ -86,7 +149,8 @@ impl Engine {
         for slot in slots {
             self.cancel(slot, CancelReason::EventResolved, events);
         }
-        self.listings[event_index(event)].payouts = Some(payouts.to_vec());
+        let listing = &mut self.listings[event_index(event)];
+        listing.payouts = Some(payouts.to_vec());
         events.push(Event::EventResolved { event, payouts: payouts.to_vec() });
 
         for (index, account) in self.accounts.iter().enumerate() {
@@ -98,9 +162,14 @@ impl Engine {
     }
 
     /// Pays as much of `amount` as the account can spare without its orders. Positions alone decide, so the contract,
-    /// which knows no resting orders, pays the same.
-    fn force_withdrawal(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
-        let state = self.find_account(account).expect("the contract takes requests of accounts that exist");
+    /// which knows no resting orders, pays the same: the lesser of initial health and `usd`, which are one number for an
+    /// account of cash and outcomes. It would pay no more than was paid in while the insurance fund is negative; the fund
+    /// is an account like any other, and no account here ever is.
+    pub(crate) fn force_withdrawal(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
+        if !self.knows(account) {
+            return;
+        }
+        let state = &self.accounts[account_index(account)];
         let slots: Vec<Slot> = state.orders.values().copied().collect();
         for slot in slots {
             self.cancel(slot, CancelReason::ForcedWithdrawal, events);

@@ -66,8 +66,11 @@ impl Engine {
         }
         for k in 0..usize::from(listing.terms.outcomes) {
             let positions = self.accounts.iter().filter_map(|account| account.margins.get(&event));
-            let sum: i128 = positions.map(|margin| i128::from(margin.outcomes[k].position)).sum();
-            assert_eq!(sum, 0, "positions in event {event}, outcome {k} sum to zero");
+            let held: Vec<i128> = positions.map(|margin| i128::from(margin.outcomes[k].position)).collect();
+            assert_eq!(held.iter().sum::<i128>(), 0, "positions in event {event}, outcome {k} sum to zero");
+            let long: i128 = held.iter().filter(|lots| **lots > 0).sum();
+            assert_eq!(long, i128::from(listing.open_interest[k]), "open interest in event {event}, outcome {k}");
+            assert!(listing.open_interest[k] <= listing.terms.open_interest_max, "open interest is within its cap");
         }
     }
 
@@ -90,6 +93,7 @@ impl Engine {
                 expiries.insert((order.expiry, id, order.nonce));
             }
             assert!(account.nonces.is_spent(order.nonce), "a resting order's nonce is spent");
+            self.check_rights(account, slot);
         }
         for (event, margin) in &mut margins {
             margin.rederive(&self.listings[event_index(*event)].terms);
@@ -104,6 +108,23 @@ impl Engine {
         assert!(account.cash + worst_payoff >= account.available(), "account {id}: orders cannot add margin");
     }
 
+    /// The contract would settle a fill of the order by who signed it and by what its account may do.
+    fn check_rights(&self, account: &Account, slot: Slot) {
+        let resting = self.orders.get(slot);
+        let (market, side) = (resting.market(), resting.order().side);
+        let listing = &self.listings[event_index(market.event())];
+        let may = account.may_sign(resting.signed.signer, listing, resting.order(), self.frame.time);
+        assert!(may, "whoever signed a resting order may still trade it");
+        if self.restriction(account, listing).is_some() {
+            let reducible = account.reducible(market, side);
+            assert!(account.resting_lots(market, side) <= reducible, "who may only reduce has no other orders");
+        }
+        assert!(
+            account.exposure(market, side) <= i128::from(listing.terms.position_max),
+            "positions stay within their cap, orders counted"
+        );
+    }
+
     /// Adds an order to the sums from scratch; returns its reserve for fees.
     fn add_to(&self, margins: &mut BTreeMap<EventId, EventMargin>, slot: Slot) -> i128 {
         let order = self.orders.get(slot);
@@ -111,7 +132,7 @@ impl Engine {
         let terms = &self.listings[event_index(standing.market.event())].terms;
         let margin = margins.entry(standing.market.event()).or_insert_with(|| EventMargin::new(terms));
         margin.reserve(terms, standing.market.outcome(), standing.side, standing.price, standing.lots);
-        order.credit.outstanding(terms.value(standing.price, standing.lots), terms.maker_fee)
+        order.reserved_fee(terms)
     }
 
     /// What accounts hold is what came in and did not leave: cash, and what resolved events still owe each other.
@@ -127,6 +148,11 @@ impl Engine {
                 account.margins[event].payoff(&listing.terms, payouts)
             })
             .sum();
-        assert_eq!(cash + owed, self.custody, "cash and unpaid redemptions are deposits less withdrawals");
+        let fees: i128 = self.accrued_fees().values().map(|amount| amount.0).sum();
+        assert_eq!(
+            cash + owed + fees,
+            self.custody,
+            "cash, unpaid redemptions and the frame's fees are deposits less withdrawals"
+        );
     }
 }

@@ -4,8 +4,9 @@
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order; `book` keeps price-time
-//! order; `account` and `margin` hold cash, positions and what resting orders may still cost; `fees` rounds; `frame` nets
-//! fills into what one batch settles; `inbox` applies what the chain said; `views` answers questions.
+//! order; `account` and `margin` hold cash, positions and what resting orders may still cost; `fees` rounds and
+//! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
+//! knows who may act and who may only reduce; `views` answers questions.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
 //! guarantees (a gapless inbox, valid event terms) is asserted, because going on with a broken premise loses money.
@@ -23,6 +24,8 @@ mod invariants;
 pub mod limits;
 mod margin;
 mod place;
+mod rights;
+mod shares;
 mod terms;
 mod views;
 

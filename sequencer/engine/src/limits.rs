@@ -28,7 +28,7 @@ pub const OUTCOMES_MAX: u8 = 128;
 pub const DEPOSIT_MAX: u128 = 1 << 96;
 
 /// Resting orders that a fill-or-kill order may need in an event of so many outcomes: as many as are certain to fit the gas
-/// that one order may add to a frame. 31 with two outcomes, 20 with 48.
+/// that one order may add to a frame. 22 with two outcomes, 15 with 48.
 #[must_use]
 pub fn fill_or_kill_matches_max(outcomes: u8) -> u32 {
     u32::try_from(gas::certain_matches(outcomes)).map_or(MATCHES_MAX, |matches| matches.min(MATCHES_MAX))

@@ -164,19 +164,15 @@ fn ask_risk(terms: &Terms, price: Ticks, lots: Lots) -> i128 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use xos_types::{AccountId, Address, EventConfig, Ppm};
+    use xos_types::{Address, EventConfig, TradingTerms, VenueId};
 
     use super::*;
 
     fn terms(outcomes: u8) -> Terms {
         Terms::new(&EventConfig {
-            venue: 1,
+            terms: TradingTerms::free(VenueId(1), 3),
             outcomes,
             ticks: 10,
-            quantum: 3,
-            taker_fee: Ppm(0),
-            maker_fee: Ppm(0),
-            treasury: AccountId(0),
             resolver: Address::ZERO,
             title: String::new(),
             labels: Vec::new(),

@@ -1,17 +1,17 @@
 //! An arriving order: checked, matched by price and time, then rested or dropped.
 
 use xos_types::{
-    AccountId, CancelReason, Event, Fill, Lots, MarketId, Order, OrderKind, Reject, Side, Signed, Ticks, TimeMs,
+    AccountId, Atoms, CancelReason, Event, Fill, Lots, MarketId, Order, OrderKind, Phase, Ppm, Reject, Side, Signed,
+    Ticks, TimeMs,
 };
-use xos_types::{Atoms, Ppm};
 
-use crate::account::Standing;
+use crate::account::{Progress, Standing};
 use crate::book::{RestingOrder, Slot};
 use crate::engine::{Engine, Listing, account_index, event_index};
-use crate::fees::FeeCredit;
+use crate::fees::{FeeCredit, rebate};
 use crate::frame::{LineRef, Trade};
 use crate::gas;
-use crate::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX, fill_or_kill_matches_max};
+use crate::limits::{MATCHES_MAX, ORDERS_MAX, SIZE_MAX, fill_or_kill_matches_max};
 
 /// The part of an arriving order that is still to be matched.
 struct Arriving<'a> {
@@ -19,6 +19,8 @@ struct Arriving<'a> {
     remaining: Lots,
     credit: FeeCredit,
     line: Option<LineRef>,
+    /// Why matching ended though it might have gone on.
+    stopped: Option<CancelReason>,
 }
 
 impl Engine {
@@ -31,7 +33,8 @@ impl Engine {
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
         events.push(Event::Accepted { order });
 
-        let mut arriving = Arriving { signed, remaining: order.size, credit: FeeCredit::default(), line: None };
+        let mut arriving =
+            Arriving { signed, remaining: order.size, credit: FeeCredit::default(), line: None, stopped: None };
         self.match_order(&mut arriving, events);
         self.finish(arriving, events);
 
@@ -40,11 +43,16 @@ impl Engine {
     }
 
     /// Everything that an order must satisfy, cheap checks first: account and signer; market; unsupported fields; price
-    /// and size; expiry; nonce; fee; number of orders; post-only; fill-or-kill; position limit; margin.
+    /// and size; expiry; nonce; fee; number of orders; post-only; fill-or-kill; only reducing; position limit; margin.
     fn check_order(&self, signed: &Signed<Order>) -> Result<(), Reject> {
         let order = &signed.message;
-        let account = self.authorized(order.account, signed.signer)?;
-        let listing = self.open_listing(order.market)?;
+        let account = self.find_account(order.account).ok_or(Reject::UnknownAccount { account: order.account })?;
+        let listing = self.find_market(order.market);
+        let may_sign = |listing: &Listing| account.may_sign(signed.signer, listing, order, self.frame.time);
+        if signed.signer != account.owner && !listing.is_some_and(may_sign) {
+            return Err(account.not_authorized(order.account, signed.signer));
+        }
+        let listing = open_listing(order.market, listing)?;
         let terms = &listing.terms;
         check_supported(order)?;
 
@@ -74,26 +82,21 @@ impl Engine {
             OrderKind::FillOrKill => self.check_fill_or_kill(listing, order)?,
         }
 
+        self.check_reducing(account, listing, order)?;
         let standing = Standing { market: order.market, side: order.side, price: order.price, lots: order.size };
         let exposure = account.exposure(order.market, order.side) + i128::from(order.size.0);
-        if exposure > i128::from(POSITION_MAX) {
-            return Err(Reject::PositionLimit { market: order.market, limit: Lots(POSITION_MAX) });
+        if exposure > i128::from(terms.position_max) {
+            return Err(Reject::PositionLimit { market: order.market, limit: Lots(terms.position_max) });
         }
         // As if all of it stood at its limit and paid the higher fee. A better price only improves this: a buyer pays less,
-        // and a seller gains at least the fee on what it gains, because a fee is at most the value.
-        let fee = FeeCredit::default().outstanding(terms.value(order.price, order.size), required);
+        // and a seller gains more, by at least what the fee on it (on the curve: on either side of the middle) can grow,
+        // because a fee is at most the value.
+        let fee = FeeCredit::default().outstanding(terms.fee_base(order.price, order.size), required);
         let required = account.risk_of(terms, standing) + fee;
         if required > account.available() {
             return Err(account.insufficient(required));
         }
         Ok(())
-    }
-
-    fn open_listing(&self, market: MarketId) -> Result<&Listing, Reject> {
-        let event = market.event();
-        let listing = self.find_listing(event).filter(|listing| market.outcome() < listing.terms.outcomes);
-        let listing = listing.ok_or(Reject::UnknownMarket { market })?;
-        if listing.payouts.is_some() { Err(Reject::MarketClosed { market, event }) } else { Ok(listing) }
     }
 
     /// Refused against the account's own orders too: resting beside them would cross the book.
@@ -123,14 +126,21 @@ impl Engine {
                 fillable += resting.remaining.0;
             }
         }
-        if fillable >= order.size.0 {
-            return Ok(());
+        if fillable < order.size.0 {
+            return Err(Reject::NotFillable { size: order.size, fillable: Lots(fillable) });
         }
-        Err(Reject::NotFillable { size: order.size, fillable: Lots(fillable) })
+        // A fill opens at most its own lots.
+        let open = listing.open_interest(order.market);
+        if u128::from(open) + u128::from(order.size.0) > u128::from(listing.terms.open_interest_max) {
+            let cap = Lots(listing.terms.open_interest_max);
+            return Err(Reject::OpenInterestCap { market: order.market, open: Lots(open), cap });
+        }
+        Ok(())
     }
 
     /// Meets resting orders, best price and oldest first, until nothing is left, nothing crosses, or a limit is reached: so
-    /// many orders, or so much gas that settling their lines may cost. One order cannot make a frame outgrow a transaction.
+    /// many orders, so much gas that settling their lines may cost, or the market's open interest. One order cannot make a
+    /// frame outgrow a transaction.
     fn match_order(&mut self, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let order = &arriving.signed.message;
         let outcomes = self.listings[event_index(order.market.event())].terms.outcomes;
@@ -144,10 +154,35 @@ impl Engine {
             let Some(slot) = self.first_crossing(order) else { return };
             if self.orders.get(slot).account() == order.account {
                 self.cancel(slot, CancelReason::SelfTrade, events);
+            } else if self.exceeds_open_interest(slot, arriving) {
+                arriving.stopped = Some(CancelReason::OpenInterestCap);
+                return;
             } else {
                 self.fill(slot, arriving, events);
             }
         }
+    }
+
+    /// Whether a match would take the market's open interest above what it may be.
+    fn exceeds_open_interest(&self, slot: Slot, arriving: &Arriving<'_>) -> bool {
+        let order = &arriving.signed.message;
+        let listing = &self.listings[event_index(order.market.event())];
+        let change = self.open_interest_change(slot, arriving);
+        let open = i128::from(listing.open_interest(order.market));
+        change > 0 && open + change > i128::from(listing.terms.open_interest_max)
+    }
+
+    /// By how much a match changes the sum of long positions.
+    fn open_interest_change(&self, slot: Slot, arriving: &Arriving<'_>) -> i128 {
+        let (resting, taker) = (self.orders.get(slot), &arriving.signed.message);
+        let lots =
+            i64::try_from(resting.remaining.min(arriving.remaining).0).expect("an order is at most SIZE_MAX lots");
+        let position = |account| self.accounts[account_index(account)].position(taker.market);
+        let (buyer, seller) = match taker.side {
+            Side::Buy => (position(taker.account), position(resting.account())),
+            Side::Sell => (position(resting.account()), position(taker.account)),
+        };
+        opened(buyer, buyer + lots) + opened(seller, seller - lots)
     }
 
     fn first_crossing(&self, order: &Order) -> Option<Slot> {
@@ -158,34 +193,48 @@ impl Engine {
     fn fill(&mut self, slot: Slot, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let taker = &arriving.signed.message;
         let market = taker.market;
-        let listing = &mut self.listings[event_index(market.event())];
+        let opened = self.open_interest_change(slot, arriving);
+        let listing = &self.listings[event_index(market.event())];
         let terms = listing.terms;
+        let referrer_share = self.referrer_share(taker.account, &self.venues[&terms.venue]);
+        let market_state = self.market_state(market);
+        let cash_word = |payee: AccountId| (payee, self.accounts[account_index(payee)].cash_word());
+        let taker_referrer = self.referrer_of(taker.account).map(cash_word);
+        let maker_referrer = self.referrer_of(self.orders.get(slot).account()).map(cash_word);
 
         let resting = self.orders.get_mut(slot);
         let (maker, maker_nonce, price) = (resting.account(), resting.nonce(), resting.order().price);
         let size = resting.remaining.min(arriving.remaining);
-        let value = terms.value(price, size);
-        let maker_fee = resting.credit.charge(value, terms.maker_fee);
-        let taker_fee = arriving.credit.charge(value, terms.taker_fee);
+        let base = terms.fee_base(price, size);
+        let taker_fee = arriving.credit.charge(base, terms.taker_fee);
+        let reserved = resting.reserved_fee(&terms);
+        let maker_fee = resting.credit.charge(base, terms.maker_fee.fee())
+            - rebate(base, terms.maker_fee.rebate(), taker_fee, referrer_share);
         let maker_remaining = Lots(resting.remaining.0 - size.0);
         arriving.remaining = Lots(arriving.remaining.0 - size.0);
         // The contract remembers how far an order is filled unless it is full or may not rest.
         let maker_completes = maker_remaining.0 == 0;
+        let still_reserved = resting.credit.outstanding(terms.fee_base(price, maker_remaining), terms.maker_fee.fee());
         let taker_completes = arriving.remaining.0 == 0 || !may_rest(taker.kind);
 
         let state = &self.accounts[account_index(maker)];
-        self.frame.fill(&mut resting.line, &resting.signed, Trade { price, size, fee: maker_fee }, || {
-            let order = &resting.signed.message;
-            state.line_state(&terms, order, resting.remaining < order.size, maker_completes)
+        let progress = Progress { partly_filled: resting.remaining < resting.order().size, completes: maker_completes };
+        let line = Trade { price, size, fee: maker_fee };
+        self.frame.fill(&mut resting.line, &resting.signed, line, market_state, |order| {
+            state.line_state(&terms, order, progress, maker_referrer)
         });
         let state = &self.accounts[account_index(taker.account)];
-        self.frame.fill(&mut arriving.line, arriving.signed, Trade { price, size, fee: taker_fee }, || {
-            state.line_state(&terms, taker, false, taker_completes)
+        let progress = Progress { partly_filled: false, completes: taker_completes };
+        let line = Trade { price, size, fee: taker_fee };
+        self.frame.fill(&mut arriving.line, arriving.signed, line, market_state, |order| {
+            state.line_state(&terms, order, progress, taker_referrer)
         });
 
+        let listing = &mut self.listings[event_index(market.event())];
         listing.volume += u128::from(size.0);
         listing.fees += maker_fee + taker_fee;
-        let treasury = listing.config.treasury;
+        let open = &mut listing.open_interest[usize::from(market.outcome())];
+        *open = u64::try_from(i128::from(*open) + opened).expect("checked against a limit of 64 bits");
         if maker_completes {
             self.remove_resting(slot);
         } else {
@@ -199,12 +248,11 @@ impl Engine {
             Side::Sell => (bought, sold),
         };
         let state = &mut self.accounts[account_index(maker)];
-        state.trade_resting(&terms, given, maker_fee);
+        state.trade_resting(&terms, given, maker_fee, reserved - still_reserved);
         state.nonces.settle(maker_nonce);
         let state = &mut self.accounts[account_index(taker.account)];
         state.trade_arriving(&terms, taken, taker_fee);
         state.nonces.settle(taker.nonce);
-        self.credit_fees(treasury, maker_fee + taker_fee);
 
         events.push(Event::Filled(Fill {
             market,
@@ -221,12 +269,6 @@ impl Engine {
         }));
     }
 
-    fn credit_fees(&mut self, treasury: AccountId, fees: i128) {
-        if fees > 0 {
-            self.accounts[account_index(treasury)].cash += fees;
-        }
-    }
-
     /// What is left rests, or is dropped and says why.
     fn finish(&mut self, arriving: Arriving<'_>, events: &mut Vec<Event>) {
         let order = arriving.signed.message;
@@ -235,15 +277,12 @@ impl Engine {
         if remaining.0 == 0 {
             return;
         }
-        let dropped = if self.first_crossing(&order).is_some() {
-            Some(CancelReason::MatchLimit)
-        } else {
-            match order.kind {
-                OrderKind::GoodTillCancelled | OrderKind::PostOnly => None,
-                OrderKind::ImmediateOrCancel => Some(CancelReason::Immediate),
-                OrderKind::FillOrKill => unreachable!("checked to fill within the limit of matches"),
-            }
-        };
+        let crosses = || self.first_crossing(&order).map(|_| CancelReason::MatchLimit);
+        let dropped = arriving.stopped.or_else(crosses).or(match order.kind {
+            OrderKind::GoodTillCancelled | OrderKind::PostOnly => None,
+            OrderKind::ImmediateOrCancel => Some(CancelReason::Immediate),
+            OrderKind::FillOrKill => unreachable!("checked to fill within the limits of matches and open interest"),
+        });
         if let Some(reason) = dropped {
             events.push(Event::Cancelled { account, nonce, market, side, price, remaining, reason });
             return;
@@ -251,16 +290,34 @@ impl Engine {
         let listing = &mut self.listings[event_index(market.event())];
         let terms = listing.terms;
         let resting = RestingOrder::new(*arriving.signed, remaining, arriving.credit, arriving.line);
-        let standing = resting.standing();
+        let (standing, fee) = (resting.standing(), resting.reserved_fee(&terms));
         let slot = listing.books[usize::from(market.outcome())].insert(&mut self.orders, resting);
         let state = &mut self.accounts[account_index(account)];
         state.orders.insert(nonce, slot);
-        state.reserve(&terms, standing, arriving.credit.outstanding(terms.value(price, remaining), terms.maker_fee));
+        state.reserve(&terms, standing, fee);
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));
         }
         events.push(Event::Rested { account, nonce, market, side, price, remaining });
     }
+}
+
+/// The listing, if its markets trade.
+fn open_listing(market: MarketId, listing: Option<&Listing>) -> Result<&Listing, Reject> {
+    let listing = listing.ok_or(Reject::UnknownMarket { market })?;
+    let event = market.event();
+    if listing.payouts.is_some() {
+        return Err(Reject::MarketClosed { market, event });
+    }
+    match listing.phase {
+        Phase::Open | Phase::ReduceOnly => Ok(listing),
+        Phase::Halted => Err(Reject::MarketHalted { market, event }),
+    }
+}
+
+/// By how much open interest changes when one position becomes another.
+fn opened(before: i64, after: i64) -> i128 {
+    i128::from(after.max(0)) - i128::from(before.max(0))
 }
 
 fn may_rest(kind: OrderKind) -> bool {

@@ -1,12 +1,13 @@
 //! An event's terms in the widths that the engine calculates with.
 
-use xos_types::{EventConfig, Lots, Ppm, Ticks};
+use xos_types::{EventConfig, Lots, Ppm, Rate, Ticks, VenueId};
 
-use crate::limits::{OUTCOMES_MAX, PAYOUT_MAX};
+use crate::limits::{OUTCOMES_MAX, PAYOUT_MAX, POSITION_MAX};
 
 /// What pricing and margin need to know of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
+    pub(crate) venue: VenueId,
     pub(crate) outcomes: u8,
     pub(crate) ticks: u64,
     /// Atoms per tick·lot.
@@ -14,23 +15,43 @@ pub(crate) struct Terms {
     /// Atoms that a winning lot pays.
     pub(crate) payout_per_lot: i128,
     pub(crate) taker_fee: Ppm,
-    pub(crate) maker_fee: Ppm,
+    pub(crate) maker_fee: Rate,
+    /// Fees are on `price · (1 − price)`.
+    curve: bool,
+    pub(crate) restricted: bool,
+    pub(crate) isolated_only: bool,
+    /// Most lots that an account may hold either way.
+    pub(crate) position_max: u64,
+    /// Whether there is a cap: then the contract counts what is open.
+    pub(crate) capped: bool,
+    /// Most lots that may be open in a market; without a cap, as many as can be counted.
+    pub(crate) open_interest_max: u64,
 }
 
 impl Terms {
     /// Panics on terms that the contract refuses to open.
     pub(crate) fn new(config: &EventConfig) -> Self {
+        let terms = &config.terms;
         assert!((2..=OUTCOMES_MAX).contains(&config.outcomes), "the contract opens events of 2 to 128 outcomes");
-        assert!(config.ticks >= 2 && config.quantum >= 1, "the contract opens events with a price and a value");
+        assert!(config.ticks >= 2 && terms.quantum >= 1, "the contract opens events with a price and a value");
         assert!(config.payout_per_lot() <= PAYOUT_MAX, "the contract bounds what a winning lot pays");
-        assert!(config.taker_fee.0 <= 1_000_000 && config.maker_fee.0 <= 1_000_000, "a fee is at most the value");
+        assert!(terms.highest_fee().0 <= 1_000_000, "a fee is at most the value");
+        assert!(terms.maker_fee.rebate() <= terms.taker_fee, "a rebate is paid out of the fee of the order that took");
+        let capped = |cap: Lots, max: u64| if cap.0 == 0 { max } else { cap.0.min(max) };
         Self {
+            venue: terms.venue,
             outcomes: config.outcomes,
-            ticks: config.ticks,
-            quantum: i128::from(config.quantum),
+            ticks: config.ticks.into(),
+            quantum: i128::from(terms.quantum),
             payout_per_lot: config.payout_per_lot(),
-            taker_fee: config.taker_fee,
-            maker_fee: config.maker_fee,
+            taker_fee: terms.taker_fee,
+            maker_fee: terms.maker_fee,
+            curve: terms.curve,
+            restricted: terms.restricted,
+            isolated_only: terms.isolated_only,
+            capped: terms.position_cap.0 != 0 || terms.open_interest_cap.0 != 0,
+            position_max: capped(terms.position_cap, POSITION_MAX),
+            open_interest_max: capped(terms.open_interest_cap, u64::MAX),
         }
     }
 
@@ -39,8 +60,18 @@ impl Terms {
         i128::from(price.0) * i128::from(size.0) * self.quantum
     }
 
+    /// Atoms that a fee is a rate of: the value, or on the curve `value · (1 − price)`.
+    ///
+    /// On the curve it rounds down, in favour of the trader by less than an atom of the base: the contract rounds up once for
+    /// a netted line, and a sum of bases that were rounded up could exceed that. Rounded down they cannot, because
+    /// `p · (1 − p)` is concave (`Fills.sol`).
+    pub(crate) fn fee_base(&self, price: Ticks, size: Lots) -> i128 {
+        let value = self.value(price, size);
+        if self.curve { value * i128::from(self.ticks - price.0) / i128::from(self.ticks) } else { value }
+    }
+
     /// The highest rate that an order may be charged.
     pub(crate) fn highest_fee(&self) -> Ppm {
-        self.taker_fee.max(self.maker_fee)
+        self.taker_fee.max(self.maker_fee.fee())
     }
 }

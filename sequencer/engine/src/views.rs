@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use xos_types::{
-    AccountId, Address, Atoms, EventConfig, EventId, GroupConfig, Lots, MarketId, Nonce, Order, Position, Side, Ticks,
-    TimeMs,
+    AccountId, Address, Atoms, EventConfig, EventId, GroupConfig, Lots, MarketId, Nonce, Order, Phase, Position, Side,
+    Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
@@ -68,6 +68,10 @@ pub struct BookLevel {
 pub enum EventStatus {
     /// They trade.
     Open,
+    /// Positions may only become smaller.
+    ReduceOnly,
+    /// Nothing trades for now.
+    Halted,
     /// It is decided; positions are being, or have been, paid.
     Resolved,
 }
@@ -83,7 +87,7 @@ pub struct EventView<'a> {
     pub status: EventStatus,
     /// Ticks per lot and outcome, once decided.
     pub payouts: Option<&'a [u64]>,
-    /// Fees credited to its treasury so far.
+    /// Fees charged so far, less rebates; its venue shares them.
     pub fees: Atoms,
     /// Lots traded so far.
     pub volume: u128,
@@ -207,6 +211,12 @@ impl Engine {
         Some(BookView { bids: side(Side::Buy).collect(), asks: side(Side::Sell).collect() })
     }
 
+    /// Where a venue's fees go.
+    #[must_use]
+    pub fn venue(&self, venue: VenueId) -> Option<VenueConfig> {
+        self.venues.get(&venue).copied()
+    }
+
     /// Every event, by number.
     pub fn events(&self) -> impl Iterator<Item = EventView<'_>> {
         (1u32..).zip(&self.listings).filter_map(|(number, _)| self.event(EventId(number)))
@@ -220,7 +230,12 @@ impl Engine {
         Some(EventView {
             event,
             config: &listing.config,
-            status: if listing.payouts.is_some() { EventStatus::Resolved } else { EventStatus::Open },
+            status: match (&listing.payouts, listing.phase) {
+                (Some(_), _) => EventStatus::Resolved,
+                (None, Phase::Open) => EventStatus::Open,
+                (None, Phase::ReduceOnly) => EventStatus::ReduceOnly,
+                (None, Phase::Halted) => EventStatus::Halted,
+            },
             payouts: listing.payouts.as_deref(),
             fees: Atoms(listing.fees),
             volume: listing.volume,

@@ -22,7 +22,9 @@ use naive::Naive;
 
 const TOKEN: Address = Address::repeat_byte(0x70);
 const ACCOUNTS: u64 = 6;
-const TREASURY: AccountId = AccountId(1);
+const VENUE: VenueId = VenueId(1);
+/// Accounts 1 and 2, which exist from the start, are governance's.
+const GOVERNANCE: Address = Address::with_last_byte(1);
 /// Outcomes of the events that every life begins with.
 const OUTCOMES: [u8; 4] = [2, 3, 5, 48];
 
@@ -47,25 +49,38 @@ enum Choice {
 #[derive(Clone, Debug)]
 enum Item {
     Deposit { account: u64, amount: u128 },
-    Open { outcomes: u8, taker_fee: u32, maker_fee: u32 },
+    Open { outcomes: u8, fees: Fees },
+    Venue { treasury: u64, shares: [u32; 3] },
+    Refer { account: u64, builder: u32 },
+    Register { account: u64 },
+    CancelAll { account: u64, up: i64 },
+    Phase { event: u32, phase: Phase },
     Resolve { event: u32, weights: Vec<u8> },
     Force { account: u64, amount: u128 },
 }
 
-fn owner(account: AccountId) -> Address {
-    // Accounts 5 and 6 share an owner.
-    Address::with_last_byte(u8::try_from(account.0.min(5)).unwrap())
+/// What an event charges.
+#[derive(Clone, Copy, Debug)]
+struct Fees {
+    taker: u32,
+    maker: i32,
+    curve: bool,
 }
 
-fn event_config(outcomes: u8, taker_fee: u32, maker_fee: u32) -> EventConfig {
+fn owner(account: AccountId) -> Address {
+    // Accounts 1 and 2 share an owner, and so do 5 and 6.
+    Address::with_last_byte(match account.0 {
+        1 | 2 => 1,
+        number => u8::try_from(number.min(5)).unwrap(),
+    })
+}
+
+fn event_config(outcomes: u8, Fees { taker, maker, curve }: Fees) -> EventConfig {
+    let free = TradingTerms::free(VENUE, 7);
     EventConfig {
-        venue: 1,
+        terms: TradingTerms { taker_fee: Ppm(taker), maker_fee: Rate(maker), curve, ..free },
         outcomes,
         ticks: 20,
-        quantum: 7,
-        taker_fee: Ppm(taker_fee),
-        maker_fee: Ppm(maker_fee),
-        treasury: TREASURY,
         resolver: Address::ZERO,
         title: "who?".into(),
         labels: (0..outcomes).map(|k| k.to_string()).collect(),
@@ -121,11 +136,25 @@ fn place() -> impl Strategy<Value = Step> {
         )
 }
 
+fn fees() -> impl Strategy<Value = Fees> {
+    (0u32..100_000, -100i32..100, prop::bool::weighted(0.3)).prop_map(|(taker, percent, curve)| {
+        // A rebate is at most what takers pay.
+        let maker = i32::try_from(taker).unwrap() * percent / 100;
+        Fees { taker, maker, curve }
+    })
+}
+
 fn item() -> impl Strategy<Value = Item> {
+    let phase = prop_oneof![3 => Just(Phase::Open), 1 => Just(Phase::ReduceOnly), 1 => Just(Phase::Halted)];
     prop_oneof![
         6 => (1u64..=ACCOUNTS, 1u128..30_000).prop_map(|(account, amount)| Item::Deposit { account, amount }),
-        1 => (2u8..6, 0u32..100_000, 0u32..100_000)
-            .prop_map(|(outcomes, taker_fee, maker_fee)| Item::Open { outcomes, taker_fee, maker_fee }),
+        1 => (2u8..6, fees()).prop_map(|(outcomes, fees)| Item::Open { outcomes, fees }),
+        1 => (1u64..=ACCOUNTS, [0u32..333_333, 0u32..333_333, 0u32..333_333])
+            .prop_map(|(treasury, shares)| Item::Venue { treasury, shares }),
+        1 => (1u64..=ACCOUNTS, 1u32..4).prop_map(|(account, builder)| Item::Refer { account, builder }),
+        1 => (1u64..=ACCOUNTS).prop_map(|account| Item::Register { account }),
+        1 => (1u64..=ACCOUNTS, -9i64..3).prop_map(|(account, up)| Item::CancelAll { account, up }),
+        2 => (1u32..=6, phase).prop_map(|(event, phase)| Item::Phase { event, phase }),
         2 => (1u32..=6, prop::collection::vec(0u8..4, 48)).prop_map(|(event, weights)| Item::Resolve { event, weights }),
         3 => (1u64..=ACCOUNTS, prop_oneof![0u128..5_000, Just(u128::MAX)])
             .prop_map(|(account, amount)| Item::Force { account, amount }),
@@ -160,7 +189,7 @@ struct Life {
 }
 
 fn group() -> GroupConfig {
-    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN }
+    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance: GOVERNANCE }
 }
 
 impl Life {
@@ -168,16 +197,21 @@ impl Life {
         let mut life = Self {
             engine: Engine::new(group()),
             naive: Naive::new(group()),
-            contract: Contract::default(),
+            contract: Contract::new(GOVERNANCE),
             log: vec![],
             inbox: 0,
             time: 1_000,
             seen: BTreeSet::new(),
         };
         let deposits = (1..=ACCOUNTS).map(|account| Item::Deposit { account, amount: 20_000 });
-        let events = OUTCOMES.into_iter().zip([(0, 0), (2_500, 0), (1_234, 999), (99_999, 3)]);
-        let events = events.map(|(outcomes, (taker_fee, maker_fee))| Item::Open { outcomes, taker_fee, maker_fee });
-        life.frame(0, deposits.chain(events).collect());
+        let venue = Item::Venue { treasury: 3, shares: [200_000, 100_000, 150_000] };
+        let fees = [(0, 0, false), (2_500, -2_500, false), (1_234, 999, true), (99_999, 3, false)];
+        let events = OUTCOMES
+            .into_iter()
+            .zip(fees)
+            .map(|(outcomes, (taker, maker, curve))| Item::Open { outcomes, fees: Fees { taker, maker, curve } });
+        let people = [Item::Register { account: 4 }, Item::Refer { account: 6, builder: 1 }];
+        life.frame(0, deposits.chain([venue]).chain(people).chain(events).collect());
         life
     }
 
@@ -242,7 +276,7 @@ impl Life {
 
     /// Drops what the contract would never queue.
     fn frame(&mut self, later: u64, items: Vec<Item>) {
-        let mut opened = self.naive.events.len();
+        let (mut opened, mut builders) = (self.naive.events.len(), self.naive.builders.len());
         let mut resolved = vec![];
         let mut payloads = vec![];
         for item in items {
@@ -251,13 +285,39 @@ impl Life {
                     let account = AccountId(account);
                     payloads.push(InboxPayload::Deposit { account, owner: owner(account), token: TOKEN, amount });
                 }
-                Item::Open { outcomes, taker_fee, maker_fee } => {
+                Item::Open { outcomes, fees } => {
                     opened += 1;
                     let event = EventId(u32::try_from(opened).unwrap());
-                    payloads.push(InboxPayload::EventOpened {
-                        event,
-                        config: event_config(outcomes, taker_fee, maker_fee),
-                    });
+                    payloads.push(InboxPayload::EventOpened { event, config: event_config(outcomes, fees) });
+                }
+                Item::Venue { treasury, shares } => {
+                    let [protocol_share, insurance_share, referrer_share] = shares.map(Ppm);
+                    let treasury = AccountId(treasury);
+                    let config = VenueConfig { treasury, protocol_share, insurance_share, referrer_share };
+                    payloads.push(InboxPayload::VenueSet { venue: VENUE, config });
+                }
+                Item::Register { account } => {
+                    builders += 1;
+                    let builder = BuilderId(u32::try_from(builders).unwrap());
+                    payloads.push(InboxPayload::BuilderSet { builder, account: AccountId(account) });
+                }
+                Item::Refer { account, builder } => {
+                    let (account, referrer) = (AccountId(account), BuilderId(builder));
+                    if usize::try_from(builder).unwrap() <= builders {
+                        payloads.push(InboxPayload::ReferrerSet { account, referrer });
+                    }
+                }
+                Item::CancelAll { account, up } => {
+                    let account = AccountId(account);
+                    let floor = Nonce(self.nonce(account, Choice::Next).0.saturating_add_signed(up));
+                    payloads.push(InboxPayload::CancelAll { account, floor });
+                }
+                Item::Phase { event, phase } => {
+                    let event = EventId(event);
+                    // What is decided is final.
+                    if matches!(self.naive.events.get(&event), Some((_, None))) && !resolved.contains(&event) {
+                        payloads.push(InboxPayload::PhaseSet { market: MarketId::new(event, 0), phase });
+                    }
                 }
                 Item::Resolve { event, weights } => {
                     let event = EventId(event);
@@ -291,6 +351,7 @@ impl Life {
         assert_eq!(events, expected, "after {command:?}");
         self.engine.check_invariants();
         self.compare_accounts();
+        assert_eq!(self.engine.accrued_fees(), self.naive.accrued());
         if let Command::Place(signed) = &command {
             self.compare_book(signed.message.market);
         }
@@ -357,8 +418,11 @@ fn name(event: &Event) -> String {
 
 /// The settled state is the one that the log had when the frame was sealed.
 fn compare_contract(contract: &Contract, at_seal: &Naive) {
+    let accrued = at_seal.accrued();
     for (account, state) in &at_seal.accounts {
-        assert_eq!(contract.cash.get(account).copied().unwrap_or(0), state.cash, "settled cash of {account}");
+        let fees = accrued.get(account).copied().unwrap_or_default().0;
+        let cash = contract.cash.get(account).copied().unwrap_or(0);
+        assert_eq!(cash, state.cash + fees, "settled cash of {account}");
         assert_eq!(contract.worst_payoff(*account), at_seal.worst_payoffs(*account), "settled payoff of {account}");
         for (market, lots) in &state.positions {
             let held = contract.positions.get(&(*account, market.event()));
@@ -370,10 +434,10 @@ fn compare_contract(contract: &Contract, at_seal: &Naive) {
 
 /// Payouts in these proportions, adding up to certainty; the last outcome takes the remainder.
 fn split(config: &EventConfig, weights: &[u8]) -> Vec<u64> {
-    let weights = &weights[..usize::from(config.outcomes)];
+    let (weights, ticks) = (&weights[..usize::from(config.outcomes)], u64::from(config.ticks));
     let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
-    let mut payouts: Vec<u64> = weights.iter().map(|weight| u64::from(*weight) * config.ticks / total.max(1)).collect();
-    let rest = config.ticks - payouts.iter().sum::<u64>();
+    let mut payouts: Vec<u64> = weights.iter().map(|weight| u64::from(*weight) * ticks / total.max(1)).collect();
+    let rest = ticks - payouts.iter().sum::<u64>();
     *payouts.last_mut().unwrap() += rest;
     payouts
 }
@@ -448,14 +512,19 @@ fn lives_meet_every_event_and_refusal() {
     let expected = [
         "Accepted",
         "AccountOpened",
+        "BuilderSet",
         "Deposited",
         "EventOpened",
         "EventResolved",
+        "FeesPaid",
         "Filled",
         "FloorRaised",
         "FrameSealed",
+        "PhaseSet",
         "Redeemed",
+        "ReferrerSet",
         "Rested",
+        "VenueSet",
         "Withdrawn false",
         "Withdrawn true",
         "Cancelled BelowFloor",
@@ -463,6 +532,7 @@ fn lives_meet_every_event_and_refusal() {
         "Cancelled Expired",
         "Cancelled ForcedWithdrawal",
         "Cancelled Immediate",
+        "Cancelled OnlyReducing",
         "Cancelled Requested",
         "Cancelled SelfTrade",
         "Rejected BadPrice",
@@ -471,9 +541,11 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected FeeTooLow",
         "Rejected InsufficientFunds",
         "Rejected MarketClosed",
+        "Rejected MarketHalted",
         "Rejected NonceSpent",
         "Rejected NotAuthorized",
         "Rejected NotFillable",
+        "Rejected OnlyReducing",
         "Rejected UnknownAccount",
         "Rejected UnknownMarket",
         "Rejected UnknownOrder",

@@ -112,7 +112,7 @@ fn one_command_meets_a_bounded_number_of_orders_and_never_rests_crossed() {
 #[test]
 fn fill_or_kill_needs_no_more_orders_than_are_certain_to_fit() {
     let most = u64::from(fill_or_kill_matches_max(2));
-    assert_eq!((most, fill_or_kill_matches_max(48), fill_or_kill_matches_max(128)), (31, 20, 14));
+    assert_eq!((most, fill_or_kill_matches_max(48), fill_or_kill_matches_max(128)), (22, 15, 11));
     let mut group = Group::free();
     for _ in 0..=most {
         group.sell(ALICE, 1, 300);
@@ -336,15 +336,8 @@ fn resting_orders_are_bounded() {
 
 #[test]
 fn the_largest_terms_and_sizes_do_not_overflow() {
-    let mut group = Group::new(EventConfig {
-        outcomes: 128,
-        ticks: 1_000_000,
-        quantum: 1_000_000_000_000,
-        taker_fee: Ppm(1_000_000),
-        maker_fee: Ppm(1_000_000),
-        labels: vec![],
-        ..terms(2, 0, 0)
-    });
+    let config = EventConfig { outcomes: 128, ticks: 1_000_000, labels: vec![], ..terms(2, 1_000_000, 1_000_000) };
+    let mut group = Group::new(with(config, |terms| terms.quantum = 1_000_000_000_000));
     for _ in 0..600 {
         let funds = [ALICE, BOB].map(|account| deposit(account, 1 << 96));
         group.engine.apply(
@@ -378,8 +371,12 @@ fn fees_go_to_the_treasury_and_round_up_once_per_order() {
     }
     assert_eq!(group.cash(ALICE), DEPOSIT + 120 - 1);
     assert_eq!(group.cash(BOB), DEPOSIT - 120 - 40, "forty orders, each with its own atom");
-    assert_eq!(group.cash(TREASURY), DEPOSIT + 41);
     assert_eq!(group.engine.event(EVENT).unwrap().fees, Atoms(41));
+    assert_eq!(group.cash(TREASURY), DEPOSIT, "fees are nobody's cash before their frame is sealed");
+    assert_eq!(group.engine.accrued_fees()[&AccountId(TREASURY)], Atoms(41));
+    let events = group.frame(2_000, vec![]);
+    assert!(events.contains(&Event::FeesPaid { account: AccountId(TREASURY), amount: Atoms(41) }));
+    assert_eq!(group.cash(TREASURY), DEPOSIT + 41);
 }
 
 #[test]
@@ -556,15 +553,15 @@ fn a_forced_withdrawal_frees_reserves_and_pays_what_positions_allow() {
 #[test]
 fn a_deposit_opens_an_account_once_for_its_owner() {
     let mut group = Group::free();
-    let events = group.frame(2_000, vec![deposit(5, 7), deposit(5, 8)]);
-    let account = AccountId(5);
+    let events = group.frame(2_000, vec![deposit(7, 7), deposit(7, 8)]);
+    let account = AccountId(7);
     let expected = [
-        Event::AccountOpened { account, owner: owner(5) },
+        Event::AccountOpened { account, owner: owner(7) },
         Event::Deposited { account, amount: Atoms(7) },
         Event::Deposited { account, amount: Atoms(8) },
     ];
     assert_eq!(events[1..], expected);
-    assert_eq!(group.engine.accounts_of(owner(5)), [account]);
+    assert_eq!(group.engine.accounts_of(owner(7)), [account]);
 }
 
 #[test]
@@ -572,6 +569,332 @@ fn a_deposit_opens_an_account_once_for_its_owner() {
 fn a_gap_in_the_inbox_stops_the_group() {
     let item = InboxItem { index: 1, time: TimeMs(0), payload: deposit(1, 1) };
     Engine::new(config()).apply(&Command::Frame { time: TimeMs(1), inbox: vec![item] }, &mut vec![]);
+}
+
+// ---------------------------------------------------------------------- who gets the fees
+
+fn fees_paid(events: &[Event]) -> Vec<(u64, i128)> {
+    let of = |event: &Event| match event {
+        Event::FeesPaid { account, amount } => Some((account.0, amount.0)),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+/// Bob is referred by Carol, on a venue that shares its fees like this.
+fn refer_bob(group: &mut Group, shares: [u32; 3]) {
+    let referrer = BuilderId(1);
+    let registered = InboxPayload::BuilderSet { builder: referrer, account: AccountId(CAROL) };
+    let referred = InboxPayload::ReferrerSet { account: AccountId(BOB), referrer };
+    group.frame(1_001, vec![venue(shares), registered, referred]);
+}
+
+#[test]
+fn a_venue_shares_its_fees_rounding_in_favour_of_its_treasury() {
+    let mut group = Group::new(terms(2, 1_000, 0));
+    group.frame(1_001, vec![venue([300_000, 200_000, 0])]);
+    group.sell(ALICE, 9, 500);
+    group.buy(BOB, 9, 500);
+    // 4,500 atoms at 1,000 millionths are a fee of 5, of which 30 % are 1 and 20 % are 1.
+    assert_eq!(fees_paid(&group.frame(2_000, vec![])), [(INSURANCE, 1), (PROTOCOL, 1), (TREASURY, 3)]);
+}
+
+#[test]
+fn shares_are_of_a_markets_fees_in_a_frame_and_not_of_each_fee() {
+    let mut group = Group::new(terms(2, 1_000, 0));
+    group.frame(1_001, vec![venue([300_000, 0, 0])]);
+    group.sell(ALICE, 20, 500);
+    for _ in 0..4 {
+        group.buy(BOB, 2, 500);
+    }
+    let paid = fees_paid(&group.frame(2_000, vec![]));
+    assert_eq!(paid, [(PROTOCOL, 1), (TREASURY, 3)], "30 % of 4, not four times 30 % of 1");
+}
+
+#[test]
+fn a_referrer_gets_its_share_of_each_line_before_the_others() {
+    let mut group = Group::new(terms(2, 10_000, 0));
+    refer_bob(&mut group, [500_000, 0, 250_000]);
+    group.sell(ALICE, 40, 500);
+    group.buy(BOB, 20, 500);
+    group.buy(TREASURY, 20, 500);
+    // 100 of each buyer; a quarter of Bob's goes to Carol, half of the other 175 to the protocol.
+    assert_eq!(fees_paid(&group.frame(2_000, vec![])), [(PROTOCOL, 87), (TREASURY, 88), (CAROL, 25)]);
+    assert_eq!(group.cash(CAROL), DEPOSIT + 25);
+}
+
+#[test]
+fn the_insurance_fund_and_the_protocols_treasury_exist_from_the_start() {
+    let engine = Engine::new(config());
+    assert_eq!(engine.accounts_of(config().governance), [AccountId::INSURANCE, AccountId::PROTOCOL]);
+    assert_eq!(engine.account(AccountId::PROTOCOL).unwrap().cash, Atoms(0));
+}
+
+#[test]
+fn a_maker_is_paid_its_rebate_out_of_the_takers_fee() {
+    let mut group = Group::new(terms(2, 1_000, -400));
+    group.sell(ALICE, 100, 500);
+    assert_eq!(group.available(ALICE), DEPOSIT - 50_000, "a rebate reserves nothing");
+    let fill = fills(&group.buy(BOB, 100, 500))[0];
+    assert_eq!((fill.taker_fee, fill.maker_fee), (Atoms(50), Atoms(-20)));
+    assert_eq!(group.cash(ALICE), DEPOSIT + 50_000 + 20);
+    assert_eq!(fees_paid(&group.frame(2_000, vec![])), [(TREASURY, 30)]);
+}
+
+#[test]
+fn a_rebate_leaves_the_takers_referrer_its_share() {
+    let mut group = Group::new(terms(2, 1_000, -1_000));
+    refer_bob(&mut group, [0, 0, 300_000]);
+    group.sell(ALICE, 100, 500);
+    let fill = fills(&group.buy(BOB, 100, 500))[0];
+    assert_eq!((fill.taker_fee, fill.maker_fee), (Atoms(50), Atoms(-35)));
+    assert_eq!(fees_paid(&group.frame(2_000, vec![])), [(CAROL, 15)]);
+}
+
+#[test]
+fn on_the_curve_a_fee_is_on_price_times_its_complement() {
+    let mut group = Group::new(with(terms(2, 10_000, 0), |terms| terms.curve = true));
+    group.sell(ALICE, 10, 900);
+    // 9,000 atoms, of which a tenth counts.
+    assert_eq!(fills(&group.buy(BOB, 10, 900))[0].taker_fee, Atoms(9));
+}
+
+// ---------------------------------------------------------------------- caps, phases, members
+
+#[test]
+fn a_position_cap_counts_resting_orders() {
+    let mut group = Group::new(with(terms(2, 0, 0), |terms| terms.position_cap = Lots(10)));
+    group.buy(ALICE, 6, 400);
+    let limit = Reject::PositionLimit { market: MarketId::new(EVENT, 0), limit: Lots(10) };
+    assert_eq!(*rejected(&group.buy(ALICE, 5, 400)), limit);
+    assert!(matches!(group.buy(ALICE, 4, 400)[0], Event::Accepted { .. }));
+}
+
+#[test]
+fn a_match_above_the_cap_on_open_interest_does_not_happen() {
+    let mut group = Group::new(with(terms(2, 0, 0), |terms| terms.open_interest_cap = Lots(10)));
+    group.sell(ALICE, 6, 400);
+    group.sell(ALICE, 6, 410);
+    let events = group.buy(BOB, 12, 410);
+    assert_eq!(fills(&events).len(), 1);
+    assert_eq!(cancelled(&events), [(6, CancelReason::OpenInterestCap)]);
+    let kill = Order { kind: OrderKind::FillOrKill, ..group.order(CAROL, Side::Buy, 5, 410) };
+    let full = Reject::OpenInterestCap { market: MarketId::new(EVENT, 0), open: Lots(6), cap: Lots(10) };
+    assert_eq!(*rejected(&group.place(kill)), full);
+    // Who closes opens nothing.
+    group.buy(ALICE, 6, 400);
+    assert_eq!(fills(&group.sell(BOB, 6, 400)).len(), 1);
+}
+
+fn phase(phase: Phase) -> InboxPayload {
+    InboxPayload::PhaseSet { market: MarketId::new(EVENT, 0), phase }
+}
+
+#[test]
+fn in_its_reduce_only_phase_a_market_lets_positions_shrink_only() {
+    let mut group = Group::free();
+    group.sell(BOB, 10, 400);
+    group.buy(ALICE, 10, 400);
+    group.buy(CAROL, 5, 390);
+    group.sell(ALICE, 8, 500);
+    group.sell(ALICE, 8, 600);
+    let events = group.frame(2_000, vec![phase(Phase::ReduceOnly)]);
+    // Of Alice's asks the first one closes a part of her position; both together would turn it.
+    assert_eq!(cancelled(&events), [(5, CancelReason::OnlyReducing), (8, CancelReason::OnlyReducing)]);
+    assert_eq!(group.engine.event(EVENT).unwrap().status, EventStatus::ReduceOnly);
+    let market = MarketId::new(EVENT, 0);
+    let refusal = |position, reducible| {
+        let (position, reducible) = (Position(position), Lots(reducible));
+        Reject::OnlyReducing { market, position, reducible, why: Restriction::Phase }
+    };
+    assert_eq!(*rejected(&group.sell(ALICE, 3, 500)), refusal(10, 2));
+    assert_eq!(*rejected(&group.buy(CAROL, 1, 1)), refusal(0, 0));
+    assert_eq!(fills(&group.buy(BOB, 8, 500)).len(), 1, "Bob buys back what he sold");
+    group.frame(3_000, vec![phase(Phase::Open)]);
+    assert!(matches!(group.buy(CAROL, 1, 1)[0], Event::Accepted { .. }));
+}
+
+#[test]
+fn a_halted_market_keeps_its_orders_and_takes_none() {
+    let mut group = Group::free();
+    group.buy(ALICE, 5, 400);
+    assert_eq!(cancelled(&group.frame(2_000, vec![phase(Phase::Halted)])), []);
+    let halted = Reject::MarketHalted { market: MarketId::new(EVENT, 0), event: EVENT };
+    assert_eq!(*rejected(&group.sell(BOB, 5, 400)), halted);
+    group.frame(3_000, vec![phase(Phase::Open)]);
+    assert_eq!(fills(&group.sell(BOB, 5, 400)).len(), 1);
+    group.frame(4_000, vec![phase(Phase::Halted), resolve(&[1_000, 0])]);
+    assert_eq!(group.cash(ALICE), DEPOSIT + 3_000, "a halted event can be decided");
+}
+
+fn member(account: u64, until: u64) -> InboxPayload {
+    InboxPayload::MembershipSet { account: AccountId(account), venue: VENUE, until: TimeMs(until) }
+}
+
+#[test]
+fn only_members_take_new_risk_where_a_venue_wants_it_so() {
+    let mut group = Group::new(with(terms(2, 0, 0), |terms| terms.restricted = true));
+    assert!(matches!(rejected(&group.buy(ALICE, 1, 1)), Reject::OnlyReducing { why: Restriction::Membership, .. }));
+    group.frame(2_000, vec![member(ALICE, 3_000), member(BOB, 9_000)]);
+    group.buy(ALICE, 10, 400);
+    group.sell(BOB, 10, 400);
+    group.buy(ALICE, 5, 300);
+    group.sell(ALICE, 10, 700);
+    assert_eq!(cancelled(&group.frame(3_000, vec![])), []);
+    // Her membership is over: what buys leaves, what sells may stay.
+    assert_eq!(cancelled(&group.frame(3_001, vec![])), [(5, CancelReason::OnlyReducing)]);
+    assert_eq!(fills(&group.buy(BOB, 10, 700)).len(), 1);
+    group.sell(BOB, 5, 800);
+    assert_eq!(cancelled(&group.frame(4_000, vec![member(BOB, 0)])), [(5, CancelReason::OnlyReducing)]);
+}
+
+#[test]
+fn where_only_isolated_accounts_may_hold_nobody_opens_a_position() {
+    let mut group = Group::new(with(terms(2, 0, 0), |terms| terms.isolated_only = true));
+    assert!(matches!(rejected(&group.buy(ALICE, 1, 1)), Reject::OnlyReducing { why: Restriction::IsolatedOnly, .. }));
+}
+
+// ---------------------------------------------------------------------- requests by transaction
+
+#[test]
+fn an_owner_can_cancel_everything_by_transaction() {
+    let mut group = Group::free();
+    let orders: Vec<_> = (0..3).map(|_| group.order(ALICE, Side::Buy, 1, 1)).collect();
+    orders.iter().for_each(|order| drop(group.place(*order)));
+    let floor = orders[2].nonce;
+    let events = group.frame(2_000, vec![InboxPayload::CancelAll { account: AccountId(ALICE), floor }]);
+    assert_eq!(cancelled(&events), [(1, CancelReason::BelowFloor); 2]);
+    assert_eq!(events.last(), Some(&Event::FloorRaised { account: AccountId(ALICE), floor }));
+    let late = Order { nonce: Nonce(floor.0 - 1), ..orders[0] };
+    assert!(matches!(rejected(&group.place(late)), Reject::NonceSpent { .. }));
+}
+
+#[test]
+fn a_forced_withdrawal_sees_the_whole_inbox_before_it_pays() {
+    let mut group = Group::free();
+    let force = InboxPayload::ForcedWithdrawal { account: AccountId(ALICE), token: TOKEN, amount: u128::MAX };
+    let events = group.frame(2_000, vec![force, deposit(ALICE, 5)]);
+    let amount = Atoms(DEPOSIT + 5);
+    assert_eq!(events.last(), Some(&Event::Withdrawn { account: AccountId(ALICE), amount, forced: true }));
+}
+
+#[test]
+fn requests_for_what_does_not_exist_here_change_nothing() {
+    let mut group = Group::free();
+    let isolated = AccountId(1 << 63 | ALICE << 32 | 512);
+    let liquidate = Liquidate {
+        keeper: AccountId(ALICE),
+        account: AccountId(BOB),
+        market: MarketId(512),
+        size: Lots(1),
+        limit: 1,
+        nonce: Nonce(1),
+        expiry: TimeMs(0),
+    };
+    let items = vec![
+        InboxPayload::ForcedWithdrawal { account: isolated, token: TOKEN, amount: 1 },
+        InboxPayload::CancelAll { account: isolated, floor: Nonce(9) },
+        InboxPayload::ForcedClose { account: isolated, market: MarketId(512) },
+        InboxPayload::ForcedLiquidation(liquidate),
+    ];
+    let count = items.len();
+    let events = group.frame(2_000, items);
+    assert_eq!(events.len(), 1, "the frame before was sealed: {events:?}");
+    assert_eq!(sealed(&group.frame(3_000, vec![])).unwrap().inbox.len(), count, "they are consumed all the same");
+}
+
+#[test]
+fn changed_terms_of_the_group_are_told() {
+    let mut group = Group::free();
+    let terms = GroupTerms { sequencer: owner(77), max_holdings: 3, keeper_share: Ppm(1), grace: 5 };
+    let events = group.frame(2_000, vec![InboxPayload::TermsSet(terms)]);
+    assert_eq!(events.last(), Some(&Event::TermsSet(terms)));
+}
+
+// ---------------------------------------------------------------------- keys that act for accounts
+
+const AGENT: Address = Address::repeat_byte(0xa9);
+
+fn grant(change: impl FnOnce(&mut SignerGrant)) -> InboxPayload {
+    let mut grant = SignerGrant {
+        signer: AGENT,
+        expiry: TimeMs(5_000),
+        max_notional: 0,
+        trade: true,
+        withdraw: false,
+        venues: [VenueId(0); 3],
+    };
+    change(&mut grant);
+    InboxPayload::SignerSet { account: AccountId(ALICE), grant }
+}
+
+#[test]
+fn a_key_trades_within_its_scope() {
+    type Change = fn(&mut SignerGrant);
+    let cases: [(bool, Change); 7] = [
+        (true, |_| {}),
+        (true, |grant| grant.max_notional = 4_000),
+        (false, |grant| grant.max_notional = 3_999),
+        (true, |grant| grant.venues = [VenueId(7), VENUE, VenueId(0)]),
+        (false, |grant| grant.venues = [VenueId(7), VenueId(0), VenueId(0)]),
+        (false, |grant| grant.trade = false),
+        (false, |grant| grant.expiry = TimeMs(0)),
+    ];
+    let mut group = Group::free();
+    let order = group.order(ALICE, Side::Buy, 10, 400);
+    assert!(matches!(rejected(&group.place_as(AGENT, order)), Reject::NotAuthorized { .. }));
+    for (index, (allowed, change)) in cases.into_iter().enumerate() {
+        group.frame(2_000, vec![grant(change)]);
+        let order = group.order(ALICE, Side::Buy, 10, 400);
+        let accepted = matches!(group.place_as(AGENT, order)[0], Event::Accepted { .. });
+        assert_eq!(accepted, allowed, "case {index}");
+    }
+}
+
+#[test]
+fn a_key_moves_no_money_unless_it_may() {
+    let mut group = Group::free();
+    group.frame(2_000, vec![grant(|_| {})]);
+    let message = Withdraw { account: AccountId(ALICE), token: TOKEN, amount: 1, nonce: Nonce(900), expiry: TimeMs(0) };
+    let by_agent = Command::Withdraw(Signed { signer: AGENT, ..signed(ALICE, message) });
+    assert!(matches!(rejected(&group.apply(by_agent.clone())), Reject::NotAuthorized { .. }));
+    group.frame(2_001, vec![grant(|grant| (grant.trade, grant.withdraw) = (false, true))]);
+    assert!(matches!(group.apply(by_agent)[..], [Event::Withdrawn { .. }]));
+}
+
+#[test]
+fn a_keys_orders_leave_with_its_right_to_trade_them() {
+    let mut group = Group::free();
+    let rest = |group: &mut Group| {
+        let order = group.order(ALICE, Side::Buy, 10, 400);
+        assert!(matches!(group.place_as(AGENT, order).last(), Some(Event::Rested { .. })));
+    };
+    group.buy(ALICE, 3, 400);
+    let changes: [fn(&mut SignerGrant); 2] = [|grant| grant.expiry = TimeMs(0), |grant| grant.max_notional = 1];
+    for change in changes {
+        group.frame(2_000, vec![grant(|_| {})]);
+        rest(&mut group);
+        assert_eq!(cancelled(&group.frame(2_000, vec![grant(change)])), [(10, CancelReason::SignerRevoked)]);
+    }
+    group.frame(2_100, vec![grant(|_| {})]);
+    rest(&mut group);
+    assert_eq!(cancelled(&group.frame(5_000, vec![])), []);
+    assert_eq!(cancelled(&group.frame(5_001, vec![])), [(10, CancelReason::SignerRevoked)]);
+    assert_eq!(group.engine.open_orders(AccountId(ALICE)).len(), 1, "the owner's own order stays");
+}
+
+#[test]
+fn a_key_cancels_where_it_may_trade() {
+    let mut group = Group::free();
+    group.frame(2_000, vec![grant(|grant| grant.venues[0] = VENUE)]);
+    let order = group.order(ALICE, Side::Buy, 10, 400);
+    group.place(order);
+    let all = CancelAll { account: AccountId(ALICE), below: Nonce(999) };
+    let by_agent = Signed { signer: AGENT, ..signed(ALICE, all) };
+    assert!(matches!(rejected(&group.apply(Command::CancelAll(by_agent))), Reject::NotAuthorized { .. }));
+    let one = Cancel { account: AccountId(ALICE), nonce: order.nonce };
+    let by_agent = Signed { signer: AGENT, ..signed(ALICE, one) };
+    assert_eq!(cancelled(&group.apply(Command::Cancel(by_agent))), [(10, CancelReason::Requested)]);
 }
 
 // ---------------------------------------------------------------------- the log
@@ -615,10 +938,10 @@ fn a_log_gives_the_same_hashes_on_every_machine() {
     let expiring = Order { expiry: TimeMs(2_500), ..group.order(BOB, Side::Buy, 70, 410) };
     group.place(expiring);
     group.buy(CAROL, 33, 500);
-    group.frame(2_000, vec![deposit(5, 123)]);
+    group.frame(2_000, vec![deposit(7, 123)]);
     group.withdraw(BOB, 999);
     group.buy(BOB, 7, 420);
     let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(group.engine.log_hash()), "17af18cfa233996beaa6829d75d43575952cb2b2d0bb111ba42042730a59b0c4");
-    assert_eq!(hex(group.engine.state_hash()), "a2e7def7d9e9040cf21e84ee171e22e11f8875f08d10a45ed64b85022b8cae95");
+    assert_eq!(hex(group.engine.log_hash()), "1254093339bc2a4d5f68256eb10e4be9c1d7392ad70b3e6e6e17f55bd219d1de");
+    assert_eq!(hex(group.engine.state_hash()), "256409acce3b098fc2e1d86b5687b4d6b9743cda19231eb5dbe79957de4c71b4");
 }

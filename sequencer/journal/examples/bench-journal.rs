@@ -40,7 +40,7 @@ fn order(nonce: u64) -> Command {
 fn main() -> Result<(), Box<dyn Error>> {
     let parent = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let dir = tempfile::tempdir_in(parent)?;
-    let config = GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO };
+    let config = GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
     let (mut journal, _) = Journal::open(dir.path(), &config)?;
 
     let mut append_us = Histogram::<u64>::new(3)?;

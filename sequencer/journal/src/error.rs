@@ -42,10 +42,10 @@ pub enum JournalError {
     },
     /// The journal belongs to another group.
     #[error(
-        "{path} is the journal of group {found_group} on chain {found_chain} (token {found_token}), not of group {expected_group} on chain {expected_chain} (token {expected_token}); give each group a directory of its own",
+        "{path} is the journal of group {found_group} on chain {found_chain} (token {found_token}, governance {found_governance}), not of group {expected_group} on chain {expected_chain} (token {expected_token}, governance {expected_governance}); give each group a directory of its own",
         path = path.display(),
-        found_group = found.group, found_chain = found.chain_id, found_token = found.token,
-        expected_group = expected.group, expected_chain = expected.chain_id, expected_token = expected.token,
+        found_group = found.group, found_chain = found.chain_id, found_token = found.token, found_governance = found.governance,
+        expected_group = expected.group, expected_chain = expected.chain_id, expected_token = expected.token, expected_governance = expected.governance,
     )]
     OtherGroup {
         /// The file.

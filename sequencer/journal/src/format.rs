@@ -3,10 +3,10 @@
 use xos_types::{Address, Command, GroupConfig, Hash};
 
 const MAGIC: [u8; 8] = *b"XOSJRNL\0";
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Bytes of the file's header.
-pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 20 + 20 + HASH_BYTES;
+pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 3 * 20 + HASH_BYTES;
 /// Bytes of a block before its payload.
 pub(crate) const BLOCK_HEAD_BYTES: usize = 4 + 4 + 8 + HASH_BYTES;
 pub(crate) const HASH_BYTES: usize = 32;
@@ -25,6 +25,7 @@ pub(crate) fn encode_header(config: &GroupConfig) -> [u8; HEADER_BYTES] {
     bytes.extend_from_slice(&config.chain_id.to_le_bytes());
     bytes.extend_from_slice(config.group.as_slice());
     bytes.extend_from_slice(config.token.as_slice());
+    bytes.extend_from_slice(config.governance.as_slice());
     bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
     bytes.try_into().expect("the fields add up to HEADER_BYTES")
 }
@@ -42,11 +43,12 @@ pub(crate) fn decode_header(bytes: &[u8; HEADER_BYTES]) -> Result<(GroupConfig, 
     let chain_id = u64::from_le_bytes(take(&mut rest));
     let group = Address::from(take::<20>(&mut rest));
     let token = Address::from(take::<20>(&mut rest));
+    let governance = Address::from(take::<20>(&mut rest));
     let hash: Hash = take(&mut rest);
     if *blake3::hash(&bytes[..HEADER_BYTES - HASH_BYTES]).as_bytes() != hash {
         return Err("its header's hash does not match".to_owned());
     }
-    Ok((GroupConfig { chain_id, group, token }, hash))
+    Ok((GroupConfig { chain_id, group, token, governance }, hash))
 }
 
 /// What stands before a block's payload.

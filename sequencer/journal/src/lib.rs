@@ -6,11 +6,12 @@
 //! | header | bytes | | block | bytes |
 //! |---|---|---|---|---|
 //! | magic `XOSJRNL\0` | 8 | | payload length | 4 |
-//! | format version, 1 | 4 | | number of commands | 4 |
+//! | format version, 2 | 4 | | number of commands | 4 |
 //! | chain id | 8 | | sequence number of the first | 8 |
 //! | group contract | 20 | | hash of the block before (first block: of the header) | 32 |
 //! | settlement token | 20 | | payload: the commands, postcard, one after another | … |
-//! | blake3 of the above | 32 | | blake3 of the above | 32 |
+//! | governance | 20 | | blake3 of the above | 32 |
+//! | blake3 of the above | 32 | | | |
 //!
 //! One block holds one ingress window of commands in execution order, and is one group commit: one `write`, one
 //! `fdatasync`. Sequence numbers start at 1 and have no gaps.

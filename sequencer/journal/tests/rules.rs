@@ -11,7 +11,12 @@ use xos_journal::{DroppedTail, Journal, JournalError, LOG_FILE, Replay, read_onl
 use xos_types::*;
 
 fn group() -> GroupConfig {
-    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x11), token: Address::repeat_byte(0x22) }
+    GroupConfig {
+        chain_id: 1952,
+        group: Address::repeat_byte(0x11),
+        token: Address::repeat_byte(0x22),
+        governance: Address::repeat_byte(0x55),
+    }
 }
 
 fn cancel(nonce: u64) -> Command {
@@ -190,7 +195,7 @@ fn a_missing_or_foreign_block_is_refused() {
 fn a_damaged_header_is_no_torn_tail() {
     let (dir, _) = three_blocks();
     let whole = log(dir.path());
-    for byte in 0..92 {
+    for byte in 0..112 {
         let mut flipped = whole.clone();
         flipped[byte] ^= 0x10;
         put(dir.path(), &flipped);
@@ -304,22 +309,56 @@ fn payload() -> impl Strategy<Value = InboxPayload> {
         }),
         (any::<u32>(), prop::collection::vec(any::<u64>(), 0..9))
             .prop_map(|(event, payouts)| InboxPayload::EventResolved { event: EventId(event), payouts }),
-        (any::<u32>(), any::<[u32; 3]>(), any::<[u64; 3]>(), address(), ".*", prop::collection::vec(".*", 0..4))
-            .prop_map(|(event, [venue, taker_fee, maker_fee], [ticks, quantum, treasury], resolver, title, labels)| {
-                let config = EventConfig {
-                    venue,
-                    outcomes: 3,
-                    ticks,
-                    quantum,
-                    taker_fee: Ppm(taker_fee),
-                    maker_fee: Ppm(maker_fee),
-                    treasury: AccountId(treasury),
+        (
+            any::<u32>(),
+            any::<[u32; 3]>(),
+            any::<(i32, bool, [u64; 3])>(),
+            address(),
+            ".*",
+            prop::collection::vec(".*", 0..4)
+        )
+            .prop_map(
+                |(
+                    event,
+                    [venue, taker_fee, ticks],
+                    (maker_fee, curve, [quantum, cap, open]),
                     resolver,
                     title,
                     labels,
-                };
-                InboxPayload::EventOpened { event: EventId(event), config }
-            }),
+                )| {
+                    let terms = TradingTerms {
+                        taker_fee: Ppm(taker_fee),
+                        maker_fee: Rate(maker_fee),
+                        curve,
+                        position_cap: Lots(cap),
+                        open_interest_cap: Lots(open),
+                        ..TradingTerms::free(VenueId(venue), quantum)
+                    };
+                    let config = EventConfig { terms, outcomes: 3, ticks, resolver, title, labels };
+                    InboxPayload::EventOpened { event: EventId(event), config }
+                }
+            ),
+        (any::<u64>(), address(), any::<[u64; 2]>(), any::<[u32; 3]>(), any::<[bool; 2]>()).prop_map(
+            |(account, signer, [expiry, max_notional], venues, [trade, withdraw])| {
+                let (expiry, max_notional) = (TimeMs(expiry), max_notional.into());
+                let venues = venues.map(VenueId);
+                let grant = SignerGrant { signer, expiry, max_notional, trade, withdraw, venues };
+                InboxPayload::SignerSet { account: AccountId(account), grant }
+            }
+        ),
+        (any::<[u64; 5]>(), any::<u32>(), any::<u128>()).prop_map(
+            |([keeper, account, size, nonce, expiry], market, limit)| {
+                InboxPayload::ForcedLiquidation(Liquidate {
+                    keeper: AccountId(keeper),
+                    account: AccountId(account),
+                    market: MarketId(market),
+                    size: Lots(size),
+                    limit,
+                    nonce: Nonce(nonce),
+                    expiry: TimeMs(expiry),
+                })
+            }
+        ),
         (any::<u64>(), address(), any::<u128>()).prop_map(|(account, token, amount)| {
             InboxPayload::ForcedWithdrawal { account: AccountId(account), token, amount }
         }),

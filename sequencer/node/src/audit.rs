@@ -203,7 +203,7 @@ struct SecondReplay {
     state_hash: B256,
     /// Log and state hash where the node said that it stood.
     at_node: Option<(B256, B256)>,
-    /// The state as the last settled batch leaves it.
+    /// The state that the last settled batch leaves, but for its fees, which become cash when the next frame opens.
     at_settled: Engine,
 }
 
@@ -222,7 +222,7 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
         for event in events.drain(..) {
             match event {
                 Event::FrameSealed(frame) => {
-                    parent = end_of(&frame, parent, domain, &mut batches)?;
+                    parent = end_of(&frame, parent, domain, &mut batches);
                 }
                 Event::Filled(fill) => {
                     for account in [fill.maker, fill.taker] {
@@ -245,15 +245,10 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
     })
 }
 
-fn end_of(
-    frame: &Frame,
-    parent: B256,
-    domain: &Domain,
-    batches: &mut BTreeMap<u64, BatchEnd>,
-) -> Result<B256, AuditError> {
-    let hash = batch_hash(frame, parent, domain)?;
+fn end_of(frame: &Frame, parent: B256, domain: &Domain, batches: &mut BTreeMap<u64, BatchEnd>) -> B256 {
+    let hash = batch_hash(frame, parent, domain);
     batches.insert(frame.id, BatchEnd { hash, sequence: frame.sequence, log_hash: B256::from(frame.log_hash) });
-    Ok(hash)
+    hash
 }
 
 fn replay_again(
@@ -389,11 +384,13 @@ where
 
 fn check_accounts(engine: &Engine, on_chain: &OnChain) -> Check {
     let mut differences = Vec::new();
+    let accrued = engine.accrued_fees();
     for (account, chain) in &on_chain.accounts {
         // An account whose first deposit waits in the inbox exists on chain only.
         let (owner, cash, worst) = engine
             .account(*account)
             .map_or((chain.owner, Atoms::ZERO, Atoms::ZERO), |view| (view.owner, view.cash, view.worst_payoff));
+        let cash = cash + accrued.get(account).copied().unwrap_or_default();
         if (owner, cash, worst) != (chain.owner, chain.cash, chain.worst_payoff) {
             differences.push(format!(
                 "account {account}: chain {} {} {}, journal {owner} {cash} {worst}",
@@ -465,6 +462,7 @@ async fn check_money(chain: &Chain, subject: &Subject, at: At, engine: &Engine) 
     let decimals = chain.token_decimals().await?;
     let balance = chain.token_balance(deployment.group, at).await?;
     let cash: Atoms = engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.cash).sum();
+    let cash = cash + engine.accrued_fees().into_values().sum();
     let unpaid = unpaid(engine);
     let mut owners: Vec<Address> =
         engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.owner).collect();
@@ -517,7 +515,7 @@ fn unpaid(engine: &Engine) -> i128 {
         .flat_map(|(event, payouts)| {
             (0u8..).zip(payouts).map(move |(outcome, ticks)| {
                 let market = MarketId::new(event.event, outcome);
-                (market, i128::from(*ticks) * i128::from(event.config.quantum))
+                (market, i128::from(*ticks) * i128::from(event.config.terms.quantum))
             })
         })
         .collect();
@@ -528,9 +526,7 @@ fn unpaid(engine: &Engine) -> i128 {
 fn deposited(item: &InboxItem) -> u128 {
     match item.payload {
         InboxPayload::Deposit { amount, .. } => amount,
-        InboxPayload::EventOpened { .. }
-        | InboxPayload::EventResolved { .. }
-        | InboxPayload::ForcedWithdrawal { .. } => 0,
+        _ => 0,
     }
 }
 

@@ -135,8 +135,18 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::Cancelled { account, .. }
         | Event::FloorRaised { account, .. }
         | Event::Withdrawn { account, .. }
+        | Event::SignerSet { account, .. }
+        | Event::MembershipSet { account, .. }
+        | Event::ReferrerSet { account, .. }
+        | Event::BuilderSet { account, .. }
+        | Event::FeesPaid { account, .. }
         | Event::Rejected { account, .. } => [Some(*account), None],
         Event::Accepted { order } => [Some(order.account), None],
-        Event::EventOpened { .. } | Event::EventResolved { .. } | Event::FrameSealed(_) => [None, None],
+        Event::EventOpened { .. }
+        | Event::EventResolved { .. }
+        | Event::PhaseSet { .. }
+        | Event::VenueSet { .. }
+        | Event::TermsSet(_)
+        | Event::FrameSealed(_) => [None, None],
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn of(config: &EventConfig) -> Self {
-        Self { ticks: config.ticks, quantum: config.quantum }
+        Self { ticks: config.ticks.into(), quantum: config.terms.quantum }
     }
 
     /// Price of one tick, in tokens per share.

@@ -91,6 +91,21 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::MarketClosed { market, event } => {
             (Code::MarketClosed, json!({ "market": market, "event": event, "status": "resolved" }))
         }
+        Reject::MarketHalted { market, event } => {
+            (Code::MarketClosed, json!({ "market": market, "event": event, "status": "halted" }))
+        }
+        Reject::OnlyReducing { market, position, reducible, why } => {
+            let data = json!({
+                "market": market, "position": position.to_string(), "reducible": reducible.to_string(), "why": why,
+            });
+            (Code::OnlyReducing, data)
+        }
+        Reject::OpenInterestCap { market, open, cap } => {
+            let data = json!({
+                "what": "open interest", "market": market, "open": open.to_string(), "limit": cap.to_string(),
+            });
+            (Code::LimitReached, data)
+        }
         Reject::BadPrice { price: given, highest, nearest } => {
             let decimal = |ticks: Ticks| ratio(ticks.0.into(), u128::from(highest.0) + 1);
             let data = json!({

@@ -265,11 +265,13 @@ impl XosApiServer for Rpc {
         self.query(|View { engine, .. }| {
             let events = engine.events().map(|event| EventInfo {
                 event: event.event,
-                venue: event.config.venue,
+                venue: event.config.terms.venue,
                 title: event.config.title.clone(),
                 labels: event.config.labels.clone(),
                 status: match event.status {
                     xos_engine::EventStatus::Open => EventStatus::Open,
+                    xos_engine::EventStatus::ReduceOnly => EventStatus::ReduceOnly,
+                    xos_engine::EventStatus::Halted => EventStatus::Halted,
                     xos_engine::EventStatus::Resolved => EventStatus::Resolved,
                 },
                 payouts: event.payouts.map(<[u64]>::to_vec),
@@ -468,7 +470,7 @@ fn markets_of(view: &View<'_>, event: EventId, decimals: u8) -> Vec<MarketInfo> 
         let (best_bid, best_ask) = view.engine.best_prices(market).unwrap_or_default();
         MarketInfo {
             market,
-            venue: event.config.venue,
+            venue: event.config.terms.venue,
             event: event.event,
             label: label.clone(),
             tick_size: terms.tick_size(),
@@ -476,8 +478,8 @@ fn markets_of(view: &View<'_>, event: EventId, decimals: u8) -> Vec<MarketInfo> 
             lowest: Ticks(1),
             highest: Ticks(terms.ticks - 1),
             quantum: terms.quantum,
-            taker_fee: event.config.taker_fee,
-            maker_fee: event.config.maker_fee,
+            taker_fee: event.config.terms.taker_fee,
+            maker_fee: event.config.terms.maker_fee,
             best_bid,
             best_ask,
             last: view.history.last(market),

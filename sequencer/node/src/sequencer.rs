@@ -197,13 +197,7 @@ impl Core {
             Command::Withdraw(signed) => (signed.message.account, signed.signer),
             Command::Frame { .. } => return None,
         };
-        match self.engine.account(account) {
-            None => Some(Reject::UnknownAccount { account }),
-            Some(view) if view.owner != signer => {
-                Some(Reject::NotAuthorized { account, recovered: signer, expected: view.owner })
-            }
-            Some(_) => None,
-        }
+        self.engine.check_signer(account, signer).err()
     }
 
     fn terms_of(&self, command: &Command) -> Option<Terms> {
@@ -286,7 +280,18 @@ fn payload_bytes(payload: &InboxPayload) -> usize {
     const ITEM: usize = 16 * WORD;
     let text = |text: &String| 3 * WORD + text.len();
     ITEM + match payload {
-        InboxPayload::Deposit { .. } | InboxPayload::ForcedWithdrawal { .. } => 0,
+        InboxPayload::Deposit { .. }
+        | InboxPayload::ForcedWithdrawal { .. }
+        | InboxPayload::CancelAll { .. }
+        | InboxPayload::ForcedClose { .. }
+        | InboxPayload::ForcedLiquidation(_)
+        | InboxPayload::SignerSet { .. }
+        | InboxPayload::MembershipSet { .. }
+        | InboxPayload::ReferrerSet { .. }
+        | InboxPayload::BuilderSet { .. }
+        | InboxPayload::VenueSet { .. }
+        | InboxPayload::PhaseSet { .. }
+        | InboxPayload::TermsSet(_) => 0,
         InboxPayload::EventOpened { config, .. } => {
             ITEM + text(&config.title) + config.labels.iter().map(text).sum::<usize>()
         }
@@ -306,7 +311,7 @@ mod tests {
     use super::*;
     use crate::ingress::Sequencer;
     use crate::recovery::{Anchor, RecoveryError};
-    use crate::testing::{GROUP, MARKET, cancel_of, inbox, order_of, trader};
+    use crate::testing::{ALICE, BOB, GROUP, MARKET, cancel_of, inbox, order_of, trader};
 
     const SLOW: Pace = Pace {
         frame_interval: Duration::from_secs(3600),
@@ -349,7 +354,7 @@ mod tests {
             };
             let thread = std::thread::spawn(move || core.run(&receiver));
             // Answered after the first frame, which consumes the inbox.
-            assert_eq!(sequencer.query(|view| view.engine.next_inbox()).await, Ok(3));
+            assert_eq!(sequencer.query(|view| view.engine.next_inbox()).await, Ok(4));
             Self { sequencer, frames, thread, data }
         }
 
@@ -394,7 +399,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn an_acknowledged_command_is_in_the_journal_and_its_receipt_is_signed() {
         let harness = Harness::start(SLOW).await;
-        let place = order_of(1, 1, Side::Buy, GoodTillCancelled, 400);
+        let place = order_of(ALICE, 1, Side::Buy, GoodTillCancelled, 400);
         let outcomes = harness.submit_all(vec![vec![place.clone()]]).await;
         let Outcome::Done { sequence, head, effect } = &outcomes[0][0] else { panic!("{outcomes:?}") };
         assert_eq!(harness.logged()[usize::try_from(*sequence).unwrap() - 1], place);
@@ -410,11 +415,11 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_window_executes_maker_friendly_and_the_journal_shows_it() {
         let harness = Harness::start(Pace { ingress_window: Duration::from_millis(200), ..SLOW }).await;
-        let resting = order_of(1, 1, Side::Sell, GoodTillCancelled, 500);
+        let resting = order_of(ALICE, 1, Side::Sell, GoodTillCancelled, 500);
         harness.submit_all(vec![vec![resting]]).await;
         // A taker arrives first, but the quote is withdrawn and replaced in the same window.
-        let taker = order_of(2, 1, Side::Buy, ImmediateOrCancel, 600);
-        let (cancel, quote) = (cancel_of(1, 1), order_of(1, 2, Side::Sell, PostOnly, 550));
+        let taker = order_of(BOB, 1, Side::Buy, ImmediateOrCancel, 600);
+        let (cancel, quote) = (cancel_of(ALICE, 1), order_of(ALICE, 2, Side::Sell, PostOnly, 550));
         let outcomes = harness.submit_all(vec![vec![taker.clone()], vec![quote.clone()], vec![cancel.clone()]]).await;
         let at = |outcomes: &[Outcome]| sequence(&outcomes[0]);
         assert!(at(&outcomes[2]) < at(&outcomes[1]) && at(&outcomes[1]) < at(&outcomes[0]));
@@ -430,8 +435,8 @@ mod tests {
         let mut harness = Harness::start(Pace { frame_gas: 400_000, ..SLOW }).await;
         let mut requests = Vec::new();
         for nonce in 1..=40 {
-            requests.push(order_of(1, nonce, Side::Sell, GoodTillCancelled, 500));
-            requests.push(order_of(2, nonce, Side::Buy, GoodTillCancelled, 500));
+            requests.push(order_of(ALICE, nonce, Side::Sell, GoodTillCancelled, 500));
+            requests.push(order_of(BOB, nonce, Side::Buy, GoodTillCancelled, 500));
         }
         let outcomes = harness.submit_all(vec![requests]).await;
         outcomes[0].iter().for_each(|outcome| assert!(sequence(outcome) > 0));
@@ -454,8 +459,8 @@ mod tests {
     async fn strangers_leave_no_trace_in_the_log() {
         let harness = Harness::start(SLOW).await;
         let before = harness.logged();
-        let Command::Place(mut forged) = order_of(1, 1, Side::Buy, GoodTillCancelled, 400) else { panic!() };
-        forged.signer = trader(2);
+        let Command::Place(mut forged) = order_of(ALICE, 1, Side::Buy, GoodTillCancelled, 400) else { panic!() };
+        forged.signer = trader(BOB);
         let unknown = order_of(7, 1, Side::Buy, GoodTillCancelled, 400);
         let outcomes = harness.submit_all(vec![vec![Command::Place(forged), unknown]]).await;
         let rejects: Vec<_> = outcomes[0]
@@ -465,7 +470,7 @@ mod tests {
                 Outcome::Done { .. } => panic!("a stranger's order was taken"),
             })
             .collect();
-        assert!(matches!(rejects[0], Reject::NotAuthorized { recovered, .. } if recovered == trader(2)));
+        assert!(matches!(rejects[0], Reject::NotAuthorized { recovered, .. } if recovered == trader(BOB)));
         assert_eq!(rejects[1], Reject::UnknownAccount { account: AccountId(7) });
         assert_eq!(harness.logged(), before);
         harness.stop();
@@ -476,8 +481,8 @@ mod tests {
         let mut harness = Harness::start(Pace { frame_gas: 400_000, ..SLOW }).await;
         for nonce in 1..=20 {
             let pair = vec![
-                order_of(1, nonce, Side::Sell, GoodTillCancelled, 480 + nonce),
-                order_of(2, nonce, Side::Buy, GoodTillCancelled, 520 - nonce),
+                order_of(ALICE, nonce, Side::Sell, GoodTillCancelled, 480 + nonce),
+                order_of(BOB, nonce, Side::Buy, GoodTillCancelled, 520 - nonce),
             ];
             harness.submit_all(vec![pair]).await;
         }
@@ -506,7 +511,7 @@ mod tests {
         let mut book = harness.sequencer.query(|view| view.feeds.book(view.engine, MARKET)).await.unwrap().unwrap();
         assert!(book.has_changed().unwrap() && book.borrow_and_update().bids.is_empty(), "the snapshot comes first");
         for nonce in 1..=5 {
-            harness.submit_all(vec![vec![order_of(1, nonce, Side::Buy, PostOnly, 100 + nonce)]]).await;
+            harness.submit_all(vec![vec![order_of(ALICE, nonce, Side::Buy, PostOnly, 100 + nonce)]]).await;
         }
         let latest = book.borrow_and_update().clone();
         assert_eq!((latest.bids.len(), latest.bids[0].price.0), (5, 105));

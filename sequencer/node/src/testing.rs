@@ -2,11 +2,19 @@
 
 use xos_types::{
     AccountId, Address, Atoms, Cancel, Command, Event, EventConfig, EventId, Fill, GroupConfig, InboxItem,
-    InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, Withdraw,
+    InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms,
+    VenueConfig, VenueId, Withdraw,
 };
 
-pub(crate) const GROUP: GroupConfig =
-    GroupConfig { chain_id: 31_337, group: Address::repeat_byte(0x11), token: Address::repeat_byte(0x22) };
+pub(crate) const GROUP: GroupConfig = GroupConfig {
+    chain_id: 31_337,
+    group: Address::repeat_byte(0x11),
+    token: Address::repeat_byte(0x22),
+    governance: Address::repeat_byte(0x33),
+};
+/// The accounts of [`inbox`].
+pub(crate) const ALICE: u64 = 3;
+pub(crate) const BOB: u64 = 4;
 pub(crate) const MARKET: MarketId = MarketId::new(EventId(1), 0);
 
 /// Owner of an account of [`inbox`].
@@ -14,7 +22,7 @@ pub(crate) fn trader(account: u64) -> Address {
     Address::with_last_byte(u8::try_from(account).unwrap())
 }
 
-/// Deposits for accounts 1 and 2, and an event.
+/// A venue, deposits for Alice and Bob, and an event.
 pub(crate) fn inbox() -> Vec<InboxItem> {
     let deposit = |account| InboxPayload::Deposit {
         account: AccountId(account),
@@ -22,20 +30,23 @@ pub(crate) fn inbox() -> Vec<InboxItem> {
         token: GROUP.token,
         amount: 1_000_000_000,
     };
+    let venue = VenueConfig {
+        treasury: AccountId::PROTOCOL,
+        protocol_share: Ppm(0),
+        insurance_share: Ppm(0),
+        referrer_share: Ppm(0),
+    };
     let config = EventConfig {
-        venue: 1,
+        terms: TradingTerms::free(VenueId(1), 10),
         outcomes: 2,
         ticks: 1_000,
-        quantum: 10,
-        taker_fee: Ppm(0),
-        maker_fee: Ppm(0),
-        treasury: AccountId(1),
         resolver: trader(9),
         title: "Rain tomorrow?".into(),
         labels: vec!["yes".into(), "no".into()],
     };
     let opened = InboxPayload::EventOpened { event: EventId(1), config };
-    let items = (0..).zip([deposit(1), deposit(2), opened]);
+    let items =
+        (0..).zip([InboxPayload::VenueSet { venue: VenueId(1), config: venue }, deposit(ALICE), deposit(BOB), opened]);
     items.map(|(index, payload)| InboxItem { index, time: TimeMs(1), payload }).collect()
 }
 
@@ -64,7 +75,7 @@ pub(crate) fn order_of(account: u64, nonce: u64, side: Side, kind: OrderKind, pr
 }
 
 pub(crate) fn order(nonce: u64, kind: OrderKind) -> Command {
-    order_of(1, nonce, Side::Buy, kind, 500)
+    order_of(ALICE, nonce, Side::Buy, kind, 500)
 }
 
 pub(crate) fn cancel_of(account: u64, nonce: u64) -> Command {
@@ -72,13 +83,13 @@ pub(crate) fn cancel_of(account: u64, nonce: u64) -> Command {
 }
 
 pub(crate) fn cancel(nonce: u64) -> Command {
-    cancel_of(1, nonce)
+    cancel_of(ALICE, nonce)
 }
 
 pub(crate) fn withdraw(nonce: u64) -> Command {
     let message =
-        Withdraw { account: AccountId(1), token: GROUP.token, amount: 1, nonce: Nonce(nonce), expiry: TimeMs(0) };
-    Command::Withdraw(signed(1, message))
+        Withdraw { account: AccountId(ALICE), token: GROUP.token, amount: 1, nonce: Nonce(nonce), expiry: TimeMs(0) };
+    Command::Withdraw(signed(ALICE, message))
 }
 
 pub(crate) fn fill(market: MarketId, price: u64) -> Event {
@@ -87,11 +98,11 @@ pub(crate) fn fill(market: MarketId, price: u64) -> Event {
         price: Ticks(price),
         size: Lots(1),
         taker_side: Side::Buy,
-        maker: AccountId(1),
+        maker: AccountId(ALICE),
         maker_nonce: Nonce(1),
         maker_fee: Atoms::ZERO,
         maker_remaining: Lots(0),
-        taker: AccountId(2),
+        taker: AccountId(BOB),
         taker_nonce: Nonce(1),
         taker_fee: Atoms::ZERO,
     })

@@ -3,9 +3,9 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::config::EventConfig;
-use crate::order::{Cancel, CancelAll, Order, Signed, Withdraw};
-use crate::units::{AccountId, EventId, TimeMs};
+use crate::config::{EventConfig, GroupTerms, Phase, SignerGrant, VenueConfig};
+use crate::order::{Cancel, CancelAll, Liquidate, Order, Signed, Withdraw};
+use crate::units::{AccountId, BuilderId, EventId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,8 @@ pub struct InboxItem {
     pub payload: InboxPayload,
 }
 
-/// What the chain tells the sequencer; the order of the variants is the contract's `InboxKind`.
+/// What the chain tells the sequencer. Each variant is a kind of the contract's `InboxKind`; kinds that set up assets, spot
+/// markets and perpetuals have none, because a group of outcome markets cannot go on past them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InboxPayload {
     /// Tokens arrived for an account; the first deposit opens it.
@@ -75,4 +76,66 @@ pub enum InboxPayload {
         /// At most this many atoms.
         amount: u128,
     },
+    /// An owner spent every nonce below one.
+    CancelAll {
+        /// Whose nonces.
+        account: AccountId,
+        /// The lowest that is still good.
+        floor: Nonce,
+    },
+    /// An owner asked for a position in a perpetual to be closed.
+    ForcedClose {
+        /// Whose position.
+        account: AccountId,
+        /// Which perpetual.
+        market: MarketId,
+    },
+    /// A keeper asked for a liquidation by transaction.
+    ForcedLiquidation(Liquidate),
+    /// An owner let a key act for an account, or changed or revoked what it may.
+    SignerSet {
+        /// Whose account.
+        account: AccountId,
+        /// The key and its scope.
+        grant: SignerGrant,
+    },
+    /// An account is a member of a venue until a date.
+    MembershipSet {
+        /// Which account.
+        account: AccountId,
+        /// Of which venue.
+        venue: VenueId,
+        /// The last millisecond of it; 0 ends it.
+        until: TimeMs,
+    },
+    /// An owner named who referred the account.
+    ReferrerSet {
+        /// Which account.
+        account: AccountId,
+        /// Who referred it.
+        referrer: BuilderId,
+    },
+    /// An account is paid what a builder or referrer earns.
+    BuilderSet {
+        /// The builder.
+        builder: BuilderId,
+        /// Where its fees go.
+        account: AccountId,
+    },
+    /// A venue opened, or shares its fees in another way.
+    VenueSet {
+        /// Which venue.
+        venue: VenueId,
+        /// Where its fees go.
+        config: VenueConfig,
+    },
+    /// A market's listing moved to another phase.
+    PhaseSet {
+        /// The first market of its event.
+        market: MarketId,
+        /// The phase.
+        phase: Phase,
+    },
+    /// The group's terms changed.
+    TermsSet(GroupTerms),
 }

@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{AccountId, Ppm};
+use crate::units::{AccountId, Lots, Ppm, Rate, TimeMs, VenueId};
 
 /// Identity of one risk group: what the EIP-712 domain binds orders to, and what the journal belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,25 +14,66 @@ pub struct GroupConfig {
     pub group: Address,
     /// Its settlement token.
     pub token: Address,
+    /// Owner of the insurance fund and of the protocol's treasury.
+    pub governance: Address,
+}
+
+/// What a market charges, and whom it lets in. Mirrors `TradingTerms` in `Types.sol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradingTerms {
+    /// The venue that lists it.
+    pub venue: VenueId,
+    /// Atoms per tick·lot.
+    pub quantum: u64,
+    /// Highest fee of an order that took, of value.
+    pub taker_fee: Ppm,
+    /// Highest fee of an order that made, of value, or its highest rebate.
+    pub maker_fee: Rate,
+    /// Fees are on `price · (1 − price)` instead of on value.
+    pub curve: bool,
+    /// Only members of the venue may take new risk.
+    pub restricted: bool,
+    /// Only isolated accounts may hold it.
+    pub isolated_only: bool,
+    /// Most lots that an account may hold either way; 0 for no cap.
+    pub position_cap: Lots,
+    /// Most lots that may be open in a market; 0 for no cap.
+    pub open_interest_cap: Lots,
+}
+
+impl TradingTerms {
+    /// The terms of an open market of that venue: no fees, no caps, nothing restricted.
+    #[must_use]
+    pub const fn free(venue: VenueId, quantum: u64) -> Self {
+        Self {
+            venue,
+            quantum,
+            taker_fee: Ppm(0),
+            maker_fee: Rate(0),
+            curve: false,
+            restricted: false,
+            isolated_only: false,
+            position_cap: Lots(0),
+            open_interest_cap: Lots(0),
+        }
+    }
+
+    /// The highest rate that an order may be charged.
+    #[must_use]
+    pub fn highest_fee(&self) -> Ppm {
+        self.taker_fee.max(self.maker_fee.fee())
+    }
 }
 
 /// How the outcome markets of one event trade, and who decides it. Mirrors `EventConfig` in `Types.sol`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventConfig {
-    /// The venue that lists it.
-    pub venue: u32,
+    /// What its markets charge, and whom they let in.
+    pub terms: TradingTerms,
     /// Number of outcomes, 2 to 128.
     pub outcomes: u8,
     /// Price of certainty; prices run from 1 to `ticks - 1`.
-    pub ticks: u64,
-    /// Atoms per tick·lot.
-    pub quantum: u64,
-    /// Taker fee, of value.
-    pub taker_fee: Ppm,
-    /// Maker fee, of value.
-    pub maker_fee: Ppm,
-    /// Account that receives the fees.
-    pub treasury: AccountId,
+    pub ticks: u32,
     /// Who may resolve the event.
     pub resolver: Address,
     /// What the event asks, for people.
@@ -45,6 +86,83 @@ impl EventConfig {
     /// Atoms that a winning lot pays.
     #[must_use]
     pub fn payout_per_lot(&self) -> i128 {
-        i128::from(self.ticks) * i128::from(self.quantum)
+        i128::from(self.ticks) * i128::from(self.terms.quantum)
     }
+}
+
+/// Where a venue's fees go: shares of each, the rest to the treasury. Mirrors `VenueConfig` in `Types.sol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueConfig {
+    /// Account that receives what is not shared.
+    pub treasury: AccountId,
+    /// Share of the protocol's treasury.
+    pub protocol_share: Ppm,
+    /// Share of the insurance fund.
+    pub insurance_share: Ppm,
+    /// Share of whoever referred the trader.
+    pub referrer_share: Ppm,
+}
+
+/// What may change of a group while it runs. Mirrors `GroupTerms` in `Types.sol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupTerms {
+    /// Whose signature batches need.
+    pub sequencer: Address,
+    /// Most assets and perpetuals that an account may hold at once.
+    pub max_holdings: u8,
+    /// What a keeper gets of a liquidation's penalty.
+    pub keeper_share: Ppm,
+    /// Milliseconds that keepers have before the insurance fund takes over.
+    pub grace: u32,
+}
+
+/// What a key may do for an account. Mirrors `SignerGrant` in `Types.sol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignerGrant {
+    /// The key's address.
+    pub signer: Address,
+    /// Last millisecond at which it may; 0 revokes the key.
+    pub expiry: TimeMs,
+    /// Highest value in atoms of one order at its limit price; 0 for no limit.
+    #[serde(with = "crate::number")]
+    pub max_notional: u128,
+    /// May sign orders.
+    pub trade: bool,
+    /// May sign withdrawals to the owner and transfers to the owner's accounts.
+    pub withdraw: bool,
+    /// The venues it may trade on; all zero for every venue.
+    pub venues: [VenueId; 3],
+}
+
+impl SignerGrant {
+    /// Whether the key may trade on the venue for so much, at that time.
+    #[must_use]
+    pub fn may_trade(&self, venue: VenueId, notional: u128, time: TimeMs) -> bool {
+        let every_venue = self.venues == [VenueId(0); 3];
+        self.trade
+            && self.expiry >= time
+            && (self.max_notional == 0 || notional <= self.max_notional)
+            && (every_venue || (venue != VenueId(0) && self.venues.contains(&venue)))
+    }
+
+    /// Whether the key may send money to the owner, at that time.
+    #[must_use]
+    pub fn may_withdraw(&self, time: TimeMs) -> bool {
+        self.withdraw && self.expiry >= time
+    }
+}
+
+/// How far an event's life has come, of the phases that a deployer or the guardian may set. The discriminants are the
+/// contract's `Phase`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Phase {
+    /// Its markets trade.
+    #[default]
+    Open = 4,
+    /// Positions may only become smaller.
+    ReduceOnly = 5,
+    /// Nothing trades.
+    Halted = 6,
 }

@@ -3,11 +3,11 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::config::EventConfig;
+use crate::config::{EventConfig, GroupTerms, Phase, SignerGrant, VenueConfig};
 use crate::frame::Frame;
 use crate::order::{Order, Side};
 use crate::reject::Reject;
-use crate::units::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, Ticks};
+use crate::units::{AccountId, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Ticks, TimeMs, VenueId};
 
 /// One consequence of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +104,59 @@ pub enum Event {
         /// Asked for through the contract's inbox.
         forced: bool,
     },
+    /// A key may act for an account, or what it may has changed.
+    SignerSet {
+        /// Whose account.
+        account: AccountId,
+        /// The key and its scope.
+        grant: SignerGrant,
+    },
+    /// An account's membership of a venue has changed.
+    MembershipSet {
+        /// Which account.
+        account: AccountId,
+        /// Of which venue.
+        venue: VenueId,
+        /// The last millisecond of it.
+        until: TimeMs,
+    },
+    /// An account has a referrer.
+    ReferrerSet {
+        /// Which account.
+        account: AccountId,
+        /// Who referred it.
+        referrer: BuilderId,
+    },
+    /// A builder's fees go to an account.
+    BuilderSet {
+        /// The builder.
+        builder: BuilderId,
+        /// Where its fees go.
+        account: AccountId,
+    },
+    /// A venue shares its fees like this from now on.
+    VenueSet {
+        /// Which venue.
+        venue: VenueId,
+        /// Where its fees go.
+        config: VenueConfig,
+    },
+    /// An event is in another phase.
+    PhaseSet {
+        /// Which event.
+        event: EventId,
+        /// The phase.
+        phase: Phase,
+    },
+    /// The group's terms changed.
+    TermsSet(GroupTerms),
+    /// Fees of the frame that was just sealed became cash.
+    FeesPaid {
+        /// To whom.
+        account: AccountId,
+        /// How much.
+        amount: Atoms,
+    },
     /// The command changed nothing.
     Rejected {
         /// Whose command.
@@ -132,7 +185,7 @@ pub struct Fill {
     pub maker: AccountId,
     /// The resting order.
     pub maker_nonce: Nonce,
-    /// What the maker paid.
+    /// What the maker paid; negative for a rebate.
     pub maker_fee: Atoms,
     /// Lots of the resting order that still rest.
     pub maker_remaining: Lots,
@@ -164,4 +217,11 @@ pub enum CancelReason {
     SelfTrade,
     /// A forced withdrawal frees everything that orders reserved.
     ForcedWithdrawal,
+    /// A match would have taken the market above its cap on open interest.
+    OpenInterestCap,
+    /// Only smaller positions are allowed now, by the market's phase or for want of a membership, and it could have made
+    /// one larger.
+    OnlyReducing,
+    /// The key that signed it may no longer trade it.
+    SignerRevoked,
 }

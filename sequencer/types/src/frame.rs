@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::InboxItem;
 use crate::order::{Order, Signed, Withdraw};
-use crate::units::{AccountId, Atoms, EventId, Hash, Lots, MarketId, TimeMs};
+use crate::units::{AccountId, Atoms, Hash, Lots, MarketId, TimeMs};
 
 /// Everything that happened between two seals, netted, in the order of the batch's steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct FillLine {
     pub filled: Lots,
     /// Sum of size·price over those fills, in tick·lots.
     pub notional: u128,
-    /// Fee charged for those fills.
+    /// Fee charged for those fills; negative for a rebate.
     pub fee: Atoms,
 }
 
@@ -45,6 +45,6 @@ pub struct FillLine {
 pub struct Redemption {
     /// Whose positions.
     pub account: AccountId,
-    /// In which event.
-    pub event: EventId,
+    /// The first market of the event.
+    pub market: MarketId,
 }

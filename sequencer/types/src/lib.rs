@@ -13,11 +13,15 @@ mod reject;
 mod units;
 
 pub use command::{Command, InboxItem, InboxPayload};
-pub use config::{EventConfig, GroupConfig};
+pub use config::{EventConfig, GroupConfig, GroupTerms, Phase, SignerGrant, TradingTerms, VenueConfig};
 pub use event::{CancelReason, Event, Fill};
 pub use frame::{FillLine, Frame, Redemption};
-pub use order::{Cancel, CancelAll, Order, OrderKind, Side, Signature, Signed, Withdraw};
-pub use reject::Reject;
-pub use units::{AccountId, Atoms, EventId, Hash, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs};
+pub use order::{
+    Cancel, CancelAll, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Signature, Signed, Transfer, Withdraw,
+};
+pub use reject::{Reject, Restriction};
+pub use units::{
+    AccountId, Atoms, BuilderId, EventId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs, VenueId,
+};
 
 pub use alloy_primitives::{Address, B256};

@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{AccountId, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs};
+use crate::units::{AccountId, Hash, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs};
 
 /// Which side of the book; the discriminants are the wire's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ pub struct CancelAll {
 pub struct Withdraw {
     /// Whose money.
     pub account: AccountId,
-    /// Which token; today the group's settlement token only.
+    /// Which token.
     pub token: Address,
     /// How many of its atoms.
     pub amount: u128,
@@ -102,6 +102,73 @@ pub struct Withdraw {
     pub nonce: Nonce,
     /// Last millisecond at which it may settle; 0 for no end.
     pub expiry: TimeMs,
+}
+
+/// Moves atoms of a token to another account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Whose money.
+    pub account: AccountId,
+    /// The zero address for an account of the same group, else the gateway of another group.
+    pub gateway: Address,
+    /// Account that receives it; 0 opens one in another group.
+    pub to: AccountId,
+    /// Which token.
+    pub token: Address,
+    /// How many of its atoms.
+    pub amount: u128,
+    /// From the same numbers as orders; never reused.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may settle; 0 for no end.
+    pub expiry: TimeMs,
+}
+
+/// A keeper takes a failing account's perpetual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Liquidate {
+    /// Who takes.
+    pub keeper: AccountId,
+    /// Who fails.
+    pub account: AccountId,
+    /// Which perpetual.
+    pub market: MarketId,
+    /// At most so much of it.
+    pub size: Lots,
+    /// Worst index price for the keeper, per lot, times 1e9.
+    #[serde(with = "crate::number")]
+    pub limit: u128,
+    /// From the same numbers as the keeper's orders; never reused.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may happen; 0 for no end.
+    pub expiry: TimeMs,
+}
+
+/// A keeper buys an asset of an account that owes cash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Convert {
+    /// Who buys.
+    pub keeper: AccountId,
+    /// Who owes.
+    pub account: AccountId,
+    /// The asset's feed.
+    pub asset: u8,
+    /// At most so many of its atoms.
+    #[serde(with = "crate::number")]
+    pub amount: u128,
+    /// Highest index price for the keeper, per lot, times 1e9.
+    #[serde(with = "crate::number")]
+    pub limit: u128,
+    /// From the same numbers as the keeper's orders; never reused.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may happen; 0 for no end.
+    pub expiry: TimeMs,
+}
+
+/// One signature for many orders: the root of the Merkle tree of their struct hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderTree {
+    /// Pairs are hashed in ascending order.
+    pub root: Hash,
 }
 
 /// A signature in the compact form of ERC-2098: the highest bit of `vs` is the parity of `y`.

@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs};
+use crate::units::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs};
 
 /// A refusal changes nothing: no state, and no nonce is spent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -38,6 +38,39 @@ pub enum Reject {
         market: MarketId,
         /// Its event.
         event: EventId,
+    },
+    /// Nothing trades for now.
+    #[error("event {event} is halted; its orders can be cancelled, and it may open again")]
+    MarketHalted {
+        /// The market that was given.
+        market: MarketId,
+        /// Its event.
+        event: EventId,
+    },
+    /// The market takes no new risk, or none of this account.
+    #[error(
+        "market {market} only lets this account reduce its position of {position} lots ({why}); orders may sell or buy back \
+         {reducible} more"
+    )]
+    OnlyReducing {
+        /// The market that was given.
+        market: MarketId,
+        /// What the account holds there.
+        position: Position,
+        /// How many lots an order of the reducing side may have.
+        reducible: Lots,
+        /// Why.
+        why: Restriction,
+    },
+    /// The market's open interest is at its cap.
+    #[error("market {market} has {open} lots open; its cap of {cap} leaves no room for all of this order")]
+    OpenInterestCap {
+        /// The market that was given.
+        market: MarketId,
+        /// Lots open.
+        open: Lots,
+        /// The cap.
+        cap: Lots,
     },
     /// The price is not one of the market's.
     #[error("price {price} is outside 1 to {highest} ticks; the nearest valid price is {nearest}")]
@@ -152,4 +185,26 @@ pub enum Reject {
     /// A withdrawal of nothing.
     #[error("the amount must be at least 1 atom")]
     ZeroAmount,
+}
+
+/// Why an account may only reduce its position in a market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restriction {
+    /// The market's phase.
+    Phase,
+    /// The account is no member of the market's venue.
+    Membership,
+    /// The market is for isolated accounts.
+    IsolatedOnly,
+}
+
+impl core::fmt::Display for Restriction {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Phase => "the market is in its reduce-only phase",
+            Self::Membership => "only members of the venue may take new risk",
+            Self::IsolatedOnly => "only isolated accounts may take new risk",
+        })
+    }
 }

@@ -43,7 +43,10 @@ macro_rules! newtype {
     };
 }
 
-newtype!(/** Number of an account in one group; 0 names none. */ AccountId(u64));
+newtype!(
+    /** Number of an account in one group; 0 names none. With the highest bit set it is an isolated account. */
+    AccountId(u64)
+);
 newtype!(/** Number of an event in one group; 0 names none; 24 bits. */ EventId(u32));
 newtype!(
     /** Number of a market: the event in the upper 24 bits, the outcome (from 0) in the lowest 8. */
@@ -56,9 +59,39 @@ newtype!(/** Atoms of the settlement token, signed. */ Atoms(i128));
 newtype!(/** Names an order within its account; never reused. */ Nonce(u64));
 newtype!(/** Unix milliseconds. */ TimeMs(u64));
 newtype!(/** Parts per million. */ Ppm(u32));
+newtype!(/** Parts per million of what a maker trades: a fee, or if negative a rebate. */ Rate(i32));
+newtype!(/** Number of a venue; 0 names none. */ VenueId(u32));
+newtype!(/** Number of a builder or referrer; 0 names none. */ BuilderId(u32));
 
 /// A 256-bit hash of the log, a batch or the state.
 pub type Hash = [u8; 32];
+
+impl AccountId {
+    /// The insurance fund, which exists from the start and is owned by governance.
+    pub const INSURANCE: Self = Self(1);
+    /// The protocol's treasury, which exists from the start and is owned by governance.
+    pub const PROTOCOL: Self = Self(2);
+
+    /// Whether it is an account for one market, which only a transfer from its parent can open.
+    #[must_use]
+    pub const fn is_isolated(self) -> bool {
+        self.0 >> 63 == 1
+    }
+}
+
+impl Rate {
+    /// The rate as far as it is a fee.
+    #[must_use]
+    pub const fn fee(self) -> Ppm {
+        Ppm(if self.0 > 0 { self.0.unsigned_abs() } else { 0 })
+    }
+
+    /// The rate as far as it is a rebate.
+    #[must_use]
+    pub const fn rebate(self) -> Ppm {
+        Ppm(if self.0 < 0 { self.0.unsigned_abs() } else { 0 })
+    }
+}
 
 impl MarketId {
     /// The market of an event's outcome.

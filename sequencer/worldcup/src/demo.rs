@@ -240,7 +240,7 @@ async fn set_up(screen: &mut Screen) -> Result<Exchange, DemoError> {
 
     let [deployer, sequencer, relayer] = [(); 3].map(|()| Key::random());
     funding::endow(&local_chain.url, deployer.address()).await?;
-    let step = screen.step("contracts: a simulated token and a risk group");
+    let step = screen.step("contracts: a simulated token, a risk group and its gateway");
     let sequencer_address = [("SEQUENCER", sequencer.address().to_string())];
     forge_script("script/Deploy.s.sol:Deploy", &local_chain.url, &deployer, &sequencer_address, &folder).await?;
     let (deployment, deployment_file) = take_deployment(&folder)?;

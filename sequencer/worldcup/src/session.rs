@@ -142,7 +142,7 @@ impl Session {
             account,
             client,
             next_nonce,
-            max_fee: market.taker_fee.max(market.maker_fee),
+            max_fee: market.taker_fee.max(market.maker_fee.fee()),
             quantum: market.quantum,
             tally,
             acknowledged: Vec::new(),

@@ -12,7 +12,9 @@ use jsonrpsee::server::{Server, ServerHandle};
 use jsonrpsee::types::ErrorObjectOwned;
 use xos_api::{AccountInfo, Ack, MarketInfo, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, Receipt};
 use xos_auth::{Domain, Key, LogHead, signature_bytes};
-use xos_types::{AccountId, Address, Atoms, B256, EventId, Lots, MarketId, Nonce, OrderKind, Ppm, Side, Ticks, TimeMs};
+use xos_types::{
+    AccountId, Address, Atoms, B256, EventId, Lots, MarketId, Nonce, OrderKind, Ppm, Rate, Side, Ticks, TimeMs, VenueId,
+};
 use xos_worldcup::session::{Intent, Session, Trouble, Venue};
 use xos_worldcup::tally::Tally;
 
@@ -31,7 +33,7 @@ struct Setting {
 fn market() -> MarketInfo {
     MarketInfo {
         market: MARKET,
-        venue: 1,
+        venue: VenueId(1),
         event: EventId(1),
         label: "Spain".into(),
         tick_size: "0.001".into(),
@@ -40,7 +42,7 @@ fn market() -> MarketInfo {
         highest: Ticks(999),
         quantum: 10,
         taker_fee: Ppm(1000),
-        maker_fee: Ppm(0),
+        maker_fee: Rate(0),
         best_bid: None,
         best_ask: None,
         last: None,

@@ -22,13 +22,22 @@ use xos_chain::{
 use xos_engine::Engine;
 use xos_types::{
     AccountId, Atoms, Command, Event, EventConfig, EventId, Frame, InboxItem, InboxPayload, Lots, MarketId, Nonce,
-    Order, OrderKind, Ppm, Side, Ticks, TimeMs, Withdraw,
+    Order, OrderKind, Phase, Ppm, Side, SignerGrant, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId, Withdraw,
 };
 
 use crate::node::Anvil;
 use crate::proxy::Proxy;
 
 const LONG: Duration = Duration::from_secs(60);
+/// Numbers of their accounts, after the insurance fund and the protocol's treasury.
+const ALICE: u64 = 3;
+const BOB: u64 = 4;
+const VENUE: VenueConfig = VenueConfig {
+    treasury: AccountId::PROTOCOL,
+    protocol_share: Ppm(0),
+    insurance_share: Ppm(100_000),
+    referrer_share: Ppm(0),
+};
 const MARKET: MarketId = MarketId::new(EventId(1), 0);
 
 /// A deployed group with an event, two funded traders, and an engine that has seen the inbox.
@@ -51,13 +60,9 @@ fn key(number: u8) -> Key {
 
 fn event_config(resolver: Address, outcomes: u8) -> EventConfig {
     EventConfig {
-        venue: 1,
+        terms: TradingTerms { taker_fee: Ppm(1_000), ..TradingTerms::free(VenueId(1), 10) },
         outcomes,
         ticks: 1_000,
-        quantum: 10,
-        taker_fee: Ppm(1_000),
-        maker_fee: Ppm(0),
-        treasury: AccountId(1),
         resolver,
         title: "Wer gewinnt? ⚽".into(),
         labels: (0..outcomes).map(|k| format!("Côte {k}")).collect(),
@@ -75,10 +80,10 @@ impl Exchange {
             anvil.give_gas(address).await;
         }
         let house = chain.wallet(deployer);
-        house.fund(None, 1).await.unwrap();
+        house.open_venue(VENUE).await.unwrap();
         let first = alice.fund(None, 10_000_000).await.unwrap();
         let second = bob.fund(None, 10_000_000).await.unwrap();
-        assert_eq!((first.account, first.amount, second.account), (AccountId(2), 10_000_000, AccountId(3)));
+        assert_eq!((first.account, first.amount, second.account), (AccountId(ALICE), 10_000_000, AccountId(BOB)));
         house.open_event(&event_config(house.address(), 3)).await.unwrap();
         let mut exchange = Self {
             domain: deployment.domain(),
@@ -118,7 +123,7 @@ impl Exchange {
 
     /// Bob sells to Alice.
     fn trade(&mut self, lots: u64, price: u64) {
-        for (account, side, key) in [(3, Side::Sell, self.bob.key()), (2, Side::Buy, self.alice.key())] {
+        for (account, side, key) in [(BOB, Side::Sell, self.bob.key()), (ALICE, Side::Buy, self.alice.key())] {
             self.nonce += 1;
             let order = Order {
                 account: AccountId(account),
@@ -185,7 +190,10 @@ struct Submission {
 impl Submission {
     async fn hand_in(&self, frames: &[Frame]) {
         for frame in frames {
-            self.frames.send(frame.clone()).await.unwrap();
+            // It may have halted at an earlier one; whoever waits for it then hears why.
+            if self.frames.send(frame.clone()).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -226,12 +234,12 @@ async fn money_goes_in_trades_and_goes_out() {
     house.resolve_event(EventId(1), &[1_000, 0, 0]).await.unwrap();
     exchange.frame().await;
     let before = exchange.chain.token_balance(exchange.alice.address(), At::Latest).await.unwrap();
-    let cash = exchange.engine.account(AccountId(2)).unwrap().cash;
+    let cash = exchange.engine.account(AccountId(ALICE)).unwrap().cash;
     // 100 lots bought at 300 ticks, worth 1000, less a fee of 1 in 1000 of the 300 000 paid.
     assert_eq!(cash, Atoms(10_000_000 - 300_000 - 300 + 1_000_000));
     let amount = cash.0.unsigned_abs();
     let withdraw = Withdraw {
-        account: AccountId(2),
+        account: AccountId(ALICE),
         token: exchange.deployment.token,
         amount,
         nonce: Nonce(1_000),
@@ -239,7 +247,7 @@ async fn money_goes_in_trades_and_goes_out() {
     };
     let signed = exchange.alice.key().sign_typed(&exchange.domain, withdraw);
     exchange.engine.apply(&Command::Withdraw(signed), &mut Vec::new());
-    exchange.bob.request_withdrawal(AccountId(3), u128::MAX).await.unwrap();
+    exchange.bob.request_withdrawal(AccountId(BOB), u128::MAX).await.unwrap();
     exchange.frame().await;
     exchange.frame().await;
     let fresh = &exchange.frames[settled.len()..];
@@ -260,6 +268,43 @@ async fn money_goes_in_trades_and_goes_out() {
     let batches = exchange.chain.batches(1).await.unwrap();
     assert_eq!(batches.iter().map(|batch| batch.id).collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
     assert_eq!(exchange.chain.last_batch(At::Latest).await.unwrap().hash, batches.last().unwrap().hash);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_ask_by_transaction_and_pay_for_it() {
+    let mut exchange = Exchange::open().await;
+    let (alice, bob) = (AccountId(ALICE), AccountId(BOB));
+    let before = exchange.chain.native_balance(exchange.chain.deployment().gateway).await.unwrap();
+    let fee = exchange.chain.request_fee().await.unwrap();
+    exchange.alice.request_cancel_all(alice, Nonce(40)).await.unwrap();
+    let agent = key(9);
+    let grant = SignerGrant {
+        signer: agent.address(),
+        expiry: TimeMs(u64::MAX >> 16),
+        max_notional: 1_000_000,
+        trade: true,
+        withdraw: false,
+        venues: [VenueId(1), VenueId(0), VenueId(0)],
+    };
+    exchange.alice.set_signer(alice, &grant).await.unwrap();
+    let builder = exchange.alice.register_builder(alice).await.unwrap();
+    exchange.bob.set_referrer(bob, builder).await.unwrap();
+    let paid = exchange.chain.native_balance(exchange.chain.deployment().gateway).await.unwrap() - before;
+    assert_eq!(paid, fee * U256::from(4), "what was offered beyond the fee came back");
+    let house = exchange.chain.wallet(key(2));
+    house.set_phase(EventId(1), Phase::ReduceOnly).await.unwrap();
+    exchange.frame().await;
+    exchange.frame().await;
+    let mut submission = exchange.submit(&exchange.anvil.url, SubmitterConfig::default());
+    submission.hand_in(&exchange.frames).await;
+    submission.settles(exchange.frames.len()).await;
+    exchange.agrees_with_the_chain().await;
+    assert_eq!(exchange.chain.account(alice, At::Latest).await.unwrap().floor, Nonce(40));
+    assert_eq!(exchange.engine.account(alice).unwrap().floor, Nonce(40));
+    assert_eq!(exchange.chain.event(EventId(1), At::Latest).await.unwrap().state, EventState::ReduceOnly);
+
+    let thief = exchange.bob.request_cancel_all(alice, Nonce(1)).await.unwrap_err().to_string();
+    assert!(thief.contains("NotOwner"), "{thief}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -341,7 +386,7 @@ async fn an_endpoint_that_goes_away_is_waited_for() {
         sleep(Duration::from_millis(400)).await;
     }
     proxy.cut(true);
-    exchange.alice.fund(Some(AccountId(2)), 77).await.unwrap();
+    exchange.alice.fund(Some(AccountId(ALICE)), 77).await.unwrap();
     submission.hand_in(&exchange.frames[2..]).await;
     sleep(Duration::from_millis(1_000)).await;
     proxy.cut(false);
@@ -354,7 +399,7 @@ async fn an_endpoint_that_goes_away_is_waited_for() {
         seen
     };
     assert_eq!(seen.iter().map(|item| item.index).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
-    assert!(matches!(seen[4].payload, InboxPayload::Deposit { account: AccountId(2), amount: 77, .. }));
+    assert!(matches!(seen[4].payload, InboxPayload::Deposit { account: AccountId(ALICE), amount: 77, .. }));
     assert_eq!(submission.status.borrow().reverted, 0);
     drop(inbox);
     timeout(LONG, reader).await.expect("it stops when nobody listens").unwrap().unwrap();
@@ -429,7 +474,7 @@ async fn the_inbox_reads_on_from_anywhere_and_waits_for_confirmations() {
 
     let unconfirmed = InboxConfig { confirmations: 3, ..InboxConfig::default() };
     let mut reader = InboxReader::new(&exchange.anvil.url, &exchange.deployment, unconfirmed, 4).unwrap();
-    let block = exchange.alice.fund(Some(AccountId(2)), 5).await.unwrap().block;
+    let block = exchange.alice.fund(Some(AccountId(ALICE)), 5).await.unwrap().block;
     let item = loop {
         let items = reader.poll().await.unwrap();
         if let Some(item) = items.into_iter().next() {
@@ -455,7 +500,7 @@ async fn one_wallet_serves_many_tasks() {
     // As many traders fund themselves at once, and the deployer opens events in order meanwhile.
     anvil.give_gas(key(2).address()).await;
     let house = chain.wallet(key(2));
-    house.fund(None, 1).await.unwrap();
+    house.open_venue(VENUE).await.unwrap();
     let configs: Vec<EventConfig> = (2..40).map(|n| event_config(key(2).address(), n)).collect();
     let wallets: Vec<Wallet> = (10..50).map(|n| chain.wallet(key(n))).collect();
     let (opened, deposited) =
@@ -464,11 +509,12 @@ async fn one_wallet_serves_many_tasks() {
     assert_eq!(events, (1..=38).collect::<Vec<_>>());
     let mut accounts: Vec<u64> = deposited.unwrap().iter().map(|deposited| deposited.account.0).collect();
     accounts.sort_unstable();
-    assert_eq!(accounts, (2..=41).collect::<Vec<_>>());
-    for (event, config) in (1..).zip(&configs) {
+    assert_eq!(accounts, (3..=42).collect::<Vec<_>>());
+    for event in 1..=38 {
         let info = chain.event(EventId(event), At::Latest).await.unwrap();
-        assert_eq!((info.outcomes, info.state), (config.outcomes, EventState::Pending));
+        assert_eq!((info.resolver, info.state), (house.address(), EventState::Pending));
     }
+    assert_eq!(chain.event(EventId(39), At::Latest).await.unwrap().state, EventState::None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -478,7 +524,7 @@ async fn refusals_say_what_is_wrong_and_what_to_do() {
 
     let stranger = exchange.alice.resolve_event(EventId(1), &[1_000, 0, 0]).await.map_err(text).unwrap_err();
     assert!(stranger.contains("NotResolver") && stranger.contains("resolveEvent"), "{stranger}");
-    let thief = exchange.alice.request_withdrawal(AccountId(3), 1).await.map_err(text).unwrap_err();
+    let thief = exchange.alice.request_withdrawal(AccountId(BOB), 1).await.map_err(text).unwrap_err();
     assert!(thief.contains("NotOwner"), "{thief}");
     let dreamer = exchange.alice.deposit(None, 1 << 90).await.map_err(text).unwrap_err();
     assert!(dreamer.contains("TransferFailed") || dreamer.contains("ERC20InsufficientBalance"), "{dreamer}");

@@ -6,17 +6,19 @@ use std::process::{Child, Command, Stdio};
 
 use alloy::consensus::BlockHeader;
 use alloy::network::BlockResponse;
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, U256};
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::TransactionRequest;
 use xos_auth::Key;
 use xos_chain::{Chain, Deployment, Wallet};
 
-use crate::artifact;
+use crate::artifact::{ESCAPE_HATCH, Plan};
 
 /// First of the accounts that anvil gives money to.
 const RICH: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-const DEADLINE_MS: u64 = 24 * 3_600 * 1_000;
+
+/// Enough for any of the contracts; a block holds three of them.
+const CREATION_GAS: u64 = 8_000_000;
 
 /// Stops when dropped.
 pub(crate) struct Anvil {
@@ -47,26 +49,31 @@ impl Anvil {
     }
 
     pub(crate) async fn deploy(&self, sequencer: &Key, deployer: &Key) -> Deployment {
-        let token = self.create(artifact::token()).await;
-        let code = artifact::risk_group(token, sequencer.address(), deployer.address(), DEADLINE_MS);
+        let creator = RICH.parse::<Key>().unwrap().address();
         let block = self.provider.get_block_number().await.unwrap();
-        let group = self.create(code).await;
+        let plan = Plan::new(creator, self.nonce(creator).await, sequencer.address(), deployer.address());
+        let mut sent = Vec::new();
+        for (address, code) in plan.creations {
+            // The constructors call what earlier creations make, so nothing can be estimated before those are mined.
+            let mut request = TransactionRequest::default().from(creator).input(code.into()).gas_limit(CREATION_GAS);
+            request.to = Some(alloy::primitives::TxKind::Create);
+            sent.push((address, self.provider.send_transaction(request).await.unwrap()));
+        }
+        for (address, sent) in sent {
+            let receipt = sent.get_receipt().await.unwrap();
+            assert_eq!((receipt.contract_address, receipt.status()), (Some(address), true));
+        }
         Deployment {
             chain_id: 31_337,
-            token,
-            group,
+            token: plan.token,
+            group: plan.group,
+            gateway: plan.gateway,
+            escape_hatch: ESCAPE_HATCH,
+            governance: deployer.address(),
             sequencer: sequencer.address(),
             deployer: deployer.address(),
             block,
         }
-    }
-
-    async fn create(&self, code: Bytes) -> Address {
-        let rich: Key = RICH.parse().unwrap();
-        let mut request = TransactionRequest::default().from(rich.address()).input(code.into());
-        request.to = Some(alloy::primitives::TxKind::Create);
-        let sent = self.provider.send_transaction(request).await.unwrap();
-        sent.get_receipt().await.unwrap().contract_address.unwrap()
     }
 
     pub(crate) async fn chain(&self, deployment: &Deployment) -> Chain {

@@ -8,17 +8,21 @@ use revm::database::InMemoryDB;
 use revm::handler::MainnetContext;
 use revm::primitives::TxKind;
 use revm::primitives::hardfork::SpecId;
+use revm::state::AccountInfo;
 use revm::{ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm};
+use xos_chain::abi::IGateway;
 use xos_chain::abi::IRiskGroup::InboxQueued;
 use xos_chain::{decode_inbox_item, describe_revert};
 use xos_types::{InboxItem, TimeMs};
 
-use crate::artifact;
+use crate::artifact::Plan;
 
 pub(crate) const CHAIN_ID: u64 = 31_337;
 /// What X Layer will take (EIP-7825).
 pub(crate) const GAS_LIMIT: u64 = 1 << 24;
-const DEADLINE_MS: u64 = 24 * 3_600 * 1_000;
+const CREATOR: Address = Address::repeat_byte(0xc0);
+/// Wei of everybody who pays for requests.
+const RICH: U256 = U256::from_limbs([0, 1, 0, 0]);
 
 /// A transaction that went through.
 pub(crate) struct Done {
@@ -34,33 +38,39 @@ pub(crate) struct Reverted(pub(crate) Bytes);
 pub(crate) struct Evm {
     evm: MainnetEvm<MainnetContext<InMemoryDB>>,
     pub(crate) token: Address,
+    pub(crate) gateway: Address,
     pub(crate) group: Address,
 }
 
 impl Evm {
-    pub(crate) fn deploy(sequencer: Address, deployer: Address) -> Self {
-        let context = Context::mainnet().with_db(InMemoryDB::default()).modify_cfg_chained(|cfg| {
+    /// `people` can pay for requests.
+    pub(crate) fn deploy(sequencer: Address, governor: Address, people: impl Iterator<Item = Address>) -> Self {
+        let mut database = InMemoryDB::default();
+        for address in people {
+            database.insert_account_info(address, AccountInfo { balance: RICH, ..AccountInfo::default() });
+        }
+        let context = Context::mainnet().with_db(database).modify_cfg_chained(|cfg| {
             cfg.set_spec_and_mainnet_gas_params(SpecId::PRAGUE);
             cfg.chain_id = CHAIN_ID;
             cfg.disable_nonce_check = true;
         });
-        let mut this = Self { evm: context.build_mainnet(), token: Address::ZERO, group: Address::ZERO };
-        this.token = this.create(artifact::token());
-        this.group = this.create(artifact::risk_group(this.token, sequencer, deployer, DEADLINE_MS));
+        let plan = Plan::new(CREATOR, 0, sequencer, governor);
+        let mut this =
+            Self { evm: context.build_mainnet(), token: plan.token, gateway: plan.gateway, group: plan.group };
+        for (address, code) in plan.creations {
+            let result = this.evm.transact_commit(transaction(CREATOR, TxKind::Create, code)).unwrap();
+            match result {
+                ExecutionResult::Success { output: Output::Create(_, Some(created)), .. } => {
+                    assert_eq!(created, address, "creations come in the order of the plan");
+                }
+                other => panic!("the contract was not created: {other:?}"),
+            }
+        }
         this
     }
 
     pub(crate) fn set_time(&mut self, now: TimeMs) {
         self.evm.ctx.block.timestamp = U256::from(now.0 / 1_000);
-    }
-
-    fn create(&mut self, code: Bytes) -> Address {
-        let creator = Address::repeat_byte(0xc0);
-        let result = self.evm.transact_commit(transaction(creator, TxKind::Create, code)).unwrap();
-        match result {
-            ExecutionResult::Success { output: Output::Create(_, Some(address)), .. } => address,
-            other => panic!("the contract was not created: {other:?}"),
-        }
     }
 
     pub(crate) fn send(&mut self, from: Address, to: Address, data: Bytes) -> Result<Done, Reverted> {
@@ -75,7 +85,20 @@ impl Evm {
     }
 
     pub(crate) fn must<C: SolCall>(&mut self, from: Address, to: Address, call: &C) -> Done {
-        match self.send(from, to, call.abi_encode().into()) {
+        self.must_with(from, to, call, U256::ZERO)
+    }
+
+    /// As `must`, paying what a request costs.
+    pub(crate) fn request<C: SolCall>(&mut self, from: Address, call: &C) -> Done {
+        let fee = self.view(self.gateway, &IGateway::requestFeeCall {});
+        self.must_with(from, self.gateway, call, fee)
+    }
+
+    /// In a block of its own: a block admits so many requests and no more.
+    fn must_with<C: SolCall>(&mut self, from: Address, to: Address, call: &C, value: U256) -> Done {
+        self.evm.ctx.block.number += U256::ONE;
+        let sent = TxEnv { value, ..transaction(from, TxKind::Call(to), call.abi_encode().into()) };
+        match unwrap(self.evm.transact_commit(sent).unwrap()) {
             Ok(done) => done,
             Err(Reverted(data)) => panic!("{} by {from}: {}", C::SIGNATURE, describe_revert(&data)),
         }

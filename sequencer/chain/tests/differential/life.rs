@@ -1,23 +1,25 @@
 //! One life: both sides driven by the same steps, and compared after every batch.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use alloy::primitives::aliases::U24;
+use alloy::primitives::aliases::{I24, U24, U96};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolError, SolEvent};
 use xos_auth::{Domain, Key};
 use xos_chain::abi::IRiskGroup::{self, BatchSettled, Probed};
-use xos_chain::abi::{self, IToken};
+use xos_chain::abi::{self, IGateway, IGroupViews, IToken};
 use xos_chain::{SettleCall, describe_revert, inbox_item_hash};
 use xos_engine::Engine;
 use xos_types::{
-    AccountId, Atoms, Cancel, CancelAll, Command, Event, EventId, Frame, GroupConfig, InboxItem, InboxPayload, Lots,
-    MarketId, Nonce, Order, OrderKind, Position, Ppm, Side, Ticks, TimeMs, Withdraw,
+    AccountId, Atoms, Cancel, CancelAll, CancelReason, Command, Event, EventId, Frame, GroupConfig, InboxItem,
+    InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Position, Ppm, Side, Ticks, TimeMs, Withdraw,
 };
 
 use crate::evm::{CHAIN_ID, Done, Evm, GAS_LIMIT, Reverted, queued};
 
 const TRADERS: u8 = 6;
+/// Keys that owners let act for their accounts.
+const AGENTS: u8 = 2;
 const START: TimeMs = TimeMs(1_781_000_000_000);
 const RELAYER: Address = Address::repeat_byte(0xee);
 /// Orders after which a frame is sealed even if no step says so: what the node's gas target does.
@@ -33,6 +35,14 @@ pub(crate) enum Step {
     Withdraw { account: u8, part: u8 },
     Deposit { account: u8, amount: u64, fresh: bool },
     ForceWithdrawal { account: u8, part: u8 },
+    ForceCancelAll { account: u8, ahead: u8 },
+    Grant { account: u8, agent: u8, ms: u64, max_notional: u64, rights: u8 },
+    Register { account: u8 },
+    Refer { account: u8, builder: u8 },
+    Venue(VenuePlan),
+    Join { account: u8, venue: u8, ms: u64 },
+    Phase { event: u8, phase: u8 },
+    Terms,
     Open(EventPlan),
     Resolve { event: u8, how: u64 },
     Frame { ms: u64, items: u8 },
@@ -41,11 +51,37 @@ pub(crate) enum Step {
 #[derive(Clone, Debug)]
 pub(crate) struct EventPlan {
     pub(crate) outcomes: u8,
-    pub(crate) ticks: u64,
+    pub(crate) ticks: u32,
     pub(crate) quantum: u64,
     pub(crate) taker_fee: u32,
-    pub(crate) maker_fee: u32,
+    /// A share of the taker's fee as a rebate, if negative, in hundredths.
+    pub(crate) maker_fee: i32,
+    pub(crate) venue: u8,
+    pub(crate) curve: bool,
+    pub(crate) restricted: bool,
+    /// 0 for none.
+    pub(crate) position_cap: u64,
+    pub(crate) open_interest_cap: u64,
+}
+
+impl EventPlan {
+    fn maker_rate(&self) -> i32 {
+        let taker = i32::try_from(self.taker_fee).unwrap();
+        if self.maker_fee < 0 { taker * self.maker_fee / 100 } else { self.maker_fee }
+    }
+
+    fn highest_fee(&self) -> u32 {
+        self.taker_fee.max(self.maker_rate().max(0).unsigned_abs())
+    }
+}
+
+/// A venue that opens, or shares its fees in another way.
+#[derive(Clone, Debug)]
+pub(crate) struct VenuePlan {
+    /// Which of the open ones changes; 0 opens another.
+    pub(crate) pick: u8,
     pub(crate) treasury: u8,
+    pub(crate) shares: [u32; 3],
 }
 
 /// An order before it meets a life; numbers pick among what exists.
@@ -77,7 +113,16 @@ pub(crate) struct Totals {
     resolutions: u64,
     splits: u64,
     partial: u64,
+    agents: u64,
+    rebates: u64,
+    referred: u64,
+    shared: u64,
+    revoked: u64,
+    reduced: u64,
+    capped: u64,
     most_gas: u64,
+    /// Gas used of the gas estimated, in thousandths, of the batch that came closest.
+    closest_estimate: u64,
 }
 
 impl Totals {
@@ -92,10 +137,18 @@ impl Totals {
         self.resolutions += other.resolutions;
         self.splits += other.splits;
         self.partial += other.partial;
+        self.agents += other.agents;
+        self.rebates += other.rebates;
+        self.referred += other.referred;
+        self.shared += other.shared;
+        self.revoked += other.revoked;
+        self.reduced += other.reduced;
+        self.capped += other.capped;
         self.most_gas = self.most_gas.max(other.most_gas);
+        self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
     }
 
-    pub(crate) fn kinds(&self) -> [(&'static str, u64); 8] {
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 15] {
         [
             ("order accepted", self.accepted),
             ("order rejected", self.rejected),
@@ -105,13 +158,22 @@ impl Totals {
             ("resolution", self.resolutions),
             ("split payout", self.splits),
             ("partly filled order compared", self.partial),
+            ("order by a key that acts for the owner", self.agents),
+            ("rebate", self.rebates),
+            ("referrer's share", self.referred),
+            ("share of the protocol", self.shared),
+            ("order of a revoked key cancelled", self.revoked),
+            ("order held to reducing", self.reduced),
+            ("order stopped by a cap", self.capped),
         ]
     }
 }
 
 /// The engine's side of the comparison, at a seal.
 struct Snapshot {
+    /// Owner, cash with what the frame's fees bring, worst payoff.
     accounts: Vec<(AccountId, Address, Atoms, Atoms)>,
+    open_interest: BTreeMap<MarketId, i128>,
     positions: BTreeMap<(AccountId, EventId), BTreeMap<u8, i64>>,
     /// Lots that resting orders filled so far.
     partial: Vec<(AccountId, Nonce, u64)>,
@@ -127,8 +189,13 @@ pub(crate) struct Life {
     sequencer: Key,
     deployer: Key,
     traders: Vec<Key>,
+    agents: Vec<Key>,
     /// Every account on chain: its owner (index of the trader; the deployer comes last) and its next plain nonce.
     accounts: Vec<(usize, u64)>,
+    /// Accounts that have named their referrer.
+    referred: BTreeSet<AccountId>,
+    builders: Vec<AccountId>,
+    venues: u32,
     events: Vec<EventPlan>,
     decided: Vec<bool>,
     pending: VecDeque<InboxItem>,
@@ -149,16 +216,24 @@ impl Life {
     pub(crate) fn begin(events: &[EventPlan]) -> Self {
         let key = |number: u8| Key::from_bytes([number; 32]).unwrap();
         let (sequencer, deployer) = (key(0x51), key(0xd0));
-        let evm = Evm::deploy(sequencer.address(), deployer.address());
-        let config = GroupConfig { chain_id: CHAIN_ID, group: evm.group, token: evm.token };
+        let traders: Vec<Key> = (1..=TRADERS).map(key).collect();
+        let people = traders.iter().chain([&deployer]).map(Key::address);
+        let evm = Evm::deploy(sequencer.address(), deployer.address(), people);
+        let governance = deployer.address();
+        let config = GroupConfig { chain_id: CHAIN_ID, group: evm.group, token: evm.token, governance };
         let mut life = Self {
             domain: Domain::new(CHAIN_ID, evm.group),
             engine: Engine::new(config),
             evm,
             sequencer,
             deployer,
-            traders: (1..=TRADERS).map(key).collect(),
-            accounts: Vec::new(),
+            traders,
+            agents: (1..=AGENTS).map(|number| key(0xa0 + number)).collect(),
+            // The insurance fund and the protocol's treasury.
+            accounts: vec![(usize::from(TRADERS), 0); 2],
+            referred: BTreeSet::new(),
+            builders: Vec::new(),
+            venues: 0,
             events: Vec::new(),
             decided: Vec::new(),
             pending: VecDeque::new(),
@@ -174,7 +249,10 @@ impl Life {
         let separator = life.evm.view(life.evm.group, &IRiskGroup::domainSeparatorCall {});
         assert_eq!(separator, life.domain.separator());
         life.evm.set_time(life.now);
-        life.deposit(usize::from(TRADERS), None, 1_000_000);
+        life.venue(&VenuePlan { pick: 0, treasury: 1, shares: [100_000, 50_000, 200_000] });
+        for founder in [AccountId::INSURANCE, AccountId::PROTOCOL] {
+            life.deposit(usize::from(TRADERS), Some(founder), 1_000_000);
+        }
         for trader in 0..usize::from(TRADERS) {
             let amount = [200_000_000, 5_000_000, 40_000_000_000, 90_000, 1_000_000_000, 20_000_000][trader];
             life.deposit(trader, None, amount);
@@ -201,6 +279,16 @@ impl Life {
                     self.deposit(owner, (!fresh).then_some(account), u128::from(amount) + 1);
                 }
                 Step::ForceWithdrawal { account, part } => self.force_withdrawal(account, part),
+                Step::ForceCancelAll { account, ahead } => self.force_cancel_all(account, ahead),
+                Step::Grant { account, agent, ms, max_notional, rights } => {
+                    self.grant(account, agent, ms, max_notional, rights);
+                }
+                Step::Register { account } => self.register(account),
+                Step::Refer { account, builder } => self.refer(account, builder),
+                Step::Venue(plan) => self.venue(&plan),
+                Step::Join { account, venue, ms } => self.join(account, venue, ms),
+                Step::Phase { event, phase } => self.phase(usize::from(event) % self.events.len(), phase),
+                Step::Terms => self.terms(),
                 Step::Open(plan) => self.open(plan),
                 Step::Resolve { event, how } => self.resolve(usize::from(event) % self.events.len(), how),
                 Step::Frame { ms, items } => self.frame(ms, items),
@@ -217,13 +305,14 @@ impl Life {
 
     fn deposit(&mut self, owner: usize, account: Option<AccountId>, amount: u128) {
         let address = self.key(owner).address();
-        let (token, group) = (self.evm.token, self.evm.group);
+        let (token, gateway) = (self.evm.token, self.evm.gateway);
         self.evm.must(address, token, &IToken::mintCall { to: address, amount: U256::from(amount) });
-        self.evm.must(address, token, &IToken::approveCall { spender: group, amount: U256::from(amount) });
-        let call = IRiskGroup::depositCall { account: account.unwrap_or_default().0, amount: U256::from(amount) };
+        self.evm.must(address, token, &IToken::approveCall { spender: gateway, amount: U256::from(amount) });
+        let account_number = account.unwrap_or_default().0;
+        let call = IGateway::depositCall { account: account_number, owner: address, token, amount: U256::from(amount) };
         self.minted += amount;
         self.wallets.entry(address).or_default();
-        let item = self.request(address, &call);
+        let item = self.queue(address, &call);
         let InboxPayload::Deposit { account: credited, owner: by, amount: arrived, .. } = item.payload else {
             panic!("a deposit queues a deposit: {item:?}");
         };
@@ -237,21 +326,26 @@ impl Life {
     }
 
     fn open(&mut self, plan: EventPlan) {
-        let treasury = self.pick_account(plan.treasury);
         let number = self.events.len() + 1;
         let config = abi::EventConfig {
-            venue: 1,
+            terms: abi::TradingTerms {
+                venue: self.pick_venue(plan.venue),
+                quantum: plan.quantum,
+                takerFee: U24::from(plan.taker_fee),
+                makerFee: I24::try_from(plan.maker_rate()).unwrap(),
+                curve: plan.curve,
+                restricted: plan.restricted,
+                isolatedOnly: false,
+                positionCap: plan.position_cap,
+                openInterestCap: plan.open_interest_cap,
+            },
             outcomes: plan.outcomes,
             ticks: plan.ticks,
-            quantum: plan.quantum,
-            takerFee: plan.taker_fee,
-            makerFee: plan.maker_fee,
-            treasury: treasury.0,
             resolver: self.deployer.address(),
             title: format!("Événement {number}: who wins? ⚽"),
             labels: (0..plan.outcomes).map(|k| format!("Côte {}", "x".repeat(usize::from(k)))).collect(),
         };
-        self.request(self.deployer.address(), &IRiskGroup::openEventCall { config });
+        self.queue(self.deployer.address(), &IGateway::openEventCall { config });
         self.events.push(plan);
         self.decided.push(false);
     }
@@ -261,6 +355,7 @@ impl Life {
             return;
         }
         let EventPlan { outcomes, ticks, .. } = self.events[index];
+        let ticks = u64::from(ticks);
         let count = u64::from(outcomes);
         let mut payouts = vec![0; usize::from(outcomes)];
         let winner = usize::try_from(how % count).unwrap();
@@ -280,8 +375,98 @@ impl Life {
         }
         self.totals.splits += u64::from(payouts[winner] != ticks);
         self.totals.resolutions += 1;
-        let call = IRiskGroup::resolveEventCall { eventId: U24::from(index + 1), payouts };
-        self.request(self.deployer.address(), &call);
+        let call = IGateway::resolveEventCall { eventId: U24::from(index + 1), payouts };
+        self.queue(self.deployer.address(), &call);
+    }
+
+    fn venue(&mut self, plan: &VenuePlan) {
+        let deployer = self.deployer.address();
+        let treasury = self.pick_account(plan.treasury);
+        let [protocol, insurance, referrer] = plan.shares.map(U24::from);
+        let config = abi::VenueConfig {
+            treasury: treasury.0,
+            protocolShare: protocol,
+            insuranceShare: insurance,
+            referrerShare: referrer,
+        };
+        if plan.pick == 0 || self.venues == 0 {
+            self.venues += 1;
+            self.queue(deployer, &IGateway::openVenueCall { deployer, registrar: deployer, config });
+        } else {
+            let venue = self.pick_venue(plan.pick);
+            self.queue(deployer, &IGateway::setVenueCall { venue, deployer, registrar: deployer, config });
+        }
+    }
+
+    fn join(&mut self, account: u8, venue: u8, ms: u64) {
+        // Sometimes a membership ends at once.
+        let until = if ms < 100 { ms } else { self.now.0 + ms };
+        let (account, venue) = (self.pick_account(account).0, self.pick_venue(venue));
+        self.queue(self.deployer.address(), &IGateway::setMembershipCall { account, venue, until });
+    }
+
+    fn phase(&mut self, index: usize, phase: u8) {
+        if self.decided[index] {
+            return;
+        }
+        let phase = match phase {
+            0..=29 => abi::Phase::Halted,
+            30..=79 => abi::Phase::ReduceOnly,
+            _ => abi::Phase::Open,
+        };
+        let market = u32::try_from(index + 1).unwrap() << 8;
+        self.queue(self.deployer.address(), &IGateway::setPhaseCall { market, phase });
+    }
+
+    /// Other terms, the same sequencer.
+    fn terms(&mut self) {
+        let terms = abi::GroupTerms {
+            sequencer: self.sequencer.address(),
+            maxHoldings: 7,
+            keeperShare: U24::from(self.batch % 1_000),
+            grace: 1_000,
+        };
+        self.queue(self.deployer.address(), &IGateway::setTermsCall { terms });
+    }
+
+    fn grant(&mut self, account: u8, agent: u8, ms: u64, max_notional: u64, rights: u8) {
+        let account = self.pick_account(account);
+        let venue = self.pick_venue(rights >> 4);
+        let grant = abi::SignerGrant {
+            signer: self.agent(agent).address(),
+            // Sometimes it is a revocation.
+            expiry: if ms < 100 { 0 } else { self.now.0 + ms },
+            maxNotional: U96::from(max_notional),
+            trade: rights & 3 != 0,
+            withdraw: rights & 4 != 0,
+            venues: if rights & 8 == 0 { [0; 3] } else { [0, venue, 99] },
+        };
+        let owner = self.key(self.owner_index(account)).address();
+        self.request(owner, &IGateway::setSignerCall { account: account.0, grant });
+    }
+
+    fn register(&mut self, account: u8) {
+        let account = self.pick_account(account);
+        let owner = self.key(self.owner_index(account)).address();
+        self.builders.push(account);
+        self.request(owner, &IGateway::registerBuilderCall { account: account.0 });
+    }
+
+    fn refer(&mut self, account: u8, builder: u8) {
+        let account = self.pick_account(account);
+        if self.builders.is_empty() || !self.referred.insert(account) {
+            return;
+        }
+        let owner = self.key(self.owner_index(account)).address();
+        let referrer = 1 + u32::from(builder) % u32::try_from(self.builders.len()).unwrap();
+        self.request(owner, &IGateway::setReferrerCall { account: account.0, referrer });
+    }
+
+    fn force_cancel_all(&mut self, account: u8, ahead: u8) {
+        let account = self.pick_account(account);
+        let owner = self.key(self.owner_index(account)).address();
+        let floor = self.accounts[index_of(account)].1.saturating_sub(u64::from(ahead % 8));
+        self.request(owner, &IGateway::requestCancelAllCall { account: account.0, floor });
     }
 
     fn force_withdrawal(&mut self, account: u8, part: u8) {
@@ -289,16 +474,29 @@ impl Life {
         let owner = self.key(self.owner_index(account)).address();
         let available = self.engine.account(account).map_or(1, |view| view.available.0.max(1));
         let amount = share(available, part);
-        self.request(owner, &IRiskGroup::requestWithdrawalCall { account: account.0, amount });
+        let token = self.evm.token;
+        self.request(owner, &IGateway::requestWithdrawalCall { account: account.0, token, amount });
     }
 
-    fn request<C: SolCall>(&mut self, from: Address, call: &C) -> InboxItem {
+    /// Asks the gateway for something that costs nothing.
+    fn queue<C: SolCall>(&mut self, from: Address, call: &C) -> InboxItem {
+        let done = self.evm.must(from, self.evm.gateway, call);
+        self.expect(&done)
+    }
+
+    /// Asks the gateway for something, and pays for it.
+    fn request<C: SolCall>(&mut self, from: Address, call: &C) {
+        let done = self.evm.request(from, call);
+        self.expect(&done);
+    }
+
+    fn expect(&mut self, done: &Done) -> InboxItem {
         let group = self.evm.group;
-        let item = queued(&self.evm.must(from, group, call));
+        let item = queued(done);
         let next = self.pending.back().map_or(self.engine.next_inbox(), |last| last.index + 1);
         assert_eq!(item.index, next);
         assert_eq!(item.time.0, self.now.0 / 1_000 * 1_000);
-        let stored = self.evm.view(group, &IRiskGroup::inboxHashCall { index: item.index });
+        let stored = self.evm.view(group, &IGroupViews::inboxHashCall { index: item.index });
         assert_eq!(stored, inbox_item_hash(&item), "the contract stored the hash of what its log says");
         self.pending.push_back(item.clone());
         item
@@ -324,10 +522,10 @@ impl Life {
             },
             reduce_only: false,
             size: Lots(p.size),
-            price: Ticks(1 + (plan.ticks - 2) * u64::from(p.price) / 1_000),
+            price: Ticks(1 + u64::from(plan.ticks - 2) * u64::from(p.price) / 1_000),
             nonce: self.next_nonce(account),
             expiry: TimeMs(0),
-            max_fee: Ppm(plan.taker_fee.max(plan.maker_fee)),
+            max_fee: Ppm(plan.highest_fee()),
             builder: 0,
             builder_fee: Ppm(0),
         };
@@ -342,7 +540,7 @@ impl Life {
             37..=40 => order.max_fee = Ppm(order.max_fee.0.saturating_sub(1)),
             41..=50 => order.max_fee = Ppm(u32::MAX),
             51 => order.price = Ticks(0),
-            52 => order.price = Ticks(plan.ticks),
+            52 => order.price = Ticks(plan.ticks.into()),
             53 => order.reduce_only = true,
             54 => order.builder = 1,
             55 => order.builder_fee = Ppm(1),
@@ -350,14 +548,18 @@ impl Life {
             59 => order.market = MarketId(order.market.0 + u32::from(plan.outcomes)),
             _ => {}
         }
-        let signed = self.key(signer).sign_typed(&self.domain, order);
+        let agent = (60..=79).contains(&p.twist);
+        let key = if agent { self.agent(p.twist) } else { self.key(signer) };
+        let signed = key.sign_typed(&self.domain, order);
+        let accepted = self.totals.accepted;
         self.apply(&Command::Place(signed));
+        self.totals.agents += u64::from(agent && self.totals.accepted > accepted);
     }
 
     /// Lots that `parts` of the account's free money can carry at worst.
     fn affordable(&self, order: &Order, plan: &EventPlan, parts: u64) -> u64 {
         let free = self.engine.account(order.account).map_or(0, |view| view.available.0.max(0));
-        let ticks = if order.side == Side::Buy { order.price.0 } else { plan.ticks - order.price.0 };
+        let ticks = if order.side == Side::Buy { order.price.0 } else { u64::from(plan.ticks) - order.price.0 };
         let lots = free * i128::from(parts) / i128::from(PARTS) / (i128::from(ticks) * i128::from(plan.quantum));
         u64::try_from(lots).unwrap().max(1)
     }
@@ -416,6 +618,14 @@ impl Life {
                 self.totals.withdrawals += u64::from(!forced);
             }
             Event::Redeemed { .. } => self.totals.redemptions += 1,
+            Event::Filled(fill) => self.totals.rebates += u64::from(fill.maker_fee.0 < 0),
+            Event::FeesPaid { account: AccountId::PROTOCOL, .. } => self.totals.shared += 1,
+            Event::FeesPaid { account, .. } => self.totals.referred += u64::from(self.builders.contains(account)),
+            Event::Cancelled { reason, .. } => {
+                self.totals.revoked += u64::from(*reason == CancelReason::SignerRevoked);
+                self.totals.reduced += u64::from(*reason == CancelReason::OnlyReducing);
+                self.totals.capped += u64::from(*reason == CancelReason::OpenInterestCap);
+            }
             Event::FrameSealed(_) => panic!("only a frame command seals"),
             _ => {}
         }
@@ -446,11 +656,15 @@ impl Life {
         let mut accounts = Vec::new();
         let mut positions = BTreeMap::<_, BTreeMap<u8, i64>>::new();
         let mut partial = Vec::new();
+        let mut open_interest = BTreeMap::new();
+        let accrued = self.engine.accrued_fees();
         for id in self.engine.account_ids() {
             let view = self.engine.account(id).unwrap();
             assert!(view.cash.0 + view.worst_payoff.0 >= 0, "{view:?} is short");
-            accounts.push((id, view.owner, view.cash, view.worst_payoff));
+            let cash = view.cash + accrued.get(&id).copied().unwrap_or_default();
+            accounts.push((id, view.owner, cash, view.worst_payoff));
             for (market, Position(lots)) in self.engine.positions(id) {
+                *open_interest.entry(market).or_default() += i128::from(lots.max(0));
                 positions.entry((id, market.event())).or_default().insert(market.outcome(), lots);
             }
             for open in self.engine.open_orders(id) {
@@ -459,6 +673,7 @@ impl Life {
         }
         Snapshot {
             accounts,
+            open_interest,
             positions,
             partial,
             custody: self.engine.custody(),
@@ -470,8 +685,8 @@ impl Life {
     fn settle(&mut self, frame: &Frame, snapshot: &Snapshot) {
         self.batch += 1;
         assert_eq!(frame.id, self.batch);
-        let call = SettleCall::build(frame, self.hash, &self.domain, &self.sequencer).unwrap();
-        assert_eq!(xos_chain::batch_hash(frame, self.hash, &self.domain).unwrap(), call.hash);
+        let call = SettleCall::build(frame, self.hash, &self.domain, &self.sequencer);
+        assert_eq!(xos_chain::batch_hash(frame, self.hash, &self.domain), call.hash);
         let group = self.evm.group;
 
         let probed = self.evm.simulate(RELAYER, group, call.probe_calldata());
@@ -503,6 +718,7 @@ impl Life {
         self.totals.batches += 1;
         self.totals.fill_lines += call.orders_filled;
         self.totals.most_gas = self.totals.most_gas.max(done.gas_used);
+        self.totals.closest_estimate = self.totals.closest_estimate.max(done.gas_used * 1_000 / snapshot.gas);
         assert!(self.totals.most_gas < GAS_LIMIT);
         for (owner, amount) in std::mem::take(&mut self.leaving) {
             *self.wallets.get_mut(&owner).unwrap() += amount;
@@ -526,7 +742,7 @@ impl Life {
         assert_eq!(settled.sequence, frame.sequence);
         assert_eq!(settled.logHash, B256::from(frame.log_hash));
         assert_eq!(settled.inboxHead, snapshot.next_inbox);
-        let last = self.evm.view(self.evm.group, &IRiskGroup::lastBatchCall {});
+        let last = self.evm.view(self.evm.group, &IGroupViews::lastBatchCall {});
         assert_eq!((last.id, last.hash), (frame.id, call.hash));
         assert_eq!((last.time, last.sequence), (frame.time.0, frame.sequence));
     }
@@ -535,10 +751,10 @@ impl Life {
     fn compare(&mut self, engine: &Snapshot) {
         let (token, group) = (self.evm.token, self.evm.group);
         for &(id, owner, cash, worst) in &engine.accounts {
-            let chain = self.evm.view(group, &IRiskGroup::accountCall { id: id.0 });
+            let chain = self.evm.view(group, &IGroupViews::accountCall { id: id.0 });
             assert_eq!((chain.owner, chain.cash, chain.worstPayoff), (owner, cash.0, worst.0), "account {id}");
             for event in 1..=u32::try_from(self.events.len()).unwrap() {
-                let call = IRiskGroup::positionsCall { id: id.0, eventId: U24::from(event) };
+                let call = IGroupViews::positionsCall { id: id.0, eventId: U24::from(event) };
                 let chain: BTreeMap<u8, i64> =
                     (0..).zip(self.evm.view(group, &call)).filter(|&(_, lots)| lots != 0).collect();
                 let ours = engine.positions.get(&(id, EventId(event))).cloned().unwrap_or_default();
@@ -546,12 +762,24 @@ impl Life {
             }
         }
         for &(account, nonce, filled) in &engine.partial {
-            let chain = self.evm.view(group, &IRiskGroup::nonceStateCall { id: account.0, nonce: nonce.0 });
+            let chain = self.evm.view(group, &IGroupViews::nonceStateCall { id: account.0, nonce: nonce.0 });
             assert_eq!((chain.spent, chain.filled), (false, filled), "order {nonce} of account {account}");
             self.totals.partial += u64::from(filled > 0);
         }
-        let inbox = self.evm.view(group, &IRiskGroup::inboxCall {});
+        for (&market, &lots) in &engine.open_interest {
+            let index = usize::try_from(market.event().0 - 1).unwrap();
+            let plan = &self.events[index];
+            let counted = plan.position_cap != 0 || plan.open_interest_cap != 0;
+            // Redemption leaves it: a decided market opens no more.
+            if counted && !self.decided[index] {
+                let chain = self.evm.view(group, &IGroupViews::marketCall { id: market.0 });
+                assert_eq!(i128::from(chain.openInterest), lots, "open interest of {market}");
+            }
+        }
+        let inbox = self.evm.view(group, &IGroupViews::inboxCall {});
         assert_eq!(inbox.head, engine.next_inbox);
+        let pool = self.evm.view(group, &IGroupViews::poolCall {});
+        assert_eq!((i128::try_from(pool.tokens).unwrap(), pool.badDebt), (engine.custody.0, 0), "the pool");
 
         // Deposits that no batch has consumed; the engine may have them in its open frame already.
         let waiting: u128 = self.deposits.range(inbox.head..inbox.tail).map(|(_, amount)| amount).sum();
@@ -574,8 +802,9 @@ impl Life {
             for (&outcome, &lots) in outcomes {
                 *markets.entry((*event, outcome)).or_default() += i128::from(lots);
                 if let Some(payouts) = view.payouts {
-                    cash +=
-                        i128::from(lots) * i128::from(payouts[usize::from(outcome)]) * i128::from(view.config.quantum);
+                    cash += i128::from(lots)
+                        * i128::from(payouts[usize::from(outcome)])
+                        * i128::from(view.config.terms.quantum);
                 }
             }
         }
@@ -609,7 +838,8 @@ impl Life {
         for id in self.engine.account_ids() {
             let view = self.engine.account(id).unwrap();
             if view.cash.0 > 0 {
-                let call = IRiskGroup::requestWithdrawalCall { account: id.0, amount: view.cash.0.unsigned_abs() };
+                let (token, amount) = (self.evm.token, view.cash.0.unsigned_abs());
+                let call = IGateway::requestWithdrawalCall { account: id.0, token, amount };
                 self.request(view.owner, &call);
             }
         }
@@ -624,6 +854,14 @@ impl Life {
 
     fn key(&self, owner: usize) -> &Key {
         self.traders.get(owner).unwrap_or(&self.deployer)
+    }
+
+    fn agent(&self, pick: u8) -> &Key {
+        &self.agents[usize::from(pick) % self.agents.len()]
+    }
+
+    fn pick_venue(&self, pick: u8) -> u32 {
+        1 + u32::from(pick) % self.venues
     }
 
     /// Index of an event; mostly one that trades, if any does.
@@ -655,4 +893,65 @@ fn index_of(account: AccountId) -> usize {
 /// `part`/128 of the amount, at least 1: up to twice of it.
 fn share(amount: i128, part: u8) -> u128 {
     (amount.unsigned_abs() * u128::from(part) / 128).max(1)
+}
+
+impl Life {
+    /// The insurance fund owes cash against a complete set of outcomes and trades one of them, while somebody withdraws a
+    /// profit in the same frame.
+    pub(crate) fn fund_trades_while_a_profit_leaves() {
+        let plan = EventPlan {
+            outcomes: 2,
+            ticks: 1_000,
+            quantum: 10,
+            taker_fee: 0,
+            maker_fee: 0,
+            venue: 0,
+            curve: false,
+            restricted: false,
+            position_cap: 0,
+            open_interest_cap: 0,
+        };
+        let mut life = Self::begin(&[plan.clone(), plan]);
+        let [fund, winner, other] = [AccountId::INSURANCE, AccountId(3), AccountId(5)];
+        // 100 lots of each outcome cost the fund all it has and are worth that for certain.
+        for outcome in 0..2 {
+            life.trade(fund, other, MarketId::new(EventId(1), outcome), 100, 500);
+        }
+        life.sign_withdraw(fund, 900_000);
+        life.trade(winner, other, MarketId::new(EventId(2), 0), 100, 100);
+        life.frame(1_000, 0);
+        life.resolve(1, 0);
+        life.frame(1_000, u8::MAX);
+        let profit = life.engine.account(winner).unwrap().available.0;
+        assert!(profit > 200_000_000, "more than was paid in");
+
+        life.trade(other, fund, MarketId::new(EventId(1), 0), 1, 500);
+        life.sign_withdraw(winner, profit.unsigned_abs());
+        life.frame(1_000, 0);
+        assert_eq!(life.engine.account(winner).unwrap().cash, Atoms(0));
+        life.everybody_leaves();
+    }
+
+    fn trade(&mut self, buyer: AccountId, seller: AccountId, market: MarketId, lots: u64, price: u64) {
+        for (account, side) in [(seller, Side::Sell), (buyer, Side::Buy)] {
+            let order = Order {
+                account,
+                market,
+                side,
+                kind: OrderKind::GoodTillCancelled,
+                reduce_only: false,
+                size: Lots(lots),
+                price: Ticks(price),
+                nonce: self.next_nonce(account),
+                expiry: TimeMs(0),
+                max_fee: Ppm(0),
+                builder: 0,
+                builder_fee: Ppm(0),
+            };
+            let accepted = self.totals.accepted;
+            let signed = self.key(self.owner_index(account)).sign_typed(&self.domain, order);
+            self.apply(&Command::Place(signed));
+            assert_eq!(self.totals.accepted, accepted + 1);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Engine and contract live the same random lives and must agree on everything.
 //!
-//! A life is a list of steps: deposits, events of 2 to 48 outcomes, orders of every kind (good and bad ones), cancellations,
-//! withdrawals, forced withdrawals, resolutions, frames. Traders sign for real. The inbox is the contract's own, read from
+//! A life is a list of steps: deposits, venues, events of 2 to 48 outcomes with fees, rebates and caps, orders of every kind
+//! (good and bad ones, by owners and by keys that act for them), cancellations, withdrawals, requests by transaction,
+//! memberships, phases, resolutions, frames. Traders sign for real. The inbox is the contract's own, read from
 //! its logs; every sealed frame becomes a batch that the contract must accept, and after each batch both sides are compared
 //! to the atom. In the end everybody leaves with everything.
 //!
@@ -16,7 +17,7 @@ mod life;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
-use crate::life::{EventPlan, Life, Placement, Step};
+use crate::life::{EventPlan, Life, Placement, Step, VenuePlan};
 
 const LIVES: u32 = 64;
 
@@ -24,15 +25,38 @@ fn event_plan() -> impl Strategy<Value = EventPlan> {
     let outcomes = prop_oneof![3 => Just(2_u8), 3 => Just(3), 2 => Just(5), 1 => Just(48)];
     // Ticks and quantum: a lot pays from 2 atoms to the most that the contract allows.
     let value = prop_oneof![
-        6 => Just((1_000_u64, 10_u64)),
+        6 => Just((1_000_u32, 10_u64)),
         1 => Just((2, 1)),
         1 => Just((10, 1_000)),
         1 => Just((1_000_000, 7)),
         1 => Just((1_000, 1_000_000_000_000)),
     ];
-    let fee = prop_oneof![Just(0_u32), Just(1_000), Just(333), Just(100_000)];
-    (outcomes, value, fee.clone(), fee, any::<u8>()).prop_map(|(outcomes, (ticks, quantum), taker, maker, treasury)| {
-        EventPlan { outcomes, ticks, quantum, taker_fee: taker, maker_fee: maker, treasury }
+    let taker = prop_oneof![Just(0_u32), Just(1_000), Just(333), Just(100_000)];
+    let maker = prop_oneof![3 => Just(0_i32), 1 => Just(1_000), 1 => Just(100_000), 2 => -100_i32..0];
+    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1));
+    let cap = || prop_oneof![4 => Just(0_u64), 1 => 1_u64..2_000];
+    (outcomes, value, (taker, maker), any::<u8>(), flags, (cap(), cap())).prop_map(
+        |(outcomes, (ticks, quantum), (taker_fee, maker_fee), venue, (curve, restricted), caps)| EventPlan {
+            outcomes,
+            ticks,
+            quantum,
+            taker_fee,
+            maker_fee,
+            venue,
+            curve,
+            restricted,
+            position_cap: caps.0,
+            open_interest_cap: caps.1,
+        },
+    )
+}
+
+fn venue_plan() -> impl Strategy<Value = VenuePlan> {
+    let share = || prop_oneof![Just(0_u32), Just(1), 0_u32..333_333, Just(333_333)];
+    (any::<u8>(), any::<u8>(), [share(), share(), share()]).prop_map(|(pick, treasury, shares)| VenuePlan {
+        pick: pick % 4,
+        treasury,
+        shares,
     })
 }
 
@@ -57,6 +81,7 @@ fn placement() -> impl Strategy<Value = Placement> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let limit = prop_oneof![3 => Just(0_u64), 1 => 1_u64..1_000_000];
     let frame = (prop_oneof![8 => 0_u64..2_500, 1 => 0_u64..400_000], any::<u8>());
     prop_oneof![
         120 => placement().prop_map(Step::Place),
@@ -66,6 +91,17 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<u8>(), any::<u64>(), any::<bool>())
             .prop_map(|(account, amount, fresh)| Step::Deposit { account, amount, fresh }),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(account, part)| Step::ForceWithdrawal { account, part }),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(account, ahead)| Step::ForceCancelAll { account, ahead }),
+        9 => (any::<u8>(), any::<u8>(), 0_u64..60_000, limit, any::<u8>()).prop_map(
+            |(account, agent, ms, max_notional, rights)| Step::Grant { account, agent, ms, max_notional, rights }
+        ),
+        1 => any::<u8>().prop_map(|account| Step::Register { account }),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(account, builder)| Step::Refer { account, builder }),
+        1 => venue_plan().prop_map(Step::Venue),
+        6 => (any::<u8>(), any::<u8>(), 0_u64..60_000)
+            .prop_map(|(account, venue, ms)| Step::Join { account, venue, ms }),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(event, phase)| Step::Phase { event, phase }),
+        1 => Just(Step::Terms),
         1 => event_plan().prop_map(Step::Open),
         1 => (any::<u8>(), any::<u64>()).prop_map(|(event, how)| Step::Resolve { event, how }),
         7 => frame.prop_map(|(ms, items)| Step::Frame { ms, items }),
@@ -99,4 +135,9 @@ fn engine_and_contract_agree_on_every_life() {
     for (what, count) in totals.kinds() {
         assert!(count > 0, "no {what} in {lives} lives: {totals:?}");
     }
+}
+
+#[test]
+fn a_fund_that_trades_with_positions_behind_it_holds_up_nobodys_profit() {
+    Life::fund_trades_while_a_profit_leaves();
 }

@@ -6,12 +6,12 @@ use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::params::ArrayParams;
 use serde_json::{Value, json};
-use xos_api::{Code, OrderRequest, WithdrawRequest, XosApiClient};
+use xos_api::{Code, EventStatus, OrderRequest, WithdrawRequest, XosApiClient};
 use xos_auth::{Domain, Key, signature_bytes};
 use xos_chain::At;
-use xos_types::{AccountId, EventId, MarketId, Order, OrderKind, Ppm, Side, TimeMs, Withdraw};
+use xos_types::{AccountId, EventId, MarketId, Order, OrderKind, Phase, Ppm, Side, TimeMs, Withdraw};
 
-use crate::exchange::{Exchange, MARKET, alice, bob, order, place, request};
+use crate::exchange::{ALICE, BOB, Exchange, MARKET, alice, bob, order, place, request};
 
 const INVALID_PARAMS: i32 = -32602;
 
@@ -55,7 +55,7 @@ impl Table<'_> {
 
 /// A good order of Alice's, as JSON, with one field replaced or removed.
 fn altered(exchange: &Exchange, field: &str, value: Option<Value>) -> Value {
-    let mut request = json!(request(&alice(), &exchange.domain, order(2, 1, Side::Buy, 10, 400)));
+    let mut request = json!(request(&alice(), &exchange.domain, order(ALICE, 1, Side::Buy, 10, 400)));
     let fields = request.as_object_mut().unwrap();
     match value {
         Some(value) => fields.insert(field.into(), value),
@@ -75,6 +75,7 @@ async fn every_bad_request_is_answered_with_its_code_and_what_was_expected() {
     money_is_explained_to_the_atom(&mut table).await;
     what_the_book_does_not_allow(&mut table).await;
     lists_say_what_became_of_each(&mut table).await;
+    a_stopped_market_says_how_far(&mut table).await;
     after_the_event_nothing_trades(&mut table).await;
 
     // The others are those of a node that is overloaded or stopping, and of limits that take 10,000 orders to reach.
@@ -122,7 +123,7 @@ async fn malformed_parameters_name_the_field(table: &mut Table<'_>) {
 
 async fn bad_signatures_show_what_was_signed(table: &mut Table<'_>) {
     let exchange = table.exchange;
-    let message = order(2, 1, Side::Buy, 10, 400);
+    let message = order(ALICE, 1, Side::Buy, 10, 400);
     let good = request(&alice(), &exchange.domain, message);
     let check = |data: &Value| {
         let expected = json!({
@@ -169,7 +170,7 @@ async fn unknown_things_are_named(table: &mut Table<'_>) {
         table.refused_as(Code::UnknownAccount, method, &[json!("99")]).await;
     }
     for market in [MarketId(0), MarketId::new(EventId(9), 0), MarketId::new(EventId(1), 3)] {
-        let wrong = Order { market, ..order(2, 1, Side::Buy, 10, 400) };
+        let wrong = Order { market, ..order(ALICE, 1, Side::Buy, 10, 400) };
         let data = table.refused_order(Code::UnknownMarket, &alice(), wrong).await;
         assert_eq!(data["market"], json!(market));
         for method in ["xos_book", "xos_trades"] {
@@ -185,17 +186,17 @@ async fn unknown_things_are_named(table: &mut Table<'_>) {
         .refused_as(Code::InvalidRequest, "xos_withdraw", &[withdraw_request(exchange, withdrawal(exchange, 0))])
         .await;
     assert_eq!(data["field"], "amount");
-    let message = xos_types::Cancel { account: AccountId(2), nonce: xos_types::Nonce(5) };
+    let message = xos_types::Cancel { account: AccountId(ALICE), nonce: xos_types::Nonce(5) };
     let signature = signature_bytes(&alice().sign_typed(&exchange.domain, message).signature);
-    let cancel = json!({ "account": "2", "nonce": "5", "signature": alloy::hex::encode_prefixed(signature) });
+    let cancel = json!({ "account": "3", "nonce": "5", "signature": alloy::hex::encode_prefixed(signature) });
     let data = table.refused_as(Code::UnknownOrder, "xos_cancel", &[cancel]).await;
     assert_eq!(data["nonce"], "5");
 }
 
 async fn bad_numbers_come_with_the_nearest_good_ones(table: &mut Table<'_>) {
-    let good = order(2, 1, Side::Buy, 10, 400);
+    let good = order(ALICE, 1, Side::Buy, 10, 400);
     for (price, nearest, decimal) in [(0, "1", "0.001"), (1_000, "999", "0.999"), (u64::MAX, "999", "0.999")] {
-        let data = table.refused_order(Code::BadPrice, &alice(), order(2, 1, Side::Buy, 10, price)).await;
+        let data = table.refused_order(Code::BadPrice, &alice(), order(ALICE, 1, Side::Buy, 10, price)).await;
         assert_eq!((&data["nearest"], &data["nearestDecimal"]), (&json!([nearest]), &json!([decimal])), "{data}");
         assert_eq!(
             (&data["lowest"], &data["highest"], &data["tickSize"]),
@@ -203,7 +204,7 @@ async fn bad_numbers_come_with_the_nearest_good_ones(table: &mut Table<'_>) {
         );
     }
     for size in [0, u64::MAX] {
-        let data = table.refused_order(Code::BadSize, &alice(), order(2, 1, Side::Buy, size, 400)).await;
+        let data = table.refused_order(Code::BadSize, &alice(), order(ALICE, 1, Side::Buy, size, 400)).await;
         assert_eq!((&data["smallest"], &data["lotSize"]), (&json!("1"), &json!("0.01")), "{data}");
         assert!(data["largest"].as_str().unwrap().parse::<u64>().unwrap() > 1_000_000);
     }
@@ -224,9 +225,10 @@ async fn bad_numbers_come_with_the_nearest_good_ones(table: &mut Table<'_>) {
 async fn money_is_explained_to_the_atom(table: &mut Table<'_>) {
     let exchange = table.exchange;
     // 1,000 lots at 500 ticks of 10 atoms reserve 5 tokens and the fee of 1 in 1,000 that a taker would pay.
-    place(exchange, &alice(), order(2, 10, Side::Buy, 1_000, 500)).await;
-    let before = exchange.client.account(AccountId(2)).await.unwrap();
-    let data = table.refused_order(Code::InsufficientFunds, &alice(), order(2, 11, Side::Buy, 1_000_000, 400)).await;
+    place(exchange, &alice(), order(ALICE, 10, Side::Buy, 1_000, 500)).await;
+    let before = exchange.client.account(AccountId(ALICE)).await.unwrap();
+    let data =
+        table.refused_order(Code::InsufficientFunds, &alice(), order(ALICE, 11, Side::Buy, 1_000_000, 400)).await;
     assert_eq!(data["cash"], "1000000000");
     assert_eq!(data["reserved"], json!(before.reserved.to_string()));
     assert!(before.reserved.0 >= 5_000_000, "{before:?}");
@@ -237,20 +239,20 @@ async fn money_is_explained_to_the_atom(table: &mut Table<'_>) {
     let all = withdrawal(exchange, 1_000_000_000);
     let data = table.refused_as(Code::InsufficientFunds, "xos_withdraw", &[withdraw_request(exchange, all)]).await;
     assert_eq!(data["decimals"]["required"], "1000");
-    assert_eq!(exchange.client.account(AccountId(2)).await.unwrap(), before, "a refusal changes nothing");
+    assert_eq!(exchange.client.account(AccountId(ALICE)).await.unwrap(), before, "a refusal changes nothing");
 }
 
 async fn what_the_book_does_not_allow(table: &mut Table<'_>) {
     // Alice bids 1,000 lots at 500.
-    let data = table.refused_order(Code::NonceSpent, &alice(), order(2, 10, Side::Buy, 10, 400)).await;
+    let data = table.refused_order(Code::NonceSpent, &alice(), order(ALICE, 10, Side::Buy, 10, 400)).await;
     assert_eq!((&data["nonce"], &data["next"]), (&json!("10"), &json!("11")));
-    let crossing = order(3, 1, Side::Sell, 10, 450);
+    let crossing = order(BOB, 1, Side::Sell, 10, 450);
     let data = table.refused_order(Code::WouldTrade, &bob(), Order { kind: OrderKind::PostOnly, ..crossing }).await;
     assert_eq!(
         (&data["best"], &data["bestDecimal"], &data["priceDecimal"]),
         (&json!("500"), &json!("0.5"), &json!("0.45"))
     );
-    let large = Order { kind: OrderKind::FillOrKill, ..order(3, 1, Side::Sell, 5_000, 450) };
+    let large = Order { kind: OrderKind::FillOrKill, ..order(BOB, 1, Side::Sell, 5_000, 450) };
     let data = table.refused_order(Code::NotFillable, &bob(), large).await;
     assert_eq!((&data["size"], &data["fillable"]), (&json!("5000"), &json!("1000")));
 }
@@ -258,13 +260,13 @@ async fn what_the_book_does_not_allow(table: &mut Table<'_>) {
 async fn lists_say_what_became_of_each(table: &mut Table<'_>) {
     let exchange = table.exchange;
     let sign = |order: Order| json!(request(&bob(), &exchange.domain, order));
-    let mut unsigned = sign(order(3, 21, Side::Sell, 1, 700));
+    let mut unsigned = sign(order(BOB, 21, Side::Sell, 1, 700));
     unsigned["signature"] = json!("0x");
     let list = [
-        sign(order(3, 20, Side::Sell, 1, 700)),
+        sign(order(BOB, 20, Side::Sell, 1, 700)),
         unsigned,
-        sign(order(3, 22, Side::Sell, 1, 0)),
-        sign(order(3, 23, Side::Sell, 1, 700)),
+        sign(order(BOB, 22, Side::Sell, 1, 0)),
+        sign(order(BOB, 23, Side::Sell, 1, 700)),
     ];
     let mut params = ArrayParams::new();
     params.insert(list).unwrap();
@@ -277,9 +279,27 @@ async fn lists_say_what_became_of_each(table: &mut Table<'_>) {
     );
     let sequence = |outcome: &Value| outcome["ok"]["receipt"]["sequence"].as_str().unwrap().parse::<u64>().unwrap();
     assert!(sequence(&outcomes[0]) < sequence(&outcomes[3]), "a list keeps its order");
-    let too_many: Vec<Value> = vec![sign(order(3, 30, Side::Sell, 1, 700)); 201];
+    let too_many: Vec<Value> = vec![sign(order(BOB, 30, Side::Sell, 1, 700)); 201];
     let data = table.refused_as(Code::InvalidRequest, "xos_placeOrders", &[json!(too_many)]).await;
     assert_eq!(data["expected"], "a list of 1 to 200");
+}
+
+async fn a_stopped_market_says_how_far(table: &mut Table<'_>) {
+    let exchange = table.exchange;
+    let house = exchange.chain.wallet(crate::exchange::key(2));
+    let is = async |exchange: &Exchange, status| exchange.client.events().await.unwrap()[0].status == status;
+    let order = order(ALICE, 40, Side::Buy, 10, 400);
+
+    house.set_phase(EventId(1), Phase::ReduceOnly).await.unwrap();
+    exchange.until("the market only reduces", async |exchange| is(exchange, EventStatus::ReduceOnly).await).await;
+    let data = table.refused_order(Code::OnlyReducing, &alice(), order).await;
+    assert_eq!((&data["market"], &data["position"], &data["reducible"]), (&json!(MARKET), &json!("0"), &json!("0")));
+    assert_eq!(data["why"], "phase");
+
+    house.set_phase(EventId(1), Phase::Halted).await.unwrap();
+    exchange.until("the market is halted", async |exchange| is(exchange, EventStatus::Halted).await).await;
+    let data = table.refused_order(Code::MarketClosed, &alice(), order).await;
+    assert_eq!(data["status"], "halted");
 }
 
 async fn after_the_event_nothing_trades(table: &mut Table<'_>) {
@@ -288,7 +308,7 @@ async fn after_the_event_nothing_trades(table: &mut Table<'_>) {
     exchange
         .until("the event is resolved", async |exchange| exchange.client.events().await.unwrap()[0].payouts.is_some())
         .await;
-    let data = table.refused_order(Code::MarketClosed, &alice(), order(2, 50, Side::Buy, 10, 400)).await;
+    let data = table.refused_order(Code::MarketClosed, &alice(), order(ALICE, 50, Side::Buy, 10, 400)).await;
     assert_eq!((&data["market"], &data["event"]), (&json!(MARKET), &json!(1)));
     exchange.until_settled(1).await;
     assert!(exchange.chain.last_batch(At::Latest).await.unwrap().id > 0);
@@ -296,7 +316,7 @@ async fn after_the_event_nothing_trades(table: &mut Table<'_>) {
 
 fn withdrawal(exchange: &Exchange, amount: u128) -> Withdraw {
     Withdraw {
-        account: AccountId(2),
+        account: AccountId(ALICE),
         token: exchange.chain.deployment().token,
         amount,
         nonce: xos_types::Nonce(1_000),

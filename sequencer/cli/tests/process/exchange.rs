@@ -12,11 +12,15 @@ use tempfile::TempDir;
 use xos_api::{Ack, OrderRequest, XosApiClient};
 use xos_auth::{Domain, Key, signature_bytes};
 use xos_chain::{At, Chain};
-use xos_types::{AccountId, EventConfig, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks, TimeMs};
+use xos_types::{
+    AccountId, EventConfig, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks, TimeMs, TradingTerms,
+    VenueConfig, VenueId,
+};
 
 use crate::node::Anvil;
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
+const VENUE: VenueId = VenueId(1);
 pub(crate) const MARKET: MarketId = MarketId::new(EventId(1), 0);
 /// Atoms of every trader's deposit.
 pub(crate) const DEPOSIT: u128 = 1_000_000_000;
@@ -37,7 +41,11 @@ pub(crate) fn key(number: u8) -> Key {
     Key::from_bytes([number; 32]).unwrap()
 }
 
-/// Keys of the traders whose accounts are 2 and 3.
+/// Accounts of the traders.
+pub(crate) const ALICE: u64 = 3;
+pub(crate) const BOB: u64 = 4;
+
+/// Keys of the traders.
 pub(crate) fn alice() -> Key {
     key(3)
 }
@@ -69,9 +77,15 @@ impl Exchange {
         std::fs::write(folder.path().join("node.toml"), config).unwrap();
 
         let house = chain.wallet(deployer);
-        house.fund(None, 1).await.unwrap();
+        let venue = VenueConfig {
+            treasury: AccountId::PROTOCOL,
+            protocol_share: Ppm(0),
+            insurance_share: Ppm(0),
+            referrer_share: Ppm(0),
+        };
+        assert_eq!(house.open_venue(venue).await.unwrap(), VENUE);
         house.open_event(&event(house.address())).await.unwrap();
-        for (trader, account) in [(alice(), 2), (bob(), 3)] {
+        for (trader, account) in [(alice(), ALICE), (bob(), BOB)] {
             let deposited = chain.wallet(trader).fund(None, DEPOSIT).await.unwrap();
             assert_eq!(deposited.account, AccountId(account));
         }
@@ -81,7 +95,7 @@ impl Exchange {
         let mut exchange = Self { anvil, chain, domain, folder, http, client, port, node: None };
         exchange.start_node().await;
         exchange
-            .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(3)).await.is_ok())
+            .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(BOB)).await.is_ok())
             .await;
         exchange
     }
@@ -205,13 +219,9 @@ pub(crate) fn free_port() -> u16 {
 /// Three outcomes; a share is 100 lots.
 fn event(resolver: Address) -> EventConfig {
     EventConfig {
-        venue: 1,
+        terms: TradingTerms { taker_fee: Ppm(1_000), ..TradingTerms::free(VENUE, 10) },
         outcomes: 3,
         ticks: 1_000,
-        quantum: 10,
-        taker_fee: Ppm(1_000),
-        maker_fee: Ppm(0),
-        treasury: AccountId(1),
         resolver,
         title: "Spain - Argentina".into(),
         labels: ["Spain", "Draw", "Argentina"].map(String::from).to_vec(),

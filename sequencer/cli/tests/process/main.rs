@@ -27,7 +27,7 @@ use xos_auth::{LogHead, parse_signature, recover};
 use xos_chain::At;
 use xos_types::{AccountId, B256, EventId, Nonce, Side};
 
-use exchange::{DEPOSIT, Exchange, LONG, MARKET, alice, bob, key, order, place, request, text};
+use exchange::{ALICE, BOB, DEPOSIT, Exchange, LONG, MARKET, alice, bob, key, order, place, request, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn money_comes_in_trades_is_paid_and_goes_out() {
@@ -35,12 +35,12 @@ async fn money_comes_in_trades_is_paid_and_goes_out() {
     let ws = WsClientBuilder::default().build(format!("ws://{}", exchange.address())).await.unwrap();
     let mut books = ws.subscribe_book(MARKET).await.unwrap();
     let mut trades = ws.subscribe_trades(None).await.unwrap();
-    let mut updates = ws.subscribe_account(AccountId(2)).await.unwrap();
+    let mut updates = ws.subscribe_account(AccountId(ALICE)).await.unwrap();
     let snapshot: BookInfo = books.next().await.unwrap().unwrap();
     assert!(snapshot.bids.is_empty() && snapshot.asks.is_empty());
 
     // Alice bids by RPC, Bob sells into it by command line.
-    let ack = place(&exchange, &alice(), order(2, 1, Side::Buy, 1_000, 600)).await;
+    let ack = place(&exchange, &alice(), order(ALICE, 1, Side::Buy, 1_000, 600)).await;
     assert_eq!((ack.filled.0, ack.remaining.0), (0, 1_000));
     let promise = LogHead { sequence: ack.receipt.log_sequence, log_hash: ack.receipt.log_hash.0 };
     let signature = parse_signature(&ack.receipt.signature).unwrap();
@@ -63,20 +63,20 @@ async fn money_comes_in_trades_is_paid_and_goes_out() {
     let info = exchange.client.info().await.unwrap();
     exchange.until_settled(info.sequence.saturating_sub(2)).await;
     let audit = exchange.audit();
-    assert!(audit.ends_with("3 accounts\n") && !audit.contains("DIFFER"), "{audit}");
+    assert!(audit.ends_with("4 accounts\n") && !audit.contains("DIFFER"), "{audit}");
     let house = exchange.chain.wallet(key(2));
     house.resolve_event(EventId(1), &[1_000, 0, 0]).await.unwrap();
     // 400 lots at 600 ticks of 10 atoms cost 2.4 tokens and pay 4.
     let worth = DEPOSIT - 2_400_000 + 4_000_000;
     exchange
         .until("the winner is paid", async |exchange| {
-            exchange.client.account(AccountId(2)).await.is_ok_and(|account| account.cash.0.unsigned_abs() == worth)
+            exchange.client.account(AccountId(ALICE)).await.is_ok_and(|account| account.cash.0.unsigned_abs() == worth)
         })
         .await;
     let paid = exchange.xos_ok("alice", &["withdraw", "all"]);
     assert!(paid.contains("paid 1001.6"), "{paid}");
     assert_eq!(exchange.chain.token_balance(alice().address(), At::Latest).await.unwrap(), U256::from(worth));
-    exchange.chain.wallet(bob()).request_withdrawal(AccountId(3), u128::MAX).await.unwrap();
+    exchange.chain.wallet(bob()).request_withdrawal(AccountId(BOB), u128::MAX).await.unwrap();
     let left = DEPOSIT + 2_400_000 - 2_400 - 4_000_000;
     exchange
         .until("the loser is paid", async |exchange| {
@@ -143,7 +143,7 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
         let stop = Arc::new(AtomicBool::new(false));
         let acked = Arc::new(AtomicU64::new(0));
         let mut clients = Vec::new();
-        for (account, side, key) in [(2, Side::Buy, alice()), (3, Side::Sell, bob())] {
+        for (account, side, key) in [(ALICE, Side::Buy, alice()), (BOB, Side::Sell, bob())] {
             for line in 0..3 {
                 let first_nonce = first_nonce + line * 100_000;
                 let client = Client { account, side, key: key.clone(), domain: exchange.domain, first_nonce };
@@ -195,8 +195,8 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_audit_fails_when_money_or_log_differ() {
     let mut exchange = Exchange::open().await;
-    place(&exchange, &alice(), order(2, 1, Side::Buy, 100, 400)).await;
-    place(&exchange, &bob(), order(3, 1, Side::Sell, 100, 400)).await;
+    place(&exchange, &alice(), order(ALICE, 1, Side::Buy, 100, 400)).await;
+    place(&exchange, &bob(), order(BOB, 1, Side::Sell, 100, 400)).await;
     exchange.until_all_is_settled().await;
     exchange.audit();
     let data = exchange.path("data");
@@ -254,7 +254,7 @@ async fn a_node_refuses_to_start_where_it_must_not() {
     assert!(error.contains("the chain was reset"), "{error}");
     // Nothing of this kept the rightful node from coming back.
     exchange.start_node().await;
-    place(&exchange, &alice(), order(2, 1, Side::Buy, 100, 400)).await;
+    place(&exchange, &alice(), order(ALICE, 1, Side::Buy, 100, 400)).await;
 }
 
 fn bob_is_not_the_sequencer() -> String {
@@ -297,7 +297,7 @@ async fn garbage_does_not_stop_it() {
 
     assert!(exchange.node_runs(), "{}", exchange.log());
     assert!(!exchange.log().contains("panicked"), "{}", exchange.log());
-    let ack = place(&exchange, &alice(), order(2, 1, Side::Buy, 10, 400)).await;
+    let ack = place(&exchange, &alice(), order(ALICE, 1, Side::Buy, 10, 400)).await;
     assert_eq!(ack.remaining.0, 10);
     assert!(send_raw(&exchange, r#"{"jsonrpc":"2.0","id":1,"method":"xos_health"}"#).contains("true"));
     let mut stream = TcpStream::connect(exchange.address()).unwrap();
@@ -365,7 +365,7 @@ fn send_raw(exchange: &Exchange, body: &str) -> String {
 
 /// A request with one of its bytes changed.
 fn mangled(random: &mut impl Rng) -> String {
-    let good = r#"{"jsonrpc":"2.0","id":1,"method":"xos_placeOrder","params":[{"account":"2","market":256,"side":"buy","kind":"post_only","size":"1","price":"5","nonce":"1","maxFee":1000,"signature":"0x00"}]}"#;
+    let good = r#"{"jsonrpc":"2.0","id":1,"method":"xos_placeOrder","params":[{"account":"3","market":256,"side":"buy","kind":"post_only","size":"1","price":"5","nonce":"1","maxFee":1000,"signature":"0x00"}]}"#;
     let mut bytes = good.as_bytes().to_vec();
     for _ in 0..random.random_range(1..4) {
         let position = random.random_range(0..bytes.len());

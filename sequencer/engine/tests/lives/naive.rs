@@ -13,6 +13,9 @@ pub(crate) struct Naive {
     config: GroupConfig,
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) events: BTreeMap<EventId, (EventConfig, Option<Vec<u64>>)>,
+    phases: BTreeMap<EventId, Phase>,
+    venues: BTreeMap<VenueId, VenueConfig>,
+    pub(crate) builders: BTreeMap<BuilderId, AccountId>,
     pub(crate) orders: Vec<Resting>,
     queue: BTreeSet<(EventId, AccountId)>,
     arrivals: u64,
@@ -26,6 +29,7 @@ pub(crate) struct Account {
     pub(crate) owner: Address,
     pub(crate) cash: i128,
     pub(crate) floor: u64,
+    referrer: BuilderId,
     used: BTreeSet<u64>,
     pub(crate) positions: BTreeMap<MarketId, i128>,
 }
@@ -34,7 +38,7 @@ pub(crate) struct Account {
 pub(crate) struct Resting {
     pub(crate) signed: Signed<Order>,
     pub(crate) remaining: u64,
-    /// Σ value·rate of its fills.
+    /// Σ base·rate of the fills that it paid for.
     traded: i128,
     arrival: u64,
 }
@@ -61,12 +65,31 @@ fn ceil(amount: i128) -> i128 {
     amount.div_euclid(MILLION) + i128::from(amount.rem_euclid(MILLION) != 0)
 }
 
+/// What a fee is a rate of.
+fn base(terms: &EventConfig, price: u64, size: u64) -> i128 {
+    let value = i128::from(price) * i128::from(size) * i128::from(terms.terms.quantum);
+    let ticks = i128::from(terms.ticks);
+    if terms.terms.curve { value * (ticks - i128::from(price)) / ticks } else { value }
+}
+
+impl Account {
+    fn new(owner: Address) -> Self {
+        let (used, positions) = (BTreeSet::new(), BTreeMap::new());
+        Self { owner, cash: 0, floor: 0, referrer: BuilderId(0), used, positions }
+    }
+}
+
 impl Naive {
     pub(crate) fn new(config: GroupConfig) -> Self {
         Self {
             config,
-            accounts: BTreeMap::new(),
+            accounts: [AccountId::INSURANCE, AccountId::PROTOCOL]
+                .map(|account| (account, Account::new(config.governance)))
+                .into(),
             events: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            venues: BTreeMap::new(),
+            builders: BTreeMap::new(),
             orders: vec![],
             queue: BTreeSet::new(),
             arrivals: 0,
@@ -105,12 +128,7 @@ impl Naive {
                 if let Some(reject) = self.signer(account, signed.signer) {
                     out.push(Event::Rejected { account, nonce: below, reject });
                 } else {
-                    for nonce in self.nonces_of(account).into_iter().filter(|nonce| *nonce < below) {
-                        self.cancel(account, nonce, CancelReason::BelowFloor, &mut out);
-                    }
-                    let state = self.accounts.get_mut(&account).unwrap();
-                    state.floor = state.floor.max(below.0);
-                    out.push(Event::FloorRaised { account, floor: Nonce(state.floor) });
+                    self.raise_floor(account, below, &mut out);
                 }
             }
             Command::Withdraw(signed) => self.withdraw(signed, &mut out),
@@ -118,6 +136,94 @@ impl Naive {
         }
         self.commands += 1;
         out
+    }
+
+    fn raise_floor(&mut self, account: AccountId, below: Nonce, out: &mut Vec<Event>) {
+        for nonce in self.nonces_of(account).into_iter().filter(|nonce| *nonce < below) {
+            self.cancel(account, nonce, CancelReason::BelowFloor, out);
+        }
+        let state = self.accounts.get_mut(&account).unwrap();
+        state.floor = state.floor.max(below.0);
+        out.push(Event::FloorRaised { account, floor: Nonce(state.floor) });
+    }
+
+    /// What the open frame's fees bring, by account.
+    pub(crate) fn accrued(&self) -> BTreeMap<AccountId, Atoms> {
+        let mut accrued: BTreeMap<AccountId, Atoms> = BTreeMap::new();
+        let mut pay = |account, amount| {
+            if amount != 0 {
+                accrued.entry(account).or_default().0 += amount;
+            }
+        };
+        let part = |amount: i128, rate: Ppm| amount * i128::from(rate.0) / MILLION;
+        for (market, lines) in net(&self.open.parts) {
+            let venue = self.venues[&self.terms(market).terms.venue];
+            let mut rest = 0;
+            for line in lines {
+                rest += line.fee.0;
+                if let Some(payee) = self.referrer_of(line.order.message.account) {
+                    let amount = part(line.fee.0.max(0), venue.referrer_share);
+                    pay(payee, amount);
+                    rest -= amount;
+                }
+            }
+            let (protocol, insurance) = (part(rest, venue.protocol_share), part(rest, venue.insurance_share));
+            pay(AccountId::PROTOCOL, protocol);
+            pay(AccountId::INSURANCE, insurance);
+            pay(venue.treasury, rest - protocol - insurance);
+        }
+        accrued
+    }
+
+    fn referrer_of(&self, account: AccountId) -> Option<AccountId> {
+        self.builders.get(&self.accounts[&account].referrer).copied()
+    }
+
+    fn phase(&self, event: EventId) -> Phase {
+        self.phases.get(&event).copied().unwrap_or_default()
+    }
+
+    fn position(&self, account: AccountId, market: MarketId) -> i128 {
+        self.accounts[&account].positions.get(&market).copied().unwrap_or(0)
+    }
+
+    /// Lots of the account's resting orders on one side of a market.
+    fn resting(&self, account: AccountId, market: MarketId, side: Side) -> i128 {
+        let own = self.orders.iter().filter(|resting| {
+            let other = resting.signed.message;
+            (other.account, other.market, other.side) == (account, market, side)
+        });
+        own.map(|resting| i128::from(resting.remaining)).sum()
+    }
+
+    /// Lots that orders of that side may close.
+    fn closable(&self, account: AccountId, market: MarketId, side: Side) -> i128 {
+        let position = self.position(account, market);
+        if side == Side::Buy { (-position).max(0) } else { position.max(0) }
+    }
+
+    /// What reduce-only leaves of the event's orders.
+    fn keep_reducing(&mut self, event: EventId, out: &mut Vec<Event>) {
+        for k in 0..self.events[&event].0.outcomes {
+            let market = MarketId::new(event, k);
+            for side in [Side::Buy, Side::Sell] {
+                let mut kept: BTreeMap<AccountId, i128> = BTreeMap::new();
+                let mut doomed = vec![];
+                for index in self.side(market, side) {
+                    let Resting { signed, remaining, .. } = &self.orders[index];
+                    let (account, nonce) = (signed.message.account, signed.message.nonce);
+                    let so_far = kept.entry(account).or_default();
+                    if *so_far + i128::from(*remaining) <= self.closable(account, market, side) {
+                        *so_far += i128::from(*remaining);
+                    } else {
+                        doomed.push((account, nonce));
+                    }
+                }
+                for (account, nonce) in doomed {
+                    self.cancel(account, nonce, CancelReason::OnlyReducing, out);
+                }
+            }
+        }
     }
 
     // ------------------------------------------------------------------ numbers
@@ -143,7 +249,7 @@ impl Naive {
                     .iter()
                     .map(|(order, lots)| {
                         let payoff = if order.market.outcome() == winner { config.payout_per_lot() } else { 0 };
-                        let cost = i128::from(order.price.0) * i128::from(config.quantum);
+                        let cost = i128::from(order.price.0) * i128::from(config.terms.quantum);
                         let gain = if order.side == Side::Buy { payoff - cost } else { cost - payoff };
                         (gain * i128::from(*lots)).min(0)
                     })
@@ -166,8 +272,8 @@ impl Naive {
             .map(|resting| {
                 let order = resting.signed.message;
                 let terms = self.terms(order.market);
-                let value = i128::from(order.price.0) * i128::from(resting.remaining) * i128::from(terms.quantum);
-                ceil(resting.traded + value * i128::from(terms.maker_fee.0)) - ceil(resting.traded)
+                let due = base(terms, order.price.0, resting.remaining) * i128::from(terms.terms.maker_fee.fee().0);
+                ceil(resting.traded + due) - ceil(resting.traded)
             })
             .sum();
         let mut orders: Vec<_> = own.iter().map(|resting| (resting.signed.message, resting.remaining)).collect();
@@ -237,6 +343,9 @@ impl Naive {
         if payouts.is_some() {
             return Some(Reject::MarketClosed { market, event });
         }
+        if self.phase(event) == Phase::Halted {
+            return Some(Reject::MarketHalted { market, event });
+        }
         for (set, field) in [
             (order.reduce_only, "reduce_only"),
             (order.builder != 0, "builder"),
@@ -246,7 +355,7 @@ impl Naive {
                 return Some(Reject::Unsupported { field: field.into() });
             }
         }
-        let highest = Ticks(terms.ticks - 1);
+        let highest = Ticks(u64::from(terms.ticks) - 1);
         if price.0 == 0 {
             return Some(Reject::BadPrice { price, highest, nearest: Ticks(1) });
         }
@@ -259,7 +368,7 @@ impl Naive {
         if let Some(reject) = self.expired(order.expiry).or_else(|| self.spent(account, order.nonce)) {
             return Some(reject);
         }
-        let required = Ppm(terms.taker_fee.0.max(terms.maker_fee.0));
+        let required = terms.terms.taker_fee.max(terms.terms.maker_fee.fee());
         if order.max_fee < required {
             return Some(Reject::FeeTooLow { max_fee: order.max_fee, required });
         }
@@ -282,21 +391,19 @@ impl Naive {
             }
         }
         let sign = if order.side == Side::Buy { 1 } else { -1 };
-        let position = self.accounts[&account].positions.get(&market).copied().unwrap_or(0);
-        let resting: i128 = self
-            .orders
-            .iter()
-            .filter(|resting| {
-                let other = resting.signed.message;
-                (other.account, other.market, other.side) == (account, market, order.side)
-            })
-            .map(|resting| i128::from(resting.remaining))
-            .sum();
+        let position = self.position(account, market);
+        let resting = self.resting(account, market, order.side);
+        if self.phase(event) == Phase::ReduceOnly {
+            let left = (self.closable(account, market, order.side) - resting).max(0);
+            if i128::from(size.0) > left {
+                let (position, reducible) = (Position(position.try_into().unwrap()), Lots(left.try_into().unwrap()));
+                return Some(Reject::OnlyReducing { market, position, reducible, why: Restriction::Phase });
+            }
+        }
         if sign * position + resting + i128::from(size.0) > i128::from(POSITION_MAX) {
             return Some(Reject::PositionLimit { market, limit: Lots(POSITION_MAX) });
         }
-        let value = i128::from(price.0) * i128::from(size.0) * i128::from(terms.quantum);
-        let fee = ceil(value * i128::from(required.0));
+        let fee = ceil(base(terms, price.0, size.0) * i128::from(required.0));
         let after = self.available(account, Some((*order, fee)));
         (after < 0).then(|| self.short(account, self.available(account, None) - after))
     }
@@ -373,12 +480,23 @@ impl Naive {
         let (maker, order) = (self.orders[index].signed.message, taker.signed.message);
         let terms = self.terms(maker.market).clone();
         let size = self.orders[index].remaining.min(taker.remaining);
-        let value = i128::from(maker.price.0) * i128::from(size) * i128::from(terms.quantum);
-        let fees = [(&mut self.orders[index], terms.maker_fee), (taker, terms.taker_fee)].map(|(party, rate)| {
+        let value = i128::from(maker.price.0) * i128::from(size) * i128::from(terms.terms.quantum);
+        let base = base(&terms, maker.price.0, size);
+        let charge = |party: &mut Resting, rate: Ppm| {
             let before = ceil(party.traded);
-            party.traded += value * i128::from(rate.0);
+            party.traded += base * i128::from(rate.0);
+            ceil(party.traded) - before
+        };
+        let taker_fee = charge(taker, terms.terms.taker_fee);
+        let share = match self.referrer_of(order.account) {
+            Some(_) => self.venues[&terms.terms.venue].referrer_share,
+            None => Ppm(0),
+        };
+        let most = taker_fee - ceil(taker_fee * i128::from(share.0));
+        let rebate = (base * i128::from(terms.terms.maker_fee.rebate().0) / MILLION).min(most);
+        let maker_fee = charge(&mut self.orders[index], terms.terms.maker_fee.fee()) - rebate;
+        let fees = [(&mut self.orders[index], maker_fee), (taker, taker_fee)].map(|(party, fee)| {
             party.remaining -= size;
-            let fee = ceil(party.traded) - before;
             self.open.parts.push(Part { signed: party.signed, price: maker.price.0, size, fee });
             let account = self.accounts.get_mut(&party.signed.message.account).unwrap();
             let sign = if party.signed.message.side == Side::Buy { 1 } else { -1 };
@@ -386,7 +504,6 @@ impl Naive {
             account.cash -= sign * value + fee;
             fee
         });
-        self.accounts.get_mut(&terms.treasury).unwrap().cash += fees[0] + fees[1];
         out.push(Event::Filled(Fill {
             market: maker.market,
             price: maker.price,
@@ -442,6 +559,7 @@ impl Naive {
     }
 
     fn frame(&mut self, time: TimeMs, inbox: &[InboxItem], log_hash: Hash, out: &mut Vec<Event>) {
+        let accrued = self.accrued();
         let open = std::mem::take(&mut self.open);
         self.open.time = open.time.max(time.0);
         let holds = (open.inbox.len(), open.redemptions.len(), open.parts.len(), open.withdrawals.len());
@@ -457,6 +575,10 @@ impl Naive {
                 markets: net(&open.parts),
                 withdrawals: open.withdrawals,
             })));
+            for (account, amount) in accrued {
+                self.accounts.get_mut(&account).unwrap().cash += amount.0;
+                out.push(Event::FeesPaid { account, amount });
+            }
         }
 
         let mut expired: Vec<_> = self
@@ -475,6 +597,11 @@ impl Naive {
             self.consume(item, out);
             self.open.inbox.push(item.clone());
         }
+        for item in inbox {
+            if let InboxPayload::ForcedWithdrawal { account, amount, .. } = item.payload {
+                self.force(account, amount, out);
+            }
+        }
         // These worlds are too small to reach a frame's budget for redemptions.
         for (event, account) in std::mem::take(&mut self.queue) {
             let (config, payouts) = self.events[&event].clone();
@@ -483,11 +610,11 @@ impl Naive {
                 .zip(payouts.unwrap())
                 .map(|(k, payout)| {
                     let held = positions.remove(&MarketId::new(event, k)).unwrap_or(0);
-                    held * i128::from(payout) * i128::from(config.quantum)
+                    held * i128::from(payout) * i128::from(config.terms.quantum)
                 })
                 .sum();
             self.accounts.get_mut(&account).unwrap().cash += amount;
-            self.open.redemptions.push(Redemption { account, event });
+            self.open.redemptions.push(Redemption { account, market: MarketId::new(event, 0) });
             out.push(Event::Redeemed { account, event, amount: Atoms(amount) });
         }
     }
@@ -498,7 +625,7 @@ impl Naive {
                 let (account, owner, amount) = (*account, *owner, i128::try_from(*amount).unwrap());
                 self.accounts.entry(account).or_insert_with(|| {
                     out.push(Event::AccountOpened { account, owner });
-                    Account { owner, cash: 0, floor: 0, used: BTreeSet::new(), positions: BTreeMap::new() }
+                    Account::new(owner)
                 });
                 self.accounts.get_mut(&account).unwrap().cash += amount;
                 out.push(Event::Deposited { account, amount: Atoms(amount) });
@@ -531,17 +658,41 @@ impl Naive {
                     }
                 }
             }
-            InboxPayload::ForcedWithdrawal { account, amount, .. } => {
-                for nonce in self.nonces_of(*account) {
-                    self.cancel(*account, nonce, CancelReason::ForcedWithdrawal, out);
-                }
-                let spare = (self.accounts[account].cash + self.worst_payoffs(*account)).max(0);
-                let paid = i128::try_from(*amount).unwrap_or(i128::MAX).min(spare);
-                if paid > 0 {
-                    self.accounts.get_mut(account).unwrap().cash -= paid;
-                    out.push(Event::Withdrawn { account: *account, amount: Atoms(paid), forced: true });
+            InboxPayload::VenueSet { venue, config } => {
+                self.venues.insert(*venue, *config);
+                out.push(Event::VenueSet { venue: *venue, config: *config });
+            }
+            InboxPayload::BuilderSet { builder, account } => {
+                self.builders.insert(*builder, *account);
+                out.push(Event::BuilderSet { builder: *builder, account: *account });
+            }
+            InboxPayload::ReferrerSet { account, referrer } => {
+                self.accounts.get_mut(account).unwrap().referrer = *referrer;
+                out.push(Event::ReferrerSet { account: *account, referrer: *referrer });
+            }
+            InboxPayload::CancelAll { account, floor } => self.raise_floor(*account, *floor, out),
+            InboxPayload::PhaseSet { market, phase } => {
+                let (event, phase) = (market.event(), *phase);
+                self.phases.insert(event, phase);
+                out.push(Event::PhaseSet { event, phase });
+                if phase == Phase::ReduceOnly {
+                    self.keep_reducing(event, out);
                 }
             }
+            InboxPayload::ForcedWithdrawal { .. } => {}
+            other => panic!("not part of these lives: {other:?}"),
+        }
+    }
+
+    fn force(&mut self, account: AccountId, amount: u128, out: &mut Vec<Event>) {
+        for nonce in self.nonces_of(account) {
+            self.cancel(account, nonce, CancelReason::ForcedWithdrawal, out);
+        }
+        let spare = (self.accounts[&account].cash + self.worst_payoffs(account)).max(0);
+        let paid = i128::try_from(amount).unwrap_or(i128::MAX).min(spare);
+        if paid > 0 {
+            self.accounts.get_mut(&account).unwrap().cash -= paid;
+            out.push(Event::Withdrawn { account, amount: Atoms(paid), forced: true });
         }
     }
 }

@@ -5,10 +5,14 @@ use xos_types::*;
 
 pub(crate) const TOKEN: Address = Address::repeat_byte(0x70);
 pub(crate) const EVENT: EventId = EventId(1);
-pub(crate) const TREASURY: u64 = 1;
-pub(crate) const ALICE: u64 = 2;
-pub(crate) const BOB: u64 = 3;
-pub(crate) const CAROL: u64 = 4;
+pub(crate) const VENUE: VenueId = VenueId(1);
+pub(crate) const INSURANCE: u64 = AccountId::INSURANCE.0;
+pub(crate) const PROTOCOL: u64 = AccountId::PROTOCOL.0;
+/// Receives the venue's fees.
+pub(crate) const TREASURY: u64 = 3;
+pub(crate) const ALICE: u64 = 4;
+pub(crate) const BOB: u64 = 5;
+pub(crate) const CAROL: u64 = 6;
 
 /// Deposit of each account that [`Group::new`] opens.
 pub(crate) const DEPOSIT: i128 = 1_000_000;
@@ -20,19 +24,31 @@ pub(crate) struct Group {
 }
 
 /// Terms of an event of `outcomes` at 1,000 ticks of one atom.
-pub(crate) fn terms(outcomes: u8, taker_fee: u32, maker_fee: u32) -> EventConfig {
+pub(crate) fn terms(outcomes: u8, taker_fee: u32, maker_fee: i32) -> EventConfig {
+    let free = TradingTerms::free(VENUE, 1);
     EventConfig {
-        venue: 1,
+        terms: TradingTerms { taker_fee: Ppm(taker_fee), maker_fee: Rate(maker_fee), ..free },
         outcomes,
         ticks: 1_000,
-        quantum: 1,
-        taker_fee: Ppm(taker_fee),
-        maker_fee: Ppm(maker_fee),
-        treasury: AccountId(TREASURY),
         resolver: Address::ZERO,
         title: "Who wins?".into(),
         labels: (0..outcomes).map(|k| k.to_string()).collect(),
     }
+}
+
+/// The same with other terms.
+pub(crate) fn with(mut config: EventConfig, change: impl FnOnce(&mut TradingTerms)) -> EventConfig {
+    change(&mut config.terms);
+    config
+}
+
+/// A venue whose treasury is [`TREASURY`] and that shares so many parts per million with the protocol, the insurance fund
+/// and referrers.
+pub(crate) fn venue(shares: [u32; 3]) -> InboxPayload {
+    let [protocol_share, insurance_share, referrer_share] = shares.map(Ppm);
+    let treasury = AccountId(TREASURY);
+    let config = VenueConfig { treasury, protocol_share, insurance_share, referrer_share };
+    InboxPayload::VenueSet { venue: VENUE, config }
 }
 
 pub(crate) fn owner(account: u64) -> Address {
@@ -44,10 +60,11 @@ pub(crate) fn signed<T>(account: u64, message: T) -> Signed<T> {
 }
 
 impl Group {
-    /// Treasury, Alice, Bob and Carol with [`DEPOSIT`] each, and one event.
+    /// Treasury, Alice, Bob and Carol with [`DEPOSIT`] each, a venue that keeps its fees, and one event of it.
     pub(crate) fn new(terms: EventConfig) -> Self {
         let mut group = Self { engine: Engine::new(config()), inbox: 0, nonce: 0 };
         let mut items: Vec<_> = (TREASURY..=CAROL).map(|account| deposit(account, DEPOSIT.unsigned_abs())).collect();
+        items.push(venue([0; 3]));
         items.push(InboxPayload::EventOpened { event: EVENT, config: terms });
         group.frame(1_000, items);
         group
@@ -112,6 +129,11 @@ impl Group {
         self.apply(Command::Withdraw(signed(account, message)))
     }
 
+    /// As [`Group::place`], signed by a key that may act for the account.
+    pub(crate) fn place_as(&mut self, signer: Address, order: Order) -> Vec<Event> {
+        self.apply(Command::Place(Signed { signer, ..signed(order.account.0, order) }))
+    }
+
     pub(crate) fn available(&self, account: u64) -> i128 {
         self.engine.account(AccountId(account)).unwrap().available.0
     }
@@ -122,7 +144,8 @@ impl Group {
 }
 
 pub(crate) fn config() -> GroupConfig {
-    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN }
+    let governance = Address::repeat_byte(0x60);
+    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance }
 }
 
 pub(crate) fn deposit(account: u64, amount: u128) -> InboxPayload {

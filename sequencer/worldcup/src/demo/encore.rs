@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::time::{Duration, sleep};
 use xos_auth::Key;
 use xos_chain::{At, EventState};
-use xos_types::{EventConfig, EventId, Lots, MarketId, OrderKind, Ppm, Side, Ticks, TimeMs};
+use xos_types::{EventConfig, EventId, Lots, MarketId, OrderKind, Ppm, Side, Ticks, TimeMs, TradingTerms};
 
 use super::process::write_key;
 use super::{DemoError, Exchange, funding};
@@ -37,13 +37,9 @@ pub(super) async fn open_door(exchange: &Exchange) -> Result<(Session, String), 
 async fn open_event(exchange: &Exchange) -> Result<EventId, DemoError> {
     let like = exchange.chain.event(Subject::Champion.event(), At::Latest).await?;
     let config = EventConfig {
-        venue: 1,
+        terms: TradingTerms { taker_fee: Ppm(1000), ..TradingTerms::free(like.venue, like.quantum) },
         outcomes: 2,
         ticks: like.ticks,
-        quantum: like.quantum,
-        taker_fee: Ppm(1000),
-        maker_fee: Ppm(0),
-        treasury: like.treasury,
         resolver: like.resolver,
         title: TITLE.into(),
         labels: vec!["Yes".into(), "No".into()],

@@ -11,7 +11,8 @@ use xos_types::AccountId;
 
 use super::reckoning::Treasury;
 use super::{DemoError, Exchange};
-use crate::session::{Trouble, connect};
+use crate::facts::Subject;
+use crate::session::connect;
 use crate::trader::Kind;
 
 /// Ten native tokens: more than anybody uses.
@@ -59,10 +60,13 @@ pub(super) async fn fund(exchange: &Exchange, cast: &[Kind]) -> Result<(Vec<Memb
     for member in &members {
         wait_credited(exchange, member.account).await?;
     }
-    let client = connect(&exchange.venue.url).await?;
-    let owner = exchange.deployer.address();
-    let account = client.accounts_of(owner).await.map_err(Trouble::from)?.first().copied();
-    let account = account.ok_or_else(|| DemoError::failed("find the treasury", format!("{owner} owns no account")))?;
+    let listed = exchange.chain.event(Subject::Champion.event(), At::Latest).await?;
+    let account = exchange.chain.venue(listed.venue, At::Latest).await?.treasury;
+    let owner = exchange.chain.account(account, At::Latest).await?.owner;
+    if owner != exchange.deployer.address() {
+        let reason = format!("account {account}, the treasury of venue {}, is owned by {owner}", listed.venue);
+        return Err(DemoError::failed("find the treasury", reason));
+    }
     let brought = exchange.chain.account(account, At::Latest).await?.cash;
     let wallet = in_atoms(exchange.deployer.balance().await?)?;
     Ok((members, Treasury { account, brought, wallet }))

@@ -32,7 +32,7 @@ pub(super) async fn resolve_all(wallet: Wallet, mut board: watch::Receiver<Arc<B
 async fn resolve(wallet: &Wallet, subject: Subject, winner: usize) -> Result<(), DemoError> {
     let ticks = wallet.chain().event(subject.event(), At::Latest).await?.ticks;
     let mut payouts = vec![0; subject.outcomes()];
-    payouts[winner] = ticks;
+    payouts[winner] = ticks.into();
     wallet.resolve_event(subject.event(), &payouts).await?;
     Ok(())
 }

@@ -89,12 +89,12 @@ fn round(markets: &[MarketInfo], books: &[BookInfo], side: Side) -> Option<Vec<I
 mod tests {
     use super::*;
     use xos_api::Level;
-    use xos_types::{EventId, MarketId, Ppm};
+    use xos_types::{EventId, MarketId, Ppm, Rate, VenueId};
 
     fn market(outcome: u8, bid: u64, ask: u64) -> MarketInfo {
         MarketInfo {
             market: MarketId::new(EventId(20), outcome),
-            venue: 1,
+            venue: VenueId(1),
             event: EventId(20),
             label: String::new(),
             tick_size: "0.001".into(),
@@ -103,7 +103,7 @@ mod tests {
             highest: Ticks(999),
             quantum: 10,
             taker_fee: Ppm(1000),
-            maker_fee: Ppm(0),
+            maker_fee: Rate(0),
             best_bid: Some(Ticks(bid)),
             best_ask: Some(Ticks(ask)),
             last: None,

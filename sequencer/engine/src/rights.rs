@@ -1,0 +1,203 @@
+//! Who may do what, and for how long: keys that act for accounts, members of venues, and accounts that may only reduce.
+//!
+//! The contract judges every line by the rights at the frame's time. So a resting order leaves the book when the key that
+//! signed it may no longer trade it, or when it could grow a position that may only become smaller, before anything of the
+//! frame can fill it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xos_types::{
+    AccountId, Address, CancelReason, Event, EventId, Lots, MarketId, Order, Phase, Reject, Restriction, Side,
+    SignerGrant, TimeMs, VenueId,
+};
+
+use crate::account::Account;
+use crate::book::Slot;
+use crate::engine::{Engine, Listing, account_index, event_index};
+
+/// When rights end, soonest first.
+#[derive(Debug, Default)]
+pub(crate) struct Rights {
+    keys: BTreeSet<(TimeMs, AccountId, Address)>,
+    memberships: BTreeSet<(TimeMs, AccountId, VenueId)>,
+}
+
+impl Account {
+    /// Whether `signer` may trade on a venue for so much: the owner, or a key in its scope. Venue 0 asks for every venue.
+    pub(crate) fn may_trade(&self, signer: Address, venue: VenueId, notional: u128, time: TimeMs) -> bool {
+        signer == self.owner || self.signers.get(&signer).is_some_and(|grant| grant.may_trade(venue, notional, time))
+    }
+
+    /// Whether `signer` may send money to the owner.
+    pub(crate) fn may_withdraw(&self, signer: Address, time: TimeMs) -> bool {
+        signer == self.owner || self.signers.get(&signer).is_some_and(|grant| grant.may_withdraw(time))
+    }
+
+    /// Whether `signer` may have signed that order of the listing.
+    pub(crate) fn may_sign(&self, signer: Address, listing: &Listing, order: &Order, time: TimeMs) -> bool {
+        // Beyond 128 bits it is above every limit, which has 96.
+        let notional = u128::from(order.size.0).saturating_mul(order.price.0.into());
+        let notional = notional.saturating_mul(listing.config.terms.quantum.into());
+        self.may_trade(signer, listing.terms.venue, notional, time)
+    }
+
+    pub(crate) fn not_authorized(&self, account: AccountId, recovered: Address) -> Reject {
+        Reject::NotAuthorized { account, recovered, expected: self.owner }
+    }
+
+    /// Lots by which orders of `side` may reduce the position in a market.
+    pub(crate) fn reducible(&self, market: MarketId, side: Side) -> u64 {
+        let position = self.position(market);
+        match side {
+            Side::Buy => position.min(0).unsigned_abs(),
+            Side::Sell => position.max(0).unsigned_abs(),
+        }
+    }
+}
+
+impl Engine {
+    /// Refuses a signer who can do nothing at all for an account now: neither its owner nor a key that acts for it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_signer(&self, account: AccountId, signer: Address) -> Result<(), Reject> {
+        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
+        let acts = |grant: &SignerGrant| (grant.trade || grant.withdraw) && grant.expiry >= self.frame.time;
+        if signer == state.owner || state.signers.get(&signer).is_some_and(acts) {
+            return Ok(());
+        }
+        Err(state.not_authorized(account, signer))
+    }
+
+    /// Why the account may only reduce its positions in an event, if so.
+    pub(crate) fn restriction(&self, account: &Account, listing: &Listing) -> Option<Restriction> {
+        let is_member = || account.memberships.get(&listing.terms.venue).is_some_and(|until| *until >= self.frame.time);
+        if listing.phase == Phase::ReduceOnly {
+            Some(Restriction::Phase)
+        } else if listing.terms.isolated_only {
+            // Isolated accounts are opened by transfers, which this engine does not make.
+            Some(Restriction::IsolatedOnly)
+        } else if listing.terms.restricted && !is_member() {
+            Some(Restriction::Membership)
+        } else {
+            None
+        }
+    }
+
+    /// Refuses an order that could do more than reduce, where no more is allowed.
+    pub(crate) fn check_reducing(&self, account: &Account, listing: &Listing, order: &Order) -> Result<(), Reject> {
+        let Some(why) = self.restriction(account, listing) else { return Ok(()) };
+        let resting = account.resting_lots(order.market, order.side);
+        // What rests on this side was held to the same limit.
+        let reducible = Lots(account.reducible(order.market, order.side).saturating_sub(resting));
+        if order.size <= reducible {
+            return Ok(());
+        }
+        let position = xos_types::Position(account.position(order.market));
+        Err(Reject::OnlyReducing { market: order.market, position, reducible, why })
+    }
+
+    pub(crate) fn set_signer(&mut self, account: AccountId, grant: SignerGrant, events: &mut Vec<Event>) {
+        let state = &mut self.accounts[account_index(account)];
+        if let Some(before) = state.signers.insert(grant.signer, grant) {
+            self.rights.keys.remove(&(before.expiry, account, grant.signer));
+        }
+        if grant.trade && grant.expiry >= self.frame.time {
+            self.rights.keys.insert((grant.expiry, account, grant.signer));
+        }
+        events.push(Event::SignerSet { account, grant });
+        self.cancel_unauthorized(account, grant.signer, events);
+    }
+
+    pub(crate) fn set_membership(
+        &mut self,
+        account: AccountId,
+        venue: VenueId,
+        until: TimeMs,
+        events: &mut Vec<Event>,
+    ) {
+        let state = &mut self.accounts[account_index(account)];
+        if let Some(before) = state.memberships.insert(venue, until) {
+            self.rights.memberships.remove(&(before, account, venue));
+        }
+        events.push(Event::MembershipSet { account, venue, until });
+        if until >= self.frame.time {
+            self.rights.memberships.insert((until, account, venue));
+        } else {
+            self.keep_reducing_on(venue, events);
+        }
+    }
+
+    /// Ends what has ended by the frame's time.
+    pub(crate) fn lapse(&mut self, events: &mut Vec<Event>) {
+        let time = self.frame.time;
+        while let Some(&(end, account, signer)) = self.rights.keys.first()
+            && end < time
+        {
+            self.rights.keys.pop_first();
+            self.cancel_unauthorized(account, signer, events);
+        }
+        let mut venues = BTreeSet::new();
+        while let Some(&(end, _, venue)) = self.rights.memberships.first()
+            && end < time
+        {
+            self.rights.memberships.pop_first();
+            venues.insert(venue);
+        }
+        for venue in venues {
+            self.keep_reducing_on(venue, events);
+        }
+    }
+
+    /// Cancels what a key has signed and may not trade any more, by nonce.
+    fn cancel_unauthorized(&mut self, account: AccountId, signer: Address, events: &mut Vec<Event>) {
+        let state = &self.accounts[account_index(account)];
+        let revoked = |slot: &Slot| {
+            let resting = self.orders.get(*slot);
+            let listing = &self.listings[event_index(resting.market().event())];
+            resting.signed.signer == signer && !state.may_sign(signer, listing, resting.order(), self.frame.time)
+        };
+        let slots: Vec<Slot> = state.orders.values().copied().filter(revoked).collect();
+        for slot in slots {
+            self.cancel(slot, CancelReason::SignerRevoked, events);
+        }
+    }
+
+    /// As [`Self::keep_reducing`], for every event that the venue keeps to its members.
+    fn keep_reducing_on(&mut self, venue: VenueId, events: &mut Vec<Event>) {
+        for event in (1u32..).map(EventId).take(self.listings.len()) {
+            let terms = &self.listings[event_index(event)].terms;
+            if terms.restricted && terms.venue == venue {
+                self.keep_reducing(event, events);
+            }
+        }
+    }
+
+    /// Cancels the orders of accounts that may only reduce in an event, but for those that together only do so: market by
+    /// market, bids before asks, and those that would fill first stay.
+    pub(crate) fn keep_reducing(&mut self, event: EventId, events: &mut Vec<Event>) {
+        let listing = &self.listings[event_index(event)];
+        let mut doomed: Vec<Slot> = Vec::new();
+        for book in &listing.books {
+            for side in [Side::Buy, Side::Sell] {
+                let mut left: BTreeMap<AccountId, u64> = BTreeMap::new();
+                for slot in book.queue(&self.orders, side) {
+                    let resting = self.orders.get(slot);
+                    let account = &self.accounts[account_index(resting.account())];
+                    if self.restriction(account, listing).is_none() {
+                        continue;
+                    }
+                    let reducible = || account.reducible(resting.market(), side);
+                    let left = left.entry(resting.account()).or_insert_with(reducible);
+                    match left.checked_sub(resting.remaining.0) {
+                        Some(rest) => *left = rest,
+                        None => doomed.push(slot),
+                    }
+                }
+            }
+        }
+        for slot in doomed {
+            self.cancel(slot, CancelReason::OnlyReducing, events);
+        }
+    }
+}

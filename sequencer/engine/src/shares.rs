@@ -1,0 +1,91 @@
+//! Who gets the fees of a frame, exactly as the contract shares them when it settles the frame (`Fills.sol`): the referrer's
+//! share line by line, then of each market's rest the protocol's and the insurance fund's, and what remains is the venue's.
+//! Shares round down, in favour of the venue's treasury.
+//!
+//! The contract first pays losses that all accounts share out of what the insurance fund earns. There are none while every
+//! account holds cash and outcomes only, whose worst payoff is always covered.
+
+use std::collections::BTreeMap;
+
+use xos_types::{AccountId, Atoms, Event, FillLine, MarketId, Ppm, VenueConfig};
+
+use crate::engine::{Engine, account_index, event_index};
+use crate::fees::share;
+use crate::gas::{MarketState, Word};
+
+impl Engine {
+    /// What the open frame's fees bring when it is sealed, by account. They are nobody's cash before, so nothing that happens
+    /// later in the frame (a rebate, a share that rounds the other way) can take from anybody what was counted with.
+    #[must_use]
+    pub fn accrued_fees(&self) -> BTreeMap<AccountId, Atoms> {
+        let mut accrued = BTreeMap::new();
+        for (market, lines) in self.frame.markets() {
+            let listing = &self.listings[event_index(market.event())];
+            let venue = &self.venues[&listing.terms.venue];
+            let mut total = 0;
+            for line in lines {
+                total += line.fee.0 - self.share_with_referrer(line, venue, &mut accrued);
+            }
+            assert!(total >= 0, "rebates are at most the fees of the orders that took, less what their referrers get");
+            let protocol = share(total, venue.protocol_share);
+            let insurance = share(total, venue.insurance_share);
+            add(&mut accrued, AccountId::PROTOCOL, protocol);
+            add(&mut accrued, AccountId::INSURANCE, insurance);
+            add(&mut accrued, venue.treasury, total - protocol - insurance);
+        }
+        accrued
+    }
+
+    /// Turns what was accrued into cash; `accrued` is that of the frame that was just sealed.
+    pub(crate) fn pay_fees(&mut self, accrued: BTreeMap<AccountId, Atoms>, events: &mut Vec<Event>) {
+        for (account, amount) in accrued {
+            self.accounts[account_index(account)].cash += amount.0;
+            events.push(Event::FeesPaid { account, amount });
+        }
+    }
+
+    /// Who is paid a share of the account's fees, if anybody.
+    pub(crate) fn referrer_of(&self, account: AccountId) -> Option<AccountId> {
+        let referrer = self.accounts[account_index(account)].referrer;
+        self.builders.get(&referrer).copied()
+    }
+
+    /// The most of a taker's fee that goes to its referrer.
+    pub(crate) fn referrer_share(&self, account: AccountId, venue: &VenueConfig) -> Ppm {
+        self.referrer_of(account).map_or(Ppm(0), |_| venue.referrer_share)
+    }
+
+    /// What the contract holds of a market and of those who get its fees.
+    pub(crate) fn market_state(&self, market: MarketId) -> MarketState {
+        let listing = &self.listings[event_index(market.event())];
+        let venue = &self.venues[&listing.terms.venue];
+        let cash_word = |payee: AccountId| self.accounts[account_index(payee)].cash_word();
+        let shared = |share: Ppm, payee: AccountId| (share.0 > 0).then(|| cash_word(payee));
+        MarketState {
+            open_interest: listing.terms.capped.then(|| Word::used_if(listing.open_interest(market) != 0)),
+            payees: [
+                (listing.terms.highest_fee().0 > 0).then(|| cash_word(venue.treasury)),
+                shared(venue.protocol_share, AccountId::PROTOCOL),
+                shared(venue.insurance_share, AccountId::INSURANCE),
+            ],
+        }
+    }
+
+    fn share_with_referrer(
+        &self,
+        line: &FillLine,
+        venue: &VenueConfig,
+        accrued: &mut BTreeMap<AccountId, Atoms>,
+    ) -> i128 {
+        let Some(payee) = self.referrer_of(line.order.message.account) else { return 0 };
+        let amount = share(line.fee.0.max(0), venue.referrer_share);
+        add(accrued, payee, amount);
+        amount
+    }
+}
+
+fn add(accrued: &mut BTreeMap<AccountId, Atoms>, account: AccountId, amount: i128) {
+    if amount != 0 {
+        *accrued.entry(account).or_default() += Atoms(amount);
+    }
+}
