@@ -52,7 +52,6 @@ contract CustodyProofs is Test, GroupStorage {
     function _take(uint128 pool, uint128 badDebt, uint128 amount) private returns (uint256 paid) {
         (_s.pool, _s.badDebt) = (pool, badDebt);
         Touched.begin(1);
-        Custody.begin();
         Custody.Destination memory destination;
         Custody.take(_s, ACCOUNT, address(1), FeedId.wrap(0), amount, destination, Touched.GREW);
         paid = pool - _s.pool;

@@ -90,7 +90,7 @@ contract FillsProofs is Test, GroupStorage {
         (kind == MarketKind.Outcome ? 2 : 1, FeedId.wrap(1), 1000, 10_000);
         (terms.takerFee, terms.makerFee) = (50_000, -10_000);
         _s.markets[MARKET].terms = terms;
-        (_s.feeds, _s.feed[FeedId.wrap(1)].maxAge, _s.feed[FeedId.wrap(1)].time) = (1, 1, TIME);
+        (_s.inbox.feeds, _s.feed[FeedId.wrap(1)].maxAge, _s.feed[FeedId.wrap(1)].time) = (1, 1, TIME);
         _s.feed[FeedId.wrap(1)].perpetual = true;
         _s.venues[VenueId.wrap(1)].treasury = AccountId.wrap(TREASURY);
         _s.venues[VenueId.wrap(1)].protocolShare = shares[0];
@@ -104,9 +104,9 @@ contract FillsProofs is Test, GroupStorage {
     }
 
     /// @dev The first line takes, with a builder and a referrer; the second makes, for a rebate.
-    function _settle(Line[2] calldata lines, uint24 builderFee, uint32 referrer) private {
+    function _settle(Line[2] calldata lines, uint24 builderFee, uint24 referrer) private {
         vm.assume(lines[0].fee != 0 && lines[1].fee != 0);
-        _s.accounts[AccountId.wrap(BUYER)].referrer = BuilderId.wrap(referrer);
+        _s.accounts[AccountId.wrap(BUYER)].referrer = referrer;
         Touched.begin(1);
         MarketFills memory market;
         market.market = MARKET;

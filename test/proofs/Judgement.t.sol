@@ -30,7 +30,7 @@ contract JudgementProofs is Test, GroupStorage {
 
     /// @dev Fails when `grows` forgets the change of sign.
     function check_whoever_grows_is_marked(int64 size, int64 lots, int120 cash, int120 paid) public {
-        (_s.feeds, _s.feed[FEED].maxAge) = (1, 1);
+        (_s.inbox.feeds, _s.feed[FEED].maxAge) = (1, 1);
         _s.holdings[Holdings.key(ACCOUNT, FEED)] = Holdings.pack(size, 0, 0);
         _s.accounts[ACCOUNT].cash = cash;
         Touched.begin(1);
@@ -90,8 +90,8 @@ contract JudgementProofs is Test, GroupStorage {
     function check_what_was_held_before_is_remembered(int128 first, int128 second, int128 now_, uint64 batch) public {
         vm.assume(batch != type(uint64).max);
         Touched.begin(batch + 1);
-        Touched.addHolding(ACCOUNT, FEED, first);
-        Touched.addHolding(ACCOUNT, FEED, second);
+        Touched.addHolding(ACCOUNT, _s.accounts[ACCOUNT], FEED, first, 0);
+        Touched.addHolding(ACCOUNT, _s.accounts[ACCOUNT], FEED, second, 0);
         assert(Touched.holdingBefore(ACCOUNT, FEED, now_) == first);
         Touched.begin(batch);
         assert(Touched.holdingBefore(ACCOUNT, FEED, now_) == now_);
@@ -134,7 +134,7 @@ contract JudgementProofs is Test, GroupStorage {
         Feed storage feed = _s.feed[FEED];
         (feed.price, feed.time, feed.maxAge, feed.lot) = (price, TIME, 1, 1e18);
         feed.risk = Margin.packWeights(800_000, 900_000);
-        (_s.feeds, _s.terms.maxHoldings) = (1, 1);
+        (_s.inbox.feeds, _s.terms.maxHoldings) = (1, 1);
         _s.accounts[ACCOUNT].cash = cash;
         if (balance != 0) _s.accounts[ACCOUNT].held = 2;
         _s.holdings[Holdings.key(ACCOUNT, FEED)] = balance;
@@ -159,7 +159,7 @@ contract JudgementProofs is Test, GroupStorage {
         (feed.price, feed.time, feed.maxAge, feed.perpetual) = (uint128(price), TIME, 1, true);
         feed.fundingIndex = index;
         feed.risk = type(uint96).max | (fractions & 0xFF) << 104 | (fractions >> 8) << 184;
-        (_s.feeds, _s.terms.maxHoldings) = (1, 1);
+        (_s.inbox.feeds, _s.terms.maxHoldings) = (1, 1);
     }
 
     function _hold(uint256 word) private {
