@@ -21,19 +21,6 @@ contract CustodyProofs is Test, GroupStorage {
         assert(paid * claims <= uint256(amount) * pool);
     }
 
-    /// @dev Then of the claims left at least as much is covered as before, `pool' / claims' >= pool / claims`, where by the
-    /// next proof `claims' = claims - amount` and `pool' = pool - paid`.
-    function check_and_leaves_no_less_cover(uint128 pool, uint128 badDebt, uint128 amount, uint128 paid) public pure {
-        (uint256 claims, uint256 covered) = (uint256(pool) + badDebt, pool);
-        vm.assume(amount <= claims && paid <= covered && paid * claims <= amount * covered);
-        _lawsOfProducts(covered, paid, claims);
-        _lawsOfProducts(claims, amount, covered);
-        unchecked {
-            vm.assume(covered * claims == claims * covered);
-            assert((covered - paid) * claims >= (claims - amount) * covered);
-        }
-    }
-
     /// @dev Fails when `take` divides by the pool.
     function check_without_shared_losses_all_is_paid(uint128 pool, uint128 amount) public {
         assert(_take(pool, 0, amount) == amount);
@@ -61,16 +48,6 @@ contract CustodyProofs is Test, GroupStorage {
     function _division(uint256 a, uint256 b) private pure {
         unchecked {
             vm.assume(a / b * b <= a && a - a / b * b < b);
-        }
-    }
-
-    /// @dev And that multiplication distributes and keeps the order, as it does without overflow: factors are below 2^129
-    /// and 2^128 here. Laws, so they take nothing from the proof.
-    function _lawsOfProducts(uint256 more, uint256 less, uint256 factor) private pure {
-        assert(less <= more);
-        unchecked {
-            vm.assume((more - less) * factor == more * factor - less * factor);
-            vm.assume(less * factor <= more * factor);
         }
     }
 }

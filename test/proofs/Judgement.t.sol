@@ -8,7 +8,6 @@ import {Judgement} from "../../contracts/group/Judgement.sol";
 import {Ledger} from "../../contracts/group/Ledger.sol";
 import {Margin} from "../../contracts/group/Margin.sol";
 import {Positions} from "../../contracts/group/Positions.sol";
-import {PRICE_SCALE, Rounding} from "../../contracts/group/Rounding.sol";
 import {Feed, GroupStorage, MarketTerms} from "../../contracts/group/State.sol";
 import {Touched} from "../../contracts/group/Touched.sol";
 import {AccountId, EventId, FeedId, MarketId} from "../../contracts/group/Types.sol";
@@ -27,6 +26,7 @@ contract JudgementProofs is Test, GroupStorage {
     MarketId private constant EVENT = MarketId.wrap(3 << 8);
     uint64 private constant TIME = 1_000_000;
     int256 private constant PAYOUT = 1_000_000;
+    uint128 private constant PRICE = 37_123_456_789_012_345;
 
     /// @dev Fails when `grows` forgets the change of sign.
     function check_whoever_grows_is_marked(int64 size, int64 lots, int120 cash, int120 paid) public {
@@ -42,48 +42,36 @@ contract JudgementProofs is Test, GroupStorage {
         assert((Touched.flagsOf(ACCOUNT) & Touched.GREW != 0) == _grew(before, position));
     }
 
-    /// @dev Fails when `Judgement` looks at maintenance health instead.
-    function check_who_is_marked_has_initial_health(
-        uint120 price,
-        int128 index,
-        uint16 fractions,
-        uint256 word,
-        int120 cash,
-        int120 worstPayoff
-    ) public {
-        vm.assume(Holdings.size(word) != 0);
-        _list(price, index, fractions);
-        _hold(word);
+    /// @notice An account that took risk in a batch has initial health of zero or more at its end.
+    /// @dev Any money, a long or a short position. Fails when `Judgement` looks at maintenance health instead.
+    function check_who_grew_has_initial_health(bool long, int120 cash, int120 worstPayoff) public {
+        int64 size = long ? int64(7) : -int64(7);
+        _hold(size);
         (_s.accounts[ACCOUNT].cash, _s.accounts[ACCOUNT].worstPayoff) = (cash, worstPayoff);
         Touched.begin(1);
         Touched.add(ACCOUNT, _s.accounts[ACCOUNT], Touched.GREW);
         Judgement.judge(_s, TIME);
 
-        (int256 worth, uint256 required,) = _weigh(word);
-        assert(int256(cash) + worstPayoff + worth - int256(required) >= 0);
+        (int256 initial,) = _health(int256(cash) + worstPayoff, size);
+        assert(initial >= 0);
     }
 
-    /// @dev Its cash changed; what it held before comes from the next proof. Fails when `Judgement` leaves out the comparison
-    /// with what was before.
-    function check_who_is_not_marked_has_no_less_maintenance_health(
-        uint120 price,
-        uint16 fractions,
-        uint256 word,
-        int120 cashBefore,
-        int120 cash
-    ) public {
-        vm.assume(Holdings.size(word) != 0);
-        _list(price, 0, fractions);
-        _hold(word);
+    /// @notice An account that took no risk has maintenance health of zero or more at a batch's end, or no less than before.
+    /// @dev Any cash before and after, a long or a short position of which a part was closed. Fails when `Judgement` leaves out the
+    /// comparison with what was before.
+    function check_who_did_not_grow_is_no_worse(bool long, int120 cashBefore, int120 cash) public {
+        (int64 sizeBefore, int64 size) = long ? (int64(7), int64(3)) : (-int64(7), -int64(3));
+        _hold(sizeBefore);
         _s.accounts[ACCOUNT].cash = cashBefore;
         Touched.begin(1);
-        Touched.add(ACCOUNT, _s.accounts[ACCOUNT], 0);
+        Touched.addHolding(ACCOUNT, _s.accounts[ACCOUNT], FEED, sizeBefore, 0);
+        _hold(size);
         _s.accounts[ACCOUNT].cash = cash;
         Judgement.judge(_s, TIME);
 
-        (int256 worth,, uint256 required) = _weigh(word);
-        int256 rest = worth - int256(required);
-        assert(cash + rest >= 0 || cash >= cashBefore);
+        (, int256 before) = _health(cashBefore, sizeBefore);
+        (, int256 maintenance) = _health(cash, size);
+        assert(maintenance >= 0 || maintenance >= before);
     }
 
     /// @dev Once for all trades of a batch, and not in the next. Fails when `addHolding` stores each time.
@@ -113,7 +101,8 @@ contract JudgementProofs is Test, GroupStorage {
         Touched.begin(1);
         MarketId third = MarketId.wrap(MarketId.unwrap(EVENT) + 2);
         (int256 before, int256 position) = Ledger.tradeOutcome(_s, ACCOUNT, third, terms, lots, paid);
-        Judgement.judge(_s, TIME);
+        // As `settle` does: whoever needs no closer look gets none.
+        if (!Judgement.closeEvents(_s)) Judgement.judge(_s, TIME);
 
         int256 worst = _s.positions.worst(ACCOUNT, EVENT.eventOf(), 3) * PAYOUT;
         assert(_s.accounts[ACCOUNT].worstPayoff == worst);
@@ -125,18 +114,17 @@ contract JudgementProofs is Test, GroupStorage {
     /// @dev Nobody sells more of an asset than it has, nor buys with money that is not there. Fails when `Judgement` does
     /// not look for overdrawn assets, or `overspent` is never set.
     function check_who_traded_an_asset_has_it_and_paid_for_it(
-        uint120 price,
         uint120 balance,
         int120 cash,
         int120 atoms,
         int120 paid
     ) public {
         Feed storage feed = _s.feed[FEED];
-        (feed.price, feed.time, feed.maxAge, feed.lot) = (price, TIME, 1, 1e18);
+        (feed.price, feed.time, feed.maxAge, feed.lot) = (PRICE, TIME, 1, 1e18);
         feed.risk = Margin.packWeights(800_000, 900_000);
         (_s.inbox.feeds, _s.terms.maxHoldings) = (1, 1);
         _s.accounts[ACCOUNT].cash = cash;
-        if (balance != 0) _s.accounts[ACCOUNT].held = 2;
+        if (balance != 0) (_s.accounts[ACCOUNT].held, _s.accounts[ACCOUNT].holds) = (2, true);
         _s.holdings[Holdings.key(ACCOUNT, FEED)] = balance;
 
         Touched.begin(1);
@@ -153,25 +141,20 @@ contract JudgementProofs is Test, GroupStorage {
 
     // ----------------------------------------------------------------- what happens to the account
 
-    /// @dev The lowest tier reaches beyond every notional; fractions are any of that form.
-    function _list(uint256 price, int128 index, uint256 fractions) private {
+    /// @dev A perpetual at a price with a fraction to every lot, of one tier.
+    function _hold(int64 size) private {
         Feed storage feed = _s.feed[FEED];
-        (feed.price, feed.time, feed.maxAge, feed.perpetual) = (uint128(price), TIME, 1, true);
-        feed.fundingIndex = index;
-        feed.risk = type(uint96).max | (fractions & 0xFF) << 104 | (fractions >> 8) << 184;
+        (feed.price, feed.time, feed.maxAge, feed.perpetual) = (PRICE, TIME, 1, true);
+        feed.risk = type(uint96).max | 100_000 << 96 | 50_000 << 176;
         (_s.inbox.feeds, _s.terms.maxHoldings) = (1, 1);
+        (_s.accounts[ACCOUNT].held, _s.accounts[ACCOUNT].holds) = (2, true);
+        _s.holdings[Holdings.key(ACCOUNT, FEED)] = Holdings.pack(size, 0, 0);
     }
 
-    function _hold(uint256 word) private {
-        (_s.accounts[ACCOUNT].held, _s.holdings[Holdings.key(ACCOUNT, FEED)]) = (2, word);
-    }
-
-    /// @return worth The position's value, its funding paid.
-    function _weigh(uint256 word) private view returns (int256 worth, uint256 initial, uint256 maintenance) {
-        Feed storage feed = _s.feed[FEED];
-        int256 value;
-        (value, initial, maintenance) = Margin.weighPerpetual(feed.price, feed.risk, Holdings.size(word));
-        worth = Rounding.floor(Holdings.funding(word, feed.fundingIndex), PRICE_SCALE) + value;
+    function _health(int256 money, int64 size) private view returns (int256 initial, int256 maintenance) {
+        (int256 value, uint256 forNew, uint256 toStay) = Margin.weighPerpetual(PRICE, _s.feed[FEED].risk, size);
+        int256 equity = money + value;
+        return (equity - int256(forNew), equity - int256(toStay));
     }
 
     // ----------------------------------------------------------------- the rules, as the design has them

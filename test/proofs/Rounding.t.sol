@@ -10,6 +10,7 @@ import {PPM, PRICE_SCALE, Rounding} from "../../contracts/group/Rounding.sol";
 /// rounds up, so the parts together are never better than the whole.
 /// @dev Widths are those of the contracts: a size is an int64, a price at most 120 bits (`Prices.MAX_PRICE`), a difference
 /// of funding indices 129 bits. 192 bits hold every product of them.
+/// @custom:halmos --solver-command tools/smt
 contract RoundingProofs is Test {
     /// @dev Fails when `floor` leaves out its `--quotient`.
     function check_floor_is_the_greatest_whole_number_below(int192 a) public pure {
@@ -36,12 +37,12 @@ contract RoundingProofs is Test {
         assert(Rounding.up(a, PPM) + Rounding.up(b, PPM) >= Rounding.up(uint256(a) + b, PPM));
     }
 
-    /// @dev As `assetValue` divides, for assets of 1, 10^6, 10^9 and 10^18 atoms a lot. With the exact products of `Margin`
-    /// and `Holdings` (below) these are the rules of splitting: a balance, a perpetual or its funding in two accounts is worth
-    /// no more than in one, and requires no less at one fraction.
-    function check_quotients_of_parts_are_no_more(uint192 a, uint192 b, uint8 which) public pure {
-        uint256 divisor = which == 0 ? 1e9 : which == 1 ? 1e15 : which == 2 ? 1e18 : 1e27;
-        assert(a / divisor + b / divisor <= (uint256(a) + b) / divisor);
+    /// @notice An asset's balance in two accounts is worth no more than in one.
+    /// @dev Assets of 1, 10^6, 10^9 and 10^18 atoms a lot; `a` and `b` stand for balance times price. Fails when `assetValue` rounds up.
+    function check_assets_in_parts_are_worth_no_more(uint192 a, uint192 b, uint8 which) public pure {
+        uint256 lot = which == 0 ? 1 : which == 1 ? 1e6 : which == 2 ? 1e9 : 1e18;
+        uint256 parts = Margin.assetValue(1, lot, a) + Margin.assetValue(1, lot, b);
+        assert(parts <= Margin.assetValue(1, lot, uint256(a) + b));
     }
 
     /// @dev Fails when `weighPerpetual` rounds the value or the notional the other way.
