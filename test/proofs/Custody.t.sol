@@ -12,6 +12,7 @@ import {AccountId, FeedId} from "../../contracts/group/Types.sol";
 contract CustodyProofs is Test, GroupStorage {
     AccountId private constant ACCOUNT = AccountId.wrap(10);
 
+    /// @notice Who leaves while losses are shared is paid no more than the part of its claim that the pool covers.
     /// @dev The leaver is paid no more than the covered part: `paid / amount <= pool / claims`. Fails when `take` rounds the
     /// payment up.
     function check_a_claim_pays_its_covered_part(uint128 pool, uint128 badDebt, uint128 amount) public {
@@ -21,12 +22,14 @@ contract CustodyProofs is Test, GroupStorage {
         assert(paid * claims <= uint256(amount) * pool);
     }
 
+    /// @notice While no losses are shared, a claim is paid in full.
     /// @dev Fails when `take` divides by the pool.
     function check_without_shared_losses_all_is_paid(uint128 pool, uint128 amount) public {
         assert(_take(pool, 0, amount) == amount);
         assert(_s.badDebt == 0);
     }
 
+    /// @notice What a withdrawal takes from an account is what all claims together shrink by.
     /// @dev What an account gives up is what claims shrink by: nobody else's cash is touched. Fails when `take` lets the
     /// payment reduce the shared debt.
     function check_a_claim_paid_is_a_claim_less(uint128 pool, uint128 badDebt, uint128 amount, int120 cash) public {

@@ -14,10 +14,10 @@ import {AccountId, EventId, FeedId, MarketId} from "../../contracts/group/Types.
 
 /// @notice No batch leaves an account below initial health after it took risk, nor worse off and below maintenance health
 /// if it did not (DESIGN.md, section 5).
-/// @dev An account of any cash, position, price and tiers is judged, and its health worked out by the design's formula. What
-/// one position counts for is `Margin.weighPerpetual` in both (`RoundingProofs` has proofs of it), so the solver needs
-/// to know nothing of products and quotients. The same goes for an event's
-/// worst position, which `PositionsProofs` are about.
+/// @dev An account of any money is judged, and its health worked out by the design's formula. The decision looks at sums only, so
+/// money moves them everywhere; the position is 7 lots either way, at one price and in one tier. What a position counts for
+/// is `Margin.weighPerpetual` in both (`RoundingProofs` are about it), and an event's worst position is that of
+/// `Positions` (`PositionsProofs` are about it).
 contract JudgementProofs is Test, GroupStorage {
     using Positions for Positions.Ledger;
 
@@ -28,6 +28,7 @@ contract JudgementProofs is Test, GroupStorage {
     int256 private constant PAYOUT = 1_000_000;
     uint128 private constant PRICE = 37_123_456_789_012_345;
 
+    /// @notice Whoever makes a perpetual position larger or turns it is marked, and nobody else is.
     /// @dev Fails when `grows` forgets the change of sign.
     function check_whoever_grows_is_marked(int64 size, int64 lots, int120 cash, int120 paid) public {
         (_s.inbox.feeds, _s.feed[FEED].maxAge) = (1, 1);
@@ -74,6 +75,7 @@ contract JudgementProofs is Test, GroupStorage {
         assert(maintenance >= 0 || maintenance >= before);
     }
 
+    /// @notice What an account held before the batch is remembered through all trades of the batch, and forgotten after it.
     /// @dev Once for all trades of a batch, and not in the next. Fails when `addHolding` stores each time.
     function check_what_was_held_before_is_remembered(int128 first, int128 second, int128 now_, uint64 batch) public {
         vm.assume(batch != type(uint64).max);
@@ -85,6 +87,7 @@ contract JudgementProofs is Test, GroupStorage {
         assert(Touched.holdingBefore(ACCOUNT, FEED, now_) == now_);
     }
 
+    /// @notice Who traded outcomes has money that covers its worst payoff, or closed a part and is no worse than before.
     /// @dev A trade in an event of three outcomes. Fails when `tradeOutcome` does not mark what grew, or does not take the
     /// worst payoff before out of the sum.
     function check_who_traded_outcomes_owes_nothing(int96 cash, int64[3] calldata held, int64 lots, int96 paid) public {
@@ -111,14 +114,12 @@ contract JudgementProofs is Test, GroupStorage {
         assert(usd >= 0 || !_grew(before, position) && usd >= int256(cash) + worstBefore);
     }
 
+    /// @notice Nobody sells more of an asset than it has, nor buys with money that is not there.
     /// @dev Nobody sells more of an asset than it has, nor buys with money that is not there. Fails when `Judgement` does
     /// not look for overdrawn assets, or `overspent` is never set.
-    function check_who_traded_an_asset_has_it_and_paid_for_it(
-        uint120 balance,
-        int120 cash,
-        int120 atoms,
-        int120 paid
-    ) public {
+    function check_who_traded_an_asset_has_it_and_paid_for_it(uint120 balance, int120 cash, int120 atoms, int120 paid)
+        public
+    {
         Feed storage feed = _s.feed[FEED];
         (feed.price, feed.time, feed.maxAge, feed.lot) = (PRICE, TIME, 1, 1e18);
         feed.risk = Margin.packWeights(800_000, 900_000);

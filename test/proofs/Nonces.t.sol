@@ -21,6 +21,7 @@ contract NoncesProofs is Test {
         _nonces.spend(account, nonce);
     }
 
+    /// @notice Two orders whose hashes differ never both fill under one nonce of an account.
     /// @dev Fails when `fill` does not compare the prefix.
     function check_two_orders_never_share_a_nonce(
         Order calldata first,
@@ -37,6 +38,7 @@ contract NoncesProofs is Test {
         assert(!both);
     }
 
+    /// @notice The fills of an order add up to no more than its size, and the ledger says how much they are.
     /// @dev Fails when `fill` overwrites the lots filled before instead of adding to them.
     function check_fills_never_exceed_the_size(
         Order calldata order,
@@ -56,6 +58,7 @@ contract NoncesProofs is Test {
         if (!spent) assert(stored == total);
     }
 
+    /// @notice A spent nonce never fills and is never spent again, whatever happens on it or on any other.
     /// @dev Whatever else happens, on the same nonce or on any other of any account. Fails when `fill` does not revert on
     /// an empty slot.
     function check_spent_stays_spent(
@@ -78,6 +81,7 @@ contract NoncesProofs is Test {
         assert(spent);
     }
 
+    /// @notice A nonce is spent exactly when its order is filled or lives in one frame only; else its slot holds the lots filled.
     /// @dev Fails when an order that lives in one frame keeps its slot, or when the slot of a filled order stays.
     function check_what_is_done_is_spent(
         Order calldata order,
@@ -98,6 +102,7 @@ contract NoncesProofs is Test {
         assert(spent ? stored == 0 : stored == total);
     }
 
+    /// @notice A fill changes nothing of any other nonce, of its account or of another.
     /// @dev Fails when `_bitsKey` or `_slotKey` shift the account by a bit less.
     function check_no_order_touches_another_nonce(
         Order calldata order,

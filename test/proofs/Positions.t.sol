@@ -25,6 +25,7 @@ contract PositionsProofs is Test {
 
     Positions.Ledger private _positions;
 
+    /// @notice In an event of two to four outcomes the worst payoff is the least position, after any trade; other positions stay.
     /// @dev Fails when `_worstInWord` looks at four lanes whatever the number of outcomes.
     function check_a_narrow_event_knows_its_worst(uint256 word, uint8 outcomes, uint8 outcome, int64 lots) public {
         vm.assume(outcomes >= 2 && outcomes <= 4 && outcome < outcomes);
@@ -36,6 +37,7 @@ contract PositionsProofs is Test {
         assert(_isLeast(_positions.worst(ACCOUNT, EVENT, outcomes), outcomes));
     }
 
+    /// @notice A trade in a wide event keeps the summary stale or right.
     /// @dev Fails when `_summarize` does not mark as stale, or marks for a fallen position only.
     function check_a_wide_event_keeps_its_summary(
         uint256 word0,
@@ -53,6 +55,7 @@ contract PositionsProofs is Test {
         assert(_summaryHolds());
     }
 
+    /// @notice Whatever the summary says, the worst payoff of a wide event is its least position, and the summary is right from then on.
     /// @dev Fails when `_scan` reads four lanes of the last word.
     function check_a_wide_event_knows_its_worst(uint256 word0, uint256 word1, uint256 summary) public {
         (_positions.words[FIRST_KEY], _positions.words[FIRST_KEY + 1]) = (word0, word1);
@@ -62,6 +65,7 @@ contract PositionsProofs is Test {
         assert(_positions.words[SUMMARY_KEY] & STALE == 0 && _summaryHolds());
     }
 
+    /// @notice From nothing, any four trades leave the worst payoff at the least position.
     /// @dev Outcome 5 rises after it was the worst, or not: the summary is stale, or right.
     function check_a_wide_event_after_four_trades(int64[4] memory lots) public {
         _add(5, WIDE, lots[0]);

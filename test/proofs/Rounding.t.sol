@@ -12,6 +12,7 @@ import {PPM, PRICE_SCALE, Rounding} from "../../contracts/group/Rounding.sol";
 /// of funding indices 129 bits. 192 bits hold every product of them.
 /// @custom:halmos --solver-command tools/smt
 contract RoundingProofs is Test {
+    /// @notice What an account receives is the greatest whole number of atoms that is no more than its due.
     /// @dev Fails when `floor` leaves out its `--quotient`.
     function check_floor_is_the_greatest_whole_number_below(int192 a) public pure {
         int256 quotient = Rounding.floor(a, PRICE_SCALE);
@@ -19,6 +20,7 @@ contract RoundingProofs is Test {
         assert(rest >= 0 && rest < int256(PRICE_SCALE));
     }
 
+    /// @notice What an account owes is the smallest whole number of atoms that is no less than its debt.
     /// @dev Fails when `up` is `a / b + 1`.
     function check_up_is_the_smallest_whole_number_above(uint192 a) public pure {
         uint256 quotient = Rounding.up(a, PPM);
@@ -26,12 +28,14 @@ contract RoundingProofs is Test {
         assert(quotient == 0 || (quotient - 1) * PPM < a);
     }
 
+    /// @notice What is received in two parts is no more than in one.
     /// @dev Fails when `floor` leaves out its `--quotient`, which rounds what is owed down.
     function check_floors_of_parts_are_no_more(int192 a, int192 b) public pure {
         int256 parts = Rounding.floor(a, PRICE_SCALE) + Rounding.floor(b, PRICE_SCALE);
         assert(parts <= Rounding.floor(int256(a) + b, PRICE_SCALE));
     }
 
+    /// @notice What is owed in two parts is no less than in one.
     /// @dev Fails when `up` is `a / b`.
     function check_ceilings_of_parts_are_no_less(uint192 a, uint192 b) public pure {
         assert(Rounding.up(a, PPM) + Rounding.up(b, PPM) >= Rounding.up(uint256(a) + b, PPM));
@@ -45,6 +49,7 @@ contract RoundingProofs is Test {
         assert(parts <= Margin.assetValue(1, lot, uint256(a) + b));
     }
 
+    /// @notice A perpetual is worth the floor of size times price, and requires the ceiling of its notional at its fraction.
     /// @dev Fails when `weighPerpetual` rounds the value or the notional the other way.
     function check_a_perpetual_counts_floor_of_its_product(uint120 price, int64 size, uint24 fraction) public pure {
         vm.assume(fraction <= PPM);
@@ -57,6 +62,7 @@ contract RoundingProofs is Test {
         assert(initial == required && maintenance == required);
     }
 
+    /// @notice Funding is the exact product of what is held and what the index moved, so it rounds once.
     /// @dev Fails when `funding` has the other sign.
     function check_funding_is_the_exact_product(int64 size, int128 paidUpTo, int128 index) public pure {
         vm.assume(size != 0);
