@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 BIN := node_modules/.bin
 XOS := target/release/xos
+VENV := target/python
 # The platform's own program: the launcher in .bin hides its exit status.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -33,6 +34,13 @@ node_modules/.package-lock.json: package.json package-lock.json .npmrc
 .PHONY: deps
 deps: node_modules/.package-lock.json ## Install what the build needs
 
+$(VENV)/installed: tools/requirements.txt
+	@echo "==> installing Halmos, Slither and solvers from PyPI"
+	@python3 -c 'import ensurepip, venv' 2> /dev/null || { apt-get update && apt-get install --yes python3 python3-venv; }
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	@touch $@
+
 .PHONY: contracts
 contracts: deps ## Build the contracts
 	@echo "==> building contracts"
@@ -50,7 +58,7 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 	@$(XOS) demo $(DEMO_FLAGS)
 
 .PHONY: test
-test: lint test-contracts test-rust test-demo ## Everything that must hold
+test: lint lint-slither test-contracts test-proofs test-rust test-demo ## Everything that must hold
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
 # ---------------------------------------------------------------- parts of `test`
@@ -61,6 +69,15 @@ test-contracts: contracts ## Contract tests
 	@mkdir -p target
 	node test/vectors/make-eip712.mjs --check
 	FORGE_SNAPSHOT_CHECK=true $(FORGE) test | tee target/test-contracts.log
+
+# Halmos passes a proof whose loops were cut short with a warning only, so a warning fails here.
+.PHONY: test-proofs
+test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the contracts must never do
+	@echo "==> proofs (some minutes)"
+	@mkdir -p target
+	FOUNDRY_PROFILE=proofs $(FORGE) build --quiet
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" FOUNDRY_PROFILE=proofs halmos 2>&1 | tee target/test-proofs.log
+	@! grep -q WARNING target/test-proofs.log
 
 .PHONY: test-rust
 test-rust: contracts ## Rust tests, the differential ones among them
@@ -87,6 +104,16 @@ lint: contracts ## Formatters and linters, warnings are errors
 	$(FORGE) fmt --check
 	FOUNDRY_PROFILE=lint $(FORGE) lint --deny warnings
 	tools/check-security
+
+# A function that Slither could not read is one that it found nothing in, so that fails, too.
+.PHONY: lint-slither
+lint-slither: deps $(VENV)/installed ## Static analysis of the contracts; every finding is fixed or explained
+	@echo "==> Slither"
+	@mkdir -p target
+	rm -rf out/slither cache/slither
+	FOUNDRY_PROFILE=slither $(FORGE) build --quiet
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" FOUNDRY_PROFILE=slither slither . --ignore-compile 2>&1 | tee target/lint-slither.log
+	@! grep -q ERROR target/lint-slither.log
 
 .PHONY: fmt
 fmt: deps ## Format everything

@@ -106,10 +106,12 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     /// @param group_ The group, which must name this gateway as its own.
     /// @param governor_ Owner of the insurance fund and of the protocol's treasury too.
     constructor(address group_, address settlementToken_, address governor_, address guardian_, uint256 baseFee_) {
-        if (group_ == address(0) || governor_ == address(0)) revert ZeroAddress();
+        if (group_ == address(0) || governor_ == address(0) || settlementToken_ == address(0)) revert ZeroAddress();
         group = group_;
         settlementToken = settlementToken_;
         governor = governor_;
+        // The zero address is nobody: there need not be a guardian.
+        // slither-disable-next-line missing-zero-check
         guardian = guardian_;
         baseFee = baseFee_;
         accounts = 2;
@@ -176,6 +178,8 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     function _deposited(AccountId id, address owner, address token, uint256 before) private returns (AccountId) {
         uint256 held = IERC20(token).balanceOf(group);
         uint256 arrived = held - before;
+        // Tokens that someone sends beside only make this more than nothing.
+        // slither-disable-next-line incorrect-equality
         if (arrived == 0) revert ZeroAmount();
         if (arrived > MAX_DEPOSIT) revert AmountTooLarge(arrived, MAX_DEPOSIT);
         if (token != settlementToken) {
@@ -405,6 +409,7 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     /// @inheritdoc IGateway
     function setGuardian(address guardian_) external {
         _requireGovernor();
+        // slither-disable-next-line missing-zero-check
         guardian = guardian_;
     }
 

@@ -52,11 +52,11 @@ library Ledger {
     }
 
     function addCash(Account storage account, int256 atoms) internal {
-        account.cash = (account.cash + atoms).toInt128();
+        account.cash = (int256(account.cash) + atoms).toInt128();
     }
 
     function addWorstPayoff(Account storage account, int256 atoms) internal {
-        account.worstPayoff = (account.worstPayoff + atoms).toInt128();
+        account.worstPayoff = (int256(account.worstPayoff) + atoms).toInt128();
     }
 
     function isIsolated(AccountId id) internal pure returns (bool) {
@@ -220,8 +220,8 @@ library Ledger {
 
     /// @dev Cash and worst payoff share a slot and are written together.
     function _addMoney(Account storage account, int256 cash, int256 payoff) private {
-        int256 newCash = (account.cash + cash).toInt128();
-        int256 newPayoff = (account.worstPayoff + payoff).toInt128();
+        int256 newCash = (int256(account.cash) + cash).toInt128();
+        int256 newPayoff = (int256(account.worstPayoff) + payoff).toInt128();
         assembly ("memory-safe") {
             sstore(account.slot, or(shl(128, newPayoff), and(newCash, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF)))
         }

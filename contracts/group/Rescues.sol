@@ -227,7 +227,7 @@ library Rescues {
             if (paid != 0) Ledger.move(s, Ledger.INSURANCE, -paid.toInt256(), 0);
             account.nonceFloor = Ledger.CLOSED;
         }
-        s.badDebt = (s.badDebt + debt - paid).toUint128();
+        s.badDebt = (uint256(s.badDebt) + debt - paid).toUint128();
         Ledger.move(s, id, debt.toInt256(), 0);
         emit IRiskGroup.Bankrupt(id, debt, paid);
     }

@@ -23,6 +23,8 @@ library Rounding {
         // The quotient is no further from zero than `a`, and amounts are far above the lowest int256.
         unchecked {
             quotient = a / divisor;
+            // The product asks whether the division left a rest.
+            // slither-disable-next-line divide-before-multiply
             if (a < 0 && quotient * divisor != a) --quotient;
         }
     }

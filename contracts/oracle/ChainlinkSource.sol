@@ -71,6 +71,8 @@ contract ChainlinkSource is IPriceSource {
         for (uint256 i = 0; i < aggregators.length; ++i) {
             address aggregator = aggregators[i];
             uint16 phase = _currentPhase(aggregator);
+            // Who deploys the source names its feeds: one that fails stops the deployment and nothing else.
+            // slither-disable-next-line calls-loop
             uint8 decimals = IAggregator(aggregator).decimals();
             if (decimals > 18) revert TooManyDecimals(aggregator, decimals);
             // At most 1e18, which is below 2^64.
@@ -162,11 +164,14 @@ contract ChainlinkSource is IPriceSource {
     /// shifts when this passes, not what the answer is.
     function _needOver(Question memory question) private view {
         // forge-lint: disable-next-line(block-timestamp)
+        // slither-disable-next-line timestamp
         question.need(block.timestamp > question.time / 1000, Reason.NOT_OVER);
     }
 
     function _currentPhase(address aggregator) private view returns (uint16) {
         if (aggregator.code.length == 0) revert NotAnAggregator(aggregator);
+        // Called when the source is deployed only.
+        // slither-disable-next-line calls-loop
         (uint80 id,,, uint256 updatedAt,) = IAggregator(aggregator).latestRoundData();
         if (updatedAt == 0) revert NotAnAggregator(aggregator);
         return Rounds.phase(id);
