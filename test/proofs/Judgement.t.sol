@@ -31,12 +31,10 @@ contract JudgementProofs is Test, GroupStorage {
     /// @notice Whoever makes a perpetual position larger or turns it is marked, and nobody else is.
     /// @dev Fails when `grows` forgets the change of sign.
     function check_whoever_grows_is_marked(int64 size, int64 lots, int120 cash, int120 paid) public {
-        (_s.inbox.feeds, _s.feed[FEED].maxAge) = (1, 1);
         _s.holdings[Holdings.key(ACCOUNT, FEED)] = Holdings.pack(size, 0, 0);
         _s.accounts[ACCOUNT].cash = cash;
         Touched.begin(1);
-        Board.Prices memory board = Board.open(_s, TIME);
-        (int256 before, int256 position) = Ledger.tradePerpetual(_s, board, ACCOUNT, FEED, lots, 0, paid, 0);
+        (int256 before, int256 position) = Ledger.tradePerpetual(_s, ACCOUNT, FEED, 0, lots, 0, paid, 0);
         assert(before == size && position == int256(size) + lots);
         assert(Holdings.size(_s.holdings[Holdings.key(ACCOUNT, FEED)]) == position);
         assert(int256(_s.accounts[ACCOUNT].cash) == int256(cash) + paid);
