@@ -163,9 +163,10 @@ contract ChainlinkSource is IPriceSource {
     /// @dev A round that does not exist yet gets at least this block's time. A block producer who shifts the time
     /// shifts when this passes, not what the answer is.
     function _needOver(Question memory question) private view {
+        // slither-disable-start timestamp
         // forge-lint: disable-next-line(block-timestamp)
-        // slither-disable-next-line timestamp
         question.need(block.timestamp > question.time / 1000, Reason.NOT_OVER);
+        // slither-disable-end timestamp
     }
 
     function _currentPhase(address aggregator) private view returns (uint16) {
