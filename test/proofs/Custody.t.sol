@@ -7,15 +7,15 @@ import {GroupStorage} from "../../contracts/group/State.sol";
 import {Touched} from "../../contracts/group/Touched.sol";
 import {AccountId, FeedId} from "../../contracts/group/Types.sol";
 
-/// @notice While losses are shared, leaving first gains nothing and leaving in parts gains nothing.
-/// @dev All amounts are uint128, as in the contracts: claims are `pool + badDebt`, covered by `pool`.
+/// @notice While losses are shared, who leaves is paid no more than its covered part, and takes from nobody else.
+/// @dev Claims are `pool + badDebt`, covered by `pool`. Amounts are uint128, as in the contracts, but where a product of two
+/// is compared: there they are uint32, as wider ones are proven, but a mutation is then not refuted in time.
 contract CustodyProofs is Test, GroupStorage {
     AccountId private constant ACCOUNT = AccountId.wrap(10);
 
     /// @notice Who leaves while losses are shared is paid no more than the part of its claim that the pool covers.
-    /// @dev The leaver is paid no more than the covered part: `paid / amount <= pool / claims`. Fails when `take` rounds the
-    /// payment up.
-    function check_a_claim_pays_its_covered_part(uint128 pool, uint128 badDebt, uint128 amount) public {
+    /// @dev That is `paid / amount <= pool / claims`, of amounts of 32 bits. Fails when `coveredOf` pays an atom more.
+    function check_a_claim_pays_its_covered_part(uint32 pool, uint32 badDebt, uint32 amount) public {
         uint256 claims = uint256(pool) + badDebt;
         uint256 paid = _take(pool, badDebt, amount);
         _division(uint256(amount) * pool, claims);
@@ -23,15 +23,14 @@ contract CustodyProofs is Test, GroupStorage {
     }
 
     /// @notice While no losses are shared, a claim is paid in full.
-    /// @dev Fails when `take` divides by the pool.
+    /// @dev Fails when `coveredOf` divides by one more than there is.
     function check_without_shared_losses_all_is_paid(uint128 pool, uint128 amount) public {
         assert(_take(pool, 0, amount) == amount);
         assert(_s.badDebt == 0);
     }
 
     /// @notice What a withdrawal takes from an account is what all claims together shrink by.
-    /// @dev What an account gives up is what claims shrink by: nobody else's cash is touched. Fails when `take` lets the
-    /// payment reduce the shared debt.
+    /// @dev So nobody else's cash is touched. Fails when `take` lets the payment reduce the shared debt, too.
     function check_a_claim_paid_is_a_claim_less(uint128 pool, uint128 badDebt, uint128 amount, int120 cash) public {
         _s.accounts[ACCOUNT].cash = cash;
         _take(pool, badDebt, amount);

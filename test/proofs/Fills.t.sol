@@ -74,7 +74,7 @@ contract FillsProofs is Test, GroupStorage {
     }
 
     /// @notice All cash together stays as it was when perpetual lots change hands.
-    /// @dev Fails when `tradePerpetual` leaves out the cash.
+    /// @dev Fails when `settleMarket` does not ask for notionals that sum to zero.
     function check_perpetual_fills_create_no_cash(Line[2] calldata lines) public {
         _open(MarketKind.Perpetual, [uint24(0), 0], 0);
         _settle(lines, 0);

@@ -29,7 +29,7 @@ contract JudgementProofs is Test, GroupStorage {
     uint128 private constant PRICE = 37_123_456_789_012_345;
 
     /// @notice Whoever makes a perpetual position larger or turns it is marked, and nobody else is.
-    /// @dev Fails when `grows` forgets the change of sign.
+    /// @dev Fails when `grows` asks for the same side too.
     function check_whoever_grows_is_marked(int64 size, int64 lots, int120 cash, int120 paid) public {
         _s.holdings[Holdings.key(ACCOUNT, FEED)] = Holdings.pack(size, 0, 0);
         _s.accounts[ACCOUNT].cash = cash;
@@ -86,8 +86,7 @@ contract JudgementProofs is Test, GroupStorage {
     }
 
     /// @notice Who traded outcomes has money that covers its worst payoff, or closed a part and is no worse than before.
-    /// @dev A trade in an event of three outcomes. Fails when `tradeOutcome` does not mark what grew, or does not take the
-    /// worst payoff before out of the sum.
+    /// @dev A trade in an event of three outcomes. Fails when `tradeOutcome` does not mark the account.
     function check_who_traded_outcomes_owes_nothing(int96 cash, int64[3] calldata held, int64 lots, int96 paid) public {
         MarketTerms memory terms;
         (terms.outcomes, terms.ticks, terms.quantum) = (3, 100, 10_000);
@@ -113,8 +112,7 @@ contract JudgementProofs is Test, GroupStorage {
     }
 
     /// @notice Nobody sells more of an asset than it has, nor buys with money that is not there.
-    /// @dev Nobody sells more of an asset than it has, nor buys with money that is not there. Fails when `Judgement` does
-    /// not look for overdrawn assets, or `overspent` is never set.
+    /// @dev At one price and weight. Fails when `Judgement` does not look for overdrawn assets.
     function check_who_traded_an_asset_has_it_and_paid_for_it(uint120 balance, int120 cash, int120 atoms, int120 paid)
         public
     {

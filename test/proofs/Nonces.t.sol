@@ -103,7 +103,7 @@ contract NoncesProofs is Test {
     }
 
     /// @notice A fill changes nothing of any other nonce, of its account or of another.
-    /// @dev Fails when `_bitsKey` or `_slotKey` shift the account by a bit less.
+    /// @dev Fails when `_slotKey` shifts the account by a bit less.
     function check_no_order_touches_another_nonce(
         Order calldata order,
         bytes32 orderHash,

@@ -38,7 +38,7 @@ contract PositionsProofs is Test {
     }
 
     /// @notice A trade in a wide event keeps the summary stale or right.
-    /// @dev Fails when `_summarize` does not mark as stale, or marks for a fallen position only.
+    /// @dev Fails when `_summarize` does not mark as stale.
     function check_a_wide_event_keeps_its_summary(
         uint256 word0,
         uint256 word1,
@@ -66,7 +66,7 @@ contract PositionsProofs is Test {
     }
 
     /// @notice From nothing, any four trades leave the worst payoff at the least position.
-    /// @dev Outcome 5 rises after it was the worst, or not: the summary is stale, or right.
+    /// @dev Outcome 5 rises after it was the worst, or not. Fails when `_summarize` does not mark as stale.
     function check_a_wide_event_after_four_trades(int64[4] memory lots) public {
         _add(5, WIDE, lots[0]);
         _add(2, WIDE, lots[1]);

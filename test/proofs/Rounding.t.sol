@@ -50,7 +50,7 @@ contract RoundingProofs is Test {
     }
 
     /// @notice A perpetual is worth the floor of size times price, and requires the ceiling of its notional at its fraction.
-    /// @dev Fails when `weighPerpetual` rounds the value or the notional the other way.
+    /// @dev Fails when `weighPerpetual` rounds the value towards zero.
     function check_a_perpetual_counts_floor_of_its_product(uint120 price, int64 size, uint24 fraction) public pure {
         vm.assume(fraction <= PPM);
         uint24[4] memory all = [fraction, fraction, fraction, fraction];
