@@ -347,6 +347,7 @@ fn the_largest_terms_and_sizes_do_not_overflow() {
                     .zip(funds)
                     .map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload })
                     .collect(),
+                prices: vec![],
             },
             &mut vec![],
         );
@@ -568,7 +569,7 @@ fn a_deposit_opens_an_account_once_for_its_owner() {
 #[should_panic(expected = "the node passes inbox items on in order, without gaps")]
 fn a_gap_in_the_inbox_stops_the_group() {
     let item = InboxItem { index: 1, time: TimeMs(0), payload: deposit(1, 1) };
-    Engine::new(config()).apply(&Command::Frame { time: TimeMs(1), inbox: vec![item] }, &mut vec![]);
+    Engine::new(config()).apply(&Command::Frame { time: TimeMs(1), inbox: vec![item], prices: vec![] }, &mut vec![]);
 }
 
 // ---------------------------------------------------------------------- who gets the fees

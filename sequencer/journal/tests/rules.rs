@@ -385,7 +385,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::Withdraw(sign(Withdraw { account, token, amount, nonce, expiry }, by))
         }),
         (any::<u64>(), prop::collection::vec(item, 0..3))
-            .prop_map(|(time, inbox)| Command::Frame { time: TimeMs(time), inbox }),
+            .prop_map(|(time, inbox)| Command::Frame { time: TimeMs(time), inbox, prices: vec![] }),
     ]
 }
 

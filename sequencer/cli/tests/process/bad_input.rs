@@ -213,7 +213,6 @@ async fn bad_numbers_come_with_the_nearest_good_ones(table: &mut Table<'_>) {
     let data = table.refused_order(Code::FeeTooLow, &alice(), Order { max_fee: Ppm(999), ..good }).await;
     assert_eq!((&data["maxFee"], &data["required"]), (&json!(999), &json!(1_000)));
     for (wrong, field) in [
-        (Order { reduce_only: true, ..good }, "reduce_only"),
         (Order { builder: 7, ..good }, "builder"),
         (Order { builder_fee: Ppm(1), ..good }, "builder_fee"),
     ] {
