@@ -235,10 +235,14 @@ impl Engine {
         for item in inbox {
             self.consume(item, events);
         }
-        self.take_prices(prices, events);
+        let turned_stale = self.take_prices(prices, events);
         self.fund(events);
         for feed in std::mem::take(&mut self.moved) {
             self.revalue(feed);
+        }
+        // What orders lose against the index is known at its new price before any of them leaves.
+        for feed in turned_stale {
+            self.keep_reducing_at(feed, events);
         }
         for item in inbox {
             if let InboxPayload::ForcedWithdrawal { account, token, amount } = item.payload {
@@ -250,7 +254,8 @@ impl Engine {
     }
 
     /// Takes the frame's prices, in ascending order of feeds; those that the contract would refuse are left out.
-    fn take_prices(&mut self, prices: &[PriceUpdate], events: &mut Vec<Event>) {
+    /// Returns the feeds that no new risk may rely on any more.
+    fn take_prices(&mut self, prices: &[PriceUpdate], events: &mut Vec<Event>) -> Vec<FeedId> {
         let time = self.frame.time;
         let mut previous = FeedId(0);
         for update in prices {
@@ -266,15 +271,17 @@ impl Engine {
             let Feed { price, time, breached, .. } = self.board[id];
             events.push(Event::Priced { feed: id, price: price.unsigned_abs(), published_at: time, breached });
         }
+        let mut turned_stale = Vec::new();
         for id in self.board.ids() {
             let stale = self.board[id].is_stale_at(time);
             if std::mem::replace(&mut self.board[id].stale, stale) != stale {
                 self.moved.insert(id);
                 if stale {
-                    self.keep_reducing_at(id, events);
+                    turned_stale.push(id);
                 }
             }
         }
+        turned_stale
     }
 
     /// Moves the funding index of every perpetual by the premium of its mark price.

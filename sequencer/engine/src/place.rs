@@ -276,6 +276,10 @@ impl Engine {
             }
             if maker == order.account {
                 self.cancel(handle, CancelReason::SelfTrade, events);
+                if terms.feed != FeedId(0) {
+                    // It may have been all that its place was for.
+                    self.open_place(order.account, terms.feed);
+                }
                 continue;
             }
             let mut size = self.orders.remaining(handle).min(arriving.remaining);
