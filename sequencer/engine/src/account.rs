@@ -304,7 +304,7 @@ impl Account {
             let feed = &board[terms.feed];
             self.cash += self.holdings.change(terms.feed, feed, |held| {
                 held.release(feed, order.offer(terms));
-                held.trade(feed, order.side, order.lots)
+                held.trade(feed, frame, order.side, order.lots)
             });
         }
         assert!(self.available() >= before, "a resting order's fill never costs more than was reserved for it");
@@ -320,7 +320,7 @@ impl Account {
             });
         } else {
             let feed = &board[terms.feed];
-            self.cash += self.holdings.change(terms.feed, feed, |held| held.trade(feed, trade.side, trade.lots));
+            self.cash += self.holdings.change(terms.feed, feed, |held| held.trade(feed, frame, trade.side, trade.lots));
         }
     }
 

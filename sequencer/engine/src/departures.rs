@@ -10,6 +10,7 @@ use crate::account::Account;
 use crate::engine::{Engine, account_index};
 use crate::gas;
 use crate::holdings::Holding;
+use crate::inbox::Given;
 
 /// What is asked to leave.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +74,7 @@ impl Engine {
             self.accounts[account_index(to)].cash += atoms;
         } else {
             self.take_asset(account, asset, amount);
-            self.give_asset(to, asset, amount);
+            self.give_asset(to, asset, amount, Given::ByTransfer);
             // With its orders it may want more places than it has.
             if self.suspects.remove(&to) {
                 self.watch(to);

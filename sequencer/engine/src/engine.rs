@@ -51,6 +51,8 @@ pub struct Engine {
     pub(crate) watched: BTreeMap<AccountId, Before>,
     /// Accounts that may come to be watched with the frame's prices; empty once they are known.
     pub(crate) suspects: Suspects,
+    /// Assets of accounts of which a line that must reduce has filled in the open frame.
+    pub(crate) lingering: Vec<(AccountId, FeedId)>,
     /// Feeds whose holders must be valued anew with the frame's prices; empty once they are known.
     pub(crate) moved: BTreeSet<FeedId>,
     /// Where each venue's fees go.
@@ -124,6 +126,7 @@ impl Engine {
             board: Board::default(),
             watched: BTreeMap::new(),
             suspects: Suspects::new(),
+            lingering: Vec::new(),
             moved: BTreeSet::new(),
             venues: BTreeMap::new(),
             builders: BTreeMap::new(),
@@ -193,6 +196,13 @@ impl Engine {
         let accrued = self.accrued_fees();
         let open = std::mem::replace(&mut self.frame, OpenFrame::new(id, time));
         self.settle_entries(&open);
+        for (account, asset) in std::mem::take(&mut self.lingering) {
+            let holdings = &mut self.accounts[account_index(account)].holdings;
+            if let Some(holding) = holdings.find_mut(asset) {
+                holding.held.asset().forget();
+            }
+            self.tidy(account, asset);
+        }
         if let Some(frame) = open.seal(sequence, log_hash) {
             self.frame = OpenFrame::new(id + 1, time);
             events.push(Event::FrameSealed(Box::new(frame)));

@@ -97,7 +97,7 @@ impl Account {
         let (mut traded, mut paid) = (false, 0);
         let mut held: Vec<_> = self.holdings.iter().map(|holding| (holding.feed, holding.held)).collect();
         for (_, held) in held.iter_mut().filter(|(id, _)| *id == terms.feed) {
-            paid = held.trade(feed, trade.side, trade.lots);
+            paid = held.trade(feed, 0, trade.side, trade.lots);
             traded = true;
         }
         assert!(traded || trade.lots == Lots(0), "a place is made before anything is traded");

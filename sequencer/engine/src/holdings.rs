@@ -81,6 +81,47 @@ pub(crate) struct Asset {
     pub(crate) bid_lots: u64,
     /// Atoms of cash that resting bids cost.
     pub(crate) bid_cost: i128,
+    /// What came in the open frame.
+    pub(crate) recent: Recent,
+}
+
+/// What came to an account of an asset in a frame, in whatever of its markets.
+///
+/// A line that must reduce is judged against the balance that the contract sees there, and it takes one market after the other:
+/// what was bought in a later one is not there yet. So once such a line has filled, all that the account sells in the frame is
+/// covered by what it had at the frame's start, in whatever order its lines stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Recent {
+    frame: u64,
+    /// Atoms bought, or given by a transfer.
+    came: u128,
+    /// A line that must reduce has filled.
+    reduced: bool,
+}
+
+impl Asset {
+    /// Lots that may still be sold in the frame; fewer than there are if a line that must reduce is or was among them.
+    pub(crate) fn sellable(&self, frame: u64, must_reduce: bool, lot: u64) -> u64 {
+        let recent = if self.recent.frame == frame { self.recent } else { Recent::default() };
+        let came = if must_reduce || recent.reduced { recent.came } else { 0 };
+        u64::try_from(self.balance.saturating_sub(came) / u128::from(lot)).unwrap_or(u64::MAX)
+    }
+
+    /// Whether what is there may be sold in any order of lines.
+    pub(crate) fn sells_freely(&self, frame: u64) -> bool {
+        self.recent.frame != frame || !self.recent.reduced
+    }
+
+    /// A new frame begins.
+    pub(crate) fn forget(&mut self) {
+        self.recent = Recent::default();
+    }
+
+    /// Notes what came, or that a line that must reduce has filled.
+    pub(crate) fn note(&mut self, frame: u64, came: u128, reduced: bool) {
+        let before = if self.recent.frame == frame { self.recent } else { Recent::default() };
+        self.recent = Recent { frame, came: before.came + came, reduced: before.reduced | reduced };
+    }
 }
 
 /// What a holding adds to the account's sums.
@@ -229,7 +270,9 @@ impl Holding {
     pub(crate) fn is_empty(&self) -> bool {
         match self.held {
             Held::Perpetual(held) => held.size == 0 && !held.unsettled && held.bid_lots == 0 && held.ask_lots == 0,
-            Held::Asset(held) => held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0,
+            Held::Asset(held) => {
+                held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0 && !held.recent.reduced
+            }
         }
     }
 }
@@ -294,13 +337,16 @@ impl Held {
     }
 
     /// Lots change hands. Returns the cash that funding up to now brings.
-    pub(crate) fn trade(&mut self, feed: &Feed, side: Side, lots: Lots) -> i128 {
+    pub(crate) fn trade(&mut self, feed: &Feed, frame: u64, side: Side, lots: Lots) -> i128 {
         match self {
             Self::Perpetual(held) => held.trade(feed, side, lots),
             Self::Asset(held) => {
                 let atoms = atoms(feed, lots);
                 match side {
-                    Side::Buy => held.balance += atoms,
+                    Side::Buy => {
+                        held.balance += atoms;
+                        held.note(frame, atoms, false);
+                    }
                     Side::Sell => held.balance -= atoms,
                 }
                 0

@@ -15,6 +15,13 @@ use crate::limits::DEPOSIT_MAX;
 use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, mul_div_up};
 
+/// How an asset comes to an account: a deposit before everything else of a frame, a transfer after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    ByDeposit,
+    ByTransfer,
+}
+
 impl Engine {
     /// Applies one inbox item.
     ///
@@ -191,7 +198,7 @@ impl Engine {
         let holds = state.holdings.find(asset).is_some_and(Holding::is_held);
         let credited = holds || state.holdings.held() < self.holdings_max();
         if credited {
-            self.give_asset(account, asset, amount);
+            self.give_asset(account, asset, amount, Given::ByDeposit);
             *self.accounts[account_index(account)].principal.entry(asset).or_default() += amount;
             self.board[asset].custody += amount;
         }
@@ -199,12 +206,19 @@ impl Engine {
     }
 
     /// Adds atoms to a balance.
-    pub(crate) fn give_asset(&mut self, account: AccountId, asset: FeedId, amount: u128) {
+    pub(crate) fn give_asset(&mut self, account: AccountId, asset: FeedId, amount: u128, way: Given) {
+        let frame = self.frame.id();
         self.open_place(account, asset);
         let most = self.holdings_max();
         let state = &mut self.accounts[account_index(account)];
         let feed = &self.board[asset];
-        state.holdings.change(asset, feed, |held| held.asset().balance += amount);
+        state.holdings.change(asset, feed, |held| {
+            let held = held.asset();
+            held.balance += amount;
+            if way == Given::ByTransfer {
+                held.note(frame, amount, false);
+            }
+        });
         // Its orders may want places too.
         if state.holdings.len() > most {
             self.suspects.insert(account);

@@ -224,6 +224,17 @@ impl Engine {
         if order.reduce_only && reducible < order.size {
             return Err(Reject::NotFillable { size: order.size, fillable: reducible });
         }
+        let sells_freely = |account: &Account| {
+            let held = account.holdings.asset(listing.terms.feed);
+            self.restriction(account, listing).is_none() && held.is_none_or(|held| held.sells_freely(self.frame.id()))
+        };
+        let is_spot = kind == MarketKind::Spot;
+        if is_spot && order.side == Side::Sell && (order.reduce_only || !sells_freely(taker)) {
+            let sellable = self.sellable(taker, order.market, order.reduce_only);
+            if sellable < order.size {
+                return Err(Reject::NotFillable { size: order.size, fillable: sellable });
+            }
+        }
         let (mut fillable, mut makers) = (0u64, 0u64);
         for handle in book.queue(&self.orders.resting, order.side.opposite()).take(MATCHES_MAX as usize) {
             let limit_reached = match order.side {
@@ -235,8 +246,11 @@ impl Engine {
             if limit_reached || fillable >= order.size.0 || !gas::certain(dearest(taker), makers) {
                 break;
             }
-            // Nor may those of makers that are watched or only reduce.
-            if self.orders.account(handle) != order.account && !maker.watched && !self.orders.reduces(handle) {
+            // Those of makers that are watched or only reduce may not happen.
+            let certain = !maker.watched
+                && !self.orders.reduces(handle)
+                && (!is_spot || order.side == Side::Sell || sells_freely(maker));
+            if self.orders.account(handle) != order.account && certain {
                 fillable += self.orders.remaining(handle).0;
             }
         }
@@ -297,6 +311,22 @@ impl Engine {
                     continue;
                 }
             }
+            if terms.kind == MarketKind::Spot {
+                let (seller, reduces) = match order.side {
+                    Side::Sell => (taking, order.reduce_only),
+                    Side::Buy => (making, self.orders.reduces(handle)),
+                };
+                let sellable = self.sellable(seller, order.market, reduces);
+                size = size.min(sellable);
+                if size.0 == 0 && order.side == Side::Sell {
+                    arriving.stopped = Some(CancelReason::OnlyReducing);
+                    return;
+                }
+                if size.0 == 0 {
+                    self.cancel(handle, CancelReason::OnlyReducing, events);
+                    continue;
+                }
+            }
             if self.exceeds_open_interest(maker, order, size) {
                 arriving.stopped = Some(CancelReason::OpenInterestCap);
                 return;
@@ -320,6 +350,14 @@ impl Engine {
             }
             self.fill(handle, arriving, size, events);
         }
+    }
+
+    /// Lots of a spot market that an account may still sell in the frame.
+    fn sellable(&self, seller: &Account, market: MarketId, reduces: bool) -> Lots {
+        let listing = &self.listings[event_index(market.event())];
+        let must_reduce = reduces || self.restriction(seller, listing).is_some();
+        let held = seller.holdings.asset(listing.terms.feed);
+        Lots(held.map_or(0, |held| held.sellable(self.frame.id(), must_reduce, listing.terms.lot)))
     }
 
     /// Whether a match would take the market's open interest above what it may be.
@@ -367,6 +405,7 @@ impl Engine {
         let (maker, maker_nonce, price) =
             (self.orders.account(handle), self.orders.nonce(handle), self.orders.price(handle));
         let resting = self.orders.remaining(handle);
+        let maker_reduces = self.orders.reduces(handle);
         let base = terms.fee_base(price, size);
         let taker_fee = arriving.credit.charge(base, terms.taker_fee);
         let reserved = self.orders.reserved_fee(handle, &terms);
@@ -419,6 +458,19 @@ impl Engine {
             Side::Buy => (sold, bought),
             Side::Sell => (bought, sold),
         };
+        if terms.kind == MarketKind::Spot {
+            let (seller, reduces) = match taker.side {
+                Side::Sell => (taker.account, taker.reduce_only),
+                Side::Buy => (maker, maker_reduces),
+            };
+            let listing = &self.listings[event_index(market.event())];
+            let index = account_index(seller);
+            if reduces || self.restriction(&self.accounts[index], listing).is_some() {
+                self.lingering.push((seller, terms.feed));
+                let feed = &self.board[terms.feed];
+                self.accounts[index].holdings.change(terms.feed, feed, |held| held.asset().note(frame, 0, true));
+            }
+        }
         let state = &mut self.accounts[account_index(maker)];
         let released = reserved - still_reserved + maker_held_back;
         state.trade_resting(&terms, &self.board, frame, given, maker_fee + maker_builder, released);

@@ -589,7 +589,7 @@ impl Life {
             if owner == Address::ZERO {
                 *self.kinds.unclaimed.entry(token).or_default() += amount;
             } else {
-                *self.kinds.wallets.get_mut(&(owner, token)).unwrap() += amount;
+                *self.kinds.wallets.entry((owner, token)).or_default() += amount;
             }
         }
     }
