@@ -136,7 +136,11 @@ fn batch_to_abi(frame: &Frame, parent: B256) -> abi::Batch {
         markets: markets.collect(),
         withdrawals: withdrawals.collect(),
         prices: prices.collect(),
-        funding: frame.funding.iter().map(|update| abi::FundingUpdate { feed: update.feed.0, index: update.index }).collect(),
+        funding: frame
+            .funding
+            .iter()
+            .map(|update| abi::FundingUpdate { feed: update.feed.0, index: update.index })
+            .collect(),
         transfers: transfers.collect(),
         rescues: Vec::new(),
         // Every order has a signature of its own.

@@ -7,8 +7,8 @@ use alloy::sol_types::abi::TokenSeq;
 use alloy::sol_types::{SolType, SolValue};
 use xos_types::{
     AccountId, AssetConfig, BuilderId, EventConfig, FeedConfig, FeedId, GroupTerms, InboxItem, InboxPayload, Liquidate,
-    Lots, MarketId, Nonce, PerpetualConfig, Phase, Ppm, Rate, SignerGrant, SpotConfig, TimeMs, TradingTerms, VenueConfig,
-    VenueId,
+    Lots, MarketId, Nonce, PerpetualConfig, Phase, Ppm, Rate, SignerGrant, SpotConfig, TimeMs, TradingTerms,
+    VenueConfig, VenueId,
 };
 
 use crate::abi;

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use xos_book::OpenOrders;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Nonce, Order, Reject, Side, SignerGrant, Ticks,
-    TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Nonce, Order, Reject, Side,
+    SignerGrant, Ticks, TimeMs, VenueId,
 };
 
 use crate::feeds::Board;
@@ -217,7 +217,9 @@ impl Account {
     ) -> LineState {
         let margin = self.margins.get(&order.market.event());
         let position = match terms.kind {
-            MarketKind::Outcome => Word::used_if(margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome()))),
+            MarketKind::Outcome => {
+                Word::used_if(margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome())))
+            }
             // A position may have gone to zero and come back within the frame, so the dearer.
             MarketKind::Perpetual | MarketKind::Spot => Word::Unused,
         };

@@ -118,7 +118,11 @@ impl Engine {
         let Transfer { account, gateway, to, .. } = signed.message;
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
         if gateway != Address::ZERO {
-            return if signed.signer == state.owner { Ok(()) } else { Err(state.not_authorized(account, signed.signer)) };
+            return if signed.signer == state.owner {
+                Ok(())
+            } else {
+                Err(state.not_authorized(account, signed.signer))
+            };
         }
         let target = self.find_account(to).ok_or(Reject::UnknownAccount { account: to })?;
         if target.owner == state.owner { Ok(()) } else { Err(Reject::NotSameOwner { account, to }) }

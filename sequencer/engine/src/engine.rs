@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use xos_book::{Book, Handle};
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId, FeedId,
-    GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, MarketId, MarketKind, Nonce, PerpetualConfig, Phase,
-    PriceUpdate, Redemption, Reject, Side, Signed, SpotConfig, Ticks, TimeMs, VenueConfig, VenueId,
+    AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId,
+    FeedId, GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, MarketId, MarketKind, Nonce, PerpetualConfig,
+    Phase, PriceUpdate, Redemption, Reject, Side, Signed, SpotConfig, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;

@@ -69,13 +69,7 @@ pub(crate) enum FeedKind {
     /// A token's atoms.
     Asset(AssetConfig),
     /// A perpetual's lots.
-    Perpetual {
-        market: MarketId,
-        tiers: Tiers,
-        penalty: Ppm,
-        funding_cap: Ppm,
-        loss_cap: u128,
-    },
+    Perpetual { market: MarketId, tiers: Tiers, penalty: Ppm, funding_cap: Ppm, loss_cap: u128 },
 }
 
 /// How much of a position's notional must be there.

@@ -270,9 +270,7 @@ impl Holding {
     pub(crate) fn is_empty(&self) -> bool {
         match self.held {
             Held::Perpetual(held) => held.size == 0 && !held.unsettled && held.bid_lots == 0 && held.ask_lots == 0,
-            Held::Asset(held) => {
-                held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0 && !held.recent.reduced
-            }
+            Held::Asset(held) => held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0 && !held.recent.reduced,
         }
     }
 }
@@ -406,7 +404,8 @@ impl Perpetual {
         if grows(before, after) {
             let same_side = before.signum() == after.signum();
             let average = if same_side {
-                (u128::from(self.entry) * u128::from(before.unsigned_abs()) + notional) / u128::from(after.unsigned_abs())
+                (u128::from(self.entry) * u128::from(before.unsigned_abs()) + notional)
+                    / u128::from(after.unsigned_abs())
             } else {
                 notional / u128::from(lots.unsigned_abs())
             };

@@ -92,7 +92,11 @@ impl Engine {
     fn refuse_forced_liquidation(&self, request: &Liquidate) {
         let Some(state) = self.find_account(request.account) else { return };
         let failing = state.health(&self.board).maintenance() < 0;
-        assert!(!failing, "a forced liquidation of account {} must be served, and this engine serves none", request.account);
+        assert!(
+            !failing,
+            "a forced liquidation of account {} must be served, and this engine serves none",
+            request.account
+        );
     }
 
     /// Whether a request concerns an account that exists. Owners may also ask for isolated accounts before a transfer opens
@@ -248,7 +252,8 @@ impl Engine {
     }
 
     fn list_spot(&mut self, market: MarketId, config: &SpotConfig, events: &mut Vec<Event>) {
-        let lot = self.board.find(config.asset).expect("the contract lists markets of assets that exist").as_asset().lot;
+        let lot =
+            self.board.find(config.asset).expect("the contract lists markets of assets that exist").as_asset().lot;
         self.list(market.event(), Terms::spot(lot, config), ListingConfig::Spot(config.clone()));
         events.push(Event::SpotListed { market, config: config.clone() });
     }
@@ -319,7 +324,13 @@ impl Engine {
 
     /// Pays as much of `amount` as the account can spare without its orders, as the contract, which knows none of them, does.
     /// While the insurance fund is negative no more than was paid in may leave.
-    pub(crate) fn force_withdrawal(&mut self, account: AccountId, token: Address, amount: u128, events: &mut Vec<Event>) {
+    pub(crate) fn force_withdrawal(
+        &mut self,
+        account: AccountId,
+        token: Address,
+        amount: u128,
+        events: &mut Vec<Event>,
+    ) {
         if !self.knows(account) {
             return;
         }

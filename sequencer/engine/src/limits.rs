@@ -36,7 +36,8 @@ pub const DEPOSIT_MAX: u128 = 1 << 96;
 /// that one order may add to a frame. 22 with two outcomes, 15 with 48.
 #[must_use]
 pub fn fill_or_kill_matches_max(outcomes: u8) -> u32 {
-    u32::try_from(gas::certain_matches(MarketKind::Outcome, outcomes)).map_or(MATCHES_MAX, |matches| matches.min(MATCHES_MAX))
+    u32::try_from(gas::certain_matches(MarketKind::Outcome, outcomes))
+        .map_or(MATCHES_MAX, |matches| matches.min(MATCHES_MAX))
 }
 
 /// Highest index price that the engine takes: atoms per lot times 1e9, $100,000 a lot. A price above it is left out, and its

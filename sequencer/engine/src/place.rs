@@ -2,8 +2,8 @@
 
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Atoms, BuilderId, CancelReason, Event, FeedId, Fill, Lots, MarketId, MarketKind, Order, OrderKind, Phase,
-    Ppm, Reject, Side, Signed, Ticks, TimeMs,
+    AccountId, Atoms, BuilderId, CancelReason, Event, FeedId, Fill, Lots, MarketId, MarketKind, Order, OrderKind,
+    Phase, Ppm, Reject, Side, Signed, Ticks, TimeMs,
 };
 
 use crate::account::{Account, Progress, Standing};
@@ -435,10 +435,11 @@ impl Engine {
         let state = &self.accounts[account_index(taker.account)];
         let progress = Progress { partly_filled: false, completes: taker_completes };
         let trade = Trade { price, size, fee: taker_fee };
-        let netted = self.frame.fill((taker.account, taker.nonce, market), &mut arriving.line, trade, market_state, || {
-            let payees = [taker_referrer, builder_of(taker)];
-            (*arriving.signed, state.line_state(&terms, taker, progress, payees))
-        });
+        let netted =
+            self.frame.fill((taker.account, taker.nonce, market), &mut arriving.line, trade, market_state, || {
+                let payees = [taker_referrer, builder_of(taker)];
+                (*arriving.signed, state.line_state(&terms, taker, progress, payees))
+            });
         let taker_builder = netted.builder_fee(&terms, trade);
 
         let listing = &mut self.listings[event_index(market.event())];

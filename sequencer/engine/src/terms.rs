@@ -1,6 +1,8 @@
 //! A listing's terms in the widths that the engine calculates with.
 
-use xos_types::{EventConfig, FeedId, Lots, MarketKind, PerpetualConfig, Ppm, Rate, SpotConfig, Ticks, TradingTerms, VenueId};
+use xos_types::{
+    EventConfig, FeedId, Lots, MarketKind, PerpetualConfig, Ppm, Rate, SpotConfig, Ticks, TradingTerms, VenueId,
+};
 
 use crate::limits::{LOT_VALUE_MAX, OUTCOMES_MAX, PAYOUT_MAX, POSITION_MAX};
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Lots, MarketId, Nonce, Order, Phase, Position, Side,
-    Ticks, TimeMs, VenueConfig, VenueId,
+    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Lots, MarketId, Nonce, Order, Phase,
+    Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;

@@ -156,8 +156,7 @@ impl Engine {
     /// Whether an order that only reduces leaves maintenance health no worse, if all of it fills at its limit.
     pub(crate) fn reduces_without_harm(&self, account: AccountId, terms: &Terms, trade: Standing, fee: i128) -> bool {
         let state = &self.accounts[account_index(account)];
-        let (before, after) =
-            (state.health(&self.board), state.health_after(&self.board, terms, trade, fee));
+        let (before, after) = (state.health(&self.board), state.health_after(&self.board, terms, trade, fee));
         after.maintenance() >= before.maintenance()
     }
 }

@@ -150,10 +150,10 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             let data = json!({ "available": available.to_string(), "required": required.to_string() });
             (Code::InsufficientFunds, data)
         }
-        Reject::ProfitsWait { most } => (Code::LimitReached, json!({ "what": "withdrawal", "limit": most.to_string() })),
-        Reject::PoolExhausted { pool } => {
-            (Code::LimitReached, json!({ "what": "pool", "limit": pool.to_string() }))
+        Reject::ProfitsWait { most } => {
+            (Code::LimitReached, json!({ "what": "withdrawal", "limit": most.to_string() }))
         }
+        Reject::PoolExhausted { pool } => (Code::LimitReached, json!({ "what": "pool", "limit": pool.to_string() })),
         Reject::NotSameOwner { account, to } => {
             (Code::InvalidRequest, json!({ "field": "to", "account": account.to_string(), "to": to.to_string() }))
         }

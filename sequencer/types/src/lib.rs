@@ -24,7 +24,8 @@ pub use order::{
 };
 pub use reject::{Reject, Restriction};
 pub use units::{
-    AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs, VenueId,
+    AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
+    VenueId,
 };
 
 pub use alloy_primitives::{Address, B256, U256};

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::evm::IMockPriceSource;
 use alloy::primitives::aliases::{I24, U24, U96};
 use alloy::primitives::{Address, B256, U256};
 use xos_chain::abi::{self, IGateway, IGroupViews, IToken};
-use crate::evm::IMockPriceSource;
 use xos_engine::{FeedView, Health, HoldingView};
 use xos_types::{
-    AccountId, Command, EventId, FeedId, InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Ppm, PriceUpdate,
-    Side, Ticks, TimeMs, Transfer, Withdraw,
+    AccountId, Command, EventId, FeedId, InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Ppm, PriceUpdate, Side,
+    Ticks, TimeMs, Transfer, Withdraw,
 };
 
 use super::{Life, PARTS, Snapshot, share};
@@ -19,15 +19,45 @@ use super::{Life, PARTS, Snapshot, share};
 #[derive(Clone, Debug)]
 pub(crate) enum KindStep {
     Admit(AssetPlan),
-    Spot { asset: u8, terms: TermsPlan },
-    Perpetual { terms: TermsPlan, perpetual: PerpetualPlan },
+    Spot {
+        asset: u8,
+        terms: TermsPlan,
+    },
+    Perpetual {
+        terms: TermsPlan,
+        perpetual: PerpetualPlan,
+    },
     /// The same perpetual with other terms.
-    Change { market: u8, terms: TermsPlan, perpetual: PerpetualPlan },
-    Phase { market: u8, phase: u8 },
-    Deposit { account: u8, asset: u8, amount: u64 },
-    Withdraw { account: u8, asset: u8, part: u8 },
-    ForceWithdrawal { account: u8, asset: u8, part: u8 },
-    Transfer { account: u8, to: u8, asset: u8, part: u8 },
+    Change {
+        market: u8,
+        terms: TermsPlan,
+        perpetual: PerpetualPlan,
+    },
+    Phase {
+        market: u8,
+        phase: u8,
+    },
+    Deposit {
+        account: u8,
+        asset: u8,
+        amount: u64,
+    },
+    Withdraw {
+        account: u8,
+        asset: u8,
+        part: u8,
+    },
+    ForceWithdrawal {
+        account: u8,
+        asset: u8,
+        part: u8,
+    },
+    Transfer {
+        account: u8,
+        to: u8,
+        asset: u8,
+        part: u8,
+    },
     Trade(TradePlan),
 }
 
@@ -231,7 +261,15 @@ impl Life {
         self.listings += 1;
         assert_eq!(market, MarketId::new(EventId(self.listings), 0));
         let (quantum, venue) = (plan.quantum, plan.venue);
-        self.kinds.markets.push(Market { id: market, feed, perpetual: false, quantum, venue, highest_fee, delisted: false });
+        self.kinds.markets.push(Market {
+            id: market,
+            feed,
+            perpetual: false,
+            quantum,
+            venue,
+            highest_fee,
+            delisted: false,
+        });
     }
 
     fn list_perpetual(&mut self, at: Option<usize>, plan: &TermsPlan, perpetual: &PerpetualPlan) {
@@ -271,7 +309,15 @@ impl Life {
         self.listings += 1;
         assert_eq!(market, MarketId::new(EventId(self.listings), 0));
         let (quantum, venue) = (plan.quantum, plan.venue);
-        self.kinds.markets.push(Market { id: market, feed, perpetual: true, quantum, venue, highest_fee, delisted: false });
+        self.kinds.markets.push(Market {
+            id: market,
+            feed,
+            perpetual: true,
+            quantum,
+            venue,
+            highest_fee,
+            delisted: false,
+        });
     }
 
     fn market_phase(&mut self, market: u8, phase: u8) {
@@ -376,7 +422,7 @@ impl Life {
                 6 => OrderKind::FillOrKill,
                 _ => OrderKind::PostOnly,
             },
-            reduce_only: plan.twist % 5 == 0,
+            reduce_only: plan.twist.is_multiple_of(5),
             size: Lots(size),
             price: Ticks(u64::try_from(price).unwrap().max(1)),
             nonce: self.next_nonce(account),
@@ -533,8 +579,13 @@ impl Life {
         for (feed, token, _) in self.kinds.assets.clone() {
             let held = self.evm.view(token, &IToken::balanceOfCall { owner: group });
             let known = engine.kinds.feeds.iter().find(|view| view.feed == feed).map_or(0, |view| view.custody);
-            let waiting: u128 =
-                self.kinds.deposits.range(head..).filter(|(_, (by, _))| *by == token).map(|(_, (_, amount))| amount).sum();
+            let waiting: u128 = self
+                .kinds
+                .deposits
+                .range(head..)
+                .filter(|(_, (by, _))| *by == token)
+                .map(|(_, (_, amount))| amount)
+                .sum();
             let unclaimed = self.kinds.unclaimed.get(&token).copied().unwrap_or(0);
             assert_eq!(held, U256::from(known + waiting + unclaimed), "custody of asset {feed}");
         }
