@@ -155,19 +155,21 @@ pub(crate) fn touch(state: LineState) -> u64 {
     2 * COLD_READ + cash + summary + JUDGED + POSITION_WORD * words(state.outcomes) + HOLDING * state.holdings
 }
 
-/// The most that one more order's line can cost, of an account that holds so many assets and perpetuals.
-pub(crate) fn dearest_line(kind: MarketKind, outcomes: u8, holdings: u64) -> u64 {
+/// The most that a line can cost of an account that holds so many assets and perpetuals.
+pub(crate) fn dearest_line(kind: MarketKind, outcomes: u8, holdings: usize, pays_builder: bool) -> u64 {
+    // What it trades may be one more to hold.
+    let holdings = holdings + usize::from(kind != MarketKind::Outcome);
     let state = LineState {
         kind,
         outcomes,
-        holdings,
+        holdings: holdings as u64,
         partly_filled: false,
         completes: false,
         nonce_word: Word::Unused,
         position_word: Word::Unused,
         cash_word: Word::Unused,
         referrer: Some((AccountId(0), Word::Unused)),
-        builder: Some((AccountId(0), Word::Unused)),
+        builder: pays_builder.then_some((AccountId(0), Word::Unused)),
     };
     line(state) + touch(state)
 }
@@ -181,7 +183,7 @@ pub(crate) fn certain(taker: u64, makers: u64) -> bool {
 
 /// How many matches between accounts that hold nothing at index prices are certain.
 pub(crate) fn certain_matches(kind: MarketKind, outcomes: u8) -> u64 {
-    (MATCHES - DEAREST_MARKET) / dearest_line(kind, outcomes, 0) - 2
+    (MATCHES - DEAREST_MARKET) / dearest_line(kind, outcomes, 0, false) - 2
 }
 
 /// One price.
@@ -286,7 +288,7 @@ mod tests {
                 cash_word: Word::used_if(set(4)),
                 referrer: set(5).then_some((AccountId(0), Word::Used)),
             };
-            assert!(line(state) + touch(state) <= dearest_line(MarketKind::Outcome, 48, 0));
+            assert!(line(state) + touch(state) <= dearest_line(MarketKind::Outcome, 48, 0, false));
         }
     }
 }

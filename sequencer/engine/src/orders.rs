@@ -20,7 +20,7 @@ use crate::terms::Terms;
 /// What every match asks for; lies with the links.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hot {
-    /// Index of its account, and in the highest bit whether it only reduces.
+    /// Index of its account, and in the highest bits whether it only reduces and pays a builder.
     account: u32,
     pub(crate) credit: FeeCredit,
     /// Its line in the open frame, if it filled there.
@@ -29,6 +29,9 @@ pub(crate) struct Hot {
 
 /// Marks an order that only reduces.
 const REDUCES: u32 = 1 << 31;
+/// Marks an order that pays a builder.
+const PAYS_BUILDER: u32 = 1 << 30;
+const MARKS: u32 = REDUCES | PAYS_BUILDER;
 
 /// What only a frame's first fill, an expiry or a question asks for; lies apart.
 #[derive(Clone, Copy, Debug)]
@@ -76,9 +79,11 @@ impl Orders {
     /// Adds an order of `account` behind all others at its price.
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
-        let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^31 accounts");
+        let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^30 accounts");
         let hot = Hot {
-            account: if message.reduce_only { index | REDUCES } else { index },
+            account: index
+                | if message.reduce_only { REDUCES } else { 0 }
+                | if message.builder != 0 { PAYS_BUILDER } else { 0 },
             credit: order.credit,
             line: order.line,
         };
@@ -115,12 +120,17 @@ impl Orders {
     }
 
     pub(crate) fn account(&self, handle: Handle) -> AccountId {
-        AccountId(u64::from(self.resting.get(handle).hot.account & !REDUCES) + 1)
+        AccountId(u64::from(self.resting.get(handle).hot.account & !MARKS) + 1)
     }
 
     /// Whether it only reduces.
     pub(crate) fn reduces(&self, handle: Handle) -> bool {
         self.resting.get(handle).hot.account & REDUCES != 0
+    }
+
+    /// Whether it pays a builder.
+    pub(crate) fn pays_builder(&self, handle: Handle) -> bool {
+        self.resting.get(handle).hot.account & PAYS_BUILDER != 0
     }
 
     pub(crate) fn nonce(&self, handle: Handle) -> Nonce {

@@ -218,7 +218,8 @@ impl Engine {
     fn check_fill_or_kill(&self, listing: &Listing, order: &Order) -> Result<(), Reject> {
         let book = &listing.books[usize::from(order.market.outcome())];
         let Terms { kind, outcomes, .. } = listing.terms;
-        let dearest = |account: &Account| gas::dearest_line(kind, outcomes, account.holdings.len() as u64 + 1);
+        let dearest =
+            |account: &Account, pays_builder| gas::dearest_line(kind, outcomes, account.holdings.len(), pays_builder);
         let taker = &self.accounts[account_index(order.account)];
         let reducible = Lots(taker.reducible(&listing.terms, order.market, order.side));
         if order.reduce_only && reducible < order.size {
@@ -242,8 +243,8 @@ impl Engine {
                 Side::Sell => self.orders.price(handle) < order.price,
             };
             let maker = &self.accounts[account_index(self.orders.account(handle))];
-            makers += dearest(maker);
-            if limit_reached || fillable >= order.size.0 || !gas::certain(dearest(taker), makers) {
+            makers += dearest(maker, self.orders.pays_builder(handle));
+            if limit_reached || fillable >= order.size.0 || !gas::certain(dearest(taker, order.builder != 0), makers) {
                 break;
             }
             // Those of makers that are watched or only reduce may not happen.
@@ -273,9 +274,8 @@ impl Engine {
         let order = &arriving.signed.message;
         let terms = self.listings[event_index(order.market.event())].terms;
         let gas_max = self.frame.gas() + gas::MATCHES;
-        let dearest = |account: &Account| {
-            // The place for what it may come to hold is counted from the start.
-            gas::dearest_line(terms.kind, terms.outcomes, account.holdings.len() as u64 + 1)
+        let dearest = |account: &Account, pays_builder| {
+            gas::dearest_line(terms.kind, terms.outcomes, account.holdings.len(), pays_builder)
         };
         for _ in 0..MATCHES_MAX {
             if arriving.remaining.0 == 0 {
@@ -285,7 +285,8 @@ impl Engine {
             let maker = self.orders.account(handle);
             let (taking, making) = (&self.accounts[account_index(order.account)], &self.accounts[account_index(maker)]);
             // The next match may open a line for each side.
-            if self.frame.gas() + dearest(taking) + dearest(making) > gas_max {
+            let next = dearest(taking, order.builder != 0) + dearest(making, self.orders.pays_builder(handle));
+            if self.frame.gas() + next > gas_max {
                 return;
             }
             if maker == order.account {
