@@ -124,7 +124,7 @@ impl Script {
         let venue = InboxPayload::VenueSet { venue: VENUE, config: venue };
         let payloads = (0..).zip(deposits.chain([venue, opened]));
         let inbox = payloads.map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload }).collect();
-        script.commands.push(Command::Frame { time: TimeMs(1), inbox });
+        script.commands.push(Command::Frame { time: TimeMs(1), inbox, prices: vec![] });
         while script.resting.len() < RESTING {
             script.place(OrderKind::GoodTillCancelled);
         }
@@ -139,7 +139,7 @@ impl Script {
                 }
             }
             if step % FRAME_STEPS == FRAME_STEPS - 1 {
-                script.commands.push(Command::Frame { time: TimeMs(2 + step), inbox: vec![] });
+                script.commands.push(Command::Frame { time: TimeMs(2 + step), inbox: vec![], prices: vec![] });
             }
         }
         script

@@ -60,7 +60,7 @@ fn opening(accounts: u64) -> Command {
     });
     let payloads = deposits.chain([InboxPayload::VenueSet { venue: VENUE, config }]).chain(events);
     let item = |(index, payload)| InboxItem { index, time: TimeMs(0), payload };
-    Command::Frame { time: TimeMs(1), inbox: (0..).zip(payloads).map(item).collect() }
+    Command::Frame { time: TimeMs(1), inbox: (0..).zip(payloads).map(item).collect(), prices: Vec::new() }
 }
 
 /// The `n`-th order: accounts take turns, markets and prices are spread, bids below the middle and asks above.
@@ -101,7 +101,7 @@ fn main() {
     let mut events = Vec::with_capacity(1 << 16);
     engine.apply(&opening(accounts), &mut events);
     // Seals the frame, which still holds the inbox.
-    engine.apply(&Command::Frame { time: TimeMs(2), inbox: Vec::new() }, &mut events);
+    engine.apply(&Command::Frame { time: TimeMs(2), inbox: Vec::new(), prices: Vec::new() }, &mut events);
     events.clear();
 
     let before = live_bytes();

@@ -24,9 +24,10 @@ impl Engine {
     #[must_use]
     pub fn state_hash(&self) -> Hash {
         let mut digest = Digest(blake3::Hasher::new());
-        digest.record("exchange-os/state/2");
+        digest.record("exchange-os/state/3");
         digest.record(&(self.config, self.sequence, self.log_hash, self.next_inbox, self.custody));
         digest.record(&(&self.venues, &self.builders, self.group_terms));
+        digest.record(&(&self.board, &self.watched));
         digest.record(&self.frame);
         digest.record(&self.accounts.len());
         for account in &self.accounts {
@@ -65,6 +66,12 @@ fn digest_account(digest: &mut Digest, account: &Account) {
         digest.record(event);
         digest.record(&margin.outcomes.iter().map(|outcome| outcome.position).collect::<Vec<_>>());
     }
+    digest.record(&account.principal);
+    digest.record(&account.holdings.iter().count());
+    for holding in account.holdings.iter() {
+        digest.record(&(holding.feed, holding.held));
+    }
+    digest.record(&(account.watched, account.last_did()));
     // Resting orders and their reserves are in the books.
     digest.record(&(account.worst_payoff, account.worst_with_orders, account.fee_reserve));
 }

@@ -12,10 +12,10 @@
 //! of floors is at most the floor of the sum.
 
 use serde::Serialize;
-use xos_types::Ppm;
+use xos_types::{Lots, Ppm, Ticks};
 
-/// Parts in one.
-const MILLION: i128 = 1_000_000;
+use crate::terms::Terms;
+use crate::wide::{MILLION, ceil};
 
 /// A share of an amount that is not negative, rounded down.
 pub(crate) fn share(amount: i128, rate: Ppm) -> i128 {
@@ -27,6 +27,23 @@ pub(crate) fn share(amount: i128, rate: Ppm) -> i128 {
 pub(crate) fn rebate(base: i128, rate: Ppm, taker_fee: i128, referrer_share: Ppm) -> i128 {
     let referrer = (taker_fee * i128::from(referrer_share.0) + MILLION - 1) / MILLION;
     share(base, rate).min(taker_fee - referrer)
+}
+
+/// A builder's fee on a line of so many tick·lots, rounded down, as the contract charges it.
+pub(crate) fn builder_fee(terms: &Terms, notional: u128, rate: Ppm) -> i128 {
+    // Lots and a lot's value are at most 1e12 and 1e18 in a fill, and a frame has fewer than 1e5: below 1e35, times a rate
+    // of BUILDER_FEE_MAX below 2^127 for every line that custody can pay.
+    let value = i128::try_from(notional).expect("a notional is within 127 bits") * terms.quantum;
+    value / MILLION * i128::from(rate.0) + value % MILLION * i128::from(rate.0) / MILLION
+}
+
+/// What is held back of each resting lot for its builder: rounded up lot by lot, so that whatever part of an order fills at
+/// its price, in however many lines, no more is charged than was held back for that part.
+pub(crate) fn builder_reserve(terms: &Terms, price: Ticks, rate: Ppm) -> i128 {
+    if rate.0 == 0 {
+        return 0;
+    }
+    ceil(terms.value(price, Lots(1)) * i128::from(rate.0), MILLION)
 }
 
 /// What an order has prepaid of the next atom of its fees, in millionths of an atom; below 1e6.

@@ -5,7 +5,8 @@
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order; `orders` keeps what rests,
 //! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
-//! `fees` rounds and `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the
+//! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
+//! `watch` who needs a closer look; `departures` is what leaves; `fees` rounds and `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the
 //! chain said; `rights` knows who may act and who may only reduce; `views` answers questions.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
@@ -13,11 +14,15 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod departures;
 mod digest;
 mod engine;
+mod feeds;
 mod fees;
 mod frame;
 mod gas;
+mod health;
+mod holdings;
 mod inbox;
 mod invariants;
 pub mod limits;
@@ -28,7 +33,10 @@ mod rights;
 mod shares;
 mod terms;
 mod views;
+mod watch;
+mod wide;
 
 pub use engine::Engine;
 pub use gas::REDEMPTION_GAS_PER_FRAME;
-pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, OrderView};
+pub use health::Health;
+pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView};

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn terms(outcomes: u8) -> Terms {
-        Terms::new(&EventConfig {
+        Terms::event(&EventConfig {
             terms: TradingTerms::free(VenueId(1), 3),
             outcomes,
             ticks: 10,

@@ -13,19 +13,25 @@ use xos_types::{
 
 use crate::account::{Account, Standing};
 use crate::engine::account_index;
-use crate::fees::FeeCredit;
+use crate::fees::{FeeCredit, builder_reserve};
 use crate::frame::LineRef;
 use crate::terms::Terms;
 
 /// What every match asks for; lies with the links.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hot {
-    /// Index of its account.
+    /// Index of its account, and in the highest bits whether it only reduces and pays a builder.
     account: u32,
     pub(crate) credit: FeeCredit,
     /// Its line in the open frame, if it filled there.
     pub(crate) line: LineRef,
 }
+
+/// Marks an order that only reduces.
+const REDUCES: u32 = 1 << 31;
+/// Marks an order that pays a builder.
+const PAYS_BUILDER: u32 = 1 << 30;
+const MARKS: u32 = REDUCES | PAYS_BUILDER;
 
 /// What only a frame's first fill, an expiry or a question asks for; lies apart.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +79,11 @@ impl Orders {
     /// Adds an order of `account` behind all others at its price.
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
+        let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^30 accounts");
         let hot = Hot {
-            account: u32::try_from(account_index(message.account)).expect("memory ends long before 2^32 accounts"),
+            account: index
+                | if message.reduce_only { REDUCES } else { 0 }
+                | if message.builder != 0 { PAYS_BUILDER } else { 0 },
             credit: order.credit,
             line: order.line,
         };
@@ -111,7 +120,17 @@ impl Orders {
     }
 
     pub(crate) fn account(&self, handle: Handle) -> AccountId {
-        AccountId(u64::from(self.resting.get(handle).hot.account) + 1)
+        AccountId(u64::from(self.resting.get(handle).hot.account & !MARKS) + 1)
+    }
+
+    /// Whether it only reduces.
+    pub(crate) fn reduces(&self, handle: Handle) -> bool {
+        self.resting.get(handle).hot.account & REDUCES != 0
+    }
+
+    /// Whether it pays a builder.
+    pub(crate) fn pays_builder(&self, handle: Handle) -> bool {
+        self.resting.get(handle).hot.account & PAYS_BUILDER != 0
     }
 
     pub(crate) fn nonce(&self, handle: Handle) -> Nonce {
@@ -169,15 +188,21 @@ impl Orders {
 
     pub(crate) fn signer(&self, handle: Handle, accounts: &[Account]) -> Address {
         match self.resting.cold(handle).signer {
-            SignerRef(0) => accounts[self.resting.get(handle).hot.account as usize].owner,
+            SignerRef(0) => accounts[account_index(self.account(handle))].owner,
             SignerRef(number) => self.keys[number as usize - 1],
         }
     }
 
-    /// The most that it may still be charged.
+    /// The most that it may still be charged by its venue.
     pub(crate) fn reserved_fee(&self, handle: Handle, terms: &Terms) -> i128 {
         let base = terms.fee_base(self.price(handle), self.remaining(handle));
         self.credit(handle).outstanding(base, terms.maker_fee.fee())
+    }
+
+    /// The most that it may still be charged by its venue and its builder.
+    pub(crate) fn reserved(&self, handle: Handle, terms: &Terms) -> i128 {
+        let per_lot = builder_reserve(terms, self.price(handle), self.resting.cold(handle).builder_fee);
+        self.reserved_fee(handle, terms) + per_lot * i128::from(self.remaining(handle).0)
     }
 
     /// What its account's margin holds for it.

@@ -122,13 +122,13 @@ fn place() -> impl Strategy<Value = Step> {
                     market: MarketId(0),
                     side,
                     kind,
-                    reduce_only: odd.0,
+                    reduce_only: false,
                     size: Lots(size),
                     price: Ticks(price),
                     nonce: Nonce(0),
                     expiry: TimeMs(0),
                     max_fee: Ppm(max_fee),
-                    builder: odd.1,
+                    builder: 77 * u32::from(odd.0) + 78 * odd.1,
                     builder_fee: Ppm(odd.2),
                 };
                 Step::Place { order, event, outcome, nonce, expires_in, stranger }
@@ -339,7 +339,7 @@ impl Life {
         // Now and then the clock that feeds the log goes back.
         let time = if later == 11 { self.time - 500 } else { self.time + later };
         self.time = self.time.max(time);
-        self.apply(Command::Frame { time: TimeMs(time), inbox });
+        self.apply(Command::Frame { time: TimeMs(time), inbox, prices: vec![] });
     }
 
     fn apply(&mut self, command: Command) {
@@ -550,7 +550,7 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected UnknownMarket",
         "Rejected UnknownOrder",
         "Rejected UnknownToken",
-        "Rejected Unsupported",
+        "Rejected UnknownBuilder",
         "Rejected WouldTrade",
         "Rejected ZeroAmount",
     ];

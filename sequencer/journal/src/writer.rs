@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn frame(time: u64) -> Command {
-        Command::Frame { time: TimeMs(time), inbox: vec![] }
+        Command::Frame { time: TimeMs(time), inbox: vec![], prices: vec![] }
     }
 
     #[test]

@@ -384,8 +384,11 @@ fn command() -> impl Strategy<Value = Command> {
             let (token, nonce, expiry) = (by.1, Nonce(nonce), TimeMs(expiry));
             Command::Withdraw(sign(Withdraw { account, token, amount, nonce, expiry }, by))
         }),
-        (any::<u64>(), prop::collection::vec(item, 0..3))
-            .prop_map(|(time, inbox)| Command::Frame { time: TimeMs(time), inbox }),
+        (any::<u64>(), prop::collection::vec(item, 0..3)).prop_map(|(time, inbox)| Command::Frame {
+            time: TimeMs(time),
+            inbox,
+            prices: vec![]
+        }),
     ]
 }
 

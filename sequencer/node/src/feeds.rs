@@ -135,6 +135,10 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::Cancelled { account, .. }
         | Event::FloorRaised { account, .. }
         | Event::Withdrawn { account, .. }
+        | Event::AssetDeposited { account, .. }
+        | Event::AssetWithdrawn { account, .. }
+        | Event::Failing { account }
+        | Event::Closed { account, .. }
         | Event::SignerSet { account, .. }
         | Event::MembershipSet { account, .. }
         | Event::ReferrerSet { account, .. }
@@ -142,11 +146,18 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::FeesPaid { account, .. }
         | Event::Rejected { account, .. } => [Some(*account), None],
         Event::Accepted { order } => [Some(order.account), None],
+        Event::Transferred { account, to, .. } => [Some(*account), Some(*to)],
         Event::EventOpened { .. }
         | Event::EventResolved { .. }
         | Event::PhaseSet { .. }
         | Event::VenueSet { .. }
         | Event::TermsSet(_)
+        | Event::AssetSet { .. }
+        | Event::SpotListed { .. }
+        | Event::PerpetualSet { .. }
+        | Event::Priced { .. }
+        | Event::PriceLeftOut { .. }
+        | Event::Funded { .. }
         | Event::FrameSealed(_) => [None, None],
     }
 }

@@ -216,7 +216,7 @@ impl Class {
         match command {
             Command::Cancel(_) | Command::CancelAll(_) => Self::Cancel,
             Command::Place(signed) if signed.message.kind == OrderKind::PostOnly => Self::PostOnly,
-            Command::Place(_) | Command::Withdraw(_) | Command::Frame { .. } => Self::Rest,
+            Command::Place(_) | Command::Withdraw(_) | Command::Transfer(_) | Command::Frame { .. } => Self::Rest,
         }
     }
 }

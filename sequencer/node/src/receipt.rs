@@ -97,7 +97,11 @@ impl Effect {
         let mut effect = Self::default();
         let arriving = match command {
             Command::Place(signed) => Some((signed.message.account, signed.message.nonce)),
-            Command::Cancel(_) | Command::CancelAll(_) | Command::Withdraw(_) | Command::Frame { .. } => None,
+            Command::Cancel(_)
+            | Command::CancelAll(_)
+            | Command::Withdraw(_)
+            | Command::Transfer(_)
+            | Command::Frame { .. } => None,
         };
         for event in events {
             match event {

@@ -108,6 +108,7 @@ impl Rpc {
                     Command::Cancel(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::CancelAll(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Withdraw(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Transfer(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Frame { .. } => None,
                 };
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))

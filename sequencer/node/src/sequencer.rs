@@ -195,6 +195,7 @@ impl Core {
             Command::Cancel(signed) => (signed.message.account, signed.signer),
             Command::CancelAll(signed) => (signed.message.account, signed.signer),
             Command::Withdraw(signed) => (signed.message.account, signed.signer),
+            Command::Transfer(signed) => (signed.message.account, signed.signer),
             Command::Frame { .. } => return None,
         };
         self.engine.check_signer(account, signer).err()
@@ -211,7 +212,8 @@ impl Core {
         let inbox = if on_time && !self.backlog.is_full() { self.take_inbox() } else { Vec::new() };
         // Strictly later than the frame before, whatever the machine's clock does.
         let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
-        let command = Command::Frame { time, inbox };
+        // No price source is configured yet, so feeds stay without a price and their markets only reduce.
+        let command = Command::Frame { time, inbox, prices: Vec::new() };
         let applied = self.apply(&command);
         self.journal.append(&[command])?;
         self.publish(vec![applied]);
@@ -291,7 +293,10 @@ fn payload_bytes(payload: &InboxPayload) -> usize {
         | InboxPayload::BuilderSet { .. }
         | InboxPayload::VenueSet { .. }
         | InboxPayload::PhaseSet { .. }
+        | InboxPayload::AssetSet { .. }
         | InboxPayload::TermsSet(_) => 0,
+        InboxPayload::SpotListed { config, .. } => text(&config.title),
+        InboxPayload::PerpetualSet { config, .. } => 2 * ITEM + text(&config.title),
         InboxPayload::EventOpened { config, .. } => {
             ITEM + text(&config.title) + config.labels.iter().map(text).sum::<usize>()
         }

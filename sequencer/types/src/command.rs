@@ -3,9 +3,11 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EventConfig, GroupTerms, Phase, SignerGrant, VenueConfig};
-use crate::order::{Cancel, CancelAll, Liquidate, Order, Signed, Withdraw};
-use crate::units::{AccountId, BuilderId, EventId, MarketId, Nonce, TimeMs, VenueId};
+use crate::config::{
+    AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
+};
+use crate::order::{Cancel, CancelAll, Liquidate, Order, Signed, Transfer, Withdraw};
+use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,13 +20,31 @@ pub enum Command {
     CancelAll(Signed<CancelAll>),
     /// A signed withdrawal.
     Withdraw(Signed<Withdraw>),
+    /// A signed transfer to another account.
+    Transfer(Signed<Transfer>),
     /// Seals the open frame and opens the next one at `time`, beginning with these inbox items.
     Frame {
         /// Time of the frame that opens.
         time: TimeMs,
         /// The inbox items that it consumes first, in inbox order.
         inbox: Vec<InboxItem>,
+        /// Index prices for its time, as their sources will verify them.
+        prices: Vec<PriceUpdate>,
     },
+}
+
+/// What a feed's price source says for a frame's time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceUpdate {
+    /// Which feed.
+    pub feed: FeedId,
+    /// Dollars with 18 decimals.
+    #[serde(with = "crate::number")]
+    pub answer: u128,
+    /// When the source published it.
+    pub published_at: TimeMs,
+    /// What the source needs to verify it on chain.
+    pub proof: Vec<u8>,
 }
 
 /// One item of the group contract's inbox, as queued on chain.
@@ -38,8 +58,7 @@ pub struct InboxItem {
     pub payload: InboxPayload,
 }
 
-/// What the chain tells the sequencer. Each variant is a kind of the contract's `InboxKind`; kinds that set up assets, spot
-/// markets and perpetuals have none, because a group of outcome markets cannot go on past them.
+/// What the chain tells the sequencer. Each variant is a kind of the contract's `InboxKind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InboxPayload {
     /// Tokens arrived for an account; the first deposit opens it.
@@ -138,4 +157,27 @@ pub enum InboxPayload {
     },
     /// The group's terms changed.
     TermsSet(GroupTerms),
+    /// A token is admitted as an asset, or counts in another way.
+    AssetSet {
+        /// Its feed.
+        feed: FeedId,
+        /// Its terms.
+        config: AssetConfig,
+    },
+    /// A spot market opened.
+    SpotListed {
+        /// Its number.
+        market: MarketId,
+        /// Its terms.
+        config: SpotConfig,
+    },
+    /// A perpetual opened, or has other terms.
+    PerpetualSet {
+        /// Its number.
+        market: MarketId,
+        /// Its feed.
+        feed: FeedId,
+        /// Its terms.
+        config: PerpetualConfig,
+    },
 }

@@ -113,7 +113,7 @@ impl Exchange {
         let inbox = self.reader().poll().await.unwrap();
         let time = TimeMs(self.anvil.now().await);
         let mut events = Vec::new();
-        self.engine.apply(&Command::Frame { time, inbox }, &mut events);
+        self.engine.apply(&Command::Frame { time, inbox, prices: vec![] }, &mut events);
         for event in events {
             if let Event::FrameSealed(frame) = event {
                 self.frames.push(*frame);

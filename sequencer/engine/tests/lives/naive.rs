@@ -132,7 +132,8 @@ impl Naive {
                 }
             }
             Command::Withdraw(signed) => self.withdraw(signed, &mut out),
-            Command::Frame { time, inbox } => self.frame(*time, inbox, log_hash, &mut out),
+            Command::Transfer(_) => unreachable!("not part of these lives"),
+            Command::Frame { time, inbox, .. } => self.frame(*time, inbox, log_hash, &mut out),
         }
         self.commands += 1;
         out
@@ -346,14 +347,8 @@ impl Naive {
         if self.phase(event) == Phase::Halted {
             return Some(Reject::MarketHalted { market, event });
         }
-        for (set, field) in [
-            (order.reduce_only, "reduce_only"),
-            (order.builder != 0, "builder"),
-            (order.builder_fee.0 != 0, "builder_fee"),
-        ] {
-            if set {
-                return Some(Reject::Unsupported { field: field.into() });
-            }
+        if order.builder != 0 || order.builder_fee.0 != 0 {
+            return Some(Reject::UnknownBuilder { builder: BuilderId(order.builder) });
         }
         let highest = Ticks(u64::from(terms.ticks) - 1);
         if price.0 == 0 {
@@ -574,6 +569,9 @@ impl Naive {
                 redemptions: open.redemptions,
                 markets: net(&open.parts),
                 withdrawals: open.withdrawals,
+                prices: Vec::new(),
+                funding: Vec::new(),
+                transfers: Vec::new(),
             })));
             for (account, amount) in accrued {
                 self.accounts.get_mut(&account).unwrap().cash += amount.0;

@@ -86,7 +86,7 @@ impl Group {
         let inbox = (self.inbox..).zip(payloads).map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload });
         let inbox: Vec<_> = inbox.collect();
         self.inbox += inbox.len() as u64;
-        self.apply(Command::Frame { time: TimeMs(time), inbox })
+        self.apply(Command::Frame { time: TimeMs(time), inbox, prices: vec![] })
     }
 
     /// An order of the event's outcome 0 with the next unused nonce of the group.
