@@ -4,16 +4,17 @@
 //! must leave it so, and fills, cancels and resolutions never lower it. The sums are kept incrementally; an event's part is
 //! re-derived when the event is touched and no other event is looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use xos_book::OpenOrders;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Order, Reject, Side, SignerGrant, Ticks,
-    TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, Order, Reject, Side, SignerGrant, Ticks, TimeMs,
+    VenueId,
 };
 
 use crate::gas::{LineState, Word};
 use crate::margin::EventMargin;
+use crate::nonces::Nonces;
 use crate::terms::Terms;
 
 /// State of one account.
@@ -225,96 +226,5 @@ fn cash_of(terms: &Terms, side: Side, price: Ticks, lots: Lots) -> i128 {
     match side {
         Side::Buy => -terms.value(price, lots),
         Side::Sell => terms.value(price, lots),
-    }
-}
-
-/// Which nonces are spent: all below the floor, and a bit for each above it.
-#[derive(Debug, Default)]
-pub(crate) struct Nonces {
-    floor: u64,
-    next: u64,
-    /// 64 nonces to a word, by `nonce / 64`.
-    words: BTreeMap<u64, u64>,
-    /// Words of 256 in which the contract holds a bit once every frame is settled, by `nonce / 256`: for the estimate of gas.
-    settled: BTreeSet<u64>,
-}
-
-impl Nonces {
-    pub(crate) fn floor(&self) -> Nonce {
-        Nonce(self.floor)
-    }
-
-    /// The lowest nonce above every one used and not below the floor.
-    pub(crate) fn next(&self) -> Nonce {
-        Nonce(self.next)
-    }
-
-    pub(crate) fn is_spent(&self, nonce: Nonce) -> bool {
-        nonce.0 < self.floor || self.words.get(&(nonce.0 / 64)).is_some_and(|word| word >> (nonce.0 % 64) & 1 == 1)
-    }
-
-    pub(crate) fn spend(&mut self, nonce: Nonce) {
-        *self.words.entry(nonce.0 / 64).or_insert(0) |= 1 << (nonce.0 % 64);
-        self.next = self.next.max(nonce.0.saturating_add(1));
-    }
-
-    /// Spends every nonce below `floor`; never lowers the floor.
-    pub(crate) fn raise_floor(&mut self, floor: Nonce) {
-        self.floor = self.floor.max(floor.0);
-        self.next = self.next.max(self.floor);
-        self.words = self.words.split_off(&(self.floor / 64));
-    }
-
-    /// The contract sets the nonce's bit: something of its message happened.
-    pub(crate) fn settle(&mut self, nonce: Nonce) {
-        self.settled.insert(nonce.0 / 256);
-    }
-
-    /// Whether the contract's word of this nonce is in use.
-    pub(crate) fn is_word_settled(&self, nonce: Nonce) -> bool {
-        self.settled.contains(&(nonce.0 / 256))
-    }
-
-    /// The settled words in order, for the state's hash.
-    pub(crate) fn settled(&self) -> &BTreeSet<u64> {
-        &self.settled
-    }
-
-    /// The words in order, for the state's hash.
-    pub(crate) fn words(&self) -> &BTreeMap<u64, u64> {
-        &self.words
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_unused_nonce_at_or_above_the_floor_is_good_once() {
-        let mut nonces = Nonces::default();
-        for nonce in [0, 63, 64, 1_000_000, u64::MAX] {
-            assert!(!nonces.is_spent(Nonce(nonce)));
-            nonces.spend(Nonce(nonce));
-            assert!(nonces.is_spent(Nonce(nonce)));
-        }
-        assert!(!nonces.is_spent(Nonce(1)));
-        assert!(!nonces.is_spent(Nonce(65)));
-    }
-
-    #[test]
-    fn a_raised_floor_spends_everything_below_and_never_falls() {
-        let mut nonces = Nonces::default();
-        nonces.spend(Nonce(70));
-        nonces.spend(Nonce(200));
-        nonces.raise_floor(Nonce(71));
-        assert!(nonces.is_spent(Nonce(3)) && nonces.is_spent(Nonce(70)) && !nonces.is_spent(Nonce(71)));
-        nonces.raise_floor(Nonce(5));
-        assert_eq!(nonces.floor(), Nonce(71));
-        assert!(nonces.is_spent(Nonce(200)));
-        assert_eq!(nonces.next(), Nonce(201));
-        nonces.raise_floor(Nonce(500));
-        assert_eq!(nonces.next(), Nonce(500));
-        assert_eq!(nonces.words().len(), 0);
     }
 }

@@ -24,7 +24,7 @@ impl Engine {
     #[must_use]
     pub fn state_hash(&self) -> Hash {
         let mut digest = Digest(blake3::Hasher::new());
-        digest.record("exchange-os/state/2");
+        digest.record("exchange-os/state/3");
         digest.record(&(self.config, self.sequence, self.log_hash, self.next_inbox, self.custody));
         digest.record(&(&self.venues, &self.builders, self.group_terms));
         digest.record(&self.frame);
@@ -56,8 +56,7 @@ impl Engine {
 }
 
 fn digest_account(digest: &mut Digest, account: &Account) {
-    let nonces = &account.nonces;
-    digest.record(&(account.owner, account.cash, nonces.floor(), nonces.next(), nonces.words(), nonces.settled()));
+    digest.record(&(account.owner, account.cash, &account.nonces));
     digest.record(&(account.referrer, &account.signers, &account.memberships));
     let held = || account.margins.iter().filter(|(_, margin)| margin.holds_position());
     digest.record(&held().count());

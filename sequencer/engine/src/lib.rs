@@ -22,6 +22,7 @@ mod inbox;
 mod invariants;
 pub mod limits;
 mod margin;
+mod nonces;
 mod orders;
 mod place;
 mod rights;
