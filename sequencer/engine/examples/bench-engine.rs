@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use xos_engine::Engine;
 use xos_types::{
-    AccountId, Address, Cancel, Command, EventConfig, EventId, GroupConfig, InboxItem, InboxPayload, Lots, MarketId,
-    Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
+    AccountId, Address, Cancel, Command, EventConfig, EventId, GroupConfig, InboxItem, InboxPayload, Logged, Lots,
+    MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
 };
 
 const STEPS: u64 = 300_000;
@@ -42,7 +42,7 @@ impl Dice {
 
 struct Script {
     dice: Dice,
-    commands: Vec<Command>,
+    commands: Vec<Logged>,
     /// Orders that were meant to rest; some have filled since, and cancelling those is refused.
     resting: Vec<(AccountId, Nonce)>,
     nonces: Vec<u64>,
@@ -85,13 +85,13 @@ impl Script {
         if !takes {
             self.resting.push((account, nonce));
         }
-        self.commands.push(Command::Place(Self::sign(order, account)));
+        self.commands.push(Command::Place(Self::sign(order, account)).into());
     }
 
     fn cancel(&mut self) {
         let pick = self.dice.below(self.resting.len() as u64);
         let (account, nonce) = self.resting.swap_remove(usize::try_from(pick).expect("a small index"));
-        self.commands.push(Command::Cancel(Self::sign(Cancel { account, nonce }, account)));
+        self.commands.push(Command::Cancel(Self::sign(Cancel { account, nonce }, account)).into());
     }
 
     fn write() -> Self {
@@ -124,7 +124,7 @@ impl Script {
         let venue = InboxPayload::VenueSet { venue: VENUE, config: venue };
         let payloads = (0..).zip(deposits.chain([venue, opened]));
         let inbox = payloads.map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload }).collect();
-        script.commands.push(Command::Frame { time: TimeMs(1), inbox });
+        script.commands.push(Command::Frame { time: TimeMs(1), inbox }.into());
         while script.resting.len() < RESTING {
             script.place(OrderKind::GoodTillCancelled);
         }
@@ -139,7 +139,7 @@ impl Script {
                 }
             }
             if step % FRAME_STEPS == FRAME_STEPS - 1 {
-                script.commands.push(Command::Frame { time: TimeMs(2 + step), inbox: vec![] });
+                script.commands.push(Command::Frame { time: TimeMs(2 + step), inbox: vec![] }.into());
             }
         }
         script

@@ -25,7 +25,7 @@ impl Engine {
     pub fn state_hash(&self) -> Hash {
         let mut digest = Digest(blake3::Hasher::new());
         digest.record("exchange-os/state/3");
-        digest.record(&(self.config, self.sequence, self.log_hash, self.next_inbox, self.custody));
+        digest.record(&(self.config, self.sequence(), self.log_hash(), self.next_inbox, self.custody));
         digest.record(&(&self.venues, &self.builders, self.group_terms));
         digest.record(&self.frame);
         digest.record(&self.accounts.len());

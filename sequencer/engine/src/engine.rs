@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use xos_book::{Book, Handle};
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId,
-    GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, MarketId, Nonce, Phase, Redemption, Reject, Signed, TimeMs,
-    VenueConfig, VenueId, Withdraw,
+    GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, Logged, MarketId, Nonce, Phase, Redemption, Reject, Signed,
+    TimeMs, VenueConfig, VenueId, Withdraw,
 };
 
 use crate::account::Account;
 
 use crate::frame::OpenFrame;
 use crate::gas;
+use crate::log::Log;
 use crate::orders::Orders;
 use crate::rights::Rights;
 use crate::terms::Terms;
@@ -21,20 +22,20 @@ use crate::terms::Terms;
 ///
 /// ```
 /// use xos_engine::Engine;
-/// use xos_types::{Address, Command, GroupConfig, TimeMs};
+/// use xos_types::{Address, Command, GroupConfig, Logged, TimeMs};
 ///
 /// let config = GroupConfig { chain_id: 1952, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
 /// let mut engine = Engine::new(config);
 /// let mut events = Vec::new();
-/// engine.apply(&Command::Frame { time: TimeMs(1_000), inbox: vec![] }, &mut events);
+/// let first = Logged::new(Command::Frame { time: TimeMs(1_000), inbox: vec![] });
+/// engine.apply(&first, &mut events);
 /// assert_eq!((engine.sequence(), engine.frame_time()), (1, TimeMs(1_000)));
 /// assert!(events.is_empty(), "the frame before held nothing");
 /// ```
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: GroupConfig,
-    pub(crate) sequence: u64,
-    pub(crate) log_hash: Hash,
+    pub(crate) log: Log,
     /// Accounts by number, from 1.
     pub(crate) accounts: Vec<Account>,
     /// Derived from `accounts`.
@@ -58,8 +59,6 @@ pub struct Engine {
     pub(crate) next_inbox: u64,
     /// Deposits less withdrawals: what the contract holds for accounts.
     pub(crate) custody: i128,
-    /// Reused by every command.
-    encoded: Vec<u8>,
 }
 
 /// An event and its books.
@@ -96,8 +95,7 @@ impl Engine {
         let founders = vec![AccountId::INSURANCE, AccountId::PROTOCOL];
         Self {
             config,
-            sequence: 0,
-            log_hash: *blake3::hash(&encoded).as_bytes(),
+            log: Log::new(&encoded),
             accounts: founders.iter().map(|_| Account::new(config.governance)).collect(),
             owners: BTreeMap::from([(config.governance, founders)]),
             listings: Vec::new(),
@@ -111,7 +109,6 @@ impl Engine {
             frame: OpenFrame::new(1, TimeMs(0)),
             next_inbox: 0,
             custody: 0,
-            encoded,
         }
     }
 
@@ -120,10 +117,12 @@ impl Engine {
     /// # Panics
     /// If a [`Command::Frame`] breaks what contract and node guarantee: an inbox item out of order, or terms that the
     /// contract refuses.
-    pub fn apply(&mut self, command: &Command, events: &mut Vec<Event>) {
-        let (sealed_sequence, sealed_hash) = (self.sequence, self.log_hash);
-        self.extend_log(command);
-        match command {
+    pub fn apply(&mut self, logged: &Logged, events: &mut Vec<Event>) {
+        if let Command::Frame { .. } = logged.command() {
+            self.seal(events);
+        }
+        self.log.extend(logged.bytes());
+        match logged.command() {
             Command::Place(signed) => self.place(signed, events),
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
@@ -134,36 +133,28 @@ impl Engine {
             }
             Command::CancelAll(signed) => self.cancel_all(signed, events),
             Command::Withdraw(signed) => self.withdraw(signed, events),
-            Command::Frame { time, inbox } => {
-                self.seal(sealed_sequence, sealed_hash, events);
-                self.open(*time, inbox, events);
-            }
+            Command::Frame { time, inbox } => self.open(*time, inbox, events),
         }
     }
 
     /// Commands applied so far; the last one's number.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.log.sequence()
     }
 
-    /// Rolling hash of the log: `h₀ = blake3(postcard(config))`, `hₙ = blake3(hₙ₋₁ ‖ postcard(command))`.
+    /// Rolling hash of the log up to here; costs the hashing of up to 16 KiB.
+    ///
+    /// `h₀ = blake3(postcard(config))` and `hₙ₊₁ = blake3(hₙ ‖ blockₙ)`, where a block is the bytes of consecutive commands
+    /// ([`Logged::bytes`]); it ends with the command that brings it to 16,384 bytes or more, and before every
+    /// [`Command::Frame`]. The log's hash is `blake3(hₙ ‖ bytes of the block so far)`, or `hₙ` if there are none.
     #[must_use]
     pub fn log_hash(&self) -> Hash {
-        self.log_hash
+        self.log.hash()
     }
 
-    fn extend_log(&mut self, command: &Command) {
-        self.encoded.clear();
-        let encoded = std::mem::take(&mut self.encoded);
-        self.encoded = postcard::to_extend(command, encoded).expect("plain data always encodes");
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.log_hash).update(&self.encoded);
-        self.log_hash = *hasher.finalize().as_bytes();
-        self.sequence += 1;
-    }
-
-    fn seal(&mut self, sequence: u64, log_hash: Hash, events: &mut Vec<Event>) {
+    fn seal(&mut self, events: &mut Vec<Event>) {
+        let (sequence, log_hash) = (self.log.sequence(), self.log.end_block());
         let (id, time) = (self.frame.id(), self.frame.time);
         let accrued = self.accrued_fees();
         let open = std::mem::replace(&mut self.frame, OpenFrame::new(id, time));

@@ -5,6 +5,7 @@
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order; `orders` keeps what rests,
 //! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
+//! `log` numbers and hashes what came in;
 //! `fees` rounds and `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the
 //! chain said; `rights` knows who may act and who may only reduce; `views` answers questions.
 //!
@@ -21,6 +22,7 @@ mod gas;
 mod inbox;
 mod invariants;
 pub mod limits;
+mod log;
 mod margin;
 mod nonces;
 mod orders;

@@ -346,7 +346,8 @@ impl Life {
         let log_hash = self.engine.log_hash();
         let before = self.naive.clone();
         let mut events = vec![];
-        self.engine.apply(&command, &mut events);
+        let logged = Logged::new(command.clone());
+        self.engine.apply(&logged, &mut events);
         let expected = self.naive.apply(&command, log_hash);
         assert_eq!(events, expected, "after {command:?}");
         self.engine.check_invariants();
@@ -460,14 +461,16 @@ proptest! {
         life.frame(1, vec![]);
 
         // The same log, from its bytes, gives the same state and the same events.
-        let bytes = postcard::to_allocvec(&life.log).unwrap();
-        let log: Vec<Command> = postcard::from_bytes(&bytes).unwrap();
-        prop_assert_eq!(&log, &life.log);
+        let bytes: Vec<u8> = life.log.iter().flat_map(|command| Logged::new(command.clone()).bytes().to_vec()).collect();
         let mut again = Engine::new(group());
-        let mut events = vec![];
-        for command in &log {
-            again.apply(command, &mut events);
+        let (mut rest, mut events) = (&bytes[..], vec![]);
+        for command in &life.log {
+            let (logged, after) = Logged::take_from(rest).unwrap();
+            prop_assert_eq!(logged.command(), command);
+            again.apply(&logged, &mut events);
+            rest = after;
         }
+        prop_assert!(rest.is_empty());
         prop_assert_eq!(again.log_hash(), life.engine.log_hash());
         prop_assert_eq!(again.state_hash(), life.engine.state_hash());
     }

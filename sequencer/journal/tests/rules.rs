@@ -24,12 +24,12 @@ fn cancel(nonce: u64) -> Command {
     Command::Cancel(Signed { message, signature: Signature::default(), signer: Address::repeat_byte(0x33) })
 }
 
-fn window(from: u64, count: u64) -> Vec<Command> {
-    (from..from + count).map(cancel).collect()
+fn window(from: u64, count: u64) -> Vec<Logged> {
+    (from..from + count).map(cancel).map(Logged::new).collect()
 }
 
 /// What a replay yields, checking that sequence numbers have no gaps.
-fn commands(replay: Replay) -> Vec<Command> {
+fn commands(replay: Replay) -> Vec<Logged> {
     let numbered: Vec<_> = replay.map(Result::unwrap).collect();
     assert!(numbered.iter().zip(1..).all(|((sequence, _), expected)| *sequence == expected));
     numbered.into_iter().map(|(_, command)| command).collect()
@@ -394,7 +394,7 @@ proptest! {
 
     #[test]
     fn any_commands_in_any_windows_come_back(
-        windows in prop::collection::vec(prop::collection::vec(command(), 0..8), 0..8), reopen_at in 0usize..8,
+        windows in prop::collection::vec(prop::collection::vec(command().prop_map(Logged::new), 0..8), 0..8), reopen_at in 0usize..8,
     ) {
         let dir = tempdir().unwrap();
         let (mut journal, _) = reopen(dir.path()).unwrap();
@@ -406,7 +406,7 @@ proptest! {
             journal.append(window).unwrap();
         }
         drop(journal);
-        let expected: Vec<Command> = windows.into_iter().flatten().collect();
+        let expected: Vec<Logged> = windows.into_iter().flatten().collect();
         prop_assert_eq!(commands(reopen(dir.path()).unwrap().1), expected);
     }
 

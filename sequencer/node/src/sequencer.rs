@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc as tokio_mpsc;
 use xos_engine::Engine;
 use xos_journal::{Journal, JournalError};
-use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Reject, TimeMs};
+use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
 use crate::feeds::Feeds;
 use crate::history::History;
@@ -162,6 +162,7 @@ impl Core {
                     outcomes[request][position] = Some(Outcome::Rejected { reject, terms: None });
                     continue;
                 }
+                let command = Logged::new(command);
                 applied.push(self.apply(&command));
                 places.push((request, position));
                 block.push(command);
@@ -172,9 +173,9 @@ impl Core {
             self.journal.append(&block)?;
             let head = Head::new(self.engine.sequence(), self.engine.log_hash());
             for ((command, applied), (request, position)) in block.iter().zip(&applied).zip(places) {
-                outcomes[request][position] = Some(match Effect::read(command, &applied.events) {
+                outcomes[request][position] = Some(match Effect::read(command.command(), &applied.events) {
                     Ok(effect) => Outcome::Done { sequence: applied.sequence, head: Arc::clone(&head), effect },
-                    Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command) },
+                    Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },
                 });
             }
             self.publish(applied);
@@ -211,7 +212,7 @@ impl Core {
         let inbox = if on_time && !self.backlog.is_full() { self.take_inbox() } else { Vec::new() };
         // Strictly later than the frame before, whatever the machine's clock does.
         let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
-        let command = Command::Frame { time, inbox };
+        let command = Logged::new(Command::Frame { time, inbox });
         let applied = self.apply(&command);
         self.journal.append(&[command])?;
         self.publish(vec![applied]);
@@ -237,7 +238,7 @@ impl Core {
         taken
     }
 
-    fn apply(&mut self, command: &Command) -> Applied {
+    fn apply(&mut self, command: &Logged) -> Applied {
         let mut events = Vec::new();
         self.engine.apply(command, &mut events);
         Applied { sequence: self.engine.sequence(), time: self.engine.frame_time(), events }
@@ -375,7 +376,7 @@ mod tests {
 
         fn logged(&self) -> Vec<Command> {
             let (_, replay) = xos_journal::read_only(self.data.path()).unwrap();
-            replay.map(|command| command.unwrap().1).collect()
+            replay.map(|command| command.unwrap().1.into_command()).collect()
         }
 
         async fn state_hash(&self) -> [u8; 32] {

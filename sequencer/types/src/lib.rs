@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod event;
 mod frame;
+mod logged;
 pub mod number;
 mod order;
 mod reject;
@@ -16,6 +17,7 @@ pub use command::{Command, InboxItem, InboxPayload};
 pub use config::{EventConfig, GroupConfig, GroupTerms, Phase, SignerGrant, TradingTerms, VenueConfig};
 pub use event::{CancelReason, Event, Fill};
 pub use frame::{FillLine, Frame, Redemption};
+pub use logged::Logged;
 pub use order::{
     Cancel, CancelAll, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Signature, Signed, Transfer, Withdraw,
 };

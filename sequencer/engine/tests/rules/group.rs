@@ -77,7 +77,7 @@ impl Group {
 
     pub(crate) fn apply(&mut self, command: Command) -> Vec<Event> {
         let mut events = vec![];
-        self.engine.apply(&command, &mut events);
+        self.engine.apply(&command.into(), &mut events);
         self.engine.check_invariants();
         events
     }
