@@ -7,7 +7,7 @@ use xos_types::{Lots, MarketId, Nonce, Side, Ticks};
 use crate::levels::{LevelId, Levels};
 
 /// Where an order lies as long as it rests. Reused afterwards, so whoever keeps one drops it together with the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handle(pub(crate) NonZeroU32);
 
 impl Handle {
@@ -105,6 +105,12 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
     #[must_use]
     pub fn cold(&self, handle: Handle) -> &C {
         self.cold.get(handle.place() - 1)
+    }
+
+    /// The same, to be changed; `O(1)`.
+    #[inline]
+    pub fn cold_mut(&mut self, handle: Handle) -> &mut C {
+        self.cold.get_mut(handle.place() - 1)
     }
 
     /// Its market.

@@ -85,7 +85,7 @@ impl Script {
         if !takes {
             self.resting.push((account, nonce));
         }
-        self.commands.push(Command::Place(Self::sign(order, account)).into());
+        self.commands.push(Command::place(Self::sign(order, account)).into());
     }
 
     fn cancel(&mut self) {

@@ -90,7 +90,7 @@ fn order(n: u64, accounts: u64) -> Command {
         builder: 0,
         builder_fee: Ppm(0),
     };
-    Command::Place(Signed { message, signature: Signature::default(), signer: owner(account) })
+    Command::place(Signed { message, signature: Signature::default(), signer: owner(account) })
 }
 
 fn main() {

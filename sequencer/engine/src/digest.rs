@@ -36,7 +36,7 @@ impl Engine {
         for listing in &self.listings {
             self.digest_listing(&mut digest, listing);
         }
-        digest.record(&self.redemptions);
+        digest.record(&(&self.redemptions, self.switches.by_account()));
         *digest.0.finalize().as_bytes()
     }
 
@@ -48,7 +48,8 @@ impl Engine {
                 digest.record(&book.queue(&self.orders.resting, side).count());
                 for handle in book.queue(&self.orders.resting, side) {
                     let signed = self.orders.signed(handle, &self.accounts);
-                    digest.record(&(signed, self.orders.remaining(handle), self.orders.credit(handle)));
+                    let (remaining, credit) = (self.orders.remaining(handle), self.orders.credit(handle));
+                    digest.record(&(signed, remaining, credit, self.orders.altered(handle)));
                 }
             }
         }

@@ -10,7 +10,7 @@ use xos_types::{
 };
 
 use crate::account::Account;
-
+use crate::cancels::Switches;
 use crate::frame::OpenFrame;
 use crate::gas;
 use crate::log::Log;
@@ -53,6 +53,7 @@ pub struct Engine {
     pub(crate) orders: Orders,
     /// Resting orders that expire, soonest first.
     pub(crate) expiries: BTreeSet<(TimeMs, AccountId, Nonce)>,
+    pub(crate) switches: Switches,
     /// Accounts with positions in resolved events that wait to be paid.
     pub(crate) redemptions: BTreeSet<(EventId, AccountId)>,
     pub(crate) frame: OpenFrame,
@@ -105,6 +106,7 @@ impl Engine {
             rights: Rights::default(),
             orders: Orders::default(),
             expiries: BTreeSet::new(),
+            switches: Switches::default(),
             redemptions: BTreeSet::new(),
             frame: OpenFrame::new(1, TimeMs(0)),
             next_inbox: 0,
@@ -123,15 +125,19 @@ impl Engine {
         }
         self.log.extend(logged.bytes());
         match logged.command() {
-            Command::Place(signed) => self.place(signed, events),
+            Command::Place { order, instructions } => self.place(order, *instructions, events),
+            Command::Replace { nonce, order, instructions } => self.replace(*nonce, order, *instructions, events),
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
-                match self.check_cancel(signed) {
+                match self.check_cancel(account, nonce, signed.signer) {
                     Ok(handle) => self.cancel(handle, CancelReason::Requested, events),
                     Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
                 }
             }
+            Command::Amend(signed) => self.amend(signed, events),
             Command::CancelAll(signed) => self.cancel_all(signed, events),
+            Command::CancelMany(signed) => self.cancel_many(signed, events),
+            Command::CancelAfter(signed) => self.set_switch(signed, events),
             Command::Withdraw(signed) => self.withdraw(signed, events),
             Command::Frame { time, inbox } => self.open(*time, inbox, events),
         }
@@ -170,6 +176,7 @@ impl Engine {
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
+        self.fire_switches(events);
         self.lapse(events);
         for item in inbox {
             self.consume(item, events);
@@ -212,14 +219,13 @@ impl Engine {
     }
 
     /// The resting order, if `signer` may cancel it: the owner, or a key that may trade on its venue.
-    fn check_cancel(&self, signed: &Signed<Cancel>) -> Result<Handle, Reject> {
-        let Cancel { account, nonce } = signed.message;
+    pub(crate) fn check_cancel(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Handle, Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
         let handle = self.resting(account, nonce);
         let venue = handle.and_then(|handle| self.find_listing(self.orders.market(handle).event()));
         let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
-        if !state.may_trade(signed.signer, venue, 0, self.frame.time) {
-            return Err(state.not_authorized(account, signed.signer));
+        if !state.may_trade(signer, venue, 0, self.frame.time) {
+            return Err(state.not_authorized(account, signer));
         }
         handle.ok_or(Reject::UnknownOrder { account, nonce })
     }

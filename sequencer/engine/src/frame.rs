@@ -14,6 +14,13 @@ use crate::gas::{self, Word};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineRef(u32);
 
+impl LineRef {
+    /// Whether the order has filled, in this frame or an earlier one.
+    pub(crate) fn has_filled(self) -> bool {
+        self.0 != u32::MAX
+    }
+}
+
 impl Default for LineRef {
     /// No line.
     fn default() -> Self {

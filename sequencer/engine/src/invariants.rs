@@ -29,6 +29,14 @@ impl Engine {
             self.check_account(id, account, &mut expiries);
         }
         assert_eq!(expiries, self.expiries, "exactly the orders that expire are in the expiry index");
+        self.switches.check();
+        let altered = self.accounts.iter().flat_map(|account| account.orders.iter());
+        let altered = altered.filter(|handle| self.orders.altered(*handle).is_some()).count();
+        assert_eq!(
+            altered,
+            self.orders.altered_len(),
+            "exactly the orders that differ from what was signed are so marked"
+        );
         self.check_conservation();
     }
 

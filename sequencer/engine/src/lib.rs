@@ -3,7 +3,8 @@
 //! No clock, randomness, I/O, floating point, threads or unordered maps (`clippy.toml` refuses them): time and money come
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
-//! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order; `orders` keeps what rests,
+//! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order, `cancels` takes
+//! orders away; `orders` keeps what rests,
 //! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `log` numbers and hashes what came in;
 //! `fees` rounds and `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the
@@ -14,6 +15,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod cancels;
 mod digest;
 mod engine;
 mod fees;

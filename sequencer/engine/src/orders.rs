@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use xos_book::{Book, Handle, Limit, Resting};
 use xos_types::{
     AccountId, Address, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs,
@@ -39,6 +40,17 @@ pub(crate) struct Cold {
     signer: SignerRef,
     kind: OrderKind,
     reduce_only: bool,
+    /// It differs from what was signed: see [`Altered`].
+    altered: bool,
+}
+
+/// How an order that rests differs from what was signed. Few do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Altered {
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
+    /// The price that was signed.
+    pub(crate) price: Ticks,
 }
 
 // With its place in its account's index and room to grow, a resting order stays within 160 bytes.
@@ -51,7 +63,11 @@ struct SignerRef(u32);
 /// An order that is about to rest.
 pub(crate) struct ToRest<'a> {
     pub(crate) signed: &'a Signed<Order>,
+    /// Where it rests: at what was signed, or better.
+    pub(crate) price: Ticks,
     pub(crate) remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
     pub(crate) credit: FeeCredit,
     pub(crate) line: LineRef,
 }
@@ -60,6 +76,8 @@ pub(crate) struct ToRest<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     pub(crate) resting: xos_book::Orders<Hot, Cold>,
+    /// Those that differ from what was signed.
+    altered: BTreeMap<Handle, Altered>,
     /// Keys that signed orders which rested, by number; and their numbers. Kept for ever, as accounts keep their keys.
     keys: Vec<Address>,
     numbers: BTreeMap<Address, u32>,
@@ -73,6 +91,8 @@ impl Orders {
     /// Adds an order of `account` behind all others at its price.
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
+        let altered = Altered { less: order.less, price: message.price };
+        let is_altered = order.less != Lots(0) || order.price != message.price;
         let hot = Hot {
             account: u32::try_from(account_index(message.account)).expect("memory ends long before 2^32 accounts"),
             credit: order.credit,
@@ -88,10 +108,14 @@ impl Orders {
             signer: if *signer == account.owner { SignerRef(0) } else { self.number(*signer) },
             kind: message.kind,
             reduce_only: message.reduce_only,
+            altered: is_altered,
         };
-        let limit = Limit { side: message.side, price: message.price, lots: order.remaining };
+        let limit = Limit { side: message.side, price: order.price, lots: order.remaining };
         let handle = book.insert(&mut self.resting, message.nonce, limit, hot, cold);
         account.orders.insert(&self.resting, message.nonce, handle);
+        if is_altered {
+            self.altered.insert(handle, altered);
+        }
         handle
     }
 
@@ -99,7 +123,18 @@ impl Orders {
     pub(crate) fn remove(&mut self, book: &mut Book, account: &mut Account, handle: Handle) {
         let indexed = account.orders.remove(&self.resting, self.nonce(handle));
         assert_eq!(indexed, Some(handle), "an account knows its orders");
+        if self.resting.cold(handle).altered {
+            self.altered.remove(&handle);
+        }
         book.remove(&mut self.resting, handle);
+    }
+
+    /// Takes lots off an order that stays, without a fill.
+    pub(crate) fn reduce(&mut self, book: &mut Book, handle: Handle, by: Lots) {
+        book.reduce(&mut self.resting, handle, by);
+        self.resting.cold_mut(handle).altered = true;
+        let unaltered = Altered { less: Lots(0), price: self.resting.price(handle) };
+        self.altered.entry(handle).or_insert(unaltered).less.0 += by.0;
     }
 
     pub(crate) fn hot_mut(&mut self, handle: Handle) -> &mut Hot {
@@ -138,13 +173,26 @@ impl Orders {
         self.resting.cold(handle).expiry
     }
 
+    /// Its size now, counting what has filled: what was signed less what was taken off.
     pub(crate) fn size(&self, handle: Handle) -> Lots {
-        self.resting.cold(handle).size
+        let less = self.altered(handle).map_or(0, |altered| altered.less.0);
+        Lots(self.resting.cold(handle).size.0 - less)
+    }
+
+    /// How it differs from what was signed, if it does.
+    pub(crate) fn altered(&self, handle: Handle) -> Option<Altered> {
+        if self.resting.cold(handle).altered { self.altered.get(&handle).copied() } else { None }
+    }
+
+    /// How many differ from what was signed.
+    pub(crate) fn altered_len(&self) -> usize {
+        self.altered.len()
     }
 
     /// The order as its trader wrote it.
     pub(crate) fn order(&self, handle: Handle) -> Order {
         let Cold { size, expiry, max_fee, builder, builder_fee, kind, reduce_only, .. } = *self.resting.cold(handle);
+        let price = self.altered(handle).map_or_else(|| self.price(handle), |altered| altered.price);
         Order {
             account: self.account(handle),
             market: self.market(handle),
@@ -152,7 +200,7 @@ impl Orders {
             kind,
             reduce_only,
             size,
-            price: self.price(handle),
+            price,
             nonce: self.nonce(handle),
             expiry,
             max_fee,

@@ -2,8 +2,8 @@
 
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Atoms, CancelReason, Event, Fill, Lots, MarketId, Order, OrderKind, Phase, Ppm, Reject, Side, Signed,
-    Ticks, TimeMs,
+    AccountId, Atoms, CancelReason, Crossing, Event, Fill, Instructions, Lots, MarketId, Nonce, Order, OrderKind,
+    Phase, Ppm, Reject, SelfTrade, Side, Signed, Ticks, TimeMs,
 };
 
 use crate::account::{Progress, Standing};
@@ -17,7 +17,12 @@ use crate::orders::{Hot, ToRest};
 /// The part of an arriving order that is still to be matched.
 struct Arriving<'a> {
     signed: &'a Signed<Order>,
+    instructions: Instructions,
+    /// The worst at which it trades, and where it rests.
+    price: Ticks,
     remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    less: Lots,
     credit: FeeCredit,
     line: LineRef,
     /// Why matching ended though it might have gone on.
@@ -25,18 +30,60 @@ struct Arriving<'a> {
 }
 
 impl Engine {
-    pub(crate) fn place(&mut self, signed: &Signed<Order>, events: &mut Vec<Event>) {
-        let order = signed.message;
-        if let Err(reject) = self.check_order(signed) {
-            events.push(Event::Rejected { account: order.account, nonce: order.nonce, reject });
-            return;
+    pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
+        let Order { account, nonce, .. } = signed.message;
+        match self.check_order(signed, instructions, None) {
+            Ok(price) => self.accept(signed, instructions, price, events),
+            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
+    }
+
+    /// Takes one order out and places another, or does neither.
+    pub(crate) fn replace(
+        &mut self,
+        old: Nonce,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        events: &mut Vec<Event>,
+    ) {
+        let Order { account, nonce, .. } = signed.message;
+        let handle = match self.check_cancel(account, old, signed.signer) {
+            Ok(handle) => handle,
+            Err(reject) => return events.push(Event::Rejected { account, nonce, reject }),
+        };
+        let standing = self.orders.standing(handle);
+        let terms = self.listings[event_index(standing.market.event())].terms;
+        let fee = self.orders.reserved_fee(handle, &terms);
+        let state = account_index(account);
+        // The new order is judged as if the old one were gone.
+        self.accounts[state].release(&terms, standing, fee);
+        match self.check_order(signed, instructions, Some(handle)) {
+            Ok(limit) => {
+                self.remove_resting(handle);
+                let Standing { market, side, price, lots: remaining } = standing;
+                let reason = CancelReason::Replaced;
+                events.push(Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
+                self.accept(signed, instructions, limit, events);
+            }
+            Err(reject) => {
+                self.accounts[state].reserve(&terms, standing, fee);
+                events.push(Event::Rejected { account, nonce, reject });
+            }
+        }
+    }
+
+    /// Matches an order that passed every check, and rests or drops what is left.
+    fn accept(&mut self, signed: &Signed<Order>, instructions: Instructions, price: Ticks, events: &mut Vec<Event>) {
+        let order = signed.message;
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
         events.push(Event::Accepted { order });
 
         let mut arriving = Arriving {
             signed,
+            instructions,
+            price,
             remaining: order.size,
+            less: Lots(0),
             credit: FeeCredit::default(),
             line: LineRef::default(),
             stopped: None,
@@ -50,7 +97,14 @@ impl Engine {
 
     /// Everything that an order must satisfy, cheap checks first: account and signer; market; unsupported fields; price
     /// and size; expiry; nonce; fee; number of orders; post-only; fill-or-kill; only reducing; position limit; margin.
-    fn check_order(&self, signed: &Signed<Order>) -> Result<(), Reject> {
+    /// The order `gone` is about to leave, and its account's margin has let go of it. Returns the worst price at which the
+    /// order may trade and will rest: its own, or a better one if it slides.
+    fn check_order(
+        &self,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        gone: Option<Handle>,
+    ) -> Result<Ticks, Reject> {
         let order = &signed.message;
         let account = self.find_account(order.account).ok_or(Reject::UnknownAccount { account: order.account })?;
         let listing = self.find_market(order.market);
@@ -78,18 +132,18 @@ impl Engine {
         if order.max_fee < required {
             return Err(Reject::FeeTooLow { max_fee: order.max_fee, required });
         }
-        if account.orders.len() >= ORDERS_MAX {
+        if account.orders.len() - usize::from(gone.is_some()) >= ORDERS_MAX {
             return Err(Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
         }
 
-        match order.kind {
-            OrderKind::GoodTillCancelled | OrderKind::ImmediateOrCancel => {}
-            OrderKind::PostOnly => self.check_post_only(listing, order)?,
-            OrderKind::FillOrKill => self.check_fill_or_kill(listing, order)?,
-        }
+        let price = match order.kind {
+            OrderKind::GoodTillCancelled | OrderKind::ImmediateOrCancel => order.price,
+            OrderKind::PostOnly => self.check_post_only(listing, order, instructions.crossing, gone)?,
+            OrderKind::FillOrKill => self.check_fill_or_kill(listing, order, instructions.self_trade, gone)?,
+        };
 
         self.check_reducing(account, listing, order)?;
-        let standing = Standing { market: order.market, side: order.side, price: order.price, lots: order.size };
+        let standing = Standing { market: order.market, side: order.side, price, lots: order.size };
         let exposure = account.exposure(order.market, order.side) + i128::from(order.size.0);
         if exposure > i128::from(terms.position_max) {
             return Err(Reject::PositionLimit { market: order.market, limit: Lots(terms.position_max) });
@@ -97,29 +151,55 @@ impl Engine {
         // As if all of it stood at its limit and paid the higher fee. A better price only improves this: a buyer pays less,
         // and a seller gains more, by at least what the fee on it (on the curve: on either side of the middle) can grow,
         // because a fee is at most the value.
-        let fee = FeeCredit::default().outstanding(terms.fee_base(order.price, order.size), required);
+        let fee = FeeCredit::default().outstanding(terms.fee_base(price, order.size), required);
         let required = account.risk_of(terms, standing) + fee;
         if required > account.available() {
             return Err(account.insufficient(required));
         }
-        Ok(())
+        Ok(price)
     }
 
-    /// Refused against the account's own orders too: resting beside them would cross the book.
-    fn check_post_only(&self, listing: &Listing, order: &Order) -> Result<(), Reject> {
+    /// The price at which it rests. It would cross the account's own orders too, so they count.
+    fn check_post_only(
+        &self,
+        listing: &Listing,
+        order: &Order,
+        crossing: Crossing,
+        gone: Option<Handle>,
+    ) -> Result<Ticks, Reject> {
         let book = &listing.books[usize::from(order.market.outcome())];
-        match book.best_crossing(order.side, order.price) {
-            Some(best) => Err(Reject::WouldTrade { price: order.price, best }),
-            None => Ok(()),
+        if book.best_crossing(order.side, order.price).is_none() {
+            return Ok(order.price);
         }
+        let mut met = book.queue(&self.orders.resting, order.side.opposite()).filter(|handle| Some(*handle) != gone);
+        let Some(best) = met.next().map(|handle| self.orders.price(handle)) else { return Ok(order.price) };
+        let slid = match order.side {
+            Side::Buy if best > order.price => return Ok(order.price),
+            Side::Sell if best < order.price => return Ok(order.price),
+            Side::Buy => Ticks(best.0 - 1),
+            Side::Sell => Ticks(best.0 + 1),
+        };
+        let exists = slid >= Ticks(1) && slid.0 < listing.terms.ticks;
+        if crossing == Crossing::Slide && exists {
+            return Ok(slid);
+        }
+        Err(Reject::WouldTrade { price: order.price, best })
     }
 
-    /// Walks the orders that matching is certain to meet. Own ones would be cancelled, so they fill nothing but count as met.
-    fn check_fill_or_kill(&self, listing: &Listing, order: &Order) -> Result<(), Reject> {
+    /// Walks the orders that matching is certain to meet. Own ones fill nothing: they would be cancelled and count as met, or
+    /// end it.
+    fn check_fill_or_kill(
+        &self,
+        listing: &Listing,
+        order: &Order,
+        self_trade: SelfTrade,
+        gone: Option<Handle>,
+    ) -> Result<Ticks, Reject> {
         let book = &listing.books[usize::from(order.market.outcome())];
         let met_max = fill_or_kill_matches_max(listing.terms.outcomes) as usize;
         let mut fillable = 0u64;
-        for handle in book.queue(&self.orders.resting, order.side.opposite()).take(met_max) {
+        let queue = book.queue(&self.orders.resting, order.side.opposite());
+        for handle in queue.filter(|handle| Some(*handle) != gone).take(met_max) {
             let limit_reached = match order.side {
                 Side::Buy => self.orders.price(handle) > order.price,
                 Side::Sell => self.orders.price(handle) < order.price,
@@ -129,6 +209,8 @@ impl Engine {
             }
             if self.orders.account(handle) != order.account {
                 fillable += self.orders.remaining(handle).0;
+            } else if self_trade != SelfTrade::CancelMaker {
+                break;
             }
         }
         if fillable < order.size.0 {
@@ -140,7 +222,7 @@ impl Engine {
             let cap = Lots(listing.terms.open_interest_max);
             return Err(Reject::OpenInterestCap { market: order.market, open: Lots(open), cap });
         }
-        Ok(())
+        Ok(order.price)
     }
 
     /// Meets resting orders, best price and oldest first, until nothing is left, nothing crosses, or a limit is reached: so
@@ -156,14 +238,48 @@ impl Engine {
             if arriving.remaining.0 == 0 || self.frame.gas() + dearest_match > gas_max {
                 return;
             }
-            let Some(handle) = self.first_crossing(order) else { return };
+            let Some(handle) = self.first_crossing(order, arriving.price) else { return };
             if self.orders.account(handle) == order.account {
-                self.cancel(handle, CancelReason::SelfTrade, events);
+                self.meet_own(handle, arriving, events);
+                if arriving.stopped.is_some() {
+                    return;
+                }
             } else if self.exceeds_open_interest(handle, arriving) {
                 arriving.stopped = Some(CancelReason::OpenInterestCap);
                 return;
             } else {
                 self.fill(handle, arriving, events);
+            }
+        }
+    }
+
+    /// Does with two orders of one account what the arriving one asks for.
+    fn meet_own(&mut self, handle: Handle, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
+        let reason = CancelReason::SelfTrade;
+        match arriving.instructions.self_trade {
+            SelfTrade::CancelMaker => self.cancel(handle, reason, events),
+            SelfTrade::CancelTaker => arriving.stopped = Some(reason),
+            SelfTrade::CancelBoth => {
+                self.cancel(handle, reason, events);
+                arriving.stopped = Some(reason);
+            }
+            SelfTrade::Decrement => {
+                let resting = self.orders.remaining(handle);
+                let by = resting.min(arriving.remaining);
+                if by == resting {
+                    self.cancel(handle, reason, events);
+                } else {
+                    self.reduce(handle, by, reason, events);
+                }
+                if by == arriving.remaining {
+                    arriving.stopped = Some(reason);
+                    return;
+                }
+                arriving.remaining.0 -= by.0;
+                arriving.less.0 += by.0;
+                let Order { account, nonce, market, side, .. } = arriving.signed.message;
+                let (price, remaining) = (arriving.price, arriving.remaining);
+                events.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
             }
         }
     }
@@ -190,8 +306,8 @@ impl Engine {
         opened(buyer, buyer + lots) + opened(seller, seller - lots)
     }
 
-    fn first_crossing(&self, order: &Order) -> Option<Handle> {
-        self.find_book(order.market)?.first_crossing(&self.orders.resting, order.side, order.price)
+    fn first_crossing(&self, order: &Order, limit: Ticks) -> Option<Handle> {
+        self.find_book(order.market)?.first_crossing(&self.orders.resting, order.side, limit)
     }
 
     /// Trades as much as both orders have left, at the resting order's price.
@@ -219,17 +335,18 @@ impl Engine {
             - rebate(base, terms.maker_fee.rebate(), taker_fee, referrer_share);
         let maker_remaining = Lots(resting.0 - size.0);
         arriving.remaining = Lots(arriving.remaining.0 - size.0);
-        // The contract remembers how far an order is filled unless it is full or may not rest.
-        let maker_completes = maker_remaining.0 == 0;
+        let maker_leaves = maker_remaining.0 == 0;
         let still_reserved = credit.outstanding(terms.fee_base(price, maker_remaining), terms.maker_fee.fee());
-        let taker_completes = arriving.remaining.0 == 0 || !may_rest(taker.kind);
+        // The contract remembers how far an order is filled unless it is full or may not rest.
+        let taker_completes = arriving.remaining.0 + arriving.less.0 == 0 || !may_rest(taker.kind);
 
         let state = &self.accounts[account_index(maker)];
         let trade = Trade { price, size, fee: maker_fee };
+        let partly_filled = line.has_filled();
         self.frame.fill((maker, maker_nonce, market), &mut line, trade, market_state, || {
-            let partly_filled = resting < self.orders.size(handle);
             let signed = self.orders.signed(handle, &self.accounts);
-            let progress = Progress { partly_filled, completes: maker_completes };
+            let is_whole = self.orders.altered(handle).is_none_or(|altered| altered.less == Lots(0));
+            let progress = Progress { partly_filled, completes: maker_leaves && is_whole };
             (signed, state.line_state(&terms, &signed.message, progress, maker_referrer))
         });
         let hot = self.orders.hot_mut(handle);
@@ -246,7 +363,7 @@ impl Engine {
         listing.fees += maker_fee + taker_fee;
         let open = &mut listing.open_interest[usize::from(market.outcome())];
         *open = u64::try_from(i128::from(*open) + opened).expect("checked against a limit of 64 bits");
-        if maker_completes {
+        if maker_leaves {
             self.remove_resting(handle);
         } else {
             listing.books[usize::from(market.outcome())].reduce(&mut self.orders.resting, handle, size);
@@ -283,12 +400,12 @@ impl Engine {
     /// What is left rests, or is dropped and says why.
     fn finish(&mut self, arriving: Arriving<'_>, events: &mut Vec<Event>) {
         let order = arriving.signed.message;
-        let Order { account, nonce, market, side, price, .. } = order;
-        let remaining = arriving.remaining;
+        let Order { account, nonce, market, side, .. } = order;
+        let (price, remaining) = (arriving.price, arriving.remaining);
         if remaining.0 == 0 {
             return;
         }
-        let crosses = || self.first_crossing(&order).map(|_| CancelReason::MatchLimit);
+        let crosses = || self.first_crossing(&order, price).map(|_| CancelReason::MatchLimit);
         let dropped = arriving.stopped.or_else(crosses).or(match order.kind {
             OrderKind::GoodTillCancelled | OrderKind::PostOnly => None,
             OrderKind::ImmediateOrCancel => Some(CancelReason::Immediate),
@@ -302,7 +419,8 @@ impl Engine {
         let terms = listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let resting = ToRest { signed: arriving.signed, remaining, credit: arriving.credit, line: arriving.line };
+        let Arriving { signed, less, credit, line, .. } = arriving;
+        let resting = ToRest { signed, price, remaining, less, credit, line };
         let handle = self.orders.insert(book, state, &resting);
         state.reserve(&terms, self.orders.standing(handle), self.orders.reserved_fee(handle, &terms));
         if order.expiry != TimeMs(0) {

@@ -34,7 +34,7 @@ fn order(nonce: u64) -> Logged {
         builder_fee: Ppm(0),
     };
     let signature = Signature { r: [0xa5; 32], vs: [0x5a; 32] };
-    Logged::new(Command::Place(Signed { message, signature, signer: Address::repeat_byte(0x42) }))
+    Logged::new(Command::place(Signed { message, signature, signer: Address::repeat_byte(0x42) }))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

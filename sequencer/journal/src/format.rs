@@ -3,7 +3,7 @@
 use xos_types::{Address, GroupConfig, Hash, Logged};
 
 const MAGIC: [u8; 8] = *b"XOSJRNL\0";
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Bytes of the file's header.
 pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 3 * 20 + HASH_BYTES;

@@ -372,7 +372,25 @@ fn command() -> impl Strategy<Value = Command> {
         payload,
     });
     prop_oneof![
-        (order(), signature()).prop_map(|(order, by)| Command::Place(sign(order, by))),
+        (order(), signature()).prop_map(|(order, by)| Command::place(sign(order, by))),
+        (any::<u64>(), order(), signature()).prop_map(|(nonce, order, by)| Command::Replace {
+            nonce: Nonce(nonce),
+            order: sign(order, by),
+            instructions: Instructions { self_trade: SelfTrade::Decrement, crossing: Crossing::Slide },
+        }),
+        (any::<u64>(), any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, size, by)| {
+            Command::Amend(sign(Amend { account: AccountId(account), nonce: Nonce(nonce), size: Lots(size) }, by))
+        }),
+        (any::<u64>(), any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, time, by)| {
+            Command::CancelAfter(sign(
+                CancelAfter { account: AccountId(account), time: TimeMs(time), nonce: Nonce(nonce) },
+                by,
+            ))
+        }),
+        (any::<u64>(), any::<u32>(), any::<u64>(), signature()).prop_map(|(account, market, nonce, by)| {
+            let (account, market, nonce) = (AccountId(account), MarketId(market), Nonce(nonce));
+            Command::CancelMany(sign(CancelMany { account, venue: VenueId(1), market, sides: Sides::Both, nonce }, by))
+        }),
         (any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, by)| {
             Command::Cancel(sign(Cancel { account: AccountId(account), nonce: Nonce(nonce) }, by))
         }),

@@ -191,19 +191,13 @@ impl Core {
 
     /// Why the command's signer may not act for its account, if so.
     fn stranger(&self, command: &Command) -> Option<Reject> {
-        let (account, signer) = match command {
-            Command::Place(signed) => (signed.message.account, signed.signer),
-            Command::Cancel(signed) => (signed.message.account, signed.signer),
-            Command::CancelAll(signed) => (signed.message.account, signed.signer),
-            Command::Withdraw(signed) => (signed.message.account, signed.signer),
-            Command::Frame { .. } => return None,
-        };
+        let (account, signer) = command.signer()?;
         self.engine.check_signer(account, signer).err()
     }
 
     fn terms_of(&self, command: &Command) -> Option<Terms> {
-        let Command::Place(signed) = command else { return None };
-        Some(Terms::of(self.engine.event(signed.message.market.event())?.config))
+        let (Command::Place { order, .. } | Command::Replace { order, .. }) = command else { return None };
+        Some(Terms::of(self.engine.event(order.message.market.event())?.config))
     }
 
     /// Seals the open frame and opens the next, a window of its own. `on_time` frames take inbox items with them; one that
@@ -460,10 +454,12 @@ mod tests {
     async fn strangers_leave_no_trace_in_the_log() {
         let harness = Harness::start(SLOW).await;
         let before = harness.logged();
-        let Command::Place(mut forged) = order_of(ALICE, 1, Side::Buy, GoodTillCancelled, 400) else { panic!() };
+        let Command::Place { order: mut forged, .. } = order_of(ALICE, 1, Side::Buy, GoodTillCancelled, 400) else {
+            panic!()
+        };
         forged.signer = trader(BOB);
         let unknown = order_of(7, 1, Side::Buy, GoodTillCancelled, 400);
-        let outcomes = harness.submit_all(vec![vec![Command::Place(forged), unknown]]).await;
+        let outcomes = harness.submit_all(vec![vec![Command::place(forged), unknown]]).await;
         let rejects: Vec<_> = outcomes[0]
             .iter()
             .map(|outcome| match outcome {

@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod event;
 mod frame;
+mod instructions;
 mod logged;
 pub mod number;
 mod order;
@@ -17,9 +18,11 @@ pub use command::{Command, InboxItem, InboxPayload};
 pub use config::{EventConfig, GroupConfig, GroupTerms, Phase, SignerGrant, TradingTerms, VenueConfig};
 pub use event::{CancelReason, Event, Fill};
 pub use frame::{FillLine, Frame, Redemption};
+pub use instructions::{Crossing, Instructions, SelfTrade};
 pub use logged::Logged;
 pub use order::{
-    Cancel, CancelAll, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Signature, Signed, Transfer, Withdraw,
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Sides,
+    Signature, Signed, Transfer, Withdraw,
 };
 pub use reject::{Reject, Restriction};
 pub use units::{

@@ -141,7 +141,7 @@ impl Exchange {
             };
             let signed = key.sign_typed(&self.domain, order);
             let mut events = Vec::new();
-            self.engine.apply(&Command::Place(signed).into(), &mut events);
+            self.engine.apply(&Command::place(signed).into(), &mut events);
             assert!(matches!(events[0], Event::Accepted { .. }), "{events:?}");
         }
     }

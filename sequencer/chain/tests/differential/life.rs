@@ -552,7 +552,7 @@ impl Life {
         let key = if agent { self.agent(p.twist) } else { self.key(signer) };
         let signed = key.sign_typed(&self.domain, order);
         let accepted = self.totals.accepted;
-        self.apply(Command::Place(signed));
+        self.apply(Command::place(signed));
         self.totals.agents += u64::from(agent && self.totals.accepted > accepted);
     }
 
@@ -950,7 +950,7 @@ impl Life {
             };
             let accepted = self.totals.accepted;
             let signed = self.key(self.owner_index(account)).sign_typed(&self.domain, order);
-            self.apply(Command::Place(signed));
+            self.apply(Command::place(signed));
             assert_eq!(self.totals.accepted, accepted + 1);
         }
     }
