@@ -77,6 +77,7 @@ impl Account {
     }
 
     /// What may be withdrawn or put at risk.
+    #[inline]
     pub(crate) fn available(&self) -> i128 {
         self.cash + self.worst_with_orders - self.fee_reserve
     }
@@ -86,24 +87,14 @@ impl Account {
         self.cash + self.worst_payoff - self.available()
     }
 
-    /// The refusal for something that would lower `available` by `required`.
-    pub(crate) fn insufficient(&self, required: i128) -> Reject {
+    /// The refusal for something that would lower `available` by `required`, after orders that hold back `freed` are gone.
+    pub(crate) fn insufficient(&self, required: i128, freed: i128) -> Reject {
         Reject::InsufficientFunds {
             cash: Atoms(self.cash),
             worst_payoff: Atoms(self.worst_payoff),
-            reserved: Atoms(self.reserved()),
-            available: Atoms(self.available()),
+            reserved: Atoms(self.reserved() - freed),
+            available: Atoms(self.available() + freed),
             required: Atoms(required),
-        }
-    }
-
-    /// Lots that the account would hold in the direction of `side` if its orders on that side filled.
-    pub(crate) fn exposure(&self, market: MarketId, side: Side) -> i128 {
-        let held = i128::from(self.position(market));
-        let resting = i128::from(self.resting_lots(market, side));
-        match side {
-            Side::Buy => resting + held,
-            Side::Sell => resting - held,
         }
     }
 
@@ -147,16 +138,8 @@ impl Account {
         Word::used_if(self.cash != 0 || self.worst_payoff != 0)
     }
 
-    /// By how much `available` would fall if this order stood, without fees; negative if it would rise.
-    pub(crate) fn risk_of(&self, terms: &Terms, order: Standing) -> i128 {
-        let Standing { market, side, price, lots } = order;
-        match self.margins.get(&market.event()) {
-            Some(margin) => margin.worst_with_orders - margin.worst_with(terms, market.outcome(), side, price, lots),
-            None => -EventMargin::new(terms).worst_with(terms, market.outcome(), side, price, lots),
-        }
-    }
-
     /// An order begins to rest; `fee` is the most that it may still be charged.
+    #[inline]
     pub(crate) fn reserve(&mut self, terms: &Terms, order: Standing, fee: i128) {
         self.fee_reserve += fee;
         self.change(terms, order.market.event(), |margin| {
@@ -165,10 +148,21 @@ impl Account {
     }
 
     /// An order no longer rests.
+    #[inline]
     pub(crate) fn release(&mut self, terms: &Terms, order: Standing, fee: i128) {
         self.fee_reserve -= fee;
         self.change(terms, order.market.event(), |margin| {
             margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
+        });
+    }
+
+    /// An order of an event no longer rests, and another of the same event begins to.
+    #[inline]
+    pub(crate) fn swap(&mut self, terms: &Terms, (old, old_fee): (Standing, i128), (new, new_fee): (Standing, i128)) {
+        self.fee_reserve += new_fee - old_fee;
+        self.change(terms, new.market.event(), |margin| {
+            margin.release(terms, old.market.outcome(), old.side, old.price, old.lots);
+            margin.reserve(terms, new.market.outcome(), new.side, new.price, new.lots);
         });
     }
 
@@ -218,6 +212,27 @@ impl Account {
         if margin.is_empty() {
             self.margins.remove(&event);
         }
+    }
+}
+
+/// Lots that an account with that margin would hold in the direction of `side` if its orders on that side filled.
+#[inline]
+pub(crate) fn exposure(margin: Option<&EventMargin>, market: MarketId, side: Side) -> i128 {
+    let Some(margin) = margin else { return 0 };
+    let outcome = &margin.outcomes[usize::from(market.outcome())];
+    match side {
+        Side::Buy => i128::from(outcome.bid_lots) + i128::from(outcome.position),
+        Side::Sell => i128::from(outcome.ask_lots) - i128::from(outcome.position),
+    }
+}
+
+/// By how much Σ worst with orders would fall if this order stood and the other, of the same event, did not; negative if it
+/// would rise.
+#[inline]
+pub(crate) fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
+    match margin {
+        Some(margin) => margin.worst_with_orders - margin.worst_with(terms, order, gone),
+        None => -EventMargin::new(terms).worst_with(terms, order, gone),
     }
 }
 

@@ -9,7 +9,7 @@ use xos_types::{
     TimeMs, VenueConfig, VenueId, Withdraw,
 };
 
-use crate::account::Account;
+use crate::account::{Account, Standing};
 use crate::cancels::Switches;
 use crate::frame::OpenFrame;
 use crate::gas;
@@ -221,11 +221,13 @@ impl Engine {
     /// The resting order, if `signer` may cancel it: the owner, or a key that may trade on its venue.
     pub(crate) fn check_cancel(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Handle, Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        let handle = self.resting(account, nonce);
-        let venue = handle.and_then(|handle| self.find_listing(self.orders.market(handle).event()));
-        let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
-        if !state.may_trade(signer, venue, 0, self.frame.time) {
-            return Err(state.not_authorized(account, signer));
+        let handle = state.orders.find(&self.orders.resting, nonce);
+        if signer != state.owner {
+            let venue = handle.and_then(|handle| self.find_listing(self.orders.market(handle).event()));
+            let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
+            if !state.may_trade(signer, venue, 0, self.frame.time) {
+                return Err(state.not_authorized(account, signer));
+            }
         }
         handle.ok_or(Reject::UnknownOrder { account, nonce })
     }
@@ -294,11 +296,12 @@ impl Engine {
         // An amount that does not even fit is more than anybody has.
         let amount = i128::try_from(amount).unwrap_or(i128::MAX);
         if amount > state.available() {
-            return Err(state.insufficient(amount));
+            return Err(state.insufficient(amount, 0));
         }
         Ok(amount)
     }
 
+    #[inline]
     pub(crate) fn check_expiry(&self, expiry: TimeMs) -> Result<(), Reject> {
         let time = self.frame.time;
         if expiry != TimeMs(0) && expiry < time { Err(Reject::Expired { expiry, time }) } else { Ok(()) }
@@ -308,19 +311,12 @@ impl Engine {
     pub(crate) fn cancel(&mut self, handle: Handle, reason: CancelReason, events: &mut Vec<Event>) {
         let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
         let standing = self.orders.standing(handle);
-        let terms = self.listings[event_index(standing.market.event())].terms;
-        let fee = self.orders.reserved_fee(handle, &terms);
+        let fee = self.orders.reserved_fee(handle, &self.listings[event_index(standing.market.event())].terms);
         self.remove_resting(handle);
-        self.accounts[account_index(account)].release(&terms, standing, fee);
-        events.push(Event::Cancelled {
-            account,
-            nonce,
-            market: standing.market,
-            side: standing.side,
-            price: standing.price,
-            remaining: standing.lots,
-            reason,
-        });
+        let terms = &self.listings[event_index(standing.market.event())].terms;
+        self.accounts[account_index(account)].release(terms, standing, fee);
+        let Standing { market, side, price, lots: remaining } = standing;
+        tell(events, || Event::Cancelled { account, nonce, market, side, price, remaining, reason });
     }
 
     /// Forgets a resting order everywhere but in its account's margin.
@@ -334,34 +330,47 @@ impl Engine {
         self.orders.remove(book, &mut self.accounts[account_index(account)], handle);
     }
 
+    #[inline]
     pub(crate) fn resting(&self, account: AccountId, nonce: Nonce) -> Option<Handle> {
         self.find_account(account)?.orders.find(&self.orders.resting, nonce)
     }
 
+    #[inline]
     pub(crate) fn find_account(&self, account: AccountId) -> Option<&Account> {
         self.accounts.get(usize::try_from(account.0.checked_sub(1)?).ok()?)
     }
 
+    #[inline]
     pub(crate) fn find_listing(&self, event: EventId) -> Option<&Listing> {
         self.listings.get(usize::try_from(event.0.checked_sub(1)?).ok()?)
     }
 
     /// The listing of a market that exists.
+    #[inline]
     pub(crate) fn find_market(&self, market: MarketId) -> Option<&Listing> {
         self.find_listing(market.event()).filter(|listing| market.outcome() < listing.terms.outcomes)
     }
 
+    #[inline]
     pub(crate) fn find_book(&self, market: MarketId) -> Option<&Book> {
         self.find_listing(market.event())?.books.get(usize::from(market.outcome()))
     }
 }
 
+/// Adds an event, made where it will lie: building it elsewhere and copying it makes the processor wait for the stores.
+#[inline]
+pub(crate) fn tell(events: &mut Vec<Event>, event: impl FnOnce() -> Event) {
+    events.extend(std::iter::once_with(event));
+}
+
 /// Index of an account that exists.
+#[inline]
 pub(crate) fn account_index(account: AccountId) -> usize {
     usize::try_from(account.0 - 1).expect("an account that exists has an index")
 }
 
 /// Index of an event that exists.
+#[inline]
 pub(crate) fn event_index(event: EventId) -> usize {
     usize::try_from(event.0 - 1).expect("an event that exists has an index")
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xos_book::Handle;
 use xos_types::{AccountId, EventId, Nonce, Side, Signed, TimeMs};
 
-use crate::account::{Account, Standing};
+use crate::account::{Account, Standing, exposure};
 use crate::engine::{Engine, Listing, event_index};
 use crate::margin::EventMargin;
 
@@ -130,7 +130,7 @@ impl Engine {
             assert!(account.resting_lots(market, side) <= reducible, "who may only reduce has no other orders");
         }
         assert!(
-            account.exposure(market, side) <= i128::from(listing.terms.position_max),
+            exposure(account.margins.get(&market.event()), market, side) <= i128::from(listing.terms.position_max),
             "positions stay within their cap, orders counted"
         );
     }

@@ -98,14 +98,15 @@ impl Orders {
             credit: order.credit,
             line: order.line,
         };
-        let cold = Cold {
+        let signer = if *signer == account.owner { SignerRef(0) } else { self.number(*signer) };
+        let cold = || Cold {
             signature: *signature,
             size: message.size,
             expiry: message.expiry,
             max_fee: message.max_fee,
             builder: message.builder,
             builder_fee: message.builder_fee,
-            signer: if *signer == account.owner { SignerRef(0) } else { self.number(*signer) },
+            signer,
             kind: message.kind,
             reduce_only: message.reduce_only,
             altered: is_altered,
@@ -137,38 +138,47 @@ impl Orders {
         self.altered.entry(handle).or_insert(unaltered).less.0 += by.0;
     }
 
+    #[inline]
     pub(crate) fn hot_mut(&mut self, handle: Handle) -> &mut Hot {
         self.resting.hot_mut(handle)
     }
 
+    #[inline]
     pub(crate) fn credit(&self, handle: Handle) -> FeeCredit {
         self.resting.get(handle).hot.credit
     }
 
+    #[inline]
     pub(crate) fn account(&self, handle: Handle) -> AccountId {
         AccountId(u64::from(self.resting.get(handle).hot.account) + 1)
     }
 
+    #[inline]
     pub(crate) fn nonce(&self, handle: Handle) -> Nonce {
         self.resting.get(handle).nonce()
     }
 
+    #[inline]
     pub(crate) fn remaining(&self, handle: Handle) -> Lots {
         self.resting.get(handle).remaining()
     }
 
+    #[inline]
     pub(crate) fn market(&self, handle: Handle) -> MarketId {
         self.resting.market(handle)
     }
 
+    #[inline]
     pub(crate) fn side(&self, handle: Handle) -> Side {
         self.resting.side(handle)
     }
 
+    #[inline]
     pub(crate) fn price(&self, handle: Handle) -> Ticks {
         self.resting.price(handle)
     }
 
+    #[inline]
     pub(crate) fn expiry(&self, handle: Handle) -> TimeMs {
         self.resting.cold(handle).expiry
     }
@@ -223,12 +233,14 @@ impl Orders {
     }
 
     /// The most that it may still be charged.
+    #[inline]
     pub(crate) fn reserved_fee(&self, handle: Handle, terms: &Terms) -> i128 {
         let base = terms.fee_base(self.price(handle), self.remaining(handle));
         self.credit(handle).outstanding(base, terms.maker_fee.fee())
     }
 
     /// What its account's margin holds for it.
+    #[inline]
     pub(crate) fn standing(&self, handle: Handle) -> Standing {
         Standing {
             market: self.market(handle),

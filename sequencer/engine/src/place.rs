@@ -6,8 +6,8 @@ use xos_types::{
     Phase, Ppm, Reject, SelfTrade, Side, Signed, Ticks, TimeMs,
 };
 
-use crate::account::{Progress, Standing};
-use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::account::{Account, Progress, Standing, exposure, risk};
+use crate::engine::{Engine, Listing, account_index, event_index, tell};
 use crate::fees::{FeeCredit, rebate};
 use crate::frame::{LineRef, Trade};
 use crate::gas;
@@ -23,17 +23,26 @@ struct Arriving<'a> {
     remaining: Lots,
     /// Lots that were taken off it and did not fill.
     less: Lots,
+    gone: Option<Gone>,
     credit: FeeCredit,
     line: LineRef,
     /// Why matching ended though it might have gone on.
     stopped: Option<CancelReason>,
 }
 
+/// A resting order that another one replaces. Until that one rests, or does not, the margin of their account still holds it.
+#[derive(Clone, Copy)]
+struct Gone {
+    handle: Handle,
+    standing: Standing,
+    fee: i128,
+}
+
 impl Engine {
     pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
         let Order { account, nonce, .. } = signed.message;
         match self.check_order(signed, instructions, None) {
-            Ok(price) => self.accept(signed, instructions, price, events),
+            Ok(price) => self.accept(signed, instructions, price, None, events),
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
     }
@@ -52,31 +61,32 @@ impl Engine {
             Err(reject) => return events.push(Event::Rejected { account, nonce, reject }),
         };
         let standing = self.orders.standing(handle);
-        let terms = self.listings[event_index(standing.market.event())].terms;
-        let fee = self.orders.reserved_fee(handle, &terms);
-        let state = account_index(account);
-        // The new order is judged as if the old one were gone.
-        self.accounts[state].release(&terms, standing, fee);
-        match self.check_order(signed, instructions, Some(handle)) {
+        let fee = self.orders.reserved_fee(handle, &self.listings[event_index(standing.market.event())].terms);
+        let gone = Gone { handle, standing, fee };
+        match self.check_order(signed, instructions, Some(gone)) {
             Ok(limit) => {
                 self.remove_resting(handle);
                 let Standing { market, side, price, lots: remaining } = standing;
                 let reason = CancelReason::Replaced;
-                events.push(Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
-                self.accept(signed, instructions, limit, events);
+                tell(events, || Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
+                self.accept(signed, instructions, limit, Some(gone), events);
             }
-            Err(reject) => {
-                self.accounts[state].reserve(&terms, standing, fee);
-                events.push(Event::Rejected { account, nonce, reject });
-            }
+            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
     }
 
     /// Matches an order that passed every check, and rests or drops what is left.
-    fn accept(&mut self, signed: &Signed<Order>, instructions: Instructions, price: Ticks, events: &mut Vec<Event>) {
-        let order = signed.message;
+    fn accept(
+        &mut self,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        price: Ticks,
+        gone: Option<Gone>,
+        events: &mut Vec<Event>,
+    ) {
+        let order = &signed.message;
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
-        events.push(Event::Accepted { order });
+        tell(events, || Event::Accepted { order: signed.message });
 
         let mut arriving = Arriving {
             signed,
@@ -84,6 +94,7 @@ impl Engine {
             price,
             remaining: order.size,
             less: Lots(0),
+            gone,
             credit: FeeCredit::default(),
             line: LineRef::default(),
             stopped: None,
@@ -97,15 +108,15 @@ impl Engine {
 
     /// Everything that an order must satisfy, cheap checks first: account and signer; market; unsupported fields; price
     /// and size; expiry; nonce; fee; number of orders; post-only; fill-or-kill; only reducing; position limit; margin.
-    /// The order `gone` is about to leave, and its account's margin has let go of it. Returns the worst price at which the
-    /// order may trade and will rest: its own, or a better one if it slides.
+    /// It is judged as if the order `gone` were. Returns the worst price at which the order may trade and will rest: its own, or a better one if it slides.
     fn check_order(
         &self,
         signed: &Signed<Order>,
         instructions: Instructions,
-        gone: Option<Handle>,
+        gone: Option<Gone>,
     ) -> Result<Ticks, Reject> {
         let order = &signed.message;
+        let leaving = gone.map(|gone| gone.handle);
         let account = self.find_account(order.account).ok_or(Reject::UnknownAccount { account: order.account })?;
         let listing = self.find_market(order.market);
         let may_sign = |listing: &Listing| account.may_sign(signed.signer, listing, order, self.frame.time);
@@ -138,13 +149,17 @@ impl Engine {
 
         let price = match order.kind {
             OrderKind::GoodTillCancelled | OrderKind::ImmediateOrCancel => order.price,
-            OrderKind::PostOnly => self.check_post_only(listing, order, instructions.crossing, gone)?,
-            OrderKind::FillOrKill => self.check_fill_or_kill(listing, order, instructions.self_trade, gone)?,
+            OrderKind::PostOnly => self.check_post_only(listing, order, instructions.crossing, leaving)?,
+            OrderKind::FillOrKill => self.check_fill_or_kill(listing, order, instructions.self_trade, leaving)?,
         };
 
-        self.check_reducing(account, listing, order)?;
         let standing = Standing { market: order.market, side: order.side, price, lots: order.size };
-        let exposure = account.exposure(order.market, order.side) + i128::from(order.size.0);
+        let on_this_side = |gone: &Gone| (gone.standing.market, gone.standing.side) == (order.market, order.side);
+        let freed = gone.filter(on_this_side).map_or(Lots(0), |gone| gone.standing.lots);
+        self.check_reducing(account, listing, order, freed)?;
+        let event = order.market.event();
+        let margin = account.margins.get(&event);
+        let exposure = exposure(margin, order.market, order.side) + i128::from(order.size.0) - i128::from(freed.0);
         if exposure > i128::from(terms.position_max) {
             return Err(Reject::PositionLimit { market: order.market, limit: Lots(terms.position_max) });
         }
@@ -152,11 +167,34 @@ impl Engine {
         // and a seller gains more, by at least what the fee on it (on the curve: on either side of the middle) can grow,
         // because a fee is at most the value.
         let fee = FeeCredit::default().outstanding(terms.fee_base(price, order.size), required);
-        let required = account.risk_of(terms, standing) + fee;
-        if required > account.available() {
-            return Err(account.insufficient(required));
+        // What goes counts together with what comes where they share an event, and else by itself.
+        let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == event);
+        let elsewhere = gone.filter(|_| here.is_none()).map_or(0, |gone| self.freed_elsewhere(account, gone.standing));
+        let required = risk(margin, terms, standing, here) + fee;
+        let freed = elsewhere + gone.map_or(0, |gone| gone.fee);
+        if required > account.available() + freed {
+            return Err(self.insufficient(account, standing, fee, gone));
         }
         Ok(price)
+    }
+
+    /// By how much Σ worst with orders rises when an order is gone.
+    fn freed_elsewhere(&self, account: &Account, gone: Standing) -> i128 {
+        let event = gone.market.event();
+        let terms = &self.listings[event_index(event)].terms;
+        -risk(account.margins.get(&event), terms, Standing { lots: Lots(0), ..gone }, Some(gone))
+    }
+
+    /// The refusal of an order that its account cannot pay, in the numbers that would hold if `gone` were.
+    #[cold]
+    fn insufficient(&self, account: &Account, standing: Standing, fee: i128, gone: Option<Gone>) -> Reject {
+        let terms = &self.listings[event_index(standing.market.event())].terms;
+        let margin = account.margins.get(&standing.market.event());
+        let gone_here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == standing.market.event());
+        let freed = gone.map_or(0, |gone| self.freed_elsewhere(account, gone.standing) + gone.fee);
+        let freed_here = gone_here.map_or(0, |gone| self.freed_elsewhere(account, gone));
+        let required = risk(margin, terms, standing, gone_here) + freed_here + fee;
+        account.insufficient(required, freed)
     }
 
     /// The price at which it rests. It would cross the account's own orders too, so they count.
@@ -230,15 +268,18 @@ impl Engine {
     /// frame outgrow a transaction.
     fn match_order(&mut self, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let order = &arriving.signed.message;
-        let outcomes = self.listings[event_index(order.market.event())].terms.outcomes;
-        let gas_max = self.frame.gas() + gas::MATCHES;
-        // The next match may open a line for each side.
-        let dearest_match = 2 * gas::dearest_line(outcomes);
-        for _ in 0..MATCHES_MAX {
-            if arriving.remaining.0 == 0 || self.frame.gas() + dearest_match > gas_max {
+        let gas_before = self.frame.gas();
+        let mut met = 0;
+        while arriving.remaining.0 > 0
+            && let Some(handle) = self.first_crossing(order, arriving.price)
+        {
+            // The next match may open a line for each side.
+            let dearest = || 2 * gas::dearest_line(self.listings[event_index(order.market.event())].terms.outcomes);
+            if met == MATCHES_MAX || self.frame.gas() - gas_before + dearest() > gas::MATCHES {
+                arriving.stopped = Some(CancelReason::MatchLimit);
                 return;
             }
-            let Some(handle) = self.first_crossing(order, arriving.price) else { return };
+            met += 1;
             if self.orders.account(handle) == order.account {
                 self.meet_own(handle, arriving, events);
                 if arriving.stopped.is_some() {
@@ -382,51 +423,70 @@ impl Engine {
         state.trade_arriving(&terms, taken, taker_fee);
         state.nonces.settle(taker.nonce);
 
-        events.push(Event::Filled(Fill {
-            market,
-            price,
-            size,
-            taker_side: taker.side,
-            maker,
-            maker_nonce,
-            maker_fee: Atoms(maker_fee),
-            maker_remaining,
-            taker: taker.account,
-            taker_nonce: taker.nonce,
-            taker_fee: Atoms(taker_fee),
-        }));
+        let (taker_side, taker_account, taker_nonce) = (taker.side, taker.account, taker.nonce);
+        tell(events, || {
+            Event::Filled(Fill {
+                market,
+                price,
+                size,
+                taker_side,
+                maker,
+                maker_nonce,
+                maker_fee: Atoms(maker_fee),
+                maker_remaining,
+                taker: taker_account,
+                taker_nonce,
+                taker_fee: Atoms(taker_fee),
+            })
+        });
+    }
+
+    /// The margin lets go of an order that was replaced.
+    fn release_gone(&mut self, account: AccountId, gone: Option<Gone>) {
+        if let Some(Gone { standing, fee, .. }) = gone {
+            let terms = &self.listings[event_index(standing.market.event())].terms;
+            self.accounts[account_index(account)].release(terms, standing, fee);
+        }
     }
 
     /// What is left rests, or is dropped and says why.
-    fn finish(&mut self, arriving: Arriving<'_>, events: &mut Vec<Event>) {
-        let order = arriving.signed.message;
-        let Order { account, nonce, market, side, .. } = order;
+    fn finish(&mut self, mut arriving: Arriving<'_>, events: &mut Vec<Event>) {
+        let order = &arriving.signed.message;
+        let Order { account, nonce, market, side, .. } = *order;
         let (price, remaining) = (arriving.price, arriving.remaining);
         if remaining.0 == 0 {
-            return;
+            return self.release_gone(account, arriving.gone);
         }
-        let crosses = || self.first_crossing(&order, price).map(|_| CancelReason::MatchLimit);
-        let dropped = arriving.stopped.or_else(crosses).or(match order.kind {
+        let dropped = arriving.stopped.or(match order.kind {
             OrderKind::GoodTillCancelled | OrderKind::PostOnly => None,
             OrderKind::ImmediateOrCancel => Some(CancelReason::Immediate),
             OrderKind::FillOrKill => unreachable!("checked to fill within the limits of matches and open interest"),
         });
         if let Some(reason) = dropped {
-            events.push(Event::Cancelled { account, nonce, market, side, price, remaining, reason });
-            return;
+            tell(events, || Event::Cancelled { account, nonce, market, side, price, remaining, reason });
+            return self.release_gone(account, arriving.gone);
+        }
+        let shares_event = |gone: &Gone| gone.standing.market.event() == market.event();
+        if !arriving.gone.as_ref().is_none_or(shares_event) {
+            self.release_gone(account, arriving.gone.take());
         }
         let listing = &mut self.listings[event_index(market.event())];
-        let terms = listing.terms;
+        let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let Arriving { signed, less, credit, line, .. } = arriving;
+        let Arriving { signed, less, gone, credit, line, .. } = arriving;
         let resting = ToRest { signed, price, remaining, less, credit, line };
-        let handle = self.orders.insert(book, state, &resting);
-        state.reserve(&terms, self.orders.standing(handle), self.orders.reserved_fee(handle, &terms));
+        self.orders.insert(book, state, &resting);
+        let fee = credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee());
+        let standing = Standing { market, side, price, lots: remaining };
+        match gone {
+            Some(gone) => state.swap(terms, (gone.standing, gone.fee), (standing, fee)),
+            None => state.reserve(terms, standing, fee),
+        }
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));
         }
-        events.push(Event::Rested { account, nonce, market, side, price, remaining });
+        tell(events, || Event::Rested { account, nonce, market, side, price, remaining });
     }
 }
 

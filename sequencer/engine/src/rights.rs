@@ -84,10 +84,16 @@ impl Engine {
         }
     }
 
-    /// Refuses an order that could do more than reduce, where no more is allowed.
-    pub(crate) fn check_reducing(&self, account: &Account, listing: &Listing, order: &Order) -> Result<(), Reject> {
+    /// Refuses an order that could do more than reduce, where no more is allowed; `freed` lots on its side are about to leave.
+    pub(crate) fn check_reducing(
+        &self,
+        account: &Account,
+        listing: &Listing,
+        order: &Order,
+        freed: Lots,
+    ) -> Result<(), Reject> {
         let Some(why) = self.restriction(account, listing) else { return Ok(()) };
-        let resting = account.resting_lots(order.market, order.side);
+        let resting = account.resting_lots(order.market, order.side) - freed.0;
         // What rests on this side was held to the same limit.
         let reducible = Lots(account.reducible(order.market, order.side).saturating_sub(resting));
         if order.size <= reducible {

@@ -12,8 +12,10 @@ pub(crate) struct Terms {
     pub(crate) ticks: u64,
     /// Atoms per tick·lot.
     pub(crate) quantum: i128,
+    /// The same.
+    quantum_low: u64,
     /// Atoms that a winning lot pays.
-    pub(crate) payout_per_lot: i128,
+    pub(crate) payout_per_lot: i64,
     pub(crate) taker_fee: Ppm,
     pub(crate) maker_fee: Rate,
     /// Fees are on `price · (1 − price)`.
@@ -43,7 +45,8 @@ impl Terms {
             outcomes: config.outcomes,
             ticks: config.ticks.into(),
             quantum: i128::from(terms.quantum),
-            payout_per_lot: config.payout_per_lot(),
+            quantum_low: terms.quantum,
+            payout_per_lot: i64::try_from(config.payout_per_lot()).expect("at most `PAYOUT_MAX`"),
             taker_fee: terms.taker_fee,
             maker_fee: terms.maker_fee,
             curve: terms.curve,
@@ -56,8 +59,11 @@ impl Terms {
     }
 
     /// Atoms that `size` lots cost at `price`; exact.
+    #[inline]
     pub(crate) fn value(&self, price: Ticks, size: Lots) -> i128 {
-        i128::from(price.0) * i128::from(size.0) * self.quantum
+        // A lot at any price is worth at most `PAYOUT_MAX`, so this is one multiplication of 64 bits by 64.
+        let value = u128::from(price.0 * self.quantum_low) * u128::from(size.0);
+        value.cast_signed()
     }
 
     /// Atoms that a fee is a rate of: the value, or on the curve `value · (1 − price)`.
@@ -65,6 +71,7 @@ impl Terms {
     /// On the curve it rounds down, in favour of the trader by less than an atom of the base: the contract rounds up once for
     /// a netted line, and a sum of bases that were rounded up could exceed that. Rounded down they cannot, because
     /// `p · (1 − p)` is concave (`Fills.sol`).
+    #[inline]
     pub(crate) fn fee_base(&self, price: Ticks, size: Lots) -> i128 {
         let value = self.value(price, size);
         if self.curve { value * i128::from(self.ticks - price.0) / i128::from(self.ticks) } else { value }

@@ -15,7 +15,12 @@ impl Logged {
     /// Encodes a command.
     #[must_use]
     pub fn new(command: Command) -> Self {
-        let bytes = postcard::to_allocvec(&command).expect("plain data always encodes").into_boxed_slice();
+        // All but frames fit: one allocation of the right size.
+        let mut buffer = [0; 256];
+        let bytes = match postcard::to_slice(&command, &mut buffer) {
+            Ok(bytes) => Box::from(&*bytes),
+            Err(_) => postcard::to_allocvec(&command).expect("plain data always encodes").into_boxed_slice(),
+        };
         Self { command, bytes }
     }
 

