@@ -82,6 +82,21 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// An event that was just opened. Panics on terms that the contract refuses to open.
+    pub(crate) fn new(event: EventId, config: EventConfig) -> Self {
+        let terms = Terms::new(&config);
+        Self {
+            books: (0..terms.outcomes).map(|k| Book::new(MarketId::new(event, k))).collect(),
+            open_interest: vec![0; usize::from(terms.outcomes)],
+            config,
+            terms,
+            payouts: None,
+            phase: Phase::Open,
+            fees: 0,
+            volume: 0,
+        }
+    }
+
     /// Lots open in one of its markets.
     pub(crate) fn open_interest(&self, market: MarketId) -> u64 {
         self.open_interest[usize::from(market.outcome())]

@@ -11,7 +11,7 @@
 //! A rebate is rounded down fill by fill, in favour of the venue: the contract allows `floor(V·R / 1e6)` for a frame, and a sum
 //! of floors is at most the floor of the sum.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_types::Ppm;
 
 /// Parts in one.
@@ -38,7 +38,7 @@ pub(crate) fn rebate(base: i128, rate: Ppm, taker_fee: i128, referrer_share: Ppm
 }
 
 /// What an order has prepaid of the next atom of its fees, in millionths of an atom; below 1e6.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FeeCredit(u32);
 
 impl FeeCredit {

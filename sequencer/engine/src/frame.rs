@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_types::{
     AccountId, Atoms, EventId, FillLine, Frame, Hash, InboxItem, Lots, MarketId, Nonce, Order, Redemption, Side,
     Signed, Ticks, TimeMs, Withdraw,
@@ -15,6 +15,9 @@ use crate::gas::{self, Word};
 pub(crate) struct LineRef(u32);
 
 impl LineRef {
+    /// The line of an order in a frame that is sealed.
+    pub(crate) const EARLIER: Self = Self(u32::MAX - 1);
+
     /// Whether the order has filled, in this frame or an earlier one.
     pub(crate) fn has_filled(self) -> bool {
         self.0 != u32::MAX
@@ -37,7 +40,7 @@ pub(crate) struct Trade {
 }
 
 /// Words of an account that lines of a frame share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Touched {
     /// What its positions in the event take to be judged.
     Event(EventId),
@@ -48,7 +51,7 @@ enum Touched {
 }
 
 /// Everything since the last seal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OpenFrame {
     /// The id that it gets if it is sealed with anything in it.
     id: u64,
@@ -82,6 +85,18 @@ impl OpenFrame {
 
     pub(crate) fn gas(&self) -> u64 {
         self.gas
+    }
+
+    /// Where each order's line is.
+    pub(crate) fn line_refs(&self) -> BTreeMap<(MarketId, AccountId, Nonce), LineRef> {
+        let lines = self.markets.iter().flat_map(|(market, lines)| (0..).zip(lines).map(move |line| (*market, line)));
+        let name = |line: &FillLine| (line.order.message.account, line.order.message.nonce);
+        lines
+            .map(|(market, (index, line))| {
+                let (account, nonce) = name(line);
+                ((market, account, nonce), LineRef(index))
+            })
+            .collect()
     }
 
     /// The lines of every market that traded.

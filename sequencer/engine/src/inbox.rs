@@ -1,7 +1,7 @@
 //! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
 //! effect when it settles the frame.
 
-use xos_book::{Book, Handle};
+use xos_book::Handle;
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, InboxItem, InboxPayload, MarketId,
     Phase, Side, VenueConfig, VenueId,
@@ -10,7 +10,6 @@ use xos_types::{
 use crate::account::Account;
 use crate::engine::{Engine, Listing, account_index, event_index};
 use crate::limits::DEPOSIT_MAX;
-use crate::terms::Terms;
 
 impl Engine {
     /// Applies one inbox item.
@@ -117,18 +116,9 @@ impl Engine {
     fn open_event(&mut self, event: EventId, config: &EventConfig, events: &mut Vec<Event>) {
         let next = u32::try_from(self.listings.len() + 1).expect("event numbers have 24 bits");
         assert_eq!(event, EventId(next), "the contract numbers events from 1 without gaps");
-        let terms = Terms::new(config);
-        assert!(self.venues.contains_key(&terms.venue), "the contract opens events of venues that exist");
-        self.listings.push(Listing {
-            config: config.clone(),
-            terms,
-            books: (0..terms.outcomes).map(|k| Book::new(MarketId::new(event, k))).collect(),
-            payouts: None,
-            phase: Phase::Open,
-            open_interest: vec![0; usize::from(terms.outcomes)],
-            fees: 0,
-            volume: 0,
-        });
+        let venue = config.terms.venue;
+        assert!(self.venues.contains_key(&venue), "the contract opens events of venues that exist");
+        self.listings.push(Listing::new(event, config.clone()));
         events.push(Event::EventOpened { event, config: config.clone() });
     }
 

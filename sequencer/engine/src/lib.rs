@@ -8,7 +8,8 @@
 //! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `log` numbers and hashes what came in;
 //! `fees` rounds and `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the
-//! chain said; `rights` knows who may act and who may only reduce; `views` answers questions.
+//! chain said; `rights` knows who may act and who may only reduce; `views` answers questions,
+//! `digest` walks the state for its hash and for the `snapshot` that a node starts from.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
 //! guarantees (a gapless inbox, valid event terms) is asserted, because going on with a broken premise loses money.
@@ -31,9 +32,11 @@ mod orders;
 mod place;
 mod rights;
 mod shares;
+mod snapshot;
 mod terms;
 mod views;
 
 pub use engine::Engine;
 pub use gas::REDEMPTION_GAS_PER_FRAME;
+pub use snapshot::SnapshotError;
 pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, OrderView};

@@ -10,6 +10,7 @@
 //! before every `Frame`. After any command the log's hash is `blake3(hₙ ‖ bytes of the block so far)`, or `hₙ` if there are
 //! none: a function of the log alone, whoever asks and how often.
 
+use serde::{Deserialize, Serialize};
 use xos_types::Hash;
 
 /// Bytes at which a block ends. Larger ones would make no command cheaper and the one that ends a block slower; `h ‖ block`
@@ -18,7 +19,7 @@ const BLOCK_BYTES: usize = 16 << 10;
 const HASH_BYTES: usize = 32;
 
 /// The log up to the last command.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Log {
     sequence: u64,
     /// `hₙ`, and behind it the bytes of the block so far.

@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 
 use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xos_types::Nonce;
 
 /// Nonces of the contract's to a word of storage.
 const WORD: u64 = 256;
 
 /// Which nonces are spent: all below the floor, and any others.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Nonces {
     floor: u64,
     /// With all below the floor.
@@ -137,6 +137,14 @@ impl Serialize for Numbers {
             list.serialize_element(&range)?;
         }
         list.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut below: BTreeMap<u64, u64> = Vec::<(u64, u64)>::deserialize(deserializer)?.into_iter().collect();
+        let top = below.pop_last();
+        Ok(top.map_or_else(Self::default, |top| Self { top, below }))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_book::{Book, Handle, Limit, Resting};
 use xos_types::{
     AccountId, Address, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs,
@@ -45,7 +45,7 @@ pub(crate) struct Cold {
 }
 
 /// How an order that rests differs from what was signed. Few do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Altered {
     /// Lots that were taken off it and did not fill.
     pub(crate) less: Lots,
@@ -70,6 +70,25 @@ pub(crate) struct ToRest<'a> {
     pub(crate) less: Lots,
     pub(crate) credit: FeeCredit,
     pub(crate) line: LineRef,
+}
+
+/// A resting order as it stands in the state's records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Rested {
+    pub(crate) signed: Signed<Order>,
+    /// Where it rests.
+    pub(crate) price: Ticks,
+    pub(crate) remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
+    pub(crate) credit: FeeCredit,
+}
+
+impl Rested {
+    /// Whether some of it has filled.
+    pub(crate) fn has_filled(&self) -> bool {
+        self.signed.message.size.0 - self.less.0 > self.remaining.0
+    }
 }
 
 /// Every resting order of the group.
@@ -192,6 +211,17 @@ impl Orders {
     /// How it differs from what was signed, if it does.
     pub(crate) fn altered(&self, handle: Handle) -> Option<Altered> {
         if self.resting.cold(handle).altered { self.altered.get(&handle).copied() } else { None }
+    }
+
+    /// Its record.
+    pub(crate) fn rested(&self, handle: Handle, accounts: &[Account]) -> Rested {
+        Rested {
+            signed: self.signed(handle, accounts),
+            price: self.price(handle),
+            remaining: self.remaining(handle),
+            less: self.altered(handle).map_or(Lots(0), |altered| altered.less),
+            credit: self.credit(handle),
+        }
     }
 
     /// How many differ from what was signed.

@@ -22,6 +22,16 @@ pub(crate) struct Rights {
     memberships: BTreeSet<(TimeMs, AccountId, VenueId)>,
 }
 
+impl Rights {
+    /// What ends of an account's rights that have not ended yet.
+    pub(crate) fn remember(&mut self, id: AccountId, account: &Account, time: TimeMs) {
+        let keys = account.signers.values().filter(|grant| grant.trade && grant.expiry >= time);
+        self.keys.extend(keys.map(|grant| (grant.expiry, id, grant.signer)));
+        let memberships = account.memberships.iter().filter(|(_, until)| **until >= time);
+        self.memberships.extend(memberships.map(|(venue, until)| (*until, id, *venue)));
+    }
+}
+
 impl Account {
     /// Whether `signer` may trade on a venue for so much: the owner, or a key in its scope. Venue 0 asks for every venue.
     pub(crate) fn may_trade(&self, signer: Address, venue: VenueId, notional: u128, time: TimeMs) -> bool {

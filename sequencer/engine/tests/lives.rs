@@ -574,6 +574,35 @@ proptest! {
     }
 
     #[test]
+    fn a_snapshot_anywhere_and_the_rest_of_the_log_give_the_same_events_and_hashes(
+        steps in prop::collection::vec(step(), 1..250), at in any::<prop::sample::Index>(),
+    ) {
+        let mut life = Life::begin();
+        for step in steps {
+            life.step(step);
+        }
+        let (early, late) = life.log.split_at(at.index(life.log.len()));
+        let (mut live, mut events) = (Engine::new(group()), vec![]);
+        for command in early {
+            live.apply(&command.clone().into(), &mut events);
+        }
+        let mut snapshot = vec![];
+        let hash = live.snapshot(&mut snapshot).unwrap();
+        let mut restored = Engine::restore(&snapshot[..]).unwrap();
+        restored.check_invariants();
+        prop_assert_eq!((hash, hash), (live.state_hash(), restored.state_hash()));
+        for command in late {
+            let (mut here, mut there) = (vec![], vec![]);
+            live.apply(&command.clone().into(), &mut here);
+            restored.apply(&command.clone().into(), &mut there);
+            prop_assert_eq!(here, there);
+        }
+        prop_assert_eq!(live.log_hash(), restored.log_hash());
+        prop_assert_eq!(live.state_hash(), restored.state_hash());
+        prop_assert_eq!(live.state_hash(), life.engine.state_hash());
+    }
+
+    #[test]
     fn everybody_can_leave_once_every_event_is_resolved(
         steps in prop::collection::vec(step(), 1..150), weights in prop::collection::vec(0u8..4, 48),
     ) {
