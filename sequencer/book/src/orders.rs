@@ -7,7 +7,7 @@ use xos_types::{Lots, MarketId, Nonce, Side, Ticks};
 use crate::levels::{LevelId, Levels};
 
 /// Where an order lies as long as it rests. Reused afterwards, so whoever keeps one drops it together with the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(pub(crate) NonZeroU32);
 
 impl Handle {

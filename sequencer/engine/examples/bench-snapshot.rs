@@ -1,4 +1,4 @@
-//! Snapshots and replay: `cargo run --release -p xos-engine --example bench-snapshot -- 1000000`.
+//! Snapshots and replay: `cargo run --release -p xos-engine --example bench-snapshot`.
 //!
 //! That many accounts and as many resting orders in 100 markets (a million unless told otherwise). A snapshot is written by an
 //! engine that follows the log (`docs/decisions/0017-snapshots-follow-the-log.md`), so the live one does not stop for it; what

@@ -14,6 +14,7 @@ use xos_types::{
 
 use crate::gas::{LineState, Word};
 use crate::margin::EventMargin;
+use crate::margins::Margins;
 use crate::nonces::Nonces;
 use crate::terms::Terms;
 
@@ -32,7 +33,7 @@ pub(crate) struct Account {
     /// Resting orders by nonce.
     pub(crate) orders: OpenOrders,
     /// Positions and orders by event; there is no entry where there are neither.
-    pub(crate) margins: BTreeMap<EventId, EventMargin>,
+    pub(crate) margins: Margins,
     /// Σ worst payoff of the positions; the contract keeps the same number.
     pub(crate) worst_payoff: i128,
     /// Σ worst with orders.
@@ -69,7 +70,7 @@ impl Account {
             signers: BTreeMap::new(),
             memberships: BTreeMap::new(),
             orders: OpenOrders::default(),
-            margins: BTreeMap::new(),
+            margins: Margins::default(),
             worst_payoff: 0,
             worst_with_orders: 0,
             fee_reserve: 0,
@@ -202,7 +203,7 @@ impl Account {
 
     /// Applies a change to an event's margin and carries what it moved into the account's sums.
     fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
-        let margin = self.margins.entry(event).or_insert_with(|| EventMargin::new(terms));
+        let margin = self.margins.get_or_insert_with(event, || EventMargin::new(terms));
         let (worst_payoff, worst_with_orders) = (margin.worst_payoff, margin.worst_with_orders);
         change(margin);
         margin.rederive(terms);

@@ -176,11 +176,8 @@ impl Engine {
 
     fn seal(&mut self, events: &mut Vec<Event>) {
         let (sequence, log_hash) = (self.log.sequence(), self.log.end_block());
-        let (id, time) = (self.frame.id(), self.frame.time);
         let accrued = self.accrued_fees();
-        let open = std::mem::replace(&mut self.frame, OpenFrame::new(id, time));
-        if let Some(frame) = open.seal(sequence, log_hash) {
-            self.frame = OpenFrame::new(id + 1, time);
+        if let Some(frame) = self.frame.seal(sequence, log_hash) {
             events.push(Event::FrameSealed(Box::new(frame)));
             self.pay_fees(accrued, events);
         }

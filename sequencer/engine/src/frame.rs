@@ -1,6 +1,6 @@
 //! The open frame: what has happened since the last seal, netted as one batch will settle it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use xos_types::{
@@ -8,6 +8,7 @@ use xos_types::{
     Signed, Ticks, TimeMs, Withdraw,
 };
 
+use crate::distinct::{Distinct, Key};
 use crate::gas::{self, Word};
 
 /// Where an order's line lies among its market's, if the line there names the order; lines of earlier frames do not.
@@ -50,6 +51,17 @@ enum Touched {
     Referrals,
 }
 
+impl Key for (AccountId, Touched) {
+    fn number(&self) -> u64 {
+        let what = match self.1 {
+            Touched::Event(event) => u64::from(event.0) << 2,
+            Touched::Nonces(word) => word << 2 | 1,
+            Touched::Referrals => 2,
+        };
+        self.0.0.rotate_left(32) ^ what
+    }
+}
+
 /// Everything since the last seal.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OpenFrame {
@@ -61,7 +73,7 @@ pub(crate) struct OpenFrame {
     markets: BTreeMap<MarketId, Vec<FillLine>>,
     withdrawals: Vec<Signed<Withdraw>>,
     /// What of accounts the batch will have written.
-    touched: BTreeSet<(AccountId, Touched)>,
+    touched: Distinct<(AccountId, Touched)>,
     gas: u64,
 }
 
@@ -74,7 +86,7 @@ impl OpenFrame {
             redemptions: Vec::new(),
             markets: BTreeMap::new(),
             withdrawals: Vec::new(),
-            touched: BTreeSet::new(),
+            touched: Distinct::default(),
             gas: gas::BATCH,
         }
     }
@@ -171,12 +183,16 @@ impl OpenFrame {
         state
     }
 
-    /// The frame to settle, or nothing if nothing happened.
-    pub(crate) fn seal(self, sequence: u64, log_hash: Hash) -> Option<Frame> {
-        let Self { id, time, inbox, redemptions, markets, withdrawals, touched: _, gas: _ } = self;
+    /// The frame to settle, or nothing if nothing happened. What remains is the next frame, empty.
+    pub(crate) fn seal(&mut self, sequence: u64, log_hash: Hash) -> Option<Frame> {
+        // What is filled in every frame keeps its memory.
+        self.touched.clear();
+        let next = Self { touched: std::mem::take(&mut self.touched), ..Self::new(self.id, self.time) };
+        let Self { id, time, inbox, redemptions, markets, withdrawals, .. } = std::mem::replace(self, next);
         if inbox.is_empty() && redemptions.is_empty() && markets.is_empty() && withdrawals.is_empty() {
             return None;
         }
+        self.id += 1;
         let markets: Vec<_> = markets.into_iter().collect();
         for (market, lines) in &markets {
             assert_sums_to_zero(*market, lines);

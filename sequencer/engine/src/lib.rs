@@ -18,6 +18,7 @@
 mod account;
 mod cancels;
 mod digest;
+mod distinct;
 mod engine;
 mod fees;
 mod frame;
@@ -27,6 +28,7 @@ mod invariants;
 pub mod limits;
 mod log;
 mod margin;
+mod margins;
 mod nonces;
 mod orders;
 mod place;

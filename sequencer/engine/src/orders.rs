@@ -40,8 +40,8 @@ pub(crate) struct Cold {
     signer: SignerRef,
     kind: OrderKind,
     reduce_only: bool,
-    /// It differs from what was signed: see [`Altered`].
-    altered: bool,
+    /// How it differs from what was signed: 0 if it does not, else one more than the place of its [`Altered`].
+    altered: u32,
 }
 
 /// How an order that rests differs from what was signed. Few do.
@@ -95,8 +95,9 @@ impl Rested {
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     pub(crate) resting: xos_book::Orders<Hot, Cold>,
-    /// Those that differ from what was signed.
-    altered: BTreeMap<Handle, Altered>,
+    /// How some differ from what was signed, and places there that are free again.
+    altered: Vec<Altered>,
+    unaltered: Vec<u32>,
     /// Keys that signed orders which rested, by number; and their numbers. Kept for ever, as accounts keep their keys.
     keys: Vec<Address>,
     numbers: BTreeMap<Address, u32>,
@@ -112,6 +113,7 @@ impl Orders {
         let Signed { message, signature, signer } = order.signed;
         let altered = Altered { less: order.less, price: message.price };
         let is_altered = order.less != Lots(0) || order.price != message.price;
+        let altered = if is_altered { self.alter(altered) } else { 0 };
         let hot = Hot {
             account: u32::try_from(account_index(message.account)).expect("memory ends long before 2^32 accounts"),
             credit: order.credit,
@@ -128,14 +130,11 @@ impl Orders {
             signer,
             kind: message.kind,
             reduce_only: message.reduce_only,
-            altered: is_altered,
+            altered,
         };
         let limit = Limit { side: message.side, price: order.price, lots: order.remaining };
         let handle = book.insert(&mut self.resting, message.nonce, limit, hot, cold);
         account.orders.insert(&self.resting, message.nonce, handle);
-        if is_altered {
-            self.altered.insert(handle, altered);
-        }
         handle
     }
 
@@ -143,8 +142,9 @@ impl Orders {
     pub(crate) fn remove(&mut self, book: &mut Book, account: &mut Account, handle: Handle) {
         let indexed = account.orders.remove(&self.resting, self.nonce(handle));
         assert_eq!(indexed, Some(handle), "an account knows its orders");
-        if self.resting.cold(handle).altered {
-            self.altered.remove(&handle);
+        let altered = self.resting.cold(handle).altered;
+        if altered > 0 {
+            self.unaltered.push(altered);
         }
         book.remove(&mut self.resting, handle);
     }
@@ -152,9 +152,13 @@ impl Orders {
     /// Takes lots off an order that stays, without a fill.
     pub(crate) fn reduce(&mut self, book: &mut Book, handle: Handle, by: Lots) {
         book.reduce(&mut self.resting, handle, by);
-        self.resting.cold_mut(handle).altered = true;
-        let unaltered = Altered { less: Lots(0), price: self.resting.price(handle) };
-        self.altered.entry(handle).or_insert(unaltered).less.0 += by.0;
+        match self.resting.cold(handle).altered {
+            0 => {
+                let altered = self.alter(Altered { less: by, price: self.resting.price(handle) });
+                self.resting.cold_mut(handle).altered = altered;
+            }
+            place => self.altered[place as usize - 1].less.0 += by.0,
+        }
     }
 
     #[inline]
@@ -210,7 +214,8 @@ impl Orders {
 
     /// How it differs from what was signed, if it does.
     pub(crate) fn altered(&self, handle: Handle) -> Option<Altered> {
-        if self.resting.cold(handle).altered { self.altered.get(&handle).copied() } else { None }
+        let place = (self.resting.cold(handle).altered as usize).checked_sub(1)?;
+        Some(self.altered[place])
     }
 
     /// Its record.
@@ -226,7 +231,17 @@ impl Orders {
 
     /// How many differ from what was signed.
     pub(crate) fn altered_len(&self) -> usize {
-        self.altered.len()
+        self.altered.len() - self.unaltered.len()
+    }
+
+    /// Notes how an order differs; the number that it keeps of that.
+    fn alter(&mut self, altered: Altered) -> u32 {
+        if let Some(place) = self.unaltered.pop() {
+            self.altered[place as usize - 1] = altered;
+            return place;
+        }
+        self.altered.push(altered);
+        u32::try_from(self.altered.len()).expect("memory ends long before 2^32 orders")
     }
 
     /// The order as its trader wrote it.

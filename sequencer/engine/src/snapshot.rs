@@ -201,7 +201,7 @@ impl<'a> Records<'a> {
                     }
                     let terms = &listing.terms;
                     state.fee_reserve += credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee());
-                    let margin = state.margins.entry(event).or_insert_with(|| EventMargin::new(terms));
+                    let margin = state.margins.get_or_insert_with(event, || EventMargin::new(terms));
                     let Standing { side, price, lots, .. } = Standing { market, side, price, lots: remaining };
                     margin.reserve(terms, market.outcome(), side, price, lots);
                 }
@@ -217,7 +217,7 @@ fn hold(engine: &mut Engine, held: Vec<(AccountId, EventId, Vec<i64>)>) {
     for (account, event, positions) in held {
         let listing = &mut engine.listings[event_index(event)];
         let margins = &mut engine.accounts[account_index(account)].margins;
-        let margin = margins.entry(event).or_insert_with(|| EventMargin::new(&listing.terms));
+        let margin = margins.get_or_insert_with(event, || EventMargin::new(&listing.terms));
         for ((entry, open), position) in margin.outcomes.iter_mut().zip(&mut listing.open_interest).zip(positions) {
             entry.position = position;
             *open += position.max(0).unsigned_abs();
@@ -228,7 +228,7 @@ fn hold(engine: &mut Engine, held: Vec<(AccountId, EventId, Vec<i64>)>) {
 /// Derives the margins anew, and holds them to the sums that were written.
 fn rederive(engine: &mut Engine, sums: &[Sums]) -> Result<(), SnapshotError> {
     for (index, (account, sums)) in engine.accounts.iter_mut().zip(sums).enumerate() {
-        for (event, margin) in &mut account.margins {
+        for (event, margin) in account.margins.iter_mut() {
             margin.rederive(&engine.listings[event_index(*event)].terms);
             account.worst_payoff += margin.worst_payoff;
             account.worst_with_orders += margin.worst_with_orders;
