@@ -11,19 +11,21 @@
 //! must leave it so, and fills, cancels and resolutions never lower it. The sums are kept incrementally: what is touched is
 //! re-derived and nothing else is looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_book::OpenOrders;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Nonce, Order, Reject, Side,
-    SignerGrant, Ticks, TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Order, Reject, Side, SignerGrant,
+    Ticks, TimeMs, VenueId,
 };
 
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
 use crate::holdings::{Fall, Holdings, Offer, grows};
 use crate::margin::{EventMargin, Outcome};
+use crate::margins::Margins;
+use crate::nonces::Nonces;
 use crate::terms::Terms;
 
 /// State of one account.
@@ -41,7 +43,7 @@ pub(crate) struct Account {
     /// Resting orders by nonce.
     pub(crate) orders: OpenOrders,
     /// Positions and orders by event; there is no entry where there are neither.
-    pub(crate) margins: BTreeMap<EventId, EventMargin>,
+    pub(crate) margins: Margins,
     /// Σ worst payoff of the positions; the contract keeps the same number.
     pub(crate) worst_payoff: i128,
     /// Σ worst with orders.
@@ -59,7 +61,7 @@ pub(crate) struct Account {
 }
 
 /// What an account did in a frame that the contract's margin rules ask about (`Touched.sol`).
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Did {
     /// Which frame.
     frame: u64,
@@ -104,7 +106,7 @@ impl Account {
             signers: BTreeMap::new(),
             memberships: BTreeMap::new(),
             orders: OpenOrders::default(),
-            margins: BTreeMap::new(),
+            margins: Margins::default(),
             worst_payoff: 0,
             worst_with_orders: 0,
             fee_reserve: 0,
@@ -126,6 +128,7 @@ impl Account {
     }
 
     /// What may be withdrawn or put at risk.
+    #[inline]
     pub(crate) fn available(&self) -> i128 {
         self.usd_with_orders().min(self.initial_with_orders())
     }
@@ -140,6 +143,11 @@ impl Account {
         self.did
     }
 
+    /// What it did, as a snapshot has it.
+    pub(crate) fn restore_did(&mut self, did: Did) {
+        self.did = did;
+    }
+
     /// Adds to what the account did.
     pub(crate) fn note(&mut self, frame: u64, grew: bool, spent: bool) {
         let did = self.did(frame);
@@ -151,13 +159,13 @@ impl Account {
         self.cash + self.worst_payoff - self.available()
     }
 
-    /// The refusal for something that would lower `available` by `required`.
-    pub(crate) fn insufficient(&self, required: i128) -> Reject {
+    /// The refusal for something that would lower `available` by `required`, after orders that hold back `freed` are gone.
+    pub(crate) fn insufficient(&self, required: i128, freed: i128) -> Reject {
         Reject::InsufficientFunds {
             cash: Atoms(self.cash),
             worst_payoff: Atoms(self.worst_payoff),
-            reserved: Atoms(self.reserved()),
-            available: Atoms(self.available()),
+            reserved: Atoms(self.reserved() - freed),
+            available: Atoms(self.available() + freed),
             required: Atoms(required),
         }
     }
@@ -242,20 +250,19 @@ impl Account {
         Word::used_if(self.cash != 0 || self.worst_payoff != 0)
     }
 
-    /// By how much health would fall if this order stood, without fees.
-    pub(crate) fn fall(&self, terms: &Terms, board: &Board, order: Standing) -> Fall {
+    /// By how much health would fall if this order stood and the other, of the same listing, did not; without fees.
+    #[inline]
+    pub(crate) fn fall(&self, terms: &Terms, board: &Board, order: Standing, gone: Option<Standing>) -> Fall {
         if terms.kind != MarketKind::Outcome {
-            return self.holdings.fall(terms.feed, &board[terms.feed], order.offer(terms));
+            let gone = gone.map(|gone| gone.offer(terms));
+            return self.holdings.fall(terms.feed, &board[terms.feed], order.offer(terms), gone);
         }
-        let Standing { market, side, price, lots } = order;
-        let risk = match self.margins.get(&market.event()) {
-            Some(margin) => margin.worst_with_orders - margin.worst_with(terms, market.outcome(), side, price, lots),
-            None => -EventMargin::new(terms).worst_with(terms, market.outcome(), side, price, lots),
-        };
+        let risk = risk(self.margins.get(&order.market.event()), terms, order, gone);
         Fall { usd: risk, initial: risk }
     }
 
     /// An order begins to rest; `fee` is the most that it may still be charged.
+    #[inline]
     pub(crate) fn reserve(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
         self.fee_reserve += fee;
         if terms.kind == MarketKind::Outcome {
@@ -269,6 +276,7 @@ impl Account {
     }
 
     /// An order no longer rests.
+    #[inline]
     pub(crate) fn release(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
         self.fee_reserve -= fee;
         if terms.kind == MarketKind::Outcome {
@@ -279,6 +287,26 @@ impl Account {
             let feed = &board[terms.feed];
             self.holdings.change(terms.feed, feed, |held| held.release(feed, order.offer(terms)));
         }
+    }
+
+    /// An order of a listing no longer rests, and another of the same listing begins to.
+    #[inline]
+    pub(crate) fn swap(
+        &mut self,
+        terms: &Terms,
+        board: &Board,
+        (old, old_fee): (Standing, i128),
+        (new, new_fee): (Standing, i128),
+    ) {
+        if terms.kind != MarketKind::Outcome {
+            self.release(terms, board, old, old_fee);
+            return self.reserve(terms, board, new, new_fee);
+        }
+        self.fee_reserve += new_fee - old_fee;
+        self.change(terms, new.market.event(), |margin| {
+            margin.release(terms, old.market.outcome(), old.side, old.price, old.lots);
+            margin.reserve(terms, new.market.outcome(), new.side, new.price, new.lots);
+        });
     }
 
     /// Lots of a resting order trade at its own price; `released` is what its reserve for fees falls by.
@@ -358,7 +386,7 @@ impl Account {
 
     /// Applies a change to an event's margin and carries what it moved into the account's sums.
     fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
-        let margin = self.margins.entry(event).or_insert_with(|| EventMargin::new(terms));
+        let margin = self.margins.get_or_insert_with(event, || EventMargin::new(terms));
         let (worst_payoff, worst_with_orders) = (margin.worst_payoff, margin.worst_with_orders);
         change(margin);
         margin.rederive(terms);
@@ -371,101 +399,20 @@ impl Account {
     }
 }
 
+/// By how much Σ worst with orders would fall if this order stood and the other, of the same event, did not; negative if it
+/// would rise.
+#[inline]
+fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
+    match margin {
+        Some(margin) => margin.worst_with_orders - margin.worst_with(terms, order, gone),
+        None => -EventMargin::new(terms).worst_with(terms, order, gone),
+    }
+}
+
 /// Cash that a trade brings: positive for a sale.
 pub(crate) fn cash_of(terms: &Terms, side: Side, price: Ticks, lots: Lots) -> i128 {
     match side {
         Side::Buy => -terms.value(price, lots),
         Side::Sell => terms.value(price, lots),
-    }
-}
-
-/// Which nonces are spent: all below the floor, and a bit for each above it.
-#[derive(Debug, Default)]
-pub(crate) struct Nonces {
-    floor: u64,
-    next: u64,
-    /// 64 nonces to a word, by `nonce / 64`.
-    words: BTreeMap<u64, u64>,
-    /// Words of 256 in which the contract holds a bit once every frame is settled, by `nonce / 256`: for the estimate of gas.
-    settled: BTreeSet<u64>,
-}
-
-impl Nonces {
-    pub(crate) fn floor(&self) -> Nonce {
-        Nonce(self.floor)
-    }
-
-    /// The lowest nonce above every one used and not below the floor.
-    pub(crate) fn next(&self) -> Nonce {
-        Nonce(self.next)
-    }
-
-    pub(crate) fn is_spent(&self, nonce: Nonce) -> bool {
-        nonce.0 < self.floor || self.words.get(&(nonce.0 / 64)).is_some_and(|word| word >> (nonce.0 % 64) & 1 == 1)
-    }
-
-    pub(crate) fn spend(&mut self, nonce: Nonce) {
-        *self.words.entry(nonce.0 / 64).or_insert(0) |= 1 << (nonce.0 % 64);
-        self.next = self.next.max(nonce.0.saturating_add(1));
-    }
-
-    /// Spends every nonce below `floor`; never lowers the floor.
-    pub(crate) fn raise_floor(&mut self, floor: Nonce) {
-        self.floor = self.floor.max(floor.0);
-        self.next = self.next.max(self.floor);
-        self.words = self.words.split_off(&(self.floor / 64));
-    }
-
-    /// The contract sets the nonce's bit: something of its message happened.
-    pub(crate) fn settle(&mut self, nonce: Nonce) {
-        self.settled.insert(nonce.0 / 256);
-    }
-
-    /// Whether the contract's word of this nonce is in use.
-    pub(crate) fn is_word_settled(&self, nonce: Nonce) -> bool {
-        self.settled.contains(&(nonce.0 / 256))
-    }
-
-    /// The settled words in order, for the state's hash.
-    pub(crate) fn settled(&self) -> &BTreeSet<u64> {
-        &self.settled
-    }
-
-    /// The words in order, for the state's hash.
-    pub(crate) fn words(&self) -> &BTreeMap<u64, u64> {
-        &self.words
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_unused_nonce_at_or_above_the_floor_is_good_once() {
-        let mut nonces = Nonces::default();
-        for nonce in [0, 63, 64, 1_000_000, u64::MAX] {
-            assert!(!nonces.is_spent(Nonce(nonce)));
-            nonces.spend(Nonce(nonce));
-            assert!(nonces.is_spent(Nonce(nonce)));
-        }
-        assert!(!nonces.is_spent(Nonce(1)));
-        assert!(!nonces.is_spent(Nonce(65)));
-    }
-
-    #[test]
-    fn a_raised_floor_spends_everything_below_and_never_falls() {
-        let mut nonces = Nonces::default();
-        nonces.spend(Nonce(70));
-        nonces.spend(Nonce(200));
-        nonces.raise_floor(Nonce(71));
-        assert!(nonces.is_spent(Nonce(3)) && nonces.is_spent(Nonce(70)) && !nonces.is_spent(Nonce(71)));
-        nonces.raise_floor(Nonce(5));
-        assert_eq!(nonces.floor(), Nonce(71));
-        assert!(nonces.is_spent(Nonce(200)));
-        assert_eq!(nonces.next(), Nonce(201));
-        nonces.raise_floor(Nonce(500));
-        assert_eq!(nonces.next(), Nonce(500));
-        assert_eq!(nonces.words().len(), 0);
     }
 }

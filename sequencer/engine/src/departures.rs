@@ -148,7 +148,7 @@ impl Engine {
             // An amount that does not even fit is more than anybody has.
             let atoms = i128::try_from(amount).unwrap_or(i128::MAX);
             if atoms > state.available() {
-                return Err(state.insufficient(atoms));
+                return Err(state.insufficient(atoms, 0));
             }
             if way == Way::Outside && atoms > self.custody {
                 return Err(Reject::PoolExhausted { pool: Atoms(self.custody) });
@@ -178,7 +178,7 @@ impl Engine {
         }
         let fall = state.holdings.fall_without(asset, &self.board[asset], amount);
         if fall > state.initial_with_orders() {
-            return Err(state.insufficient(fall));
+            return Err(state.insufficient(fall, 0));
         }
         Ok(())
     }

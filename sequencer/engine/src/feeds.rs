@@ -18,7 +18,7 @@
 
 use core::ops::{Index, IndexMut};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_types::{
     Address, AssetConfig, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate, TimeMs,
 };
@@ -33,7 +33,7 @@ const HOUR_MS: i128 = 3_600_000;
 const SOURCE_SCALE: u128 = 1_000_000_000_000_000_000;
 
 /// An index price, and how what is held at that price counts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Feed {
     /// Who says the price; nobody once its perpetual is delisted.
     pub(crate) config: Option<FeedConfig>,
@@ -64,7 +64,7 @@ pub(crate) struct Feed {
 }
 
 /// What is held at an index price.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum FeedKind {
     /// A token's atoms.
     Asset(AssetConfig),
@@ -73,7 +73,7 @@ pub(crate) enum FeedKind {
 }
 
 /// How much of a position's notional must be there.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Tiers {
     /// Highest notional of the first three, in atoms.
     bounds: [i128; 3],
@@ -82,7 +82,7 @@ pub(crate) struct Tiers {
 }
 
 /// Every feed of the group, by number from 1.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Board(Vec<Feed>);
 
 impl Board {
@@ -101,6 +101,11 @@ impl Board {
     /// Every feed's number, ascending.
     pub(crate) fn ids(&self) -> impl Iterator<Item = FeedId> + use<> {
         (1..=self.0.len()).map(|number| FeedId(u8::try_from(number).expect("the contract numbers 255 feeds at most")))
+    }
+
+    /// The feed of a perpetual.
+    pub(crate) fn perpetual_of(&self, of: MarketId) -> Option<FeedId> {
+        self.ids().find(|id| matches!(&self[*id].kind, FeedKind::Perpetual { market, .. } if *market == of))
     }
 
     /// The asset that is this token.

@@ -1,13 +1,14 @@
 //! The open frame: what has happened since the last seal, netted as one batch will settle it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_types::{
     AccountId, Atoms, EventId, FillLine, Frame, FundingUpdate, Hash, InboxItem, Lots, MarketId, Nonce, Order, Ppm,
     PriceUpdate, Redemption, Side, Signed, Ticks, TimeMs, Transfer, Withdraw,
 };
 
+use crate::distinct::{Distinct, Key};
 use crate::fees::{builder_fee, builder_reserve};
 use crate::gas::{self, Word};
 use crate::terms::Terms;
@@ -15,6 +16,16 @@ use crate::terms::Terms;
 /// Where an order's line lies among its market's, if the line there names the order; lines of earlier frames do not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineRef(u32);
+
+impl LineRef {
+    /// The line of an order in a frame that is sealed.
+    pub(crate) const EARLIER: Self = Self(u32::MAX - 1);
+
+    /// Whether the order has filled, in this frame or an earlier one.
+    pub(crate) fn has_filled(self) -> bool {
+        self.0 != u32::MAX
+    }
+}
 
 impl Default for LineRef {
     /// No line.
@@ -56,7 +67,7 @@ impl Netted {
 }
 
 /// Words of an account that lines of a frame share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Touched {
     /// What its positions in the event take to be judged.
     Event(EventId),
@@ -66,8 +77,19 @@ enum Touched {
     Referrals,
 }
 
+impl Key for (AccountId, Touched) {
+    fn number(&self) -> u64 {
+        let what = match self.1 {
+            Touched::Event(event) => u64::from(event.0) << 2,
+            Touched::Nonces(word) => word << 2 | 1,
+            Touched::Referrals => 2,
+        };
+        self.0.0.rotate_left(32) ^ what
+    }
+}
+
 /// Everything since the last seal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OpenFrame {
     /// The id that it gets if it is sealed with anything in it.
     id: u64,
@@ -82,7 +104,7 @@ pub(crate) struct OpenFrame {
     /// The last line of every account in every market where a reduce-only order of it filled; see [`OpenFrame::fill`].
     reduced: BTreeMap<(AccountId, MarketId), u32>,
     /// What of accounts the batch will have written.
-    touched: BTreeSet<(AccountId, Touched)>,
+    touched: Distinct<(AccountId, Touched)>,
     gas: u64,
 }
 
@@ -99,7 +121,7 @@ impl OpenFrame {
             withdrawals: Vec::new(),
             transfers: Vec::new(),
             reduced: BTreeMap::new(),
-            touched: BTreeSet::new(),
+            touched: Distinct::default(),
             gas: gas::BATCH,
         }
     }
@@ -110,6 +132,18 @@ impl OpenFrame {
 
     pub(crate) fn gas(&self) -> u64 {
         self.gas
+    }
+
+    /// Where each order's line is.
+    pub(crate) fn line_refs(&self) -> BTreeMap<(MarketId, AccountId, Nonce), LineRef> {
+        let lines = self.markets.iter().flat_map(|(market, lines)| (0..).zip(lines).map(move |line| (*market, line)));
+        let name = |line: &FillLine| (line.order.message.account, line.order.message.nonce);
+        lines
+            .map(|(market, (index, line))| {
+                let (account, nonce) = name(line);
+                ((market, account, nonce), LineRef(index))
+            })
+            .collect()
     }
 
     /// The lines of every market that traded.
@@ -222,14 +256,19 @@ impl OpenFrame {
         state
     }
 
-    /// The frame to settle, or nothing if nothing happened.
-    pub(crate) fn seal(self, sequence: u64, log_hash: Hash) -> Option<Frame> {
-        let Self { id, time, inbox, prices, funding, redemptions, markets, withdrawals, transfers, .. } = self;
+    /// The frame to settle, or nothing if nothing happened. What remains is the next frame, empty.
+    pub(crate) fn seal(&mut self, sequence: u64, log_hash: Hash) -> Option<Frame> {
+        // What is filled in every frame keeps its memory.
+        self.touched.clear();
+        let next = Self { touched: std::mem::take(&mut self.touched), ..Self::new(self.id, self.time) };
+        let Self { id, time, inbox, prices, funding, redemptions, markets, withdrawals, transfers, .. } =
+            std::mem::replace(self, next);
         let nothing_said = inbox.is_empty() && prices.is_empty() && funding.is_empty();
         let nothing_left = withdrawals.is_empty() && transfers.is_empty();
         if nothing_said && nothing_left && redemptions.is_empty() && markets.is_empty() {
             return None;
         }
+        self.id += 1;
         let markets: Vec<_> = markets.into_iter().collect();
         for (market, lines) in &markets {
             assert_sums_to_zero(*market, lines);

@@ -17,7 +17,7 @@
 //! **Asset.** A sell counts as gone and its price as not yet here; a buy as paid and not yet here. Whatever fills, the balance
 //! is at least `balance − asks`, and cash at least what it is less the bids.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_types::{FeedId, Lots, Side, Ticks};
 
 use crate::feeds::{Feed, notional, scaled};
@@ -47,13 +47,13 @@ pub(crate) struct Holding {
 }
 
 /// A position or a balance, with the sums over the resting orders that may change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Held {
     Perpetual(Perpetual),
     Asset(Asset),
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Perpetual {
     /// Signed lots.
     pub(crate) size: i64,
@@ -71,7 +71,7 @@ pub(crate) struct Perpetual {
     pub(crate) loss: i128,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Asset {
     /// Atoms.
     pub(crate) balance: u128,
@@ -90,7 +90,7 @@ pub(crate) struct Asset {
 /// A line that must reduce is judged against the balance that the contract sees there, and it takes one market after the other:
 /// what was bought in a later one is not there yet. So once such a line has filled, all that the account sells in the frame is
 /// covered by what it had at the frame's start, in whatever order its lines stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Recent {
     frame: u64,
     /// Atoms bought, or given by a transfer.
@@ -133,7 +133,7 @@ struct Counts {
 }
 
 /// By how much an account's health would fall if an order stood; negative if it would rise.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fall {
     /// Of cash and what counts as such.
     pub(crate) usd: i128,
@@ -214,6 +214,12 @@ impl Holdings {
         self.list.insert(at, Holding { feed: id, place, held, counts: Counts::default() });
     }
 
+    /// A holding as a snapshot has it, behind all others.
+    pub(crate) fn restore(&mut self, id: FeedId, feed: &Feed, place: u32, held: Held) {
+        self.list.push(Holding { feed: id, place, held, counts: Counts::default() });
+        self.change(id, feed, |_| ());
+    }
+
     /// Gives up the place of a feed at which there is nothing left.
     pub(crate) fn close(&mut self, feed: FeedId) {
         self.list.retain(|holding| holding.feed != feed);
@@ -243,13 +249,16 @@ impl Holdings {
         holding.counts.collateral - held.counts(feed).collateral
     }
 
-    /// By how much health would fall if the offer stood too.
-    pub(crate) fn fall(&self, id: FeedId, feed: &Feed, offer: Offer) -> Fall {
+    /// By how much health would fall if the offer stood too, and the other did not.
+    pub(crate) fn fall(&self, id: FeedId, feed: &Feed, offer: Offer, gone: Option<Offer>) -> Fall {
         let (mut held, before) = match self.find(id) {
             Some(holding) => (holding.held, holding.counts),
             None if feed.is_perpetual() => (Held::Perpetual(Perpetual::default()), Counts::default()),
             None => (Held::Asset(Asset::default()), Counts::default()),
         };
+        if let Some(gone) = gone {
+            held.release(feed, gone);
+        }
         held.reserve(feed, offer);
         let after = held.counts(feed);
         let usd = before.usd - after.usd;

@@ -1,7 +1,7 @@
 //! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
 //! effect when it settles the frame.
 
-use xos_book::{Book, Handle};
+use xos_book::Handle;
 use xos_types::{
     AccountId, Address, AssetConfig, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, FeedId, InboxItem,
     InboxPayload, Liquidate, MarketId, MarketKind, PerpetualConfig, Phase, Side, SpotConfig, VenueConfig, VenueId,
@@ -283,16 +283,7 @@ impl Engine {
         let next = u32::try_from(self.listings.len() + 1).expect("listings' numbers have 24 bits");
         assert_eq!(number, EventId(next), "the contract numbers listings from 1 without gaps");
         assert!(self.venues.contains_key(&terms.venue), "the contract lists markets of venues that exist");
-        self.listings.push(Listing {
-            config,
-            terms,
-            books: (0..terms.outcomes).map(|k| Book::new(MarketId::new(number, k))).collect(),
-            payouts: None,
-            phase: Phase::Open,
-            open_interest: vec![0; usize::from(terms.outcomes)],
-            fees: 0,
-            volume: 0,
-        });
+        self.listings.push(Listing::new(number, terms, config));
     }
 
     fn open_event(&mut self, event: EventId, config: &EventConfig, events: &mut Vec<Event>) {

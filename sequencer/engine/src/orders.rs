@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use xos_book::{Book, Handle, Limit, Resting};
 use xos_types::{
     AccountId, Address, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs,
@@ -45,6 +46,17 @@ pub(crate) struct Cold {
     signer: SignerRef,
     kind: OrderKind,
     reduce_only: bool,
+    /// How it differs from what was signed: 0 if it does not, else one more than the place of its [`Altered`].
+    altered: u32,
+}
+
+/// How an order that rests differs from what was signed. Few do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Altered {
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
+    /// The price that was signed.
+    pub(crate) price: Ticks,
 }
 
 // With its place in its account's index and room to grow, a resting order stays within 160 bytes.
@@ -57,15 +69,41 @@ struct SignerRef(u32);
 /// An order that is about to rest.
 pub(crate) struct ToRest<'a> {
     pub(crate) signed: &'a Signed<Order>,
+    /// Where it rests: at what was signed, or better.
+    pub(crate) price: Ticks,
     pub(crate) remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
     pub(crate) credit: FeeCredit,
     pub(crate) line: LineRef,
+}
+
+/// A resting order as it stands in the state's records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Rested {
+    pub(crate) signed: Signed<Order>,
+    /// Where it rests.
+    pub(crate) price: Ticks,
+    pub(crate) remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
+    pub(crate) credit: FeeCredit,
+}
+
+impl Rested {
+    /// Whether some of it has filled.
+    pub(crate) fn has_filled(&self) -> bool {
+        self.signed.message.size.0 - self.less.0 > self.remaining.0
+    }
 }
 
 /// Every resting order of the group.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     pub(crate) resting: xos_book::Orders<Hot, Cold>,
+    /// How some differ from what was signed, and places there that are free again.
+    altered: Vec<Altered>,
+    unaltered: Vec<u32>,
     /// Keys that signed orders which rested, by number; and their numbers. Kept for ever, as accounts keep their keys.
     keys: Vec<Address>,
     numbers: BTreeMap<Address, u32>,
@@ -80,6 +118,9 @@ impl Orders {
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
         let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^30 accounts");
+        let altered = Altered { less: order.less, price: message.price };
+        let is_altered = order.less != Lots(0) || order.price != message.price;
+        let altered = if is_altered { self.alter(altered) } else { 0 };
         let hot = Hot {
             account: index
                 | if message.reduce_only { REDUCES } else { 0 }
@@ -87,18 +128,20 @@ impl Orders {
             credit: order.credit,
             line: order.line,
         };
-        let cold = Cold {
+        let signer = if *signer == account.owner { SignerRef(0) } else { self.number(*signer) };
+        let cold = || Cold {
             signature: *signature,
             size: message.size,
             expiry: message.expiry,
             max_fee: message.max_fee,
             builder: message.builder,
             builder_fee: message.builder_fee,
-            signer: if *signer == account.owner { SignerRef(0) } else { self.number(*signer) },
+            signer,
             kind: message.kind,
             reduce_only: message.reduce_only,
+            altered,
         };
-        let limit = Limit { side: message.side, price: message.price, lots: order.remaining };
+        let limit = Limit { side: message.side, price: order.price, lots: order.remaining };
         let handle = book.insert(&mut self.resting, message.nonce, limit, hot, cold);
         account.orders.insert(&self.resting, message.nonce, handle);
         handle
@@ -108,17 +151,36 @@ impl Orders {
     pub(crate) fn remove(&mut self, book: &mut Book, account: &mut Account, handle: Handle) {
         let indexed = account.orders.remove(&self.resting, self.nonce(handle));
         assert_eq!(indexed, Some(handle), "an account knows its orders");
+        let altered = self.resting.cold(handle).altered;
+        if altered > 0 {
+            self.unaltered.push(altered);
+        }
         book.remove(&mut self.resting, handle);
     }
 
+    /// Takes lots off an order that stays, without a fill.
+    pub(crate) fn reduce(&mut self, book: &mut Book, handle: Handle, by: Lots) {
+        book.reduce(&mut self.resting, handle, by);
+        match self.resting.cold(handle).altered {
+            0 => {
+                let altered = self.alter(Altered { less: by, price: self.resting.price(handle) });
+                self.resting.cold_mut(handle).altered = altered;
+            }
+            place => self.altered[place as usize - 1].less.0 += by.0,
+        }
+    }
+
+    #[inline]
     pub(crate) fn hot_mut(&mut self, handle: Handle) -> &mut Hot {
         self.resting.hot_mut(handle)
     }
 
+    #[inline]
     pub(crate) fn credit(&self, handle: Handle) -> FeeCredit {
         self.resting.get(handle).hot.credit
     }
 
+    #[inline]
     pub(crate) fn account(&self, handle: Handle) -> AccountId {
         AccountId(u64::from(self.resting.get(handle).hot.account & !MARKS) + 1)
     }
@@ -133,37 +195,78 @@ impl Orders {
         self.resting.get(handle).hot.account & PAYS_BUILDER != 0
     }
 
+    #[inline]
     pub(crate) fn nonce(&self, handle: Handle) -> Nonce {
         self.resting.get(handle).nonce()
     }
 
+    #[inline]
     pub(crate) fn remaining(&self, handle: Handle) -> Lots {
         self.resting.get(handle).remaining()
     }
 
+    #[inline]
     pub(crate) fn market(&self, handle: Handle) -> MarketId {
         self.resting.market(handle)
     }
 
+    #[inline]
     pub(crate) fn side(&self, handle: Handle) -> Side {
         self.resting.side(handle)
     }
 
+    #[inline]
     pub(crate) fn price(&self, handle: Handle) -> Ticks {
         self.resting.price(handle)
     }
 
+    #[inline]
     pub(crate) fn expiry(&self, handle: Handle) -> TimeMs {
         self.resting.cold(handle).expiry
     }
 
+    /// Its size now, counting what has filled: what was signed less what was taken off.
     pub(crate) fn size(&self, handle: Handle) -> Lots {
-        self.resting.cold(handle).size
+        let less = self.altered(handle).map_or(0, |altered| altered.less.0);
+        Lots(self.resting.cold(handle).size.0 - less)
+    }
+
+    /// How it differs from what was signed, if it does.
+    pub(crate) fn altered(&self, handle: Handle) -> Option<Altered> {
+        let place = (self.resting.cold(handle).altered as usize).checked_sub(1)?;
+        Some(self.altered[place])
+    }
+
+    /// Its record.
+    pub(crate) fn rested(&self, handle: Handle, accounts: &[Account]) -> Rested {
+        Rested {
+            signed: self.signed(handle, accounts),
+            price: self.price(handle),
+            remaining: self.remaining(handle),
+            less: self.altered(handle).map_or(Lots(0), |altered| altered.less),
+            credit: self.credit(handle),
+        }
+    }
+
+    /// How many differ from what was signed.
+    pub(crate) fn altered_len(&self) -> usize {
+        self.altered.len() - self.unaltered.len()
+    }
+
+    /// Notes how an order differs; the number that it keeps of that.
+    fn alter(&mut self, altered: Altered) -> u32 {
+        if let Some(place) = self.unaltered.pop() {
+            self.altered[place as usize - 1] = altered;
+            return place;
+        }
+        self.altered.push(altered);
+        u32::try_from(self.altered.len()).expect("memory ends long before 2^32 orders")
     }
 
     /// The order as its trader wrote it.
     pub(crate) fn order(&self, handle: Handle) -> Order {
         let Cold { size, expiry, max_fee, builder, builder_fee, kind, reduce_only, .. } = *self.resting.cold(handle);
+        let price = self.altered(handle).map_or_else(|| self.price(handle), |altered| altered.price);
         Order {
             account: self.account(handle),
             market: self.market(handle),
@@ -171,7 +274,7 @@ impl Orders {
             kind,
             reduce_only,
             size,
-            price: self.price(handle),
+            price,
             nonce: self.nonce(handle),
             expiry,
             max_fee,
@@ -194,6 +297,7 @@ impl Orders {
     }
 
     /// The most that it may still be charged by its venue.
+    #[inline]
     pub(crate) fn reserved_fee(&self, handle: Handle, terms: &Terms) -> i128 {
         let base = terms.fee_base(self.price(handle), self.remaining(handle));
         self.credit(handle).outstanding(base, terms.maker_fee.fee())
@@ -206,6 +310,7 @@ impl Orders {
     }
 
     /// What its account's margin holds for it.
+    #[inline]
     pub(crate) fn standing(&self, handle: Handle) -> Standing {
         Standing {
             market: self.market(handle),

@@ -2,16 +2,16 @@
 
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Atoms, BuilderId, CancelReason, Event, FeedId, Fill, Lots, MarketId, MarketKind, Order, OrderKind,
-    Phase, Ppm, Reject, Side, Signed, Ticks, TimeMs,
+    AccountId, Atoms, BuilderId, CancelReason, Crossing, Event, FeedId, Fill, Instructions, Lots, MarketId, MarketKind,
+    Nonce, Order, OrderKind, Phase, Ppm, Reject, SelfTrade, Side, Signed, Ticks, TimeMs,
 };
 
 use crate::account::{Account, Progress, Standing};
-use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::engine::{Engine, Listing, account_index, event_index, tell};
 use crate::fees::{FeeCredit, builder_reserve, rebate};
 use crate::frame::{LineRef, Trade};
 use crate::gas;
-use crate::holdings::atoms;
+use crate::holdings::{Fall, atoms};
 use crate::limits::{BUILDER_FEE_MAX, MATCHES_MAX, ORDERS_MAX, SIZE_MAX};
 use crate::orders::{Hot, ToRest};
 use crate::terms::Terms;
@@ -21,7 +21,13 @@ use crate::wide::{MILLION, PRICE_SCALE, ceil};
 /// The part of an arriving order that is still to be matched.
 struct Arriving<'a> {
     signed: &'a Signed<Order>,
+    instructions: Instructions,
+    /// The worst at which it trades, and where it rests.
+    price: Ticks,
     remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    less: Lots,
+    gone: Option<Gone>,
     credit: FeeCredit,
     line: LineRef,
     /// Why matching ended though it might have gone on.
@@ -37,18 +43,71 @@ enum Carried {
     Watched,
 }
 
+/// What came of an order's checks.
+#[derive(Clone, Copy, Debug)]
+struct Checked {
+    /// The worst price at which it may trade and will rest: its own, or a better one if it slides.
+    price: Ticks,
+    carried: Carried,
+}
+
+/// A resting order that another one replaces. Until that one rests, or does not, the margin of their account still holds it.
+#[derive(Clone, Copy)]
+struct Gone {
+    handle: Handle,
+    standing: Standing,
+    fee: i128,
+}
+
 impl Engine {
-    pub(crate) fn place(&mut self, signed: &Signed<Order>, events: &mut Vec<Event>) {
-        let order = signed.message;
-        let carried = match self.check_order(signed) {
-            Ok(carried) => carried,
-            Err(reject) => {
-                events.push(Event::Rejected { account: order.account, nonce: order.nonce, reject });
-                return;
-            }
+    pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
+        let Order { account, nonce, .. } = signed.message;
+        match self.check_order(signed, instructions, None) {
+            Ok(checked) => self.accept(signed, instructions, checked, None, events),
+            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
+        }
+    }
+
+    /// Takes one order out and places another, or does neither.
+    pub(crate) fn replace(
+        &mut self,
+        old: Nonce,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        events: &mut Vec<Event>,
+    ) {
+        let Order { account, nonce, .. } = signed.message;
+        let handle = match self.check_cancel(account, old, signed.signer) {
+            Ok(handle) => handle,
+            Err(reject) => return events.push(Event::Rejected { account, nonce, reject }),
         };
+        let standing = self.orders.standing(handle);
+        let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
+        let gone = Gone { handle, standing, fee };
+        match self.check_order(signed, instructions, Some(gone)) {
+            Ok(checked) => {
+                self.remove_resting(handle);
+                let Standing { market, side, price, lots: remaining } = standing;
+                let reason = CancelReason::Replaced;
+                tell(events, || Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
+                self.accept(signed, instructions, checked, Some(gone), events);
+            }
+            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
+        }
+    }
+
+    /// Matches an order that passed every check, and rests or drops what is left.
+    fn accept(
+        &mut self,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        Checked { price, carried }: Checked,
+        gone: Option<Gone>,
+        events: &mut Vec<Event>,
+    ) {
+        let order = &signed.message;
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
-        events.push(Event::Accepted { order });
+        tell(events, || Event::Accepted { order: signed.message });
         let feed = self.listings[event_index(order.market.event())].terms.feed;
         if feed != FeedId(0) {
             self.open_place(order.account, feed);
@@ -59,7 +118,11 @@ impl Engine {
 
         let mut arriving = Arriving {
             signed,
+            instructions,
+            price,
             remaining: order.size,
+            less: Lots(0),
+            gone,
             credit: FeeCredit::default(),
             line: LineRef::default(),
             stopped: None,
@@ -77,8 +140,15 @@ impl Engine {
 
     /// Everything that an order must satisfy, cheap checks first: account and signer; market; unsupported fields; price
     /// and size; expiry; nonce; fee; number of orders; post-only; fill-or-kill; only reducing; position limit; margin.
-    fn check_order(&self, signed: &Signed<Order>) -> Result<Carried, Reject> {
+    /// It is judged as if the order `gone` were.
+    fn check_order(
+        &self,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        gone: Option<Gone>,
+    ) -> Result<Checked, Reject> {
         let order = &signed.message;
+        let leaving = gone.map(|gone| gone.handle);
         let account = self.find_account(order.account).ok_or(Reject::UnknownAccount { account: order.account })?;
         let listing = self.find_market(order.market);
         let may_sign = |listing: &Listing| account.may_sign(signed.signer, listing, order, self.frame.time);
@@ -106,40 +176,43 @@ impl Engine {
         if order.max_fee < required {
             return Err(Reject::FeeTooLow { max_fee: order.max_fee, required });
         }
-        if account.orders.len() >= ORDERS_MAX {
+        if account.orders.len() - usize::from(gone.is_some()) >= ORDERS_MAX {
             return Err(Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
         }
 
-        match order.kind {
-            OrderKind::GoodTillCancelled | OrderKind::ImmediateOrCancel => {}
-            OrderKind::PostOnly => self.check_post_only(listing, order)?,
-            OrderKind::FillOrKill => self.check_fill_or_kill(listing, order)?,
-        }
+        let price = match order.kind {
+            OrderKind::GoodTillCancelled | OrderKind::ImmediateOrCancel => order.price,
+            OrderKind::PostOnly => self.check_post_only(listing, order, instructions.crossing, leaving)?,
+            OrderKind::FillOrKill => self.check_fill_or_kill(listing, order, instructions.self_trade, leaving)?,
+        };
 
-        self.check_reducing(account, listing, order)?;
-        let standing = Standing { market: order.market, side: order.side, price: order.price, lots: order.size };
-        let exposure = account.exposure(terms, order.market, order.side) + i128::from(order.size.0);
+        let standing = Standing { market: order.market, side: order.side, price, lots: order.size };
+        let on_this_side = |gone: &Gone| (gone.standing.market, gone.standing.side) == (order.market, order.side);
+        let freed = gone.filter(on_this_side).map_or(Lots(0), |gone| gone.standing.lots);
+        self.check_reducing(account, listing, order, freed)?;
+        let exposure =
+            account.exposure(terms, order.market, order.side) + i128::from(order.size.0) - i128::from(freed.0);
         if exposure > i128::from(terms.position_max) {
             return Err(Reject::PositionLimit { market: order.market, limit: Lots(terms.position_max) });
         }
         self.check_place(account, terms)?;
         if terms.kind == MarketKind::Spot && order.side == Side::Sell {
-            self.check_balance(account, terms, order.size)?;
+            self.check_balance(account, terms, order.size, gone)?;
         }
         // As if all of it stood at its limit and paid the higher fee. A better price only improves this: a buyer pays less,
         // and a seller gains more, by at least what the fees on it (on the curve: on either side of the middle) can grow,
         // because they are at most the value.
-        let builder = builder_reserve(terms, order.price, order.builder_fee) * i128::from(order.size.0);
-        let fee = FeeCredit::default().outstanding(terms.fee_base(order.price, order.size), rate) + builder;
-        let carried = self.check_margin(account, listing, order, standing, fee)?;
+        let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(order.size.0);
+        let fee = FeeCredit::default().outstanding(terms.fee_base(price, order.size), rate) + builder;
+        let carried = self.check_margin(account, listing, order, standing, fee, gone)?;
         if carried == Carried::Watched && order.kind == OrderKind::FillOrKill {
             // Its fills are looked at one by one, and the last may not happen.
             return Err(Reject::NotFillable { size: order.size, fillable: Lots(0) });
         }
-        Ok(carried)
+        Ok(Checked { price, carried })
     }
 
-    /// Whether the account can carry an order with `fee`, and how; see [`Carried`].
+    /// Whether the account can carry an order with `fee` when `gone` is gone, and how; see [`Carried`].
     fn check_margin(
         &self,
         account: &Account,
@@ -147,30 +220,39 @@ impl Engine {
         order: &Order,
         standing: Standing,
         fee: i128,
+        gone: Option<Gone>,
     ) -> Result<Carried, Reject> {
         let terms = &listing.terms;
-        let fall = account.fall(terms, &self.board, standing);
-        let usd = account.usd_with_orders() - fall.usd - fee;
-        let initial = account.initial_with_orders() - fall.initial - fee;
+        // What goes counts together with what comes where they share a listing, and else by itself.
+        let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == order.market.event());
+        let fall = account.fall(terms, &self.board, standing, here);
+        let freed = gone.filter(|_| here.is_none()).map(|gone| self.freed_by(account, gone.standing));
+        let freed_fee = gone.map_or(0, |gone| gone.fee);
+        let (freed_usd, freed_initial) = freed.map_or((0, 0), |freed| (-freed.usd, -freed.initial));
+        let usd = account.usd_with_orders() + freed_usd + freed_fee - fall.usd - fee;
+        let initial = account.initial_with_orders() + freed_initial + freed_fee - fall.initial - fee;
         // What may leave the group depends on the fund, so it takes no chances.
         let needs_cash = spends(terms, order.side) || order.account == AccountId::INSURANCE;
-        let reducible = account.reducible(terms, order.market, order.side);
-        let resting = account.resting_lots(terms, order.market, order.side);
-        let only_reduces = order.size.0.saturating_add(resting) <= reducible;
-        if account.watched && !only_reduces && account.health(&self.board).blocked {
+        let only_reduces = || {
+            let on_this_side = |gone: &Standing| (gone.market, gone.side) == (order.market, order.side);
+            let leaving = here.filter(on_this_side).map_or(0, |gone| gone.lots.0);
+            let resting = account.resting_lots(terms, order.market, order.side) - leaving;
+            order.size.0.saturating_add(resting) <= account.reducible(terms, order.market, order.side)
+        };
+        if account.watched && !only_reduces() && account.health(&self.board).blocked {
             return Err(Reject::HoldsStalePrice { account: order.account });
         }
         if initial >= 0 && (usd >= 0 || !needs_cash) {
             return Ok(if usd >= 0 && !account.watched { Carried::Fully } else { Carried::Watched });
         }
         // Outcomes need no price, so an account of nothing else is never short, and needs no way out.
-        let lots = Lots(order.size.0.min(reducible));
+        let lots = Lots(order.size.0.min(account.reducible(terms, order.market, order.side)));
         let has_prices = account.watched || account.holdings.len() > 0;
-        let may = has_prices && (only_reduces || order.reduce_only) && order.account != AccountId::INSURANCE;
+        let may = has_prices && (only_reduces() || order.reduce_only) && order.account != AccountId::INSURANCE;
         if may && self.reduces_without_harm(order.account, terms, Standing { lots, ..standing }, fee) {
             return Ok(Carried::Watched);
         }
-        Err(account.insufficient(fall.usd.max(fall.initial) + fee))
+        Err(self.insufficient(account, standing, fee, gone))
     }
 
     /// An order in a market at an index price needs a place among what the account may hold.
@@ -186,9 +268,20 @@ impl Engine {
     }
 
     /// What is offered must be there.
-    fn check_balance(&self, account: &Account, terms: &Terms, size: Lots) -> Result<(), Reject> {
+    fn check_balance(
+        &self,
+        account: &Account,
+        terms: &Terms,
+        size: Lots,
+        gone: Option<Gone>,
+    ) -> Result<(), Reject> {
         let required = atoms(&self.board[terms.feed], size);
-        let available = account.holdings.asset(terms.feed).map_or(0, |held| held.balance - held.ask_atoms);
+        let sold = gone.filter(|gone| {
+            let of = &self.listings[event_index(gone.standing.market.event())].terms;
+            of.kind == MarketKind::Spot && of.feed == terms.feed && gone.standing.side == Side::Sell
+        });
+        let freed = sold.map_or(0, |gone| atoms(&self.board[terms.feed], gone.standing.lots));
+        let available = account.holdings.asset(terms.feed).map_or(0, |held| held.balance - held.ask_atoms) + freed;
         if required <= available { Ok(()) } else { Err(Reject::InsufficientAsset { available, required }) }
     }
 
@@ -205,17 +298,61 @@ impl Engine {
         Ok(())
     }
 
-    /// Refused against the account's own orders too: resting beside them would cross the book.
-    fn check_post_only(&self, listing: &Listing, order: &Order) -> Result<(), Reject> {
-        let book = &listing.books[usize::from(order.market.outcome())];
-        match book.best_crossing(order.side, order.price) {
-            Some(best) => Err(Reject::WouldTrade { price: order.price, best }),
-            None => Ok(()),
-        }
+    /// By how much health falls when an order is gone: it rises, so these are negative.
+    fn freed_by(&self, account: &Account, gone: Standing) -> Fall {
+        let terms = &self.listings[event_index(gone.market.event())].terms;
+        account.fall(terms, &self.board, Standing { lots: Lots(0), ..gone }, Some(gone))
     }
 
-    /// Walks the orders that matching is certain to meet. Own ones would be cancelled, so they fill nothing but count as met.
-    fn check_fill_or_kill(&self, listing: &Listing, order: &Order) -> Result<(), Reject> {
+    /// The refusal of an order that its account cannot pay, in the numbers that would hold if `gone` were.
+    #[cold]
+    fn insufficient(&self, account: &Account, standing: Standing, fee: i128, gone: Option<Gone>) -> Reject {
+        let terms = &self.listings[event_index(standing.market.event())].terms;
+        let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == standing.market.event());
+        let freed = gone.map_or(Fall::default(), |gone| self.freed_by(account, gone.standing));
+        let freed_here = here.map_or(Fall::default(), |gone| self.freed_by(account, gone));
+        let fall = account.fall(terms, &self.board, standing, here);
+        let required = (fall.usd - freed_here.usd).max(fall.initial - freed_here.initial) + fee;
+        let held_back = gone.map_or(0, |gone| gone.fee) - freed.usd.max(freed.initial);
+        account.insufficient(required, held_back)
+    }
+
+    /// The price at which it rests. It would cross the account's own orders too, so they count.
+    fn check_post_only(
+        &self,
+        listing: &Listing,
+        order: &Order,
+        crossing: Crossing,
+        gone: Option<Handle>,
+    ) -> Result<Ticks, Reject> {
+        let book = &listing.books[usize::from(order.market.outcome())];
+        if book.best_crossing(order.side, order.price).is_none() {
+            return Ok(order.price);
+        }
+        let mut met = book.queue(&self.orders.resting, order.side.opposite()).filter(|handle| Some(*handle) != gone);
+        let Some(best) = met.next().map(|handle| self.orders.price(handle)) else { return Ok(order.price) };
+        let slid = match order.side {
+            Side::Buy if best > order.price => return Ok(order.price),
+            Side::Sell if best < order.price => return Ok(order.price),
+            Side::Buy => Ticks(best.0 - 1),
+            Side::Sell => Ticks(best.0 + 1),
+        };
+        let exists = slid >= Ticks(1) && slid.0 < listing.terms.ticks;
+        if crossing == Crossing::Slide && exists {
+            return Ok(slid);
+        }
+        Err(Reject::WouldTrade { price: order.price, best })
+    }
+
+    /// Walks the orders that matching is certain to meet. Own ones fill nothing: they would be cancelled and count as met, or
+    /// end it.
+    fn check_fill_or_kill(
+        &self,
+        listing: &Listing,
+        order: &Order,
+        self_trade: SelfTrade,
+        gone: Option<Handle>,
+    ) -> Result<Ticks, Reject> {
         let book = &listing.books[usize::from(order.market.outcome())];
         let Terms { kind, outcomes, .. } = listing.terms;
         let dearest =
@@ -237,7 +374,8 @@ impl Engine {
             }
         }
         let (mut fillable, mut makers) = (0u64, 0u64);
-        for handle in book.queue(&self.orders.resting, order.side.opposite()).take(MATCHES_MAX as usize) {
+        let queue = book.queue(&self.orders.resting, order.side.opposite());
+        for handle in queue.filter(|handle| Some(*handle) != gone).take(MATCHES_MAX as usize) {
             let limit_reached = match order.side {
                 Side::Buy => self.orders.price(handle) > order.price,
                 Side::Sell => self.orders.price(handle) < order.price,
@@ -253,6 +391,8 @@ impl Engine {
                 && (!is_spot || order.side == Side::Sell || sells_freely(maker));
             if self.orders.account(handle) != order.account && certain {
                 fillable += self.orders.remaining(handle).0;
+            } else if self_trade != SelfTrade::CancelMaker {
+                break;
             }
         }
         if fillable < order.size.0 {
@@ -264,7 +404,7 @@ impl Engine {
             let cap = Lots(listing.terms.open_interest_max);
             return Err(Reject::OpenInterestCap { market: order.market, open: Lots(open), cap });
         }
-        Ok(())
+        Ok(order.price)
     }
 
     /// Meets resting orders, best price and oldest first, until nothing is left, nothing crosses, or a limit is reached: so
@@ -274,26 +414,30 @@ impl Engine {
         let order = &arriving.signed.message;
         let terms = self.listings[event_index(order.market.event())].terms;
         let gas_max = self.frame.gas() + gas::MATCHES;
+        let mut met = 0;
         let dearest = |account: &Account, pays_builder| {
             gas::dearest_line(terms.kind, terms.outcomes, account.holdings.len(), pays_builder)
         };
-        for _ in 0..MATCHES_MAX {
-            if arriving.remaining.0 == 0 {
-                return;
-            }
-            let Some(handle) = self.first_crossing(order) else { return };
+        while arriving.remaining.0 > 0
+            && let Some(handle) = self.first_crossing(order, arriving.price)
+        {
             let maker = self.orders.account(handle);
             let (taking, making) = (&self.accounts[account_index(order.account)], &self.accounts[account_index(maker)]);
             // The next match may open a line for each side.
             let next = dearest(taking, order.builder != 0) + dearest(making, self.orders.pays_builder(handle));
-            if self.frame.gas() + next > gas_max {
+            if met == MATCHES_MAX || self.frame.gas() + next > gas_max {
+                arriving.stopped = Some(CancelReason::MatchLimit);
                 return;
             }
+            met += 1;
             if maker == order.account {
-                self.cancel(handle, CancelReason::SelfTrade, events);
+                self.meet_own(handle, arriving, events);
                 if terms.feed != FeedId(0) {
                     // It may have been all that its place was for.
                     self.open_place(order.account, terms.feed);
+                }
+                if arriving.stopped.is_some() {
+                    return;
                 }
                 continue;
             }
@@ -361,6 +505,37 @@ impl Engine {
         Lots(held.map_or(0, |held| held.sellable(self.frame.id(), must_reduce, listing.terms.lot)))
     }
 
+    /// Does with two orders of one account what the arriving one asks for.
+    fn meet_own(&mut self, handle: Handle, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
+        let reason = CancelReason::SelfTrade;
+        match arriving.instructions.self_trade {
+            SelfTrade::CancelMaker => self.cancel(handle, reason, events),
+            SelfTrade::CancelTaker => arriving.stopped = Some(reason),
+            SelfTrade::CancelBoth => {
+                self.cancel(handle, reason, events);
+                arriving.stopped = Some(reason);
+            }
+            SelfTrade::Decrement => {
+                let resting = self.orders.remaining(handle);
+                let by = resting.min(arriving.remaining);
+                if by == resting {
+                    self.cancel(handle, reason, events);
+                } else {
+                    self.reduce(handle, by, reason, events);
+                }
+                if by == arriving.remaining {
+                    arriving.stopped = Some(reason);
+                    return;
+                }
+                arriving.remaining.0 -= by.0;
+                arriving.less.0 += by.0;
+                let Order { account, nonce, market, side, .. } = arriving.signed.message;
+                let (price, remaining) = (arriving.price, arriving.remaining);
+                events.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
+            }
+        }
+    }
+
     /// Whether a match would take the market's open interest above what it may be.
     fn exceeds_open_interest(&self, maker: AccountId, order: &Order, size: Lots) -> bool {
         let listing = &self.listings[event_index(order.market.event())];
@@ -384,8 +559,8 @@ impl Engine {
         opened(buyer, buyer + lots) + opened(seller, seller - lots)
     }
 
-    fn first_crossing(&self, order: &Order) -> Option<Handle> {
-        self.find_book(order.market)?.first_crossing(&self.orders.resting, order.side, order.price)
+    fn first_crossing(&self, order: &Order, limit: Ticks) -> Option<Handle> {
+        self.find_book(order.market)?.first_crossing(&self.orders.resting, order.side, limit)
     }
 
     /// Trades at the resting order's price.
@@ -415,17 +590,18 @@ impl Engine {
             - rebate(base, terms.maker_fee.rebate(), taker_fee, referrer_share);
         let maker_remaining = Lots(resting.0 - size.0);
         arriving.remaining = Lots(arriving.remaining.0 - size.0);
-        // The contract remembers how far an order is filled unless it is full or may not rest.
-        let maker_completes = maker_remaining.0 == 0;
+        let maker_leaves = maker_remaining.0 == 0;
         let still_reserved = credit.outstanding(terms.fee_base(price, maker_remaining), terms.maker_fee.fee());
-        let taker_completes = arriving.remaining.0 == 0 || !may_rest(taker.kind);
+        // The contract remembers how far an order is filled unless it is full or may not rest.
+        let taker_completes = arriving.remaining.0 + arriving.less.0 == 0 || !may_rest(taker.kind);
 
         let state = &self.accounts[account_index(maker)];
         let trade = Trade { price, size, fee: maker_fee };
+        let partly_filled = line.has_filled();
         let netted = self.frame.fill((maker, maker_nonce, market), &mut line, trade, market_state, || {
-            let partly_filled = resting < self.orders.size(handle);
             let signed = self.orders.signed(handle, &self.accounts);
-            let progress = Progress { partly_filled, completes: maker_completes };
+            let is_whole = self.orders.altered(handle).is_none_or(|altered| altered.less == Lots(0));
+            let progress = Progress { partly_filled, completes: maker_leaves && is_whole };
             let payees = [maker_referrer, builder_of(&signed.message)];
             (signed, state.line_state(&terms, &signed.message, progress, payees))
         });
@@ -448,7 +624,7 @@ impl Engine {
         listing.fees += maker_fee + taker_fee;
         let open = &mut listing.open_interest[usize::from(market.outcome())];
         *open = u64::try_from(i128::from(*open) + opened).expect("checked against a limit of 64 bits");
-        if maker_completes {
+        if maker_leaves {
             self.remove_resting(handle);
         } else {
             listing.books[usize::from(market.outcome())].reduce(&mut self.orders.resting, handle, size);
@@ -485,54 +661,79 @@ impl Engine {
             self.tidy(maker, terms.feed);
         }
 
-        events.push(Event::Filled(Fill {
-            market,
-            price,
-            size,
-            taker_side: taker.side,
-            maker,
-            maker_nonce,
-            maker_fee: Atoms(maker_fee),
-            maker_remaining,
-            taker: taker.account,
-            taker_nonce: taker.nonce,
-            taker_fee: Atoms(taker_fee),
-        }));
+        let (taker_side, taker_account, taker_nonce) = (taker.side, taker.account, taker.nonce);
+        tell(events, || {
+            Event::Filled(Fill {
+                market,
+                price,
+                size,
+                taker_side,
+                maker,
+                maker_nonce,
+                maker_fee: Atoms(maker_fee),
+                maker_remaining,
+                taker: taker_account,
+                taker_nonce,
+                taker_fee: Atoms(taker_fee),
+            })
+        });
+    }
+
+    /// The margin lets go of an order that was replaced.
+    fn release_gone(&mut self, account: AccountId, gone: Option<Gone>) {
+        if let Some(Gone { standing, fee, .. }) = gone {
+            let terms = &self.listings[event_index(standing.market.event())].terms;
+            let feed = terms.feed;
+            self.accounts[account_index(account)].release(terms, &self.board, standing, fee);
+            if feed != FeedId(0) {
+                self.tidy(account, feed);
+            }
+        }
     }
 
     /// What is left rests, or is dropped and says why.
-    fn finish(&mut self, arriving: Arriving<'_>, events: &mut Vec<Event>) {
-        let order = arriving.signed.message;
-        let Order { account, nonce, market, side, price, .. } = order;
-        let remaining = arriving.remaining;
+    fn finish(&mut self, mut arriving: Arriving<'_>, events: &mut Vec<Event>) {
+        let order = &arriving.signed.message;
+        let Order { account, nonce, market, side, .. } = *order;
+        let (price, remaining) = (arriving.price, arriving.remaining);
         if remaining.0 == 0 {
-            return;
+            return self.release_gone(account, arriving.gone);
         }
         let listing = &self.listings[event_index(market.event())];
         let reducible = self.accounts[account_index(account)].reducible(&listing.terms, market, side);
         // What is more than there is to reduce never fills.
         let nothing_to_reduce = (order.reduce_only && reducible == 0).then_some(CancelReason::OnlyReducing);
-        let crosses = || self.first_crossing(&order).map(|_| CancelReason::MatchLimit);
-        let dropped = arriving.stopped.or_else(crosses).or(nothing_to_reduce).or(match order.kind {
+        let dropped = arriving.stopped.or(nothing_to_reduce).or(match order.kind {
             OrderKind::GoodTillCancelled | OrderKind::PostOnly => None,
             OrderKind::ImmediateOrCancel => Some(CancelReason::Immediate),
             OrderKind::FillOrKill => unreachable!("checked to fill within the limits of matches and open interest"),
         });
         if let Some(reason) = dropped {
-            events.push(Event::Cancelled { account, nonce, market, side, price, remaining, reason });
-            return;
+            tell(events, || Event::Cancelled { account, nonce, market, side, price, remaining, reason });
+            return self.release_gone(account, arriving.gone);
+        }
+        let shares_event = |gone: &Gone| gone.standing.market.event() == market.event();
+        if !arriving.gone.as_ref().is_none_or(shares_event) {
+            self.release_gone(account, arriving.gone.take());
         }
         let listing = &mut self.listings[event_index(market.event())];
-        let terms = listing.terms;
+        let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let resting = ToRest { signed: arriving.signed, remaining, credit: arriving.credit, line: arriving.line };
-        let handle = self.orders.insert(book, state, &resting);
-        state.reserve(&terms, &self.board, self.orders.standing(handle), self.orders.reserved(handle, &terms));
+        let Arriving { signed, less, gone, credit, line, .. } = arriving;
+        let resting = ToRest { signed, price, remaining, less, credit, line };
+        self.orders.insert(book, state, &resting);
+        let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(remaining.0);
+        let fee = credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee()) + builder;
+        let standing = Standing { market, side, price, lots: remaining };
+        match gone {
+            Some(gone) => state.swap(terms, &self.board, (gone.standing, gone.fee), (standing, fee)),
+            None => state.reserve(terms, &self.board, standing, fee),
+        }
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));
         }
-        events.push(Event::Rested { account, nonce, market, side, price, remaining });
+        tell(events, || Event::Rested { account, nonce, market, side, price, remaining });
     }
 }
 

@@ -23,6 +23,16 @@ pub(crate) struct Rights {
     memberships: BTreeSet<(TimeMs, AccountId, VenueId)>,
 }
 
+impl Rights {
+    /// What ends of an account's rights that have not ended yet.
+    pub(crate) fn remember(&mut self, id: AccountId, account: &Account, time: TimeMs) {
+        let keys = account.signers.values().filter(|grant| grant.trade && grant.expiry >= time);
+        self.keys.extend(keys.map(|grant| (grant.expiry, id, grant.signer)));
+        let memberships = account.memberships.iter().filter(|(_, until)| **until >= time);
+        self.memberships.extend(memberships.map(|(venue, until)| (*until, id, *venue)));
+    }
+}
+
 impl Account {
     /// Whether `signer` may trade on a venue for so much: the owner, or a key in its scope. Venue 0 asks for every venue.
     pub(crate) fn may_trade(&self, signer: Address, venue: VenueId, notional: u128, time: TimeMs) -> bool {
@@ -87,11 +97,17 @@ impl Engine {
         }
     }
 
-    /// Refuses an order that could do more than reduce, where no more is allowed.
-    pub(crate) fn check_reducing(&self, account: &Account, listing: &Listing, order: &Order) -> Result<(), Reject> {
+    /// Refuses an order that could do more than reduce, where no more is allowed; `freed` lots on its side are about to leave.
+    pub(crate) fn check_reducing(
+        &self,
+        account: &Account,
+        listing: &Listing,
+        order: &Order,
+        freed: Lots,
+    ) -> Result<(), Reject> {
         let terms = &listing.terms;
         let (why, reducible) = if let Some(why) = self.restriction(account, listing) {
-            let resting = account.resting_lots(terms, order.market, order.side);
+            let resting = account.resting_lots(terms, order.market, order.side) - freed.0;
             // What rests on this side was held to the same limit.
             (why, Lots(account.reducible(terms, order.market, order.side).saturating_sub(resting)))
         } else if order.reduce_only {

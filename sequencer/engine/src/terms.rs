@@ -21,8 +21,10 @@ pub(crate) struct Terms {
     pub(crate) ticks: u64,
     /// Atoms per tick·lot.
     pub(crate) quantum: i128,
+    /// The same.
+    quantum_low: u64,
     /// Atoms that a winning lot pays; of a spot or perpetual market 0.
-    pub(crate) payout_per_lot: i128,
+    pub(crate) payout_per_lot: i64,
     pub(crate) taker_fee: Ppm,
     pub(crate) maker_fee: Rate,
     /// Fees are on `price · (1 − price)`.
@@ -46,7 +48,7 @@ impl Terms {
         Self {
             outcomes: config.outcomes,
             ticks: config.ticks.into(),
-            payout_per_lot: config.payout_per_lot(),
+            payout_per_lot: i64::try_from(config.payout_per_lot()).expect("at most `PAYOUT_MAX`"),
             ..Self::new(MarketKind::Outcome, FeedId(0), &config.terms)
         }
     }
@@ -79,6 +81,7 @@ impl Terms {
             // At least one price: the contract's highest quantum is above the highest value of a lot, and then it is that.
             ticks: (LOT_VALUE_MAX / terms.quantum).max(1) + 1,
             quantum: i128::from(terms.quantum),
+            quantum_low: terms.quantum,
             payout_per_lot: 0,
             taker_fee: terms.taker_fee,
             maker_fee: terms.maker_fee,
@@ -92,8 +95,11 @@ impl Terms {
     }
 
     /// Atoms that `size` lots cost at `price`; exact.
+    #[inline]
     pub(crate) fn value(&self, price: Ticks, size: Lots) -> i128 {
-        i128::from(price.0) * i128::from(size.0) * self.quantum
+        // A lot at any price is worth at most `PAYOUT_MAX` or `LOT_VALUE_MAX`, so this is one multiplication of 64 bits by 64.
+        let value = u128::from(price.0 * self.quantum_low) * u128::from(size.0);
+        value.cast_signed()
     }
 
     /// Atoms that a fee is a rate of: the value, or on the curve `value · (1 − price)`.
@@ -101,6 +107,7 @@ impl Terms {
     /// On the curve it rounds down, in favour of the trader by less than an atom of the base: the contract rounds up once for
     /// a netted line, and a sum of bases that were rounded up could exceed that. Rounded down they cannot, because
     /// `p · (1 − p)` is concave (`Fills.sol`).
+    #[inline]
     pub(crate) fn fee_base(&self, price: Ticks, size: Lots) -> i128 {
         let value = self.value(price, size);
         if self.curve { value * i128::from(self.ticks - price.0) / i128::from(self.ticks) } else { value }

@@ -82,6 +82,8 @@ pub struct FeedView {
 pub struct OrderView {
     /// What was signed.
     pub order: Order,
+    /// Where it rests: at what was signed, or better if it slid.
+    pub price: Ticks,
     /// Lots that still rest.
     pub remaining: Lots,
 }
@@ -279,6 +281,12 @@ impl Engine {
         self.find_market(market).map(|listing| Lots(listing.open_interest(market)))
     }
 
+    /// When all orders of an account will be cancelled, if its dead-man switch is set.
+    #[must_use]
+    pub fn cancel_after(&self, account: AccountId) -> Option<TimeMs> {
+        self.switches.of(account)
+    }
+
     /// Resting orders of an account, by nonce.
     #[must_use]
     pub fn open_orders(&self, account: AccountId) -> Vec<OrderView> {
@@ -361,6 +369,7 @@ impl Engine {
     }
 
     fn order_view(&self, handle: Handle) -> OrderView {
-        OrderView { order: self.orders.order(handle), remaining: self.orders.remaining(handle) }
+        let (price, remaining) = (self.orders.price(handle), self.orders.remaining(handle));
+        OrderView { order: self.orders.order(handle), price, remaining }
     }
 }

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
 use crate::account::Standing;
@@ -21,7 +21,7 @@ use crate::holdings::{Held, Offer};
 use crate::terms::Terms;
 
 /// A watched account at the start of the frame, or of its being watched.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Before {
     usd: i128,
     maintenance: i128,

@@ -119,7 +119,7 @@ pub(crate) fn book_info(engine: &Engine, market: MarketId, depth: usize) -> Opti
 fn changed_book(event: &Event) -> Option<MarketId> {
     match event {
         Event::Filled(fill) => Some(fill.market),
-        Event::Rested { market, .. } | Event::Cancelled { market, .. } => Some(*market),
+        Event::Rested { market, .. } | Event::Reduced { market, .. } | Event::Cancelled { market, .. } => Some(*market),
         _ => None,
     }
 }
@@ -132,7 +132,9 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::Deposited { account, .. }
         | Event::Redeemed { account, .. }
         | Event::Rested { account, .. }
+        | Event::Reduced { account, .. }
         | Event::Cancelled { account, .. }
+        | Event::CancelAfterSet { account, .. }
         | Event::FloorRaised { account, .. }
         | Event::Withdrawn { account, .. }
         | Event::AssetDeposited { account, .. }

@@ -128,6 +128,13 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             });
             (Code::BadSize, data)
         }
+        Reject::NotSmaller { nonce, size, current } => {
+            let largest = current.0 - 1;
+            let data = json!({
+                "nonce": nonce.to_string(), "size": size.to_string(), "smallest": "0", "largest": largest.to_string(),
+            });
+            (Code::BadSize, data)
+        }
         Reject::NonceSpent { nonce, next } => {
             (Code::NonceSpent, json!({ "nonce": nonce.to_string(), "next": next.to_string() }))
         }

@@ -6,18 +6,40 @@ use serde::{Deserialize, Serialize};
 use crate::config::{
     AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
-use crate::order::{Cancel, CancelAll, Liquidate, Order, Signed, Transfer, Withdraw};
+use crate::instructions::Instructions;
+use crate::order::{Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, Signed, Transfer, Withdraw};
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// A signed order.
-    Place(Signed<Order>),
+    Place {
+        /// The order.
+        order: Signed<Order>,
+        /// How to go about it.
+        instructions: Instructions,
+    },
+    /// A signed order that takes the place of a resting one of its account. Both happen or neither: if the order is refused,
+    /// the other stays where it was.
+    Replace {
+        /// The order that leaves.
+        nonce: Nonce,
+        /// The order that arrives, judged as if the other were gone.
+        order: Signed<Order>,
+        /// How to go about it.
+        instructions: Instructions,
+    },
     /// A signed cancellation of one order.
     Cancel(Signed<Cancel>),
+    /// A signed wish for a smaller order.
+    Amend(Signed<Amend>),
     /// A signed cancellation of every order below a nonce.
     CancelAll(Signed<CancelAll>),
+    /// A signed cancellation of every order of a venue, a market or a side.
+    CancelMany(Signed<CancelMany>),
+    /// A signed dead-man switch.
+    CancelAfter(Signed<CancelAfter>),
     /// A signed withdrawal.
     Withdraw(Signed<Withdraw>),
     /// A signed transfer to another account.
@@ -31,6 +53,30 @@ pub enum Command {
         /// Index prices for its time, as their sources will verify them.
         prices: Vec<PriceUpdate>,
     },
+}
+
+impl Command {
+    /// An order that comes without instructions.
+    #[must_use]
+    pub fn place(order: Signed<Order>) -> Self {
+        Self::Place { order, instructions: Instructions::default() }
+    }
+
+    /// The account that it is for and who signed it; nobody signs a frame.
+    #[must_use]
+    pub fn signer(&self) -> Option<(AccountId, Address)> {
+        match self {
+            Self::Place { order, .. } | Self::Replace { order, .. } => Some((order.message.account, order.signer)),
+            Self::Cancel(signed) => Some((signed.message.account, signed.signer)),
+            Self::Amend(signed) => Some((signed.message.account, signed.signer)),
+            Self::CancelAll(signed) => Some((signed.message.account, signed.signer)),
+            Self::CancelMany(signed) => Some((signed.message.account, signed.signer)),
+            Self::CancelAfter(signed) => Some((signed.message.account, signed.signer)),
+            Self::Withdraw(signed) => Some((signed.message.account, signed.signer)),
+            Self::Transfer(signed) => Some((signed.message.account, signed.signer)),
+            Self::Frame { .. } => None,
+        }
+    }
 }
 
 /// What a feed's price source says for a frame's time.

@@ -164,6 +164,32 @@ pub enum Event {
         /// Why.
         reason: CancelReason,
     },
+    /// An order became smaller and stays where it is.
+    Reduced {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+        /// Where.
+        market: MarketId,
+        /// On which side.
+        side: Side,
+        /// At which price.
+        price: Ticks,
+        /// By how much.
+        by: Lots,
+        /// How much of it is left.
+        remaining: Lots,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// The account's dead-man switch was set, or with 0 taken back.
+    CancelAfterSet {
+        /// Whose.
+        account: AccountId,
+        /// When all its orders will be cancelled.
+        time: TimeMs,
+    },
     /// The account's nonce floor rose.
     FloorRaised {
         /// Whose.
@@ -301,8 +327,12 @@ pub struct Fill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
-    /// Its owner cancelled it.
+    /// Its owner cancelled it, or made it smaller.
     Requested,
+    /// Another order took its place.
+    Replaced,
+    /// Its account's dead-man switch fired.
+    DeadMan,
     /// Its owner raised the nonce floor above it.
     BelowFloor,
     /// Its time was up.
@@ -313,7 +343,7 @@ pub enum CancelReason {
     MatchLimit,
     /// Its event was resolved.
     EventResolved,
-    /// It met an order of its own account; the resting one yields.
+    /// It met an order of its own account.
     SelfTrade,
     /// A forced withdrawal frees everything that orders reserved.
     ForcedWithdrawal,

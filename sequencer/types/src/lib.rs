@@ -7,6 +7,8 @@ mod command;
 mod config;
 mod event;
 mod frame;
+mod instructions;
+mod logged;
 pub mod number;
 mod order;
 mod reject;
@@ -19,8 +21,11 @@ pub use config::{
 };
 pub use event::{CancelReason, Event, Fill};
 pub use frame::{FillLine, Frame, FundingUpdate, Redemption};
+pub use instructions::{Crossing, Instructions, SelfTrade};
+pub use logged::Logged;
 pub use order::{
-    Cancel, CancelAll, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Signature, Signed, Transfer, Withdraw,
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Sides,
+    Signature, Signed, Transfer, Withdraw,
 };
 pub use reject::{Reject, Restriction};
 pub use units::{

@@ -225,6 +225,16 @@ pub enum Reject {
         /// Which.
         nonce: Nonce,
     },
+    /// An amended order would not become smaller.
+    #[error("order {nonce} has {current} lots; an amendment only makes it smaller, and {size} is not")]
+    NotSmaller {
+        /// Which order.
+        nonce: Nonce,
+        /// The size that was given.
+        size: Lots,
+        /// Its size now, counting what has filled.
+        current: Lots,
+    },
     /// The token is not the group's.
     #[error("token {token} is not held here; expected {expected}")]
     UnknownToken {

@@ -624,7 +624,7 @@ impl Life {
         let key = if agent { self.agent(p.twist) } else { self.key(signer) };
         let signed = key.sign_typed(&self.domain, order);
         let accepted = self.totals.accepted;
-        self.apply(&Command::Place(signed));
+        self.apply(Command::place(signed));
         self.totals.agents += u64::from(agent && self.totals.accepted > accepted);
     }
 
@@ -644,14 +644,14 @@ impl Life {
             None => Nonce(u64::from(pick)),
         };
         let key = self.key(self.owner_index(account)).clone();
-        self.apply(&Command::Cancel(key.sign_typed(&self.domain, Cancel { account, nonce })));
+        self.apply(Command::Cancel(key.sign_typed(&self.domain, Cancel { account, nonce })));
     }
 
     fn cancel_all(&mut self, account: u8, ahead: u8) {
         let account = self.pick_account(account);
         let below = Nonce(self.accounts[index_of(account)].1.saturating_sub(u64::from(ahead % 8)));
         let key = self.key(self.owner_index(account)).clone();
-        self.apply(&Command::CancelAll(key.sign_typed(&self.domain, CancelAll { account, below })));
+        self.apply(Command::CancelAll(key.sign_typed(&self.domain, CancelAll { account, below })));
     }
 
     fn withdraw(&mut self, account: u8, part: u8) {
@@ -667,13 +667,13 @@ impl Life {
         let nonce = self.next_nonce(account);
         let withdraw = Withdraw { account, token: self.evm.token, amount, nonce, expiry };
         let key = self.key(self.owner_index(account)).clone();
-        self.apply(&Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
+        self.apply(Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
     }
 
     /// Any command but a frame.
-    fn apply(&mut self, command: &Command) {
+    fn apply(&mut self, command: Command) {
         let mut events = Vec::new();
-        self.engine.apply(command, &mut events);
+        self.engine.apply(&command.into(), &mut events);
         for event in &events {
             self.note(event);
         }
@@ -733,7 +733,7 @@ impl Life {
         let prices = self.next_prices(seed);
         let mut events = Vec::new();
         let command = Command::Frame { time: self.now, inbox, prices: prices.clone() };
-        self.engine.apply(&command, &mut events);
+        self.engine.apply(&command.into(), &mut events);
         let mut events = events.into_iter().peekable();
         let sealed = events.next_if(|event| matches!(event, Event::FrameSealed(_)));
         if let Some(Event::FrameSealed(frame)) = &sealed {
@@ -1069,7 +1069,7 @@ impl Life {
             };
             let accepted = self.totals.accepted;
             let signed = self.key(self.owner_index(account)).sign_typed(&self.domain, order);
-            self.apply(&Command::Place(signed));
+            self.apply(Command::place(signed));
             assert_eq!(self.totals.accepted, accepted + 1);
         }
     }

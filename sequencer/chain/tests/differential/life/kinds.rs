@@ -369,7 +369,7 @@ impl Life {
         let nonce = self.next_nonce(account);
         let withdraw = Withdraw { account, token, amount, nonce, expiry: TimeMs(0) };
         let key = self.key(self.owner_index(account)).clone();
-        self.apply(&Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
+        self.apply(Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
     }
 
     fn transfer(&mut self, account: u8, to: u8, asset: u8, part: u8) {
@@ -387,7 +387,7 @@ impl Life {
         let nonce = self.next_nonce(account);
         let transfer = Transfer { account, gateway: Address::ZERO, to, token, amount, nonce, expiry: TimeMs(0) };
         let key = self.key(owner).clone();
-        self.apply(&Command::Transfer(key.sign_typed(&self.domain, transfer)));
+        self.apply(Command::Transfer(key.sign_typed(&self.domain, transfer)));
     }
 
     fn trade_kind(&mut self, plan: &TradePlan) {
@@ -444,7 +444,7 @@ impl Life {
             _ => {}
         }
         let signed = self.key(self.owner_index(account)).sign_typed(&self.domain, order);
-        self.apply(&Command::Place(signed));
+        self.apply(Command::place(signed));
     }
 
     /// Makes it an order that closes what its account holds, or a part of it.
@@ -617,7 +617,7 @@ impl Life {
                 let amount = view.amount.unsigned_abs();
                 let withdraw = Withdraw { account: id, token, amount, nonce: Nonce(nonce.0), expiry: TimeMs(0) };
                 let key = self.key(self.owner_index(id)).clone();
-                self.apply(&Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
+                self.apply(Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
             }
         }
         self.frame(1, 0, 0);
