@@ -13,7 +13,7 @@ use xos_types::{
 };
 
 use crate::gas::{LineState, Word};
-use crate::margin::EventMargin;
+use crate::margin::{EventMargin, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
 use crate::terms::Terms;
@@ -233,7 +233,7 @@ pub(crate) fn exposure(margin: Option<&EventMargin>, market: MarketId, side: Sid
 pub(crate) fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
     match margin {
         Some(margin) => margin.worst_with_orders - margin.worst_with(terms, order, gone),
-        None => -EventMargin::new(terms).worst_with(terms, order, gone),
+        None => risk_alone(terms, order),
     }
 }
 
