@@ -23,7 +23,7 @@ use xos_types::{
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
 use crate::holdings::{Fall, Holdings, Offer, grows};
-use crate::margin::{EventMargin, Outcome};
+use crate::margin::{EventMargin, Outcome, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
 use crate::terms::Terms;
@@ -405,7 +405,7 @@ impl Account {
 fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
     match margin {
         Some(margin) => margin.worst_with_orders - margin.worst_with(terms, order, gone),
-        None => -EventMargin::new(terms).worst_with(terms, order, gone),
+        None => risk_alone(terms, order),
     }
 }
 

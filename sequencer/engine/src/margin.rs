@@ -172,6 +172,14 @@ impl Outcome {
     }
 }
 
+/// What an order may lose where its account has neither a position nor another order.
+pub(crate) fn risk_alone(terms: &Terms, Standing { side, price, lots, .. }: Standing) -> i128 {
+    match side {
+        Side::Buy => terms.value(price, lots),
+        Side::Sell => ask_risk(terms, price, lots),
+    }
+}
+
 /// What selling `lots` at `price` loses if the outcome wins.
 #[inline]
 fn ask_risk(terms: &Terms, price: Ticks, lots: Lots) -> i128 {
@@ -237,6 +245,7 @@ mod tests {
                 let market = MarketId::new(EventId(1), *outcome);
                 let order = Standing { market, side: *side, price, lots };
                 let foreseen = margin.worst_with(&terms, order, None);
+                prop_assert_eq!(-EventMargin::new(&terms).worst_with(&terms, order, None), risk_alone(&terms, order));
                 let mut other = margin.clone();
                 other.reserve(&terms, outcomes - 1, Side::Sell, Ticks(3), Lots(7));
                 other.rederive(&terms);
