@@ -261,7 +261,7 @@ fn lives() -> u32 {
 fn runner(lives: u32) -> TestRunner {
     TestRunner::new(Config {
         cases: lives,
-        max_shrink_iters: 2_000,
+        max_shrink_iters: 400,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         source_file: Some(file!()),
         ..Config::default()

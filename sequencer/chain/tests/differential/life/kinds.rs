@@ -120,7 +120,7 @@ pub(crate) struct Market {
     feed: FeedId,
     perpetual: bool,
     quantum: u64,
-    venue: u8,
+    venue: u32,
     highest_fee: u32,
     delisted: bool,
 }
@@ -254,13 +254,14 @@ impl Life {
         }
         let (feed, _, _) = self.kinds.assets[usize::from(asset) % self.kinds.assets.len()];
         let (terms, highest_fee) = self.terms_of(plan);
+        let venue = terms.venue;
         let title = format!("Spot {}", "x".repeat(usize::from(asset % 70)));
         let config = abi::SpotConfig { terms, asset: feed.0, title };
         let item = self.queue(self.deployer.address(), &IGateway::listSpotCall { config });
         let InboxPayload::SpotListed { market, .. } = item.payload else { panic!("{item:?}") };
         self.listings += 1;
         assert_eq!(market, MarketId::new(EventId(self.listings), 0));
-        let (quantum, venue) = (plan.quantum, plan.venue);
+        let quantum = plan.quantum;
         self.kinds.markets.push(Market {
             id: market,
             feed,
@@ -278,9 +279,14 @@ impl Life {
         }
         let mut plan = plan.clone();
         if let Some(at) = at {
-            (plan.venue, plan.quantum) = (self.kinds.markets[at].venue, self.kinds.markets[at].quantum);
+            plan.quantum = self.kinds.markets[at].quantum;
         }
-        let (terms, highest_fee) = self.terms_of(&plan);
+        let (mut terms, highest_fee) = self.terms_of(&plan);
+        if let Some(at) = at {
+            // More venues may have opened since.
+            terms.venue = self.kinds.markets[at].venue;
+        }
+        let venue = terms.venue;
         let mut initial = perpetual.initial.map(|thousandths| (thousandths * 1_000).clamp(10_000, 1_000_000));
         initial.sort_unstable();
         let maintenance = initial.map(|fraction| (fraction * perpetual.maintenance / 100).clamp(5_000, fraction - 1));
@@ -308,7 +314,7 @@ impl Life {
         let InboxPayload::PerpetualSet { market, feed, .. } = item.payload else { panic!("{item:?}") };
         self.listings += 1;
         assert_eq!(market, MarketId::new(EventId(self.listings), 0));
-        let (quantum, venue) = (plan.quantum, plan.venue);
+        let quantum = plan.quantum;
         self.kinds.markets.push(Market {
             id: market,
             feed,
