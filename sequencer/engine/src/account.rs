@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xos_book::OpenOrders;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Order, Reject, Side, SignerGrant,
-    Ticks, TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Order, Reject, Side,
+    SignerGrant, Ticks, TimeMs, VenueId,
 };
 
 use crate::feeds::Board;

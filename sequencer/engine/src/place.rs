@@ -268,13 +268,7 @@ impl Engine {
     }
 
     /// What is offered must be there.
-    fn check_balance(
-        &self,
-        account: &Account,
-        terms: &Terms,
-        size: Lots,
-        gone: Option<Gone>,
-    ) -> Result<(), Reject> {
+    fn check_balance(&self, account: &Account, terms: &Terms, size: Lots, gone: Option<Gone>) -> Result<(), Reject> {
         let required = atoms(&self.board[terms.feed], size);
         let sold = gone.filter(|gone| {
             let of = &self.listings[event_index(gone.standing.market.event())].terms;

@@ -1203,6 +1203,6 @@ fn a_log_gives_the_same_hashes_on_every_machine() {
     let next = group.order(ALICE, Side::Sell, 4, 700);
     group.apply(replace(new, next));
     let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(group.engine.log_hash()), "32f4bda6022ebf6f3407001495ef04287084fa7b1eb85dba39aa2342457aee41");
-    assert_eq!(hex(group.engine.state_hash()), "0997c89f31681f95d8f39b352bfbc2d42f564b1661b574a8c00f7f96b610851b");
+    assert_eq!(hex(group.engine.log_hash()), "86518fef453496fbd1ab5721d10bf5d9ebf024bd87650c90d349650c95ce5b4f");
+    assert_eq!(hex(group.engine.state_hash()), "6faa5ef30b9dd94e401bf105fe99a49c22bb883f0cf06454d5b4ec171acfb00f");
 }

@@ -224,9 +224,11 @@ impl Class {
             {
                 Self::PostOnly
             }
-            Command::Place { .. } | Command::Replace { .. } | Command::Withdraw(_) | Command::Transfer(_) | Command::Frame { .. } => {
-                Self::Rest
-            }
+            Command::Place { .. }
+            | Command::Replace { .. }
+            | Command::Withdraw(_)
+            | Command::Transfer(_)
+            | Command::Frame { .. } => Self::Rest,
         }
     }
 }
