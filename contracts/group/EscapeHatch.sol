@@ -251,7 +251,7 @@ contract EscapeHatch is IEscapeHatch, ReentrancyGuardTransient {
 
     /// @dev What the account owes by the group's books, which do not change any more.
     function _debt(AccountId id) private view returns (uint256) {
-        // The group is one known contract that was frozen for good: no call of a loop can fail for one account alone.
+        // The callee is the group, whose code is known, and `tally`'s caller says how many accounts it counts.
         // slither-disable-next-line calls-loop
         int256 usd = IGroupViews(group).health(id).usd;
         // casting to 'uint256' is safe because the number is positive
@@ -280,7 +280,7 @@ contract EscapeHatch is IEscapeHatch, ReentrancyGuardTransient {
             // casting to 'uint8' is safe because a bit of a word has such a number
             // forge-lint: disable-next-line(unsafe-typecast)
             FeedId feed = FeedId.wrap(uint8(Math.log2(rest & (~rest + 1))));
-            // The frozen group answers every call alike.
+            // The callee is the group, whose code is known, and an account holds a bounded number of things.
             // slither-disable-next-line calls-loop
             IGroupViews.FeedView memory terms = IGroupViews(group).feed(feed);
             // slither-disable-next-line calls-loop
@@ -302,7 +302,7 @@ contract EscapeHatch is IEscapeHatch, ReentrancyGuardTransient {
         // casting to 'uint64' is safe because the gateway's and the group's counters have 64 bits
         // forge-lint: disable-start(unsafe-typecast)
         if (place < numbered) return AccountId.wrap(uint64(place + 1));
-        // The frozen group answers every call alike.
+        // As in `_debt`.
         // slither-disable-next-line calls-loop
         return IGroupViews(group).isolated(uint64(place - numbered));
         // forge-lint: disable-end(unsafe-typecast)

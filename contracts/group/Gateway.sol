@@ -409,6 +409,7 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     /// @inheritdoc IGateway
     function setGuardian(address guardian_) external {
         _requireGovernor();
+        // As in the constructor.
         // slither-disable-next-line missing-zero-check
         guardian = guardian_;
     }

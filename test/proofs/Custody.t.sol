@@ -9,7 +9,7 @@ import {AccountId, FeedId} from "../../contracts/group/Types.sol";
 
 /// @notice While losses are shared, who leaves is paid no more than its covered part, and takes from nobody else.
 /// @dev Claims are `pool + badDebt`, covered by `pool`. Amounts are uint128, as in the contracts, but where a product of two
-/// is compared: there they are uint32, as wider ones are proven, but a mutation is then not refuted in time.
+/// is compared: there they are uint32. The proof holds at uint128 too, where its mutation is not refuted in time.
 contract CustodyProofs is Test, GroupStorage {
     AccountId private constant ACCOUNT = AccountId.wrap(10);
 
