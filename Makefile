@@ -137,10 +137,10 @@ bench: ## Every benchmark
 	@for bench in $(BENCHES); do $(MAKE) --no-print-directory bench-$$bench; done
 	@echo "==> results in $(RESULTS)"
 
-.PHONY: bench-book bench-memory bench-engine bench-journal bench-auth
-bench-engine: bench-book bench-memory # First the book alone, and what an order takes.
-bench-memory: CRATE = xos-engine
-bench-book bench-memory bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
+.PHONY: bench-book bench-memory bench-snapshot bench-engine bench-journal bench-auth
+bench-engine: bench-book bench-memory bench-snapshot # First the book alone, what an order takes, and how the state is saved.
+bench-memory bench-snapshot: CRATE = xos-engine
+bench-book bench-memory bench-snapshot bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
 	@cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
 

@@ -30,6 +30,9 @@ const types = {
   Withdraw: [["account", "uint64"], ["token", "address"], ["amount", "uint128"], ["nonce", "uint64"], ["expiry", "uint64"]],
   Cancel: [["account", "uint64"], ["nonce", "uint64"]],
   CancelAll: [["account", "uint64"], ["below", "uint64"]],
+  Amend: [["account", "uint64"], ["nonce", "uint64"], ["size", "uint64"]],
+  CancelMany: [["account", "uint64"], ["venue", "uint32"], ["market", "uint32"], ["sides", "uint8"], ["nonce", "uint64"]],
+  CancelAfter: [["account", "uint64"], ["time", "uint64"], ["nonce", "uint64"]],
   Transfer: [
     ["account", "uint64"], ["gateway", "address"], ["to", "uint64"], ["token", "address"], ["amount", "uint128"],
     ["nonce", "uint64"], ["expiry", "uint64"],
@@ -148,6 +151,17 @@ const vectors = {
   ].map((message) => entry("Convert", message)),
   orderTrees: [{root: keccakText("a ladder of orders")}, {root: ones}, {root: zeros}].map((message) =>
     entry("OrderTree", message),
+  ),
+  amends: [{account: "7", nonce: "1", size: "250"}, {account: u64Max, nonce: u64Max, size: u64Max}].map((message) =>
+    entry("Amend", message),
+  ),
+  cancelManys: [
+    {account: "7", venue: 1, market: 512, sides: 2, nonce: "8"},
+    {account: u64Max, venue: u32Max, market: u32Max, sides: 1, nonce: u64Max},
+    {account: "0", venue: 0, market: 0, sides: 0, nonce: "0"},
+  ].map((message) => entry("CancelMany", message)),
+  cancelAfters: [{account: "7", time: "1783900800000", nonce: "9"}, {account: u64Max, time: u64Max, nonce: u64Max}].map((message) =>
+    entry("CancelAfter", message),
   ),
 };
 

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use alloy_primitives::{Address, B256, Keccak256, keccak256};
-use xos_types::{Cancel, CancelAll, Convert, Hash, Liquidate, Order, OrderTree, Transfer, Withdraw};
+use xos_types::{
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Hash, Liquidate, Order, OrderTree, Transfer, Withdraw,
+};
 
 /// A message with an EIP-712 type. All members are atomic, so `encodeData` is one word each.
 pub trait Typed {
@@ -124,6 +126,27 @@ typed!(Cancel, "Cancel(uint64 account,uint64 nonce)", |cancel, encoder| encoder
 typed!(CancelAll, "CancelAll(uint64 account,uint64 below)", |cancel, encoder| encoder
     .u64(cancel.account.0)
     .u64(cancel.below.0));
+
+typed!(Amend, "Amend(uint64 account,uint64 nonce,uint64 size)", |amend, encoder| encoder
+    .u64(amend.account.0)
+    .u64(amend.nonce.0)
+    .u64(amend.size.0));
+
+typed!(
+    CancelMany,
+    "CancelMany(uint64 account,uint32 venue,uint32 market,uint8 sides,uint64 nonce)",
+    |cancel, encoder| encoder
+        .u64(cancel.account.0)
+        .u32(cancel.venue.0)
+        .u32(cancel.market.0)
+        .u32(cancel.sides as u32)
+        .u64(cancel.nonce.0)
+);
+
+typed!(CancelAfter, "CancelAfter(uint64 account,uint64 time,uint64 nonce)", |switch, encoder| encoder
+    .u64(switch.account.0)
+    .u64(switch.time.0)
+    .u64(switch.nonce.0));
 
 typed!(
     Withdraw,

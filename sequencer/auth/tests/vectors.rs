@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use xos_auth::{Batch, Domain, Key, Typed, recover};
 use xos_types::{
-    AccountId, Cancel, CancelAll, Convert, Liquidate, Lots, MarketId, Nonce, Order, OrderKind, OrderTree, Ppm, Side,
-    Signature, Ticks, TimeMs, Transfer, Withdraw,
+    AccountId, Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Lots, MarketId, Nonce, Order,
+    OrderKind, OrderTree, Ppm, Side, Sides, Signature, Ticks, TimeMs, Transfer, VenueId, Withdraw,
 };
 
 #[derive(Deserialize)]
@@ -22,6 +22,9 @@ struct Vectors {
     withdraws: Vec<Vector>,
     cancels: Vec<Vector>,
     cancel_alls: Vec<Vector>,
+    amends: Vec<Vector>,
+    cancel_manys: Vec<Vector>,
+    cancel_afters: Vec<Vector>,
     transfers: Vec<Vector>,
     liquidates: Vec<Vector>,
     converts: Vec<Vector>,
@@ -117,6 +120,26 @@ fn cancel_all(message: &Value) -> CancelAll {
     CancelAll { account: AccountId(u64_of(message, "account")), below: Nonce(u64_of(message, "below")) }
 }
 
+fn amend(message: &Value) -> Amend {
+    let (account, nonce) = (AccountId(u64_of(message, "account")), Nonce(u64_of(message, "nonce")));
+    Amend { account, nonce, size: Lots(u64_of(message, "size")) }
+}
+
+fn cancel_many(message: &Value) -> CancelMany {
+    CancelMany {
+        account: AccountId(u64_of(message, "account")),
+        venue: VenueId(u32_of(message, "venue")),
+        market: MarketId(u32_of(message, "market")),
+        sides: [Sides::Buy, Sides::Sell, Sides::Both][usize::try_from(number(message, "sides")).unwrap()],
+        nonce: Nonce(u64_of(message, "nonce")),
+    }
+}
+
+fn cancel_after(message: &Value) -> CancelAfter {
+    let (account, nonce) = (AccountId(u64_of(message, "account")), Nonce(u64_of(message, "nonce")));
+    CancelAfter { account, time: TimeMs(u64_of(message, "time")), nonce }
+}
+
 fn address(message: &Value, field: &str) -> Address {
     message[field].as_str().unwrap().parse().unwrap()
 }
@@ -194,6 +217,9 @@ fn type_hashes_are_the_shared_ones() {
     assert_eq!(hashes["Withdraw"], Withdraw::type_hash());
     assert_eq!(hashes["Cancel"], Cancel::type_hash());
     assert_eq!(hashes["CancelAll"], CancelAll::type_hash());
+    assert_eq!(hashes["Amend"], Amend::type_hash());
+    assert_eq!(hashes["CancelMany"], CancelMany::type_hash());
+    assert_eq!(hashes["CancelAfter"], CancelAfter::type_hash());
     assert_eq!(hashes["Transfer"], Transfer::type_hash());
     assert_eq!(hashes["Liquidate"], Liquidate::type_hash());
     assert_eq!(hashes["Convert"], Convert::type_hash());
@@ -218,6 +244,14 @@ fn cancellations_hash_and_sign_as_shared() {
     let vectors = vectors();
     check(&domain(&vectors), &vectors.cancels, cancel);
     check(&domain(&vectors), &vectors.cancel_alls, cancel_all);
+    check(&domain(&vectors), &vectors.cancel_manys, cancel_many);
+    check(&domain(&vectors), &vectors.cancel_afters, cancel_after);
+}
+
+#[test]
+fn amendments_hash_and_sign_as_shared() {
+    let vectors = vectors();
+    check(&domain(&vectors), &vectors.amends, amend);
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Book {
         nonce: Nonce,
         Limit { side, price, lots }: Limit,
         hot: H,
-        cold: C,
+        cold: impl FnOnce() -> C,
     ) -> Handle {
         let ladder = &mut self.ladders[side as usize];
         let level = orders.levels.level_for(ladder, self.market.0, side, key_of(side, price));

@@ -107,6 +107,12 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
         self.cold.get(handle.place() - 1)
     }
 
+    /// The same, to be changed; `O(1)`.
+    #[inline]
+    pub fn cold_mut(&mut self, handle: Handle) -> &mut C {
+        self.cold.get_mut(handle.place() - 1)
+    }
+
     /// Its market.
     #[inline]
     #[must_use]
@@ -137,15 +143,15 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
     /// A place for one more order. What lies there is stale; writing it field by field spares a copy that the processor
     /// would have to wait for.
     #[inline]
-    pub(crate) fn occupy(&mut self, cold: C) -> Handle {
+    pub(crate) fn occupy(&mut self, cold: impl FnOnce() -> C) -> Handle {
         self.len += 1;
         match Handle::new(self.vacant) {
             Some(handle) => {
                 self.vacant = self.records[handle.place()].younger;
-                *self.cold.get_mut(handle.place() - 1) = cold;
+                *self.cold.get_mut(handle.place() - 1) = cold();
                 handle
             }
-            None => self.grow(cold),
+            None => self.grow(cold()),
         }
     }
 

@@ -57,7 +57,7 @@ impl Life {
         self.nonce += 1;
         let nonce = Nonce(self.nonce);
         let handle =
-            self.book.insert(&mut self.orders, nonce, Limit { side, price, lots: Lots(lots) }, account, [0; 12]);
+            self.book.insert(&mut self.orders, nonce, Limit { side, price, lots: Lots(lots) }, account, || [0; 12]);
         self.accounts[account as usize].insert(&self.orders, nonce, handle);
         self.resting.push((account as usize, nonce));
     }

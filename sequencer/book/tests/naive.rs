@@ -126,7 +126,7 @@ impl Pair {
                 self.naive(market, side).insert(side, NaiveOrder { price, nonce, remaining: lots });
                 let limit = Limit { side, price, lots };
                 let book = &mut self.books[market as usize];
-                let handle = book.insert(&mut self.orders, nonce, limit, market + 7, 9);
+                let handle = book.insert(&mut self.orders, nonce, limit, market + 7, || 9);
                 self.open.insert(&self.orders, nonce, handle);
                 assert_eq!(self.open.find(&self.orders, nonce), Some(handle));
             }
@@ -250,7 +250,7 @@ proptest! {
             let nonce = Nonce(if crowd { number << 56 } else { number << (shift % 8) });
             prop_assert_eq!(open.find(&orders, nonce), model.get(&nonce).copied());
             if adds && !model.contains_key(&nonce) {
-                let handle = book.insert(&mut orders, nonce, sell(1), (), ());
+                let handle = book.insert(&mut orders, nonce, sell(1), (), || ());
                 open.insert(&orders, nonce, handle);
                 model.insert(nonce, handle);
             } else if let Some(handle) = model.remove(&nonce) {
@@ -309,7 +309,7 @@ fn scattered_prices_cost_a_leaf_and_a_node_each() {
     }
     let mut handles = Vec::new();
     for (nonce, price) in (0..).zip(&prices) {
-        handles.push(book.insert(&mut orders, Nonce(nonce), sell(*price), (), ()));
+        handles.push(book.insert(&mut orders, Nonce(nonce), sell(*price), (), || ()));
     }
     let (leaves, nodes) = orders.tree_size();
     assert!(leaves <= prices.len() && nodes < leaves, "{leaves} leaves, {nodes} nodes");
@@ -326,7 +326,7 @@ fn scattered_prices_cost_a_leaf_and_a_node_each() {
 #[should_panic(expected = "drops it together with the order")]
 fn a_handle_is_good_once() {
     let (mut orders, mut book) = (Orders::<()>::default(), Book::new(MarketId(0)));
-    let handle = book.insert(&mut orders, Nonce(0), sell(5), (), ());
+    let handle = book.insert(&mut orders, Nonce(0), sell(5), (), || ());
     book.remove(&mut orders, handle);
     book.remove(&mut orders, handle);
 }

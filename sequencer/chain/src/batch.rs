@@ -111,6 +111,20 @@ fn batch_to_abi(frame: &Frame, parent: B256) -> abi::Batch {
         },
         signature: signature_to_abi(&signed.signature),
     });
+    let prices =
+        frame.prices.iter().map(|update| abi::PriceUpdate { feed: update.feed.0, proof: update.proof.clone().into() });
+    let transfers = frame.transfers.iter().map(|signed| abi::SignedTransfer {
+        transfer: abi::Transfer {
+            account: signed.message.account.0,
+            gateway: signed.message.gateway,
+            to: signed.message.to.0,
+            token: signed.message.token,
+            amount: signed.message.amount,
+            nonce: signed.message.nonce.0,
+            expiry: signed.message.expiry.0,
+        },
+        signature: signature_to_abi(&signed.signature),
+    });
     abi::Batch {
         id: frame.id,
         parent,
@@ -121,12 +135,16 @@ fn batch_to_abi(frame: &Frame, parent: B256) -> abi::Batch {
         redemptions: redemptions.collect(),
         markets: markets.collect(),
         withdrawals: withdrawals.collect(),
-        // What groups of outcome markets have no use for.
-        prices: Vec::new(),
-        funding: Vec::new(),
+        prices: prices.collect(),
+        funding: frame
+            .funding
+            .iter()
+            .map(|update| abi::FundingUpdate { feed: update.feed.0, index: update.index })
+            .collect(),
+        transfers: transfers.collect(),
         rescues: Vec::new(),
+        // Every order has a signature of its own.
         trees: Vec::new(),
-        transfers: Vec::new(),
     }
 }
 
@@ -175,7 +193,8 @@ fn signature_to_abi(signature: &Signature) -> abi::Signature {
 mod tests {
     use alloy::primitives::{Address, U256};
     use xos_types::{
-        AccountId, Atoms, EventId, InboxItem, InboxPayload, Lots, Nonce, Ppm, Redemption, Signed, Ticks, Withdraw,
+        AccountId, Atoms, EventId, FeedId, FundingUpdate, InboxItem, InboxPayload, Lots, Nonce, Ppm, PriceUpdate,
+        Redemption, Signed, Ticks, Transfer, Withdraw,
     };
 
     use super::*;
@@ -215,6 +234,15 @@ mod tests {
             nonce: Nonce(2),
             expiry: TimeMs(0),
         };
+        let transfer = Transfer {
+            account: AccountId(2),
+            gateway: Address::ZERO,
+            to: AccountId(3),
+            token: Address::repeat_byte(3),
+            amount: 78,
+            nonce: Nonce(3),
+            expiry: TimeMs(0),
+        };
         let payload = InboxPayload::EventResolved { event: EventId(4), payouts: vec![0, 10] };
         Frame {
             id: 3,
@@ -225,6 +253,9 @@ mod tests {
             redemptions: vec![Redemption { account: AccountId(2), market: MarketId(4 << 8) }],
             markets: vec![(MarketId(258), vec![line(Side::Buy), line(Side::Sell)])],
             withdrawals: vec![key().sign_typed(&domain(), withdraw)],
+            prices: vec![PriceUpdate { feed: FeedId(1), answer: 1, published_at: TimeMs(990), proof: vec![1, 2, 3] }],
+            funding: vec![FundingUpdate { feed: FeedId(1), index: -5 }],
+            transfers: vec![key().sign_typed(&domain(), transfer)],
         }
     }
 
@@ -264,7 +295,7 @@ mod tests {
 
     #[test]
     fn everything_in_a_frame_changes_the_hash() {
-        let changes: [fn(&mut Frame); 13] = [
+        let changes: [fn(&mut Frame); 18] = [
             |frame| frame.id += 1,
             |frame| frame.time.0 += 1,
             |frame| frame.sequence += 1,
@@ -278,6 +309,11 @@ mod tests {
             |frame| frame.markets[0].1[0].order.signature.r[31] ^= 1,
             |frame| frame.markets[0].1.swap(0, 1),
             |frame| frame.withdrawals[0].message.amount += 1,
+            |frame| frame.prices[0].feed.0 += 1,
+            |frame| frame.prices[0].proof[0] ^= 1,
+            |frame| frame.funding[0].feed.0 += 1,
+            |frame| frame.funding[0].index += 1,
+            |frame| frame.transfers[0].message.amount += 1,
         ];
         let hash = |frame: &Frame| batch_hash(frame, B256::ZERO, &domain());
         let mut hashes = vec![hash(&frame()), batch_hash(&frame(), B256::repeat_byte(1), &domain())];

@@ -109,8 +109,8 @@ pub enum ChainError {
     },
     /// An inbox item that this version cannot apply; what comes after it may depend on it.
     #[error(
-        "inbox item {index} {what}, and this version of the sequencer trades outcome markets in the settlement token only; \
-         nothing is skipped, so the group stands still here until a version that knows it takes over"
+        "inbox item {index} {what}, which this version of the sequencer does not know; nothing is skipped, \
+         so the group stands still here until a version that knows it takes over"
     )]
     UnservedItem {
         /// Which item.

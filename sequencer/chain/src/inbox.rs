@@ -11,7 +11,7 @@ use alloy::sol_types::SolEvent;
 use futures::future::try_join_all;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
-use xos_types::{InboxItem, InboxPayload, TimeMs};
+use xos_types::{InboxItem, TimeMs};
 
 use crate::abi::IRiskGroup::InboxQueued;
 use crate::chain::{At, Chain};
@@ -152,7 +152,6 @@ impl InboxReader {
                     return Err(self.gap(expected, queued.index));
                 }
                 let item = decode_inbox_item(expected, queued.kind.into(), TimeMs(queued.time), &queued.payload)?;
-                self.check_token(&item)?;
                 items.push(item);
                 last_block = block;
                 expected += 1;
@@ -197,18 +196,6 @@ impl InboxReader {
                 None => to = from - 1,
             }
         }
-    }
-
-    /// Money comes and goes in the settlement token only, as long as there are no other assets.
-    fn check_token(&self, item: &InboxItem) -> Result<(), ChainError> {
-        let token = match item.payload {
-            InboxPayload::Deposit { token, .. } | InboxPayload::ForcedWithdrawal { token, .. } => token,
-            _ => return Ok(()),
-        };
-        if token == self.chain.deployment().token {
-            return Ok(());
-        }
-        Err(ChainError::UnservedItem { index: item.index, what: format!("moves token {token}") })
     }
 
     async fn check_stored(&self, item: &InboxItem, at: At) -> Result<(), ChainError> {

@@ -6,8 +6,9 @@ use alloy::primitives::{B256, keccak256};
 use alloy::sol_types::abi::TokenSeq;
 use alloy::sol_types::{SolType, SolValue};
 use xos_types::{
-    AccountId, BuilderId, EventConfig, GroupTerms, InboxItem, InboxPayload, Liquidate, Lots, MarketId, Nonce, Phase,
-    Ppm, Rate, SignerGrant, TimeMs, TradingTerms, VenueConfig, VenueId,
+    AccountId, AssetConfig, BuilderId, EventConfig, FeedConfig, FeedId, GroupTerms, InboxItem, InboxPayload, Liquidate,
+    Lots, MarketId, Nonce, PerpetualConfig, Phase, Ppm, Rate, SignerGrant, SpotConfig, TimeMs, TradingTerms,
+    VenueConfig, VenueId,
 };
 
 use crate::abi;
@@ -17,7 +18,7 @@ use crate::error::ChainError;
 ///
 /// # Errors
 /// If the payload is not of that kind, our encoding of it would not give the same bytes (a title that is not UTF-8), or it
-/// sets up what a group of outcome markets does not have.
+/// says what the gateway never does.
 pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> Result<InboxItem, ChainError> {
     let malformed = |reason: String| ChainError::MalformedItem { index, reason };
     let unserved = |what: &str| Err(ChainError::UnservedItem { index, what: what.into() });
@@ -77,15 +78,25 @@ pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> 
                 .map_err(|error| malformed(error.to_string()))?;
             match phase_from_abi(p.phase) {
                 Some(phase) => Ok(InboxPayload::PhaseSet { market: MarketId(p.market), phase }),
-                None => return unserved("moves a market to a phase that no event can have"),
+                None => return unserved("moves a market to a phase that the gateway never sets"),
             }
         }
         Ok(abi::InboxKind::TermsSet) => {
             read(payload, |p: abi::TermsSetPayload| InboxPayload::TermsSet(terms_from_abi(&p.terms)))
         }
-        Ok(abi::InboxKind::AssetSet) => return unserved("admits an asset other than the settlement token"),
-        Ok(abi::InboxKind::SpotListed) => return unserved("lists a spot market"),
-        Ok(abi::InboxKind::PerpetualSet) => return unserved("lists a perpetual"),
+        Ok(abi::InboxKind::AssetSet) => read(payload, |p: abi::AssetSetPayload| InboxPayload::AssetSet {
+            feed: FeedId(p.feed),
+            config: asset_from_abi(&p.config),
+        }),
+        Ok(abi::InboxKind::SpotListed) => read(payload, |p: abi::SpotListedPayload| InboxPayload::SpotListed {
+            market: MarketId(p.market),
+            config: spot_from_abi(p.config),
+        }),
+        Ok(abi::InboxKind::PerpetualSet) => read(payload, |p: abi::PerpetualSetPayload| InboxPayload::PerpetualSet {
+            market: MarketId(p.market),
+            feed: FeedId(p.feed),
+            config: perpetual_from_abi(p.config),
+        }),
         Ok(abi::InboxKind::__Invalid) | Err(_) => {
             return Err(malformed(format!("kind {kind} is not known; expected 0 to {LAST_KIND}")));
         }
@@ -123,6 +134,9 @@ pub(crate) fn item_to_abi(item: &InboxItem) -> abi::InboxItem {
         InboxPayload::VenueSet { .. } => abi::InboxKind::VenueSet,
         InboxPayload::PhaseSet { .. } => abi::InboxKind::PhaseSet,
         InboxPayload::TermsSet(_) => abi::InboxKind::TermsSet,
+        InboxPayload::AssetSet { .. } => abi::InboxKind::AssetSet,
+        InboxPayload::SpotListed { .. } => abi::InboxKind::SpotListed,
+        InboxPayload::PerpetualSet { .. } => abi::InboxKind::PerpetualSet,
     };
     abi::InboxItem { kind, time: item.time.0, payload: encode_payload(&item.payload).into() }
 }
@@ -180,25 +194,52 @@ fn encode_payload(payload: &InboxPayload) -> Vec<u8> {
             abi::PhaseSetPayload { market: market.0, phase: phase_to_abi(*phase) }.abi_encode_params()
         }
         InboxPayload::TermsSet(terms) => abi::TermsSetPayload { terms: terms_to_abi(terms) }.abi_encode_params(),
+        InboxPayload::AssetSet { feed, config } => {
+            abi::AssetSetPayload { feed: feed.0, config: asset_to_abi(config) }.abi_encode_params()
+        }
+        InboxPayload::SpotListed { market, config } => {
+            abi::SpotListedPayload { market: market.0, config: spot_to_abi(config) }.abi_encode_params()
+        }
+        InboxPayload::PerpetualSet { market, feed, config } => {
+            abi::PerpetualSetPayload { market: market.0, feed: feed.0, config: perpetual_to_abi(config) }
+                .abi_encode_params()
+        }
     }
 }
 
 // ---------------------------------------------------------------- configurations, both ways
 
+fn trading_to_abi(terms: &TradingTerms) -> abi::TradingTerms {
+    abi::TradingTerms {
+        venue: terms.venue.0,
+        quantum: terms.quantum,
+        takerFee: abi::parts(terms.taker_fee),
+        makerFee: abi::signed_parts(terms.maker_fee),
+        curve: terms.curve,
+        restricted: terms.restricted,
+        isolatedOnly: terms.isolated_only,
+        positionCap: terms.position_cap.0,
+        openInterestCap: terms.open_interest_cap.0,
+    }
+}
+
+fn trading_from_abi(terms: &abi::TradingTerms) -> TradingTerms {
+    TradingTerms {
+        venue: VenueId(terms.venue),
+        quantum: terms.quantum,
+        taker_fee: Ppm(terms.takerFee.to()),
+        maker_fee: Rate(terms.makerFee.as_i32()),
+        curve: terms.curve,
+        restricted: terms.restricted,
+        isolated_only: terms.isolatedOnly,
+        position_cap: Lots(terms.positionCap),
+        open_interest_cap: Lots(terms.openInterestCap),
+    }
+}
+
 pub(crate) fn event_to_abi(config: &EventConfig) -> abi::EventConfig {
-    let terms = &config.terms;
     abi::EventConfig {
-        terms: abi::TradingTerms {
-            venue: terms.venue.0,
-            quantum: terms.quantum,
-            takerFee: abi::parts(terms.taker_fee),
-            makerFee: abi::signed_parts(terms.maker_fee),
-            curve: terms.curve,
-            restricted: terms.restricted,
-            isolatedOnly: terms.isolated_only,
-            positionCap: terms.position_cap.0,
-            openInterestCap: terms.open_interest_cap.0,
-        },
+        terms: trading_to_abi(&config.terms),
         outcomes: config.outcomes,
         ticks: config.ticks,
         resolver: config.resolver,
@@ -208,24 +249,95 @@ pub(crate) fn event_to_abi(config: &EventConfig) -> abi::EventConfig {
 }
 
 fn event_from_abi(config: abi::EventConfig) -> EventConfig {
-    let terms = config.terms;
     EventConfig {
-        terms: TradingTerms {
-            venue: VenueId(terms.venue),
-            quantum: terms.quantum,
-            taker_fee: Ppm(terms.takerFee.to()),
-            maker_fee: Rate(terms.makerFee.as_i32()),
-            curve: terms.curve,
-            restricted: terms.restricted,
-            isolated_only: terms.isolatedOnly,
-            position_cap: Lots(terms.positionCap),
-            open_interest_cap: Lots(terms.openInterestCap),
-        },
+        terms: trading_from_abi(&config.terms),
         outcomes: config.outcomes,
         ticks: config.ticks,
         resolver: config.resolver,
         title: config.title,
         labels: config.labels,
+    }
+}
+
+fn feed_to_abi(config: &FeedConfig) -> abi::FeedConfig {
+    abi::FeedConfig {
+        source: config.source,
+        name: config.name,
+        unit: U96::saturating_from(config.unit),
+        maxAge: config.max_age,
+        maxGap: config.max_gap,
+        maxMove: config.max_move.0,
+    }
+}
+
+fn feed_from_abi(config: &abi::FeedConfig) -> FeedConfig {
+    FeedConfig {
+        source: config.source,
+        name: config.name,
+        unit: config.unit.to(),
+        max_age: config.maxAge,
+        max_gap: config.maxGap,
+        max_move: Ppm(config.maxMove),
+    }
+}
+
+pub(crate) fn asset_to_abi(config: &AssetConfig) -> abi::AssetConfig {
+    abi::AssetConfig {
+        token: config.token,
+        lot: config.lot,
+        initialWeight: abi::parts(config.initial_weight),
+        maintenanceWeight: abi::parts(config.maintenance_weight),
+        conversionDiscount: abi::parts(config.conversion_discount),
+        cap: config.cap,
+        feed: feed_to_abi(&config.feed),
+    }
+}
+
+fn asset_from_abi(config: &abi::AssetConfig) -> AssetConfig {
+    AssetConfig {
+        token: config.token,
+        lot: config.lot,
+        initial_weight: Ppm(config.initialWeight.to()),
+        maintenance_weight: Ppm(config.maintenanceWeight.to()),
+        conversion_discount: Ppm(config.conversionDiscount.to()),
+        cap: config.cap,
+        feed: feed_from_abi(&config.feed),
+    }
+}
+
+pub(crate) fn spot_to_abi(config: &SpotConfig) -> abi::SpotConfig {
+    abi::SpotConfig { terms: trading_to_abi(&config.terms), asset: config.asset.0, title: config.title.clone() }
+}
+
+fn spot_from_abi(config: abi::SpotConfig) -> SpotConfig {
+    SpotConfig { terms: trading_from_abi(&config.terms), asset: FeedId(config.asset), title: config.title }
+}
+
+pub(crate) fn perpetual_to_abi(config: &PerpetualConfig) -> abi::PerpetualConfig {
+    abi::PerpetualConfig {
+        terms: trading_to_abi(&config.terms),
+        feed: feed_to_abi(&config.feed),
+        initialFractions: config.initial_fractions.map(abi::parts),
+        maintenanceFractions: config.maintenance_fractions.map(abi::parts),
+        tierBounds: config.tier_bounds,
+        penalty: abi::parts(config.penalty),
+        fundingCap: config.funding_cap.0,
+        lossCap: U96::saturating_from(config.loss_cap),
+        title: config.title.clone(),
+    }
+}
+
+fn perpetual_from_abi(config: abi::PerpetualConfig) -> PerpetualConfig {
+    PerpetualConfig {
+        terms: trading_from_abi(&config.terms),
+        feed: feed_from_abi(&config.feed),
+        initial_fractions: config.initialFractions.map(|fraction| Ppm(fraction.to())),
+        maintenance_fractions: config.maintenanceFractions.map(|fraction| Ppm(fraction.to())),
+        tier_bounds: config.tierBounds,
+        penalty: Ppm(config.penalty.to()),
+        funding_cap: Ppm(config.fundingCap),
+        loss_cap: config.lossCap.to(),
+        title: config.title,
     }
 }
 
@@ -316,6 +428,7 @@ pub(crate) fn phase_to_abi(phase: Phase) -> abi::Phase {
         Phase::Open => abi::Phase::Open,
         Phase::ReduceOnly => abi::Phase::ReduceOnly,
         Phase::Halted => abi::Phase::Halted,
+        Phase::Delisted => abi::Phase::Delisted,
     }
 }
 
@@ -324,6 +437,7 @@ fn phase_from_abi(phase: abi::Phase) -> Option<Phase> {
         abi::Phase::Open => Some(Phase::Open),
         abi::Phase::ReduceOnly => Some(Phase::ReduceOnly),
         abi::Phase::Halted => Some(Phase::Halted),
+        abi::Phase::Delisted => Some(Phase::Delisted),
         _ => None,
     }
 }
@@ -340,9 +454,9 @@ mod tests {
         any::<[u8; 20]>().prop_map(Address::from)
     }
 
-    fn config() -> impl Strategy<Value = EventConfig> {
+    fn trading_terms() -> impl Strategy<Value = TradingTerms> {
         let rates = (0_u32..1 << 24, -(1_i32 << 23)..1 << 23);
-        let terms = (any::<(u32, u64, bool, bool, bool, u64, u64)>(), rates).prop_map(
+        (any::<(u32, u64, bool, bool, bool, u64, u64)>(), rates).prop_map(
             |((venue, quantum, curve, restricted, isolated_only, position_cap, open_interest_cap), (taker, maker))| {
                 TradingTerms {
                     venue: VenueId(venue),
@@ -356,9 +470,12 @@ mod tests {
                     open_interest_cap: Lots(open_interest_cap),
                 }
             },
-        );
+        )
+    }
+
+    fn config() -> impl Strategy<Value = EventConfig> {
         let text = (".{0,70}", proptest::collection::vec(".{0,40}", 0..50));
-        (terms, any::<(u8, u32)>(), address(), text).prop_map(
+        (trading_terms(), any::<(u8, u32)>(), address(), text).prop_map(
             |(terms, (outcomes, ticks), resolver, (title, labels))| EventConfig {
                 terms,
                 outcomes,
@@ -366,6 +483,62 @@ mod tests {
                 resolver,
                 title,
                 labels,
+            },
+        )
+    }
+
+    fn feed_config() -> impl Strategy<Value = FeedConfig> {
+        (address(), any::<[u8; 32]>(), 0_u128..1 << 96, any::<[u32; 4]>()).prop_map(
+            |(source, name, unit, [max_age, max_gap, max_move, _])| FeedConfig {
+                source,
+                name: name.into(),
+                unit,
+                max_age,
+                max_gap,
+                max_move: Ppm(max_move),
+            },
+        )
+    }
+
+    fn asset_config() -> impl Strategy<Value = AssetConfig> {
+        let parts = || (0_u32..1 << 24).prop_map(Ppm);
+        (address(), any::<(u64, u128)>(), [parts(), parts(), parts()], feed_config()).prop_map(
+            |(token, (lot, cap), [initial_weight, maintenance_weight, conversion_discount], feed)| AssetConfig {
+                token,
+                lot,
+                initial_weight,
+                maintenance_weight,
+                conversion_discount,
+                cap,
+                feed,
+            },
+        )
+    }
+
+    fn perpetual_config() -> impl Strategy<Value = PerpetualConfig> {
+        let parts = || (0_u32..1 << 24).prop_map(Ppm);
+        let fractions = || [parts(), parts(), parts(), parts()];
+        let rest = (parts(), any::<u32>(), 0_u128..1 << 96, ".{0,70}");
+        (trading_terms(), feed_config(), fractions(), fractions(), any::<[u32; 3]>(), rest).prop_map(
+            |(
+                terms,
+                feed,
+                initial_fractions,
+                maintenance_fractions,
+                tier_bounds,
+                (penalty, funding_cap, loss_cap, title),
+            )| {
+                PerpetualConfig {
+                    terms,
+                    feed,
+                    initial_fractions,
+                    maintenance_fractions,
+                    tier_bounds,
+                    penalty,
+                    funding_cap: Ppm(funding_cap),
+                    loss_cap,
+                    title,
+                }
             },
         )
     }
@@ -414,7 +587,7 @@ mod tests {
         let account = || any::<u64>().prop_map(AccountId);
         let (market, venue) = (|| any::<u32>().prop_map(MarketId), || any::<u32>().prop_map(VenueId));
         let builder = || any::<u32>().prop_map(BuilderId);
-        let phase = prop_oneof![Just(Phase::Open), Just(Phase::ReduceOnly), Just(Phase::Halted)];
+        let phase = prop_oneof![Just(Phase::Open), Just(Phase::ReduceOnly), Just(Phase::Halted), Just(Phase::Delisted)];
         let terms = (address(), any::<(u8, u32)>(), 0_u32..1 << 24).prop_map(
             |(sequencer, (max_holdings, grace), keeper_share)| GroupTerms {
                 sequencer,
@@ -438,6 +611,14 @@ mod tests {
             (market(), phase).prop_map(|(market, phase)| InboxPayload::PhaseSet { market, phase }),
             (venue(), venue_config()).prop_map(|(venue, config)| InboxPayload::VenueSet { venue, config }),
             terms.prop_map(InboxPayload::TermsSet),
+            (any::<u8>(), asset_config())
+                .prop_map(|(feed, config)| InboxPayload::AssetSet { feed: FeedId(feed), config }),
+            (market(), trading_terms(), any::<u8>(), ".{0,70}").prop_map(|(market, terms, asset, title)| {
+                InboxPayload::SpotListed { market, config: SpotConfig { terms, asset: FeedId(asset), title } }
+            }),
+            (market(), any::<u8>(), perpetual_config()).prop_map(|(market, feed, config)| {
+                InboxPayload::PerpetualSet { market, feed: FeedId(feed), config }
+            }),
         ];
         let requests = prop_oneof![
             (account(), any::<u64>())
@@ -495,21 +676,10 @@ mod tests {
     }
 
     #[test]
-    fn what_an_outcome_group_cannot_go_on_past_is_named() {
-        for (kind, what) in [
-            (abi::InboxKind::AssetSet, "an asset"),
-            (abi::InboxKind::SpotListed, "a spot market"),
-            (abi::InboxKind::PerpetualSet, "a perpetual"),
-        ] {
-            let error = decode_inbox_item(5, kind as u8, TimeMs(0), &[]).unwrap_err();
-            assert!(
-                matches!(error, ChainError::UnservedItem { index: 5, .. }) && error.to_string().contains(what),
-                "{error}"
-            );
-        }
-        let delisted = abi::PhaseSetPayload { market: 256, phase: abi::Phase::Delisted }.abi_encode_params();
-        let error = decode_inbox_item(5, abi::InboxKind::PhaseSet as u8, TimeMs(0), &delisted).unwrap_err();
-        assert!(matches!(error, ChainError::UnservedItem { .. }), "{error}");
+    fn a_phase_that_the_gateway_never_sets_is_named() {
+        let auction = abi::PhaseSetPayload { market: 256, phase: abi::Phase::Auction }.abi_encode_params();
+        let error = decode_inbox_item(5, abi::InboxKind::PhaseSet as u8, TimeMs(0), &auction).unwrap_err();
+        assert!(matches!(error, ChainError::UnservedItem { index: 5, .. }), "{error}");
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn opening(accounts: u64) -> Command {
     });
     let payloads = deposits.chain([InboxPayload::VenueSet { venue: VENUE, config }]).chain(events);
     let item = |(index, payload)| InboxItem { index, time: TimeMs(0), payload };
-    Command::Frame { time: TimeMs(1), inbox: (0..).zip(payloads).map(item).collect() }
+    Command::Frame { time: TimeMs(1), inbox: (0..).zip(payloads).map(item).collect(), prices: Vec::new() }
 }
 
 /// The `n`-th order: accounts take turns, markets and prices are spread, bids below the middle and asks above.
@@ -90,7 +90,7 @@ fn order(n: u64, accounts: u64) -> Command {
         builder: 0,
         builder_fee: Ppm(0),
     };
-    Command::Place(Signed { message, signature: Signature::default(), signer: owner(account) })
+    Command::place(Signed { message, signature: Signature::default(), signer: owner(account) })
 }
 
 fn main() {
@@ -99,15 +99,15 @@ fn main() {
     let mut engine =
         Engine::new(GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO });
     let mut events = Vec::with_capacity(1 << 16);
-    engine.apply(&opening(accounts), &mut events);
+    engine.apply(&opening(accounts).into(), &mut events);
     // Seals the frame, which still holds the inbox.
-    engine.apply(&Command::Frame { time: TimeMs(2), inbox: Vec::new() }, &mut events);
+    engine.apply(&Command::Frame { time: TimeMs(2), inbox: Vec::new(), prices: Vec::new() }.into(), &mut events);
     events.clear();
 
     let before = live_bytes();
     for n in 0..orders {
         events.clear();
-        engine.apply(&order(n, accounts), &mut events);
+        engine.apply(&order(n, accounts).into(), &mut events);
     }
     events.clear();
     let bytes = live_bytes() - before;

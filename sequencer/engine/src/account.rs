@@ -1,19 +1,31 @@
 //! An account: cash, positions, resting orders, spent nonces, and running sums of its margin.
 //!
-//! `available = cash + Σ worst with orders − Σ fees that resting orders may still cost`, and it is never negative: an order
-//! must leave it so, and fills, cancels and resolutions never lower it. The sums are kept incrementally; an event's part is
-//! re-derived when the event is touched and no other event is looked at.
+//! With every resting order at its worst case (DESIGN.md, section 5),
+//!
+//! ```text
+//! usd     = cash + Σ events' worst with orders + Σ perpetuals' value − Σ resting buys of assets − Σ fees still to come
+//! initial = usd + Σ assets' weighted value − Σ perpetuals' requirement
+//! ```
+//!
+//! and what is available is the lesser of both. It is not negative but by a move of prices or an order that reduces: an order
+//! must leave it so, and fills, cancels and resolutions never lower it. The sums are kept incrementally: what is touched is
+//! re-derived and nothing else is looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use xos_book::OpenOrders;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Order, Reject, Side, SignerGrant, Ticks,
-    TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Order, Reject, Side,
+    SignerGrant, Ticks, TimeMs, VenueId,
 };
 
+use crate::feeds::Board;
 use crate::gas::{LineState, Word};
-use crate::margin::EventMargin;
+use crate::holdings::{Fall, Holdings, Offer, grows};
+use crate::margin::{EventMargin, Outcome, risk_alone};
+use crate::margins::Margins;
+use crate::nonces::Nonces;
 use crate::terms::Terms;
 
 /// State of one account.
@@ -31,13 +43,32 @@ pub(crate) struct Account {
     /// Resting orders by nonce.
     pub(crate) orders: OpenOrders,
     /// Positions and orders by event; there is no entry where there are neither.
-    pub(crate) margins: BTreeMap<EventId, EventMargin>,
+    pub(crate) margins: Margins,
     /// Σ worst payoff of the positions; the contract keeps the same number.
     pub(crate) worst_payoff: i128,
     /// Σ worst with orders.
     pub(crate) worst_with_orders: i128,
     /// Σ fees that resting orders may still cost.
     pub(crate) fee_reserve: i128,
+    /// Positions in perpetuals, balances of assets, and their orders.
+    pub(crate) holdings: Holdings,
+    /// By token (0 for the settlement token): what was paid in less what was taken out, not below 0.
+    pub(crate) principal: BTreeMap<FeedId, u128>,
+    /// What it did in the open frame.
+    did: Did,
+    /// Whether its fills are looked at one by one; see `watch`.
+    pub(crate) watched: bool,
+}
+
+/// What an account did in a frame that the contract's margin rules ask about (`Touched.sol`).
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Did {
+    /// Which frame.
+    frame: u64,
+    /// A position grew or changed sign, or value left.
+    pub(crate) grew: bool,
+    /// Money left for something else than a perpetual's loss, funding or a fee.
+    pub(crate) spent: bool,
 }
 
 /// A resting order's part in its account's margin.
@@ -58,6 +89,13 @@ pub(crate) struct Progress {
     pub(crate) completes: bool,
 }
 
+impl Standing {
+    /// What it offers, in atoms a lot.
+    pub(crate) fn offer(self, terms: &Terms) -> Offer {
+        Offer::new(self.side, self.price, terms.quantum, self.lots)
+    }
+}
+
 impl Account {
     pub(crate) fn new(owner: Address) -> Self {
         Self {
@@ -68,16 +106,52 @@ impl Account {
             signers: BTreeMap::new(),
             memberships: BTreeMap::new(),
             orders: OpenOrders::default(),
-            margins: BTreeMap::new(),
+            margins: Margins::default(),
             worst_payoff: 0,
             worst_with_orders: 0,
             fee_reserve: 0,
+            holdings: Holdings::default(),
+            principal: BTreeMap::new(),
+            did: Did::default(),
+            watched: false,
         }
     }
 
+    /// Cash and what counts as such, every resting order at its worst.
+    pub(crate) fn usd_with_orders(&self) -> i128 {
+        self.cash + self.worst_with_orders - self.fee_reserve + self.holdings.usd
+    }
+
+    /// Initial health, every resting order at its worst.
+    pub(crate) fn initial_with_orders(&self) -> i128 {
+        self.usd_with_orders() + self.holdings.collateral - self.holdings.requirement
+    }
+
     /// What may be withdrawn or put at risk.
+    #[inline]
     pub(crate) fn available(&self) -> i128 {
-        self.cash + self.worst_with_orders - self.fee_reserve
+        self.usd_with_orders().min(self.initial_with_orders())
+    }
+
+    /// What the account did in that frame so far.
+    pub(crate) fn did(&self, frame: u64) -> Did {
+        if self.did.frame == frame { self.did } else { Did { frame, ..Did::default() } }
+    }
+
+    /// What it did in the last frame in which it did anything.
+    pub(crate) fn last_did(&self) -> Did {
+        self.did
+    }
+
+    /// What it did, as a snapshot has it.
+    pub(crate) fn restore_did(&mut self, did: Did) {
+        self.did = did;
+    }
+
+    /// Adds to what the account did.
+    pub(crate) fn note(&mut self, frame: u64, grew: bool, spent: bool) {
+        let did = self.did(frame);
+        self.did = Did { frame, grew: did.grew | grew, spent: did.spent | spent };
     }
 
     /// What resting orders hold back.
@@ -85,40 +159,60 @@ impl Account {
         self.cash + self.worst_payoff - self.available()
     }
 
-    /// The refusal for something that would lower `available` by `required`.
-    pub(crate) fn insufficient(&self, required: i128) -> Reject {
+    /// The refusal for something that would lower `available` by `required`, after orders that hold back `freed` are gone.
+    pub(crate) fn insufficient(&self, required: i128, freed: i128) -> Reject {
         Reject::InsufficientFunds {
             cash: Atoms(self.cash),
             worst_payoff: Atoms(self.worst_payoff),
-            reserved: Atoms(self.reserved()),
-            available: Atoms(self.available()),
+            reserved: Atoms(self.reserved() - freed),
+            available: Atoms(self.available() + freed),
             required: Atoms(required),
         }
     }
 
-    /// Lots that the account would hold in the direction of `side` if its orders on that side filled.
-    pub(crate) fn exposure(&self, market: MarketId, side: Side) -> i128 {
-        let held = i128::from(self.position(market));
-        let resting = i128::from(self.resting_lots(market, side));
+    /// Lots that the account would hold in the direction of `side` if its orders on that side filled. Of an asset there is no
+    /// limit to what is held.
+    pub(crate) fn exposure(&self, terms: &Terms, market: MarketId, side: Side) -> i128 {
+        if terms.kind == MarketKind::Spot {
+            return 0;
+        }
+        let held = i128::from(self.position(terms, market));
+        let resting = i128::from(self.resting_lots(terms, market, side));
         match side {
             Side::Buy => resting + held,
             Side::Sell => resting - held,
         }
     }
 
-    /// Signed lots held in a market.
-    pub(crate) fn position(&self, market: MarketId) -> i64 {
-        self.margins.get(&market.event()).map_or(0, |margin| margin.outcomes[usize::from(market.outcome())].position)
+    /// Signed lots held in a market; of a spot market the lots of its asset.
+    pub(crate) fn position(&self, terms: &Terms, market: MarketId) -> i64 {
+        match terms.kind {
+            MarketKind::Outcome => self.outcome(market).map_or(0, |outcome| outcome.position),
+            MarketKind::Perpetual => self.holdings.perpetual(terms.feed).map_or(0, |held| held.size),
+            MarketKind::Spot => {
+                let lots = self.holdings.asset(terms.feed).map_or(0, |held| held.balance) / u128::from(terms.lot);
+                i64::try_from(lots).unwrap_or(i64::MAX)
+            }
+        }
     }
 
-    /// Lots of the account's resting orders on one side of a market.
-    pub(crate) fn resting_lots(&self, market: MarketId, side: Side) -> u64 {
-        let Some(margin) = self.margins.get(&market.event()) else { return 0 };
-        let outcome = &margin.outcomes[usize::from(market.outcome())];
-        match side {
-            Side::Buy => outcome.bid_lots,
-            Side::Sell => outcome.ask_lots,
+    /// Lots of the account's resting orders on one side of a market; of an asset, in all its markets.
+    pub(crate) fn resting_lots(&self, terms: &Terms, market: MarketId, side: Side) -> u64 {
+        match (terms.kind, side) {
+            (MarketKind::Outcome, Side::Buy) => self.outcome(market).map_or(0, |outcome| outcome.bid_lots),
+            (MarketKind::Outcome, Side::Sell) => self.outcome(market).map_or(0, |outcome| outcome.ask_lots),
+            (MarketKind::Perpetual, Side::Buy) => self.holdings.perpetual(terms.feed).map_or(0, |held| held.bid_lots),
+            (MarketKind::Perpetual, Side::Sell) => self.holdings.perpetual(terms.feed).map_or(0, |held| held.ask_lots),
+            (MarketKind::Spot, Side::Buy) => self.holdings.asset(terms.feed).map_or(0, |held| held.bid_lots),
+            (MarketKind::Spot, Side::Sell) => {
+                let offered = self.holdings.asset(terms.feed).map_or(0, |held| held.ask_atoms);
+                u64::try_from(offered / u128::from(terms.lot)).unwrap_or(u64::MAX)
+            }
         }
+    }
+
+    fn outcome(&self, market: MarketId) -> Option<&Outcome> {
+        self.margins.get(&market.event()).map(|margin| &margin.outcomes[usize::from(market.outcome())])
     }
 
     /// What the contract holds of this account before a line of `order`.
@@ -127,17 +221,27 @@ impl Account {
         terms: &Terms,
         order: &Order,
         progress: Progress,
-        referrer: Option<(AccountId, Word)>,
+        [referrer, builder]: [Option<(AccountId, Word)>; 2],
     ) -> LineState {
         let margin = self.margins.get(&order.market.event());
+        let position = match terms.kind {
+            MarketKind::Outcome => {
+                Word::used_if(margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome())))
+            }
+            // A position may have gone to zero and come back within the frame, so the dearer.
+            MarketKind::Perpetual | MarketKind::Spot => Word::Unused,
+        };
         LineState {
+            kind: terms.kind,
+            holdings: self.holdings.len() as u64,
             outcomes: terms.outcomes,
             partly_filled: progress.partly_filled,
             completes: progress.completes,
             nonce_word: Word::used_if(self.nonces.is_word_settled(order.nonce)),
-            position_word: Word::used_if(margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome()))),
+            position_word: position,
             cash_word: self.cash_word(),
             referrer,
+            builder,
         }
     }
 
@@ -146,51 +250,126 @@ impl Account {
         Word::used_if(self.cash != 0 || self.worst_payoff != 0)
     }
 
-    /// By how much `available` would fall if this order stood, without fees; negative if it would rise.
-    pub(crate) fn risk_of(&self, terms: &Terms, order: Standing) -> i128 {
-        let Standing { market, side, price, lots } = order;
-        match self.margins.get(&market.event()) {
-            Some(margin) => margin.worst_with_orders - margin.worst_with(terms, market.outcome(), side, price, lots),
-            None => -EventMargin::new(terms).worst_with(terms, market.outcome(), side, price, lots),
+    /// By how much health would fall if this order stood and the other, of the same listing, did not; without fees.
+    #[inline]
+    pub(crate) fn fall(&self, terms: &Terms, board: &Board, order: Standing, gone: Option<Standing>) -> Fall {
+        if terms.kind != MarketKind::Outcome {
+            let gone = gone.map(|gone| gone.offer(terms));
+            return self.holdings.fall(terms.feed, &board[terms.feed], order.offer(terms), gone);
         }
+        let risk = risk(self.margins.get(&order.market.event()), terms, order, gone);
+        Fall { usd: risk, initial: risk }
     }
 
     /// An order begins to rest; `fee` is the most that it may still be charged.
-    pub(crate) fn reserve(&mut self, terms: &Terms, order: Standing, fee: i128) {
+    #[inline]
+    pub(crate) fn reserve(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
         self.fee_reserve += fee;
-        self.change(terms, order.market.event(), |margin| {
-            margin.reserve(terms, order.market.outcome(), order.side, order.price, order.lots);
-        });
+        if terms.kind == MarketKind::Outcome {
+            self.change(terms, order.market.event(), |margin| {
+                margin.reserve(terms, order.market.outcome(), order.side, order.price, order.lots);
+            });
+        } else {
+            let feed = &board[terms.feed];
+            self.holdings.change(terms.feed, feed, |held| held.reserve(feed, order.offer(terms)));
+        }
     }
 
     /// An order no longer rests.
-    pub(crate) fn release(&mut self, terms: &Terms, order: Standing, fee: i128) {
+    #[inline]
+    pub(crate) fn release(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
         self.fee_reserve -= fee;
-        self.change(terms, order.market.event(), |margin| {
-            margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
+        if terms.kind == MarketKind::Outcome {
+            self.change(terms, order.market.event(), |margin| {
+                margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
+            });
+        } else {
+            let feed = &board[terms.feed];
+            self.holdings.change(terms.feed, feed, |held| held.release(feed, order.offer(terms)));
+        }
+    }
+
+    /// An order of a listing no longer rests, and another of the same listing begins to.
+    #[inline]
+    pub(crate) fn swap(
+        &mut self,
+        terms: &Terms,
+        board: &Board,
+        (old, old_fee): (Standing, i128),
+        (new, new_fee): (Standing, i128),
+    ) {
+        if terms.kind != MarketKind::Outcome {
+            self.release(terms, board, old, old_fee);
+            return self.reserve(terms, board, new, new_fee);
+        }
+        self.fee_reserve += new_fee - old_fee;
+        self.change(terms, new.market.event(), |margin| {
+            margin.release(terms, old.market.outcome(), old.side, old.price, old.lots);
+            margin.reserve(terms, new.market.outcome(), new.side, new.price, new.lots);
         });
     }
 
     /// Lots of a resting order trade at its own price; `released` is what its reserve for fees falls by.
     ///
     /// `available` does not fall: the worst case had counted this fill, and the reserve falls by the fee at least.
-    pub(crate) fn trade_resting(&mut self, terms: &Terms, order: Standing, fee: i128, released: i128) {
+    pub(crate) fn trade_resting(
+        &mut self,
+        terms: &Terms,
+        board: &Board,
+        frame: u64,
+        order: Standing,
+        fee: i128,
+        released: i128,
+    ) {
         let before = self.available();
+        self.note_trade(terms, frame, order);
         self.fee_reserve -= released;
         self.cash += cash_of(terms, order.side, order.price, order.lots) - fee;
-        self.change(terms, order.market.event(), |margin| {
-            margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
-            margin.trade(order.market.outcome(), order.side, order.lots);
-        });
+        if terms.kind == MarketKind::Outcome {
+            self.change(terms, order.market.event(), |margin| {
+                margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
+                margin.trade(order.market.outcome(), order.side, order.lots);
+            });
+        } else {
+            let feed = &board[terms.feed];
+            self.cash += self.holdings.change(terms.feed, feed, |held| {
+                held.release(feed, order.offer(terms));
+                held.trade(feed, frame, order.side, order.lots)
+            });
+        }
         assert!(self.available() >= before, "a resting order's fill never costs more than was reserved for it");
     }
 
     /// Lots of an arriving order trade; margin was checked for the whole of it at its limit.
-    pub(crate) fn trade_arriving(&mut self, terms: &Terms, trade: Standing, fee: i128) {
+    pub(crate) fn trade_arriving(&mut self, terms: &Terms, board: &Board, frame: u64, trade: Standing, fee: i128) {
+        self.note_trade(terms, frame, trade);
         self.cash += cash_of(terms, trade.side, trade.price, trade.lots) - fee;
-        self.change(terms, trade.market.event(), |margin| {
-            margin.trade(trade.market.outcome(), trade.side, trade.lots);
-        });
+        if terms.kind == MarketKind::Outcome {
+            self.change(terms, trade.market.event(), |margin| {
+                margin.trade(trade.market.outcome(), trade.side, trade.lots);
+            });
+        } else {
+            let feed = &board[terms.feed];
+            self.cash += self.holdings.change(terms.feed, feed, |held| held.trade(feed, frame, trade.side, trade.lots));
+        }
+    }
+
+    /// What a trade is to the contract's margin rules.
+    pub(crate) fn trade_does(&self, terms: &Terms, trade: Standing) -> (bool, bool) {
+        match (terms.kind, trade.side) {
+            (MarketKind::Spot, side) => (side == Side::Buy, side == Side::Buy),
+            (kind, side) => {
+                let before = self.position(terms, trade.market);
+                let lots = i64::try_from(trade.lots.0).expect("an order is at most SIZE_MAX lots");
+                let after = if side == Side::Buy { before + lots } else { before - lots };
+                (grows(before, after), kind == MarketKind::Outcome)
+            }
+        }
+    }
+
+    fn note_trade(&mut self, terms: &Terms, frame: u64, trade: Standing) {
+        let (grew, spent) = self.trade_does(terms, trade);
+        self.note(frame, grew, spent);
     }
 
     /// Pays out and clears the positions in a resolved event.
@@ -207,7 +386,7 @@ impl Account {
 
     /// Applies a change to an event's margin and carries what it moved into the account's sums.
     fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
-        let margin = self.margins.entry(event).or_insert_with(|| EventMargin::new(terms));
+        let margin = self.margins.get_or_insert_with(event, || EventMargin::new(terms));
         let (worst_payoff, worst_with_orders) = (margin.worst_payoff, margin.worst_with_orders);
         change(margin);
         margin.rederive(terms);
@@ -220,101 +399,20 @@ impl Account {
     }
 }
 
+/// By how much Σ worst with orders would fall if this order stood and the other, of the same event, did not; negative if it
+/// would rise.
+#[inline]
+fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
+    match margin {
+        Some(margin) => margin.worst_with_orders - margin.worst_with(terms, order, gone),
+        None => risk_alone(terms, order),
+    }
+}
+
 /// Cash that a trade brings: positive for a sale.
-fn cash_of(terms: &Terms, side: Side, price: Ticks, lots: Lots) -> i128 {
+pub(crate) fn cash_of(terms: &Terms, side: Side, price: Ticks, lots: Lots) -> i128 {
     match side {
         Side::Buy => -terms.value(price, lots),
         Side::Sell => terms.value(price, lots),
-    }
-}
-
-/// Which nonces are spent: all below the floor, and a bit for each above it.
-#[derive(Debug, Default)]
-pub(crate) struct Nonces {
-    floor: u64,
-    next: u64,
-    /// 64 nonces to a word, by `nonce / 64`.
-    words: BTreeMap<u64, u64>,
-    /// Words of 256 in which the contract holds a bit once every frame is settled, by `nonce / 256`: for the estimate of gas.
-    settled: BTreeSet<u64>,
-}
-
-impl Nonces {
-    pub(crate) fn floor(&self) -> Nonce {
-        Nonce(self.floor)
-    }
-
-    /// The lowest nonce above every one used and not below the floor.
-    pub(crate) fn next(&self) -> Nonce {
-        Nonce(self.next)
-    }
-
-    pub(crate) fn is_spent(&self, nonce: Nonce) -> bool {
-        nonce.0 < self.floor || self.words.get(&(nonce.0 / 64)).is_some_and(|word| word >> (nonce.0 % 64) & 1 == 1)
-    }
-
-    pub(crate) fn spend(&mut self, nonce: Nonce) {
-        *self.words.entry(nonce.0 / 64).or_insert(0) |= 1 << (nonce.0 % 64);
-        self.next = self.next.max(nonce.0.saturating_add(1));
-    }
-
-    /// Spends every nonce below `floor`; never lowers the floor.
-    pub(crate) fn raise_floor(&mut self, floor: Nonce) {
-        self.floor = self.floor.max(floor.0);
-        self.next = self.next.max(self.floor);
-        self.words = self.words.split_off(&(self.floor / 64));
-    }
-
-    /// The contract sets the nonce's bit: something of its message happened.
-    pub(crate) fn settle(&mut self, nonce: Nonce) {
-        self.settled.insert(nonce.0 / 256);
-    }
-
-    /// Whether the contract's word of this nonce is in use.
-    pub(crate) fn is_word_settled(&self, nonce: Nonce) -> bool {
-        self.settled.contains(&(nonce.0 / 256))
-    }
-
-    /// The settled words in order, for the state's hash.
-    pub(crate) fn settled(&self) -> &BTreeSet<u64> {
-        &self.settled
-    }
-
-    /// The words in order, for the state's hash.
-    pub(crate) fn words(&self) -> &BTreeMap<u64, u64> {
-        &self.words
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_unused_nonce_at_or_above_the_floor_is_good_once() {
-        let mut nonces = Nonces::default();
-        for nonce in [0, 63, 64, 1_000_000, u64::MAX] {
-            assert!(!nonces.is_spent(Nonce(nonce)));
-            nonces.spend(Nonce(nonce));
-            assert!(nonces.is_spent(Nonce(nonce)));
-        }
-        assert!(!nonces.is_spent(Nonce(1)));
-        assert!(!nonces.is_spent(Nonce(65)));
-    }
-
-    #[test]
-    fn a_raised_floor_spends_everything_below_and_never_falls() {
-        let mut nonces = Nonces::default();
-        nonces.spend(Nonce(70));
-        nonces.spend(Nonce(200));
-        nonces.raise_floor(Nonce(71));
-        assert!(nonces.is_spent(Nonce(3)) && nonces.is_spent(Nonce(70)) && !nonces.is_spent(Nonce(71)));
-        nonces.raise_floor(Nonce(5));
-        assert_eq!(nonces.floor(), Nonce(71));
-        assert!(nonces.is_spent(Nonce(200)));
-        assert_eq!(nonces.next(), Nonce(201));
-        nonces.raise_floor(Nonce(500));
-        assert_eq!(nonces.next(), Nonce(500));
-        assert_eq!(nonces.words().len(), 0);
     }
 }

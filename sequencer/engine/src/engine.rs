@@ -2,45 +2,62 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use xos_book::{Book, Handle};
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId,
-    GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, MarketId, Nonce, Phase, Redemption, Reject, Signed, TimeMs,
-    VenueConfig, VenueId, Withdraw,
+    FeedId, GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, Logged, MarketId, MarketKind, Nonce,
+    PerpetualConfig, Phase, PriceUpdate, Redemption, Reject, Side, Signed, SpotConfig, Ticks, TimeMs, VenueConfig,
+    VenueId,
 };
 
-use crate::account::Account;
-
+use crate::account::{Account, Standing};
+use crate::cancels::Switches;
+use crate::feeds::{Board, Feed};
 use crate::frame::OpenFrame;
 use crate::gas;
+use crate::holdings::Perpetual;
+use crate::log::Log;
 use crate::orders::Orders;
 use crate::rights::Rights;
 use crate::terms::Terms;
+use crate::watch::{Before, Suspects};
+use crate::wide::{PRICE_SCALE, floor};
 
 /// One risk group: its accounts, books and open frame, and the log position that they stand for.
 ///
 /// ```
 /// use xos_engine::Engine;
-/// use xos_types::{Address, Command, GroupConfig, TimeMs};
+/// use xos_types::{Address, Command, GroupConfig, Logged, TimeMs};
 ///
 /// let config = GroupConfig { chain_id: 1952, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
 /// let mut engine = Engine::new(config);
 /// let mut events = Vec::new();
-/// engine.apply(&Command::Frame { time: TimeMs(1_000), inbox: vec![] }, &mut events);
+/// let first = Logged::new(Command::Frame { time: TimeMs(1_000), inbox: vec![], prices: vec![] });
+/// engine.apply(&first, &mut events);
 /// assert_eq!((engine.sequence(), engine.frame_time()), (1, TimeMs(1_000)));
 /// assert!(events.is_empty(), "the frame before held nothing");
 /// ```
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: GroupConfig,
-    pub(crate) sequence: u64,
-    pub(crate) log_hash: Hash,
+    pub(crate) log: Log,
     /// Accounts by number, from 1.
     pub(crate) accounts: Vec<Account>,
     /// Derived from `accounts`.
     pub(crate) owners: BTreeMap<Address, Vec<AccountId>>,
-    /// Events by number, from 1.
+    /// Events, spot and perpetual markets by number, from 1.
     pub(crate) listings: Vec<Listing>,
+    /// Index prices, and what is held at them.
+    pub(crate) board: Board,
+    /// Accounts whose fills are looked at one by one.
+    pub(crate) watched: BTreeMap<AccountId, Before>,
+    /// Accounts that may come to be watched with the frame's prices; empty once they are known.
+    pub(crate) suspects: Suspects,
+    /// Assets of accounts of which a line that must reduce has filled in the open frame.
+    pub(crate) lingering: Vec<(AccountId, FeedId)>,
+    /// Feeds whose holders must be valued anew with the frame's prices; empty once they are known.
+    pub(crate) moved: BTreeSet<FeedId>,
     /// Where each venue's fees go.
     pub(crate) venues: BTreeMap<VenueId, VenueConfig>,
     /// Where the fees of builders and referrers go.
@@ -52,20 +69,19 @@ pub struct Engine {
     pub(crate) orders: Orders,
     /// Resting orders that expire, soonest first.
     pub(crate) expiries: BTreeSet<(TimeMs, AccountId, Nonce)>,
-    /// Accounts with positions in resolved events that wait to be paid.
+    pub(crate) switches: Switches,
+    /// Accounts with positions in resolved events and delisted perpetuals that wait to be paid.
     pub(crate) redemptions: BTreeSet<(EventId, AccountId)>,
     pub(crate) frame: OpenFrame,
     pub(crate) next_inbox: u64,
-    /// Deposits less withdrawals: what the contract holds for accounts.
+    /// Deposits less withdrawals of the settlement token: the contract's pool.
     pub(crate) custody: i128,
-    /// Reused by every command.
-    encoded: Vec<u8>,
 }
 
-/// An event and its books.
+/// An event with its books, or a market with its one.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    pub(crate) config: EventConfig,
+    pub(crate) config: ListingConfig,
     pub(crate) terms: Terms,
     /// One for each outcome.
     pub(crate) books: Vec<Book>,
@@ -81,7 +97,29 @@ pub(crate) struct Listing {
     pub(crate) volume: u128,
 }
 
+/// What is listed, as it was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum ListingConfig {
+    Event(EventConfig),
+    Spot(SpotConfig),
+    Perpetual(PerpetualConfig),
+}
+
 impl Listing {
+    /// What was just listed under that number. Panics on terms that the contract refuses to list.
+    pub(crate) fn new(number: EventId, terms: Terms, config: ListingConfig) -> Self {
+        Self {
+            books: (0..terms.outcomes).map(|k| Book::new(MarketId::new(number, k))).collect(),
+            open_interest: vec![0; usize::from(terms.outcomes)],
+            config,
+            terms,
+            payouts: None,
+            phase: Phase::Open,
+            fees: 0,
+            volume: 0,
+        }
+    }
+
     /// Lots open in one of its markets.
     pub(crate) fn open_interest(&self, market: MarketId) -> u64 {
         self.open_interest[usize::from(market.outcome())]
@@ -96,22 +134,26 @@ impl Engine {
         let founders = vec![AccountId::INSURANCE, AccountId::PROTOCOL];
         Self {
             config,
-            sequence: 0,
-            log_hash: *blake3::hash(&encoded).as_bytes(),
+            log: Log::new(&encoded),
             accounts: founders.iter().map(|_| Account::new(config.governance)).collect(),
             owners: BTreeMap::from([(config.governance, founders)]),
             listings: Vec::new(),
+            board: Board::default(),
+            watched: BTreeMap::new(),
+            suspects: Suspects::new(),
+            lingering: Vec::new(),
+            moved: BTreeSet::new(),
             venues: BTreeMap::new(),
             builders: BTreeMap::new(),
             group_terms: None,
             rights: Rights::default(),
             orders: Orders::default(),
             expiries: BTreeSet::new(),
+            switches: Switches::default(),
             redemptions: BTreeSet::new(),
             frame: OpenFrame::new(1, TimeMs(0)),
             next_inbox: 0,
             custody: 0,
-            encoded,
         }
     }
 
@@ -120,75 +162,171 @@ impl Engine {
     /// # Panics
     /// If a [`Command::Frame`] breaks what contract and node guarantee: an inbox item out of order, or terms that the
     /// contract refuses.
-    pub fn apply(&mut self, command: &Command, events: &mut Vec<Event>) {
-        let (sealed_sequence, sealed_hash) = (self.sequence, self.log_hash);
-        self.extend_log(command);
-        match command {
-            Command::Place(signed) => self.place(signed, events),
+    pub fn apply(&mut self, logged: &Logged, events: &mut Vec<Event>) {
+        if let Command::Frame { .. } = logged.command() {
+            self.seal(events);
+        }
+        self.log.extend(logged.bytes());
+        match logged.command() {
+            Command::Place { order, instructions } => self.place(order, *instructions, events),
+            Command::Replace { nonce, order, instructions } => self.replace(*nonce, order, *instructions, events),
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
-                match self.check_cancel(signed) {
+                match self.check_cancel(account, nonce, signed.signer) {
                     Ok(handle) => self.cancel(handle, CancelReason::Requested, events),
                     Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
                 }
             }
+            Command::Amend(signed) => self.amend(signed, events),
             Command::CancelAll(signed) => self.cancel_all(signed, events),
+            Command::CancelMany(signed) => self.cancel_many(signed, events),
+            Command::CancelAfter(signed) => self.set_switch(signed, events),
             Command::Withdraw(signed) => self.withdraw(signed, events),
-            Command::Frame { time, inbox } => {
-                self.seal(sealed_sequence, sealed_hash, events);
-                self.open(*time, inbox, events);
-            }
+            Command::Transfer(signed) => self.transfer(signed, events),
+            Command::Frame { time, inbox, prices } => self.open(*time, inbox, prices, events),
         }
     }
 
     /// Commands applied so far; the last one's number.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.log.sequence()
     }
 
-    /// Rolling hash of the log: `h₀ = blake3(postcard(config))`, `hₙ = blake3(hₙ₋₁ ‖ postcard(command))`.
+    /// Rolling hash of the log up to here; costs the hashing of up to 16 KiB.
+    ///
+    /// `h₀ = blake3(postcard(config))` and `hₙ₊₁ = blake3(hₙ ‖ blockₙ)`, where a block is the bytes of consecutive commands
+    /// ([`Logged::bytes`]); it ends with the command that brings it to 16,384 bytes or more, and before every
+    /// [`Command::Frame`]. The log's hash is `blake3(hₙ ‖ bytes of the block so far)`, or `hₙ` if there are none.
     #[must_use]
     pub fn log_hash(&self) -> Hash {
-        self.log_hash
+        self.log.hash()
     }
 
-    fn extend_log(&mut self, command: &Command) {
-        self.encoded.clear();
-        let encoded = std::mem::take(&mut self.encoded);
-        self.encoded = postcard::to_extend(command, encoded).expect("plain data always encodes");
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.log_hash).update(&self.encoded);
-        self.log_hash = *hasher.finalize().as_bytes();
-        self.sequence += 1;
-    }
-
-    fn seal(&mut self, sequence: u64, log_hash: Hash, events: &mut Vec<Event>) {
-        let (id, time) = (self.frame.id(), self.frame.time);
+    fn seal(&mut self, events: &mut Vec<Event>) {
+        let (sequence, log_hash) = (self.log.sequence(), self.log.end_block());
         let accrued = self.accrued_fees();
-        let open = std::mem::replace(&mut self.frame, OpenFrame::new(id, time));
-        if let Some(frame) = open.seal(sequence, log_hash) {
-            self.frame = OpenFrame::new(id + 1, time);
+        self.settle_entries();
+        for (account, asset) in std::mem::take(&mut self.lingering) {
+            let holdings = &mut self.accounts[account_index(account)].holdings;
+            if let Some(holding) = holdings.find_mut(asset) {
+                holding.held.asset().forget();
+            }
+            self.tidy(account, asset);
+        }
+        if let Some(frame) = self.frame.seal(sequence, log_hash) {
             events.push(Event::FrameSealed(Box::new(frame)));
             self.pay_fees(accrued, events);
         }
     }
 
-    /// The start of a frame, in the order of the batch's steps: what the chain said, the withdrawals that it forces, then
-    /// redemptions. Each sees the state that the contract will see.
-    fn open(&mut self, time: TimeMs, inbox: &[InboxItem], events: &mut Vec<Event>) {
+    /// Entry prices as the contract reckons them, line by line; and the places of positions that the frame closed.
+    fn settle_entries(&mut self) {
+        // Lines and places are parts of the same state.
+        let open = std::mem::replace(&mut self.frame, OpenFrame::new(0, TimeMs(0)));
+        for (market, lines) in open.markets() {
+            let terms = self.listings[event_index(market.event())].terms;
+            if terms.kind != MarketKind::Perpetual {
+                continue;
+            }
+            for line in lines {
+                let order = &line.order.message;
+                let holdings = &mut self.accounts[account_index(order.account)].holdings;
+                let holding = holdings.find_mut(terms.feed).expect("a place is kept until the frame is sealed");
+                holding.held.perpetual().settle(order.side, line.filled, line.notional);
+            }
+            for line in lines {
+                let account = line.order.message.account;
+                let holdings = &mut self.accounts[account_index(account)].holdings;
+                if let Some(holding) = holdings.find_mut(terms.feed) {
+                    let held = holding.held.perpetual();
+                    assert_eq!(held.size, held.settled_size, "the lines of a frame are all that traded");
+                    held.unsettled = false;
+                }
+                self.tidy(account, terms.feed);
+            }
+        }
+        self.frame = open;
+    }
+
+    /// The start of a frame, in the order of the batch's steps: what the chain said, prices and funding, the withdrawals that
+    /// are forced, then redemptions. Each sees the state that the contract will see.
+    fn open(&mut self, time: TimeMs, inbox: &[InboxItem], prices: &[PriceUpdate], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
+        self.fire_switches(events);
         self.lapse(events);
         for item in inbox {
             self.consume(item, events);
         }
+        let turned_stale = self.take_prices(prices, events);
+        self.fund(events);
+        for feed in std::mem::take(&mut self.moved) {
+            self.revalue(feed);
+        }
+        // What orders lose against the index is known at its new price before any of them leaves.
+        for feed in turned_stale {
+            self.keep_reducing_at(feed, events);
+        }
         for item in inbox {
-            if let InboxPayload::ForcedWithdrawal { account, amount, .. } = item.payload {
-                self.force_withdrawal(account, amount, events);
+            if let InboxPayload::ForcedWithdrawal { account, token, amount } = item.payload {
+                self.force_withdrawal(account, token, amount, events);
             }
         }
         self.redeem_queue(events);
+        self.review(events);
+    }
+
+    /// Takes the frame's prices, in ascending order of feeds; those that the contract would refuse are left out.
+    /// Returns the feeds that no new risk may rely on any more.
+    fn take_prices(&mut self, prices: &[PriceUpdate], events: &mut Vec<Event>) -> Vec<FeedId> {
+        let time = self.frame.time;
+        let mut previous = FeedId(0);
+        for update in prices {
+            let id = update.feed;
+            let known = id > previous && self.board.find(id).is_some();
+            if !known || !self.board[id].accept(update, time) {
+                events.push(Event::PriceLeftOut { feed: id });
+                continue;
+            }
+            previous = id;
+            self.moved.insert(id);
+            self.frame.price(update.clone());
+            let Feed { price, time, breached, .. } = self.board[id];
+            events.push(Event::Priced { feed: id, price: price.unsigned_abs(), published_at: time, breached });
+        }
+        let mut turned_stale = Vec::new();
+        for id in self.board.ids() {
+            let stale = self.board[id].is_stale_at(time);
+            if std::mem::replace(&mut self.board[id].stale, stale) != stale {
+                self.moved.insert(id);
+                if stale {
+                    turned_stale.push(id);
+                }
+            }
+        }
+        turned_stale
+    }
+
+    /// Moves the funding index of every perpetual by the premium of its mark price.
+    fn fund(&mut self, events: &mut Vec<Event>) {
+        let time = self.frame.time;
+        for event in (1u32..).map(EventId).take(self.listings.len()) {
+            let listing = &self.listings[event_index(event)];
+            let terms = listing.terms;
+            if terms.kind != MarketKind::Perpetual {
+                continue;
+            }
+            let scaled = |price: Ticks| i128::from(price.0) * terms.quantum * PRICE_SCALE;
+            let book = &listing.books[0];
+            let best = book.best(Side::Buy).zip(book.best(Side::Sell)).map(|(bid, ask)| (scaled(bid), scaled(ask)));
+            let mark = self.board[terms.feed].mark(best);
+            if let Some(update) = self.board[terms.feed].fund(terms.feed, mark, time) {
+                self.moved.insert(update.feed);
+                self.frame.fund(update);
+                events.push(Event::Funded { feed: update.feed, index: update.index });
+            }
+        }
     }
 
     /// The contract settles a fill only if the frame's time is at most the order's expiry.
@@ -207,28 +345,57 @@ impl Engine {
         let mut spent = 0;
         while let Some(&(event, account)) = self.redemptions.first() {
             let listing = &self.listings[event_index(event)];
-            spent += gas::redemption(listing.terms.outcomes);
+            let terms = listing.terms;
+            let holdings = self.accounts[account_index(account)].holdings.len();
+            let cost = gas::redemption(terms.kind, terms.outcomes) + gas::holdings(holdings);
+            spent += cost;
             if spent > gas::REDEMPTION_GAS_PER_FRAME {
                 break;
             }
             self.redemptions.pop_first();
+            let market = MarketId::new(event, 0);
+            self.frame.redeem(Redemption { account, market }, cost);
+            if terms.kind == MarketKind::Perpetual {
+                let amount = self.close_delisted(account, event);
+                events.push(Event::Closed { account, market, amount: Atoms(amount) });
+                continue;
+            }
             let payouts = listing.payouts.as_ref().expect("only resolved events are queued");
-            let amount = self.accounts[account_index(account)].redeem(&listing.terms, event, payouts);
-            let redemption = Redemption { account, market: MarketId::new(event, 0) };
-            self.frame.redeem(redemption, listing.terms.outcomes);
+            let amount = self.accounts[account_index(account)].redeem(&terms, event, payouts);
             events.push(Event::Redeemed { account, event, amount: Atoms(amount) });
         }
     }
 
+    /// Pays a position in a delisted perpetual at the last price that its feed had (`Redemptions.sol`); returns what that
+    /// brought, without funding.
+    fn close_delisted(&mut self, account: AccountId, event: EventId) -> i128 {
+        let terms = self.listings[event_index(event)].terms;
+        let feed = &self.board[terms.feed];
+        let state = &mut self.accounts[account_index(account)];
+        let (value, funding, long) = state.holdings.change(terms.feed, feed, |held| {
+            let held = held.perpetual();
+            let size = i128::from(held.size);
+            let worth = (floor(size * feed.price, PRICE_SCALE), held.funding(feed), size.max(0));
+            *held = Perpetual::default();
+            worth
+        });
+        state.cash += value + funding;
+        let open = &mut self.listings[event_index(event)].open_interest[0];
+        *open -= u64::try_from(long).expect("a position is within 64 bits");
+        self.tidy(account, terms.feed);
+        value
+    }
+
     /// The resting order, if `signer` may cancel it: the owner, or a key that may trade on its venue.
-    fn check_cancel(&self, signed: &Signed<Cancel>) -> Result<Handle, Reject> {
-        let Cancel { account, nonce } = signed.message;
+    pub(crate) fn check_cancel(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Handle, Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        let handle = self.resting(account, nonce);
-        let venue = handle.and_then(|handle| self.find_listing(self.orders.market(handle).event()));
-        let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
-        if !state.may_trade(signed.signer, venue, 0, self.frame.time) {
-            return Err(state.not_authorized(account, signed.signer));
+        let handle = state.orders.find(&self.orders.resting, nonce);
+        if signer != state.owner {
+            let venue = handle.and_then(|handle| self.find_listing(self.orders.market(handle).event()));
+            let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
+            if !state.may_trade(signer, venue, 0, self.frame.time) {
+                return Err(state.not_authorized(account, signer));
+            }
         }
         handle.ok_or(Reject::UnknownOrder { account, nonce })
     }
@@ -261,47 +428,7 @@ impl Engine {
         events.push(Event::FloorRaised { account, floor: raised });
     }
 
-    fn withdraw(&mut self, signed: &Signed<Withdraw>, events: &mut Vec<Event>) {
-        let Withdraw { account, nonce, .. } = signed.message;
-        match self.check_withdraw(signed) {
-            Ok(amount) => {
-                let state = &mut self.accounts[account_index(account)];
-                state.nonces.spend(nonce);
-                state.nonces.settle(nonce);
-                state.cash -= amount;
-                self.custody -= amount;
-                self.frame.withdraw(*signed);
-                events.push(Event::Withdrawn { account, amount: Atoms(amount), forced: false });
-            }
-            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
-        }
-    }
-
-    /// The amount, if the account may have it: account, signer, token, amount, expiry, nonce, funds, in this order.
-    fn check_withdraw(&self, signed: &Signed<Withdraw>) -> Result<i128, Reject> {
-        let Withdraw { account, token, amount, nonce, expiry } = signed.message;
-        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        if !state.may_withdraw(signed.signer, self.frame.time) {
-            return Err(state.not_authorized(account, signed.signer));
-        }
-        if token != self.config.token {
-            return Err(Reject::UnknownToken { token, expected: self.config.token });
-        }
-        if amount == 0 {
-            return Err(Reject::ZeroAmount);
-        }
-        self.check_expiry(expiry)?;
-        if state.nonces.is_spent(nonce) {
-            return Err(Reject::NonceSpent { nonce, next: state.nonces.next() });
-        }
-        // An amount that does not even fit is more than anybody has.
-        let amount = i128::try_from(amount).unwrap_or(i128::MAX);
-        if amount > state.available() {
-            return Err(state.insufficient(amount));
-        }
-        Ok(amount)
-    }
-
+    #[inline]
     pub(crate) fn check_expiry(&self, expiry: TimeMs) -> Result<(), Reject> {
         let time = self.frame.time;
         if expiry != TimeMs(0) && expiry < time { Err(Reject::Expired { expiry, time }) } else { Ok(()) }
@@ -311,19 +438,16 @@ impl Engine {
     pub(crate) fn cancel(&mut self, handle: Handle, reason: CancelReason, events: &mut Vec<Event>) {
         let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
         let standing = self.orders.standing(handle);
-        let terms = self.listings[event_index(standing.market.event())].terms;
-        let fee = self.orders.reserved_fee(handle, &terms);
+        let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
         self.remove_resting(handle);
-        self.accounts[account_index(account)].release(&terms, standing, fee);
-        events.push(Event::Cancelled {
-            account,
-            nonce,
-            market: standing.market,
-            side: standing.side,
-            price: standing.price,
-            remaining: standing.lots,
-            reason,
-        });
+        let terms = &self.listings[event_index(standing.market.event())].terms;
+        let (kind, feed) = (terms.kind, terms.feed);
+        self.accounts[account_index(account)].release(terms, &self.board, standing, fee);
+        if kind != MarketKind::Outcome {
+            self.tidy(account, feed);
+        }
+        let Standing { market, side, price, lots: remaining } = standing;
+        tell(events, || Event::Cancelled { account, nonce, market, side, price, remaining, reason });
     }
 
     /// Forgets a resting order everywhere but in its account's margin.
@@ -337,34 +461,47 @@ impl Engine {
         self.orders.remove(book, &mut self.accounts[account_index(account)], handle);
     }
 
+    #[inline]
     pub(crate) fn resting(&self, account: AccountId, nonce: Nonce) -> Option<Handle> {
         self.find_account(account)?.orders.find(&self.orders.resting, nonce)
     }
 
+    #[inline]
     pub(crate) fn find_account(&self, account: AccountId) -> Option<&Account> {
         self.accounts.get(usize::try_from(account.0.checked_sub(1)?).ok()?)
     }
 
+    #[inline]
     pub(crate) fn find_listing(&self, event: EventId) -> Option<&Listing> {
         self.listings.get(usize::try_from(event.0.checked_sub(1)?).ok()?)
     }
 
     /// The listing of a market that exists.
+    #[inline]
     pub(crate) fn find_market(&self, market: MarketId) -> Option<&Listing> {
         self.find_listing(market.event()).filter(|listing| market.outcome() < listing.terms.outcomes)
     }
 
+    #[inline]
     pub(crate) fn find_book(&self, market: MarketId) -> Option<&Book> {
         self.find_listing(market.event())?.books.get(usize::from(market.outcome()))
     }
 }
 
+/// Adds an event, made where it will lie: building it elsewhere and copying it makes the processor wait for the stores.
+#[inline]
+pub(crate) fn tell(events: &mut Vec<Event>, event: impl FnOnce() -> Event) {
+    events.extend(std::iter::once_with(event));
+}
+
 /// Index of an account that exists.
+#[inline]
 pub(crate) fn account_index(account: AccountId) -> usize {
     usize::try_from(account.0 - 1).expect("an account that exists has an index")
 }
 
 /// Index of an event that exists.
+#[inline]
 pub(crate) fn event_index(event: EventId) -> usize {
     usize::try_from(event.0 - 1).expect("an event that exists has an index")
 }

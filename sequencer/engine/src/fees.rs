@@ -11,31 +11,61 @@
 //! A rebate is rounded down fill by fill, in favour of the venue: the contract allows `floor(V·R / 1e6)` for a frame, and a sum
 //! of floors is at most the floor of the sum.
 
-use serde::Serialize;
-use xos_types::Ppm;
+use serde::{Deserialize, Serialize};
+use xos_types::{Lots, Ppm, Ticks};
 
-/// Parts in one.
-const MILLION: i128 = 1_000_000;
+use crate::terms::Terms;
+use crate::wide::{MILLION, ceil};
+
+const MILLION_LOW: u64 = 1_000_000;
 
 /// A share of an amount that is not negative, rounded down.
+#[inline]
 pub(crate) fn share(amount: i128, rate: Ppm) -> i128 {
+    if rate.0 == 0 {
+        return 0;
+    }
     amount * i128::from(rate.0) / MILLION
 }
 
 /// What a maker gets back of `base`: at most what the order that took pays for the same fill, less `referrer_share` of it,
 /// rounded up, if somebody referred the taker. So no frame's rebates exceed its fees, which the contract insists on.
 pub(crate) fn rebate(base: i128, rate: Ppm, taker_fee: i128, referrer_share: Ppm) -> i128 {
+    if rate.0 == 0 {
+        return 0;
+    }
     let referrer = (taker_fee * i128::from(referrer_share.0) + MILLION - 1) / MILLION;
     share(base, rate).min(taker_fee - referrer)
 }
 
+/// A builder's fee on a line of so many tick·lots, rounded down, as the contract charges it.
+pub(crate) fn builder_fee(terms: &Terms, notional: u128, rate: Ppm) -> i128 {
+    // Lots and a lot's value are at most 1e12 and 1e18 in a fill, and a frame has fewer than 1e5: below 1e35, times a rate
+    // of BUILDER_FEE_MAX below 2^127 for every line that custody can pay.
+    let value = i128::try_from(notional).expect("a notional is within 127 bits") * terms.quantum;
+    value / MILLION * i128::from(rate.0) + value % MILLION * i128::from(rate.0) / MILLION
+}
+
+/// What is held back of each resting lot for its builder: rounded up lot by lot, so that whatever part of an order fills at
+/// its price, in however many lines, no more is charged than was held back for that part.
+pub(crate) fn builder_reserve(terms: &Terms, price: Ticks, rate: Ppm) -> i128 {
+    if rate.0 == 0 {
+        return 0;
+    }
+    ceil(terms.value(price, Lots(1)) * i128::from(rate.0), MILLION)
+}
+
 /// What an order has prepaid of the next atom of its fees, in millionths of an atom; below 1e6.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FeeCredit(u32);
 
 impl FeeCredit {
     /// The fee for a fill on a base of `value` atoms: as many whole atoms as the credit does not cover.
+    #[inline]
     pub(crate) fn charge(&mut self, value: i128, rate: Ppm) -> i128 {
+        if rate.0 == 0 {
+            return 0;
+        }
         let fee = self.outstanding(value, rate);
         let left = i128::from(self.0) + fee * MILLION - value * i128::from(rate.0);
         self.0 = u32::try_from(left).expect("at least 0 and below 1e6: the fee is the smallest that covers the value");
@@ -46,8 +76,18 @@ impl FeeCredit {
     ///
     /// In however many fills that happens, the sum of their fees is this: `charge` moves fee and credit together, so
     /// `outstanding` falls by exactly the fee charged. A reserve of this size is therefore never short and ends at 0.
+    #[inline]
     pub(crate) fn outstanding(self, value: i128, rate: Ppm) -> i128 {
         debug_assert!(value >= 0);
+        if rate.0 == 0 {
+            return 0;
+        }
+        // Nearly every value fits 64 bits with its rate, and dividing 128 bits is slow.
+        if let Ok(value) = u64::try_from(value)
+            && let Some(due) = value.checked_mul(rate.0.into())
+        {
+            return due.saturating_sub(self.0.into()).div_ceil(MILLION_LOW).into();
+        }
         let due = value * i128::from(rate.0) - i128::from(self.0);
         if due <= 0 { 0 } else { (due + MILLION - 1) / MILLION }
     }

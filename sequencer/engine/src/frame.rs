@@ -1,18 +1,31 @@
 //! The open frame: what has happened since the last seal, netted as one batch will settle it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xos_types::{
-    AccountId, Atoms, EventId, FillLine, Frame, Hash, InboxItem, Lots, MarketId, Nonce, Order, Redemption, Side,
-    Signed, Ticks, TimeMs, Withdraw,
+    AccountId, Atoms, EventId, FillLine, Frame, FundingUpdate, Hash, InboxItem, Lots, MarketId, Nonce, Order, Ppm,
+    PriceUpdate, Redemption, Side, Signed, Ticks, TimeMs, Transfer, Withdraw,
 };
 
+use crate::distinct::{Distinct, Key};
+use crate::fees::{builder_fee, builder_reserve};
 use crate::gas::{self, Word};
+use crate::terms::Terms;
 
 /// Where an order's line lies among its market's, if the line there names the order; lines of earlier frames do not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineRef(u32);
+
+impl LineRef {
+    /// The line of an order in a frame that is sealed.
+    pub(crate) const EARLIER: Self = Self(u32::MAX - 1);
+
+    /// Whether the order has filled, in this frame or an earlier one.
+    pub(crate) fn has_filled(self) -> bool {
+        self.0 != u32::MAX
+    }
+}
 
 impl Default for LineRef {
     /// No line.
@@ -29,29 +42,69 @@ pub(crate) struct Trade {
     pub(crate) fee: i128,
 }
 
+/// What a fill's line had before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Netted {
+    /// Tick·lots.
+    before: u128,
+    builder_fee: Ppm,
+}
+
+impl Netted {
+    /// What the fill adds to its builder's fee: the contract charges a line once, and rounds down once.
+    pub(crate) fn builder_fee(self, terms: &Terms, trade: Trade) -> i128 {
+        if self.builder_fee.0 == 0 {
+            return 0;
+        }
+        let notional = u128::from(trade.price.0) * u128::from(trade.size.0);
+        builder_fee(terms, self.before + notional, self.builder_fee) - builder_fee(terms, self.before, self.builder_fee)
+    }
+
+    /// What is held back of each lot for it while an order rests at `price`.
+    pub(crate) fn builder_reserve(self, terms: &Terms, price: Ticks) -> i128 {
+        builder_reserve(terms, price, self.builder_fee)
+    }
+}
+
 /// Words of an account that lines of a frame share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Touched {
     /// What its positions in the event take to be judged.
     Event(EventId),
     /// The bits of 256 nonces.
     Nonces(u64),
-    /// What it gets as a referrer.
+    /// What it gets as a referrer or builder.
     Referrals,
 }
 
+impl Key for (AccountId, Touched) {
+    fn number(&self) -> u64 {
+        let what = match self.1 {
+            Touched::Event(event) => u64::from(event.0) << 2,
+            Touched::Nonces(word) => word << 2 | 1,
+            Touched::Referrals => 2,
+        };
+        self.0.0.rotate_left(32) ^ what
+    }
+}
+
 /// Everything since the last seal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OpenFrame {
     /// The id that it gets if it is sealed with anything in it.
     id: u64,
     pub(crate) time: TimeMs,
     inbox: Vec<InboxItem>,
+    prices: Vec<PriceUpdate>,
+    funding: Vec<FundingUpdate>,
     redemptions: Vec<Redemption>,
     markets: BTreeMap<MarketId, Vec<FillLine>>,
     withdrawals: Vec<Signed<Withdraw>>,
+    transfers: Vec<Signed<Transfer>>,
+    /// The last line of every account in every market where a reduce-only order of it filled; see [`OpenFrame::fill`].
+    reduced: BTreeMap<(AccountId, MarketId), u32>,
     /// What of accounts the batch will have written.
-    touched: BTreeSet<(AccountId, Touched)>,
+    touched: Distinct<(AccountId, Touched)>,
     gas: u64,
 }
 
@@ -61,10 +114,14 @@ impl OpenFrame {
             id,
             time,
             inbox: Vec::new(),
+            prices: Vec::new(),
+            funding: Vec::new(),
             redemptions: Vec::new(),
             markets: BTreeMap::new(),
             withdrawals: Vec::new(),
-            touched: BTreeSet::new(),
+            transfers: Vec::new(),
+            reduced: BTreeMap::new(),
+            touched: Distinct::default(),
             gas: gas::BATCH,
         }
     }
@@ -77,6 +134,18 @@ impl OpenFrame {
         self.gas
     }
 
+    /// Where each order's line is.
+    pub(crate) fn line_refs(&self) -> BTreeMap<(MarketId, AccountId, Nonce), LineRef> {
+        let lines = self.markets.iter().flat_map(|(market, lines)| (0..).zip(lines).map(move |line| (*market, line)));
+        let name = |line: &FillLine| (line.order.message.account, line.order.message.nonce);
+        lines
+            .map(|(market, (index, line))| {
+                let (account, nonce) = name(line);
+                ((market, account, nonce), LineRef(index))
+            })
+            .collect()
+    }
+
     /// The lines of every market that traded.
     pub(crate) fn markets(&self) -> &BTreeMap<MarketId, Vec<FillLine>> {
         &self.markets
@@ -87,8 +156,23 @@ impl OpenFrame {
         self.inbox.push(item);
     }
 
-    pub(crate) fn redeem(&mut self, redemption: Redemption, outcomes: u8) {
-        self.gas += gas::redemption(outcomes);
+    pub(crate) fn price(&mut self, update: PriceUpdate) {
+        self.gas += gas::price(&update);
+        self.prices.push(update);
+    }
+
+    pub(crate) fn fund(&mut self, update: FundingUpdate) {
+        self.gas += gas::FUNDING;
+        self.funding.push(update);
+    }
+
+    /// Counts gas that something of the frame costs beside what is counted with it.
+    pub(crate) fn charge(&mut self, gas: u64) {
+        self.gas += gas;
+    }
+
+    pub(crate) fn redeem(&mut self, redemption: Redemption, gas: u64) {
+        self.gas += gas;
         self.redemptions.push(redemption);
     }
 
@@ -97,8 +181,17 @@ impl OpenFrame {
         self.withdrawals.push(withdraw);
     }
 
+    pub(crate) fn transfer(&mut self, transfer: Signed<Transfer>) {
+        self.gas += gas::transfer(&transfer.message);
+        self.transfers.push(transfer);
+    }
+
     /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `market_state` and what
-    /// `open` returns say what that will cost.
+    /// `open` returns say what that will cost. Returns what of the order the line had before, for its builder's fee.
+    ///
+    /// The contract takes lines one after the other and refuses a reduce-only one that does not reduce *there*. So once such an
+    /// order of an account has filled, only the account's last line in the market still grows, and any other of its orders that
+    /// fills gets a further line: what stands before a line is then what was there when its fills happened.
     pub(crate) fn fill(
         &mut self,
         (account, nonce, market): (AccountId, Nonce, MarketId),
@@ -106,30 +199,44 @@ impl OpenFrame {
         trade: Trade,
         market_state: gas::MarketState,
         open: impl FnOnce() -> (Signed<Order>, gas::LineState),
-    ) {
+    ) -> Netted {
         let Trade { price, size, fee } = trade;
         let notional = u128::from(price.0) * u128::from(size.0);
         let lines = self.markets.entry(market).or_insert_with(|| {
             self.gas += gas::market(market_state);
             Vec::new()
         });
-        let is_its = |line: &&mut FillLine| (line.order.message.account, line.order.message.nonce) == (account, nonce);
+        let last = if self.reduced.is_empty() { None } else { self.reduced.get_mut(&(account, market)) };
+        let is_its = |found: &&mut FillLine| {
+            (found.order.message.account, found.order.message.nonce) == (account, nonce)
+                && last.as_ref().is_none_or(|last| **last == line.0)
+        };
         match lines.get_mut(line.0 as usize).filter(is_its) {
             Some(line) => {
+                let netted = Netted { before: line.notional, builder_fee: line.order.message.builder_fee };
                 line.filled = Lots(line.filled.0 + size.0);
                 line.notional += notional;
                 line.fee += Atoms(fee);
+                netted
             }
             None => {
                 let index = u32::try_from(lines.len()).expect("a frame is sealed long before 2^32 lines");
                 *line = LineRef(index);
                 let (order, state) = open();
                 lines.push(FillLine { order, filled: size, notional, fee: Atoms(fee) });
+                match last {
+                    Some(last) => *last = index,
+                    None if order.message.reduce_only => {
+                        self.reduced.insert((account, market), index);
+                    }
+                    None => {}
+                }
                 let state = self.warm(&order.message, state);
                 self.gas += gas::line(state);
                 if self.touched.insert((account, Touched::Event(market.event()))) {
                     self.gas += gas::touch(state);
                 }
+                Netted { before: 0, builder_fee: order.message.builder_fee }
             }
         }
     }
@@ -141,25 +248,44 @@ impl OpenFrame {
         if !state.partly_filled && is_warm(order.account, Touched::Nonces(order.nonce.0 / 256)) {
             state.nonce_word = Word::Warm;
         }
-        if let Some((payee, word)) = &mut state.referrer
-            && is_warm(*payee, Touched::Referrals)
-        {
-            *word = Word::Warm;
+        for (payee, word) in [&mut state.referrer, &mut state.builder].into_iter().flatten() {
+            if is_warm(*payee, Touched::Referrals) {
+                *word = Word::Warm;
+            }
         }
         state
     }
 
-    /// The frame to settle, or nothing if nothing happened.
-    pub(crate) fn seal(self, sequence: u64, log_hash: Hash) -> Option<Frame> {
-        let Self { id, time, inbox, redemptions, markets, withdrawals, touched: _, gas: _ } = self;
-        if inbox.is_empty() && redemptions.is_empty() && markets.is_empty() && withdrawals.is_empty() {
+    /// The frame to settle, or nothing if nothing happened. What remains is the next frame, empty.
+    pub(crate) fn seal(&mut self, sequence: u64, log_hash: Hash) -> Option<Frame> {
+        // What is filled in every frame keeps its memory.
+        self.touched.clear();
+        let next = Self { touched: std::mem::take(&mut self.touched), ..Self::new(self.id, self.time) };
+        let Self { id, time, inbox, prices, funding, redemptions, markets, withdrawals, transfers, .. } =
+            std::mem::replace(self, next);
+        let nothing_said = inbox.is_empty() && prices.is_empty() && funding.is_empty();
+        let nothing_left = withdrawals.is_empty() && transfers.is_empty();
+        if nothing_said && nothing_left && redemptions.is_empty() && markets.is_empty() {
             return None;
         }
+        self.id += 1;
         let markets: Vec<_> = markets.into_iter().collect();
         for (market, lines) in &markets {
             assert_sums_to_zero(*market, lines);
         }
-        Some(Frame { id, time, sequence, log_hash, inbox, redemptions, markets, withdrawals })
+        Some(Frame {
+            id,
+            time,
+            sequence,
+            log_hash,
+            inbox,
+            prices,
+            funding,
+            redemptions,
+            markets,
+            withdrawals,
+            transfers,
+        })
     }
 }
 

@@ -8,7 +8,7 @@
 //! zero and is written anew again and again. Refunds are not counted, so crowded frames cost well below the estimate. One
 //! place to tune when the contract's measured costs move (`snapshots/settle.json`).
 
-use xos_types::{AccountId, InboxPayload};
+use xos_types::{AccountId, Address, InboxPayload, MarketKind, PriceUpdate, Transfer};
 
 /// First access of a storage word, first writes of it, and later writes in the same batch (EIP-2929, EIP-2200).
 const COLD_READ: u64 = 2_100;
@@ -23,6 +23,17 @@ const DEAREST_MARKET: u64 = MARKET + 4 * FIRST_WRITE;
 /// One signed withdrawal: line, nonce, account, what was paid in, the pool, the insurance fund that is looked at, and the
 /// token's transfer (a deny-listing proxy needs 40k to 70k).
 pub(crate) const WITHDRAWAL: u64 = LINE + 6 * COLD_READ + FIRST_WRITE + 3 * REWRITE + JUDGED + PAYMENT;
+
+/// One price: its source, which may have to verify the signatures of a quorum, the feed's words, and its incidents' records.
+const PRICE: u64 = 150_000;
+const PRICE_BYTE: u64 = 30;
+/// One funding index: the feed's three words, two of them written.
+pub(crate) const FUNDING: u64 = 3 * COLD_READ + 2 * REWRITE + FIRST_WRITE;
+/// What one asset or perpetual more that an account holds costs its judgement, what it was before included; and the words of
+/// its feed, as if no other account had read them.
+const HOLDING: u64 = 16_000;
+/// A deposit into another group's inbox, from its allowance to the queued item.
+const DEPOSIT_ELSEWHERE: u64 = 600_000;
 
 /// A market's terms, its venue's shares, the losses that the insurance fund would pay first, and the sums over its lines.
 const MARKET: u64 = 3 * COLD_READ + 6_000;
@@ -91,8 +102,11 @@ pub(crate) struct MarketState {
 /// What the contract's storage holds before an order's line in a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineState {
+    pub(crate) kind: MarketKind,
     /// Outcomes of the event.
     pub(crate) outcomes: u8,
+    /// Assets and perpetuals that the account holds or has orders for.
+    pub(crate) holdings: u64,
     /// The order filled in an earlier frame.
     pub(crate) partly_filled: bool,
     /// After this fill nothing more of it can fill.
@@ -105,6 +119,8 @@ pub(crate) struct LineState {
     pub(crate) cash_word: Word,
     /// Who is paid a share of the trader's fees, if anybody, and the word of its cash.
     pub(crate) referrer: Option<(AccountId, Word)>,
+    /// Who is paid for the interface that the order names, if anybody, and the word of its cash.
+    pub(crate) builder: Option<(AccountId, Word)>,
 }
 
 /// What the lines of one market have in common.
@@ -122,56 +138,92 @@ pub(crate) fn line(state: LineState) -> u64 {
         (false, true) => bit,
         (false, false) => bit + FIRST_WRITE,
     };
-    let referrer = match state.referrer {
+    let payee = |payee: Option<(AccountId, Word)>| match payee {
         None => 0,
         Some((_, Word::Warm)) => WARM_WRITE,
         Some((_, cash)) => REFERRER + cash.write(),
     };
-    LINE + nonce + referrer + state.position_word.write()
+    // What is held at an index price is marked in a word of the account, and in another that it holds anything.
+    let marks = if state.kind == MarketKind::Outcome { 0 } else { FIRST_WRITE + REWRITE };
+    LINE + nonce + payee(state.referrer) + payee(state.builder) + state.position_word.write() + marks
 }
 
 /// An account's first line of an event in a frame: its owner, its cash, and its positions for the margin check.
 pub(crate) fn touch(state: LineState) -> u64 {
     let cash = state.cash_word.write();
     let summary = if state.outcomes > NARROW { FIRST_WRITE } else { 0 };
-    2 * COLD_READ + cash + summary + JUDGED + POSITION_WORD * words(state.outcomes)
+    2 * COLD_READ + cash + summary + JUDGED + POSITION_WORD * words(state.outcomes) + HOLDING * state.holdings
 }
 
-/// The most that one more order's line can cost in an event of so many outcomes.
-pub(crate) fn dearest_line(outcomes: u8) -> u64 {
+/// The most that a line can cost of an account that holds so many assets and perpetuals.
+pub(crate) fn dearest_line(kind: MarketKind, outcomes: u8, holdings: usize, pays_builder: bool) -> u64 {
+    // What it trades may be one more to hold.
+    let holdings = holdings + usize::from(kind != MarketKind::Outcome);
     let state = LineState {
+        kind,
         outcomes,
+        holdings: holdings as u64,
         partly_filled: false,
         completes: false,
         nonce_word: Word::Unused,
         position_word: Word::Unused,
         cash_word: Word::Unused,
         referrer: Some((AccountId(0), Word::Unused)),
+        builder: pays_builder.then_some((AccountId(0), Word::Unused)),
     };
     line(state) + touch(state)
 }
 
-/// How many matches [`MATCHES`] is certain to pay for, however dear each is: matching goes on while two more lines fit, and
-/// what it has spent by then is at most a market, the arriving order's line and a line for each order met.
-pub(crate) fn certain_matches(outcomes: u8) -> u64 {
-    (MATCHES - DEAREST_MARKET) / dearest_line(outcomes) - 2
+/// Whether [`MATCHES`] is certain to pay for matches with orders whose dearest lines come to `makers`: matching goes on while
+/// a line more for each side fits, and what it has spent by then is at most a market, the arriving order's line and those of the
+/// orders met.
+pub(crate) fn certain(taker: u64, makers: u64) -> bool {
+    DEAREST_MARKET + 2 * taker + makers <= MATCHES
+}
+
+/// How many matches between accounts that hold nothing at index prices are certain.
+pub(crate) fn certain_matches(kind: MarketKind, outcomes: u8) -> u64 {
+    (MATCHES - DEAREST_MARKET) / dearest_line(kind, outcomes, 0, false) - 2
+}
+
+/// One price.
+pub(crate) fn price(update: &PriceUpdate) -> u64 {
+    PRICE + PRICE_BYTE * update.proof.len() as u64
+}
+
+/// One signed transfer: as a withdrawal, or into another account, or into another group's inbox.
+pub(crate) fn transfer(transfer: &Transfer) -> u64 {
+    let far = if transfer.gateway == Address::ZERO { 3 * FIRST_WRITE } else { DEPOSIT_ELSEWHERE };
+    WITHDRAWAL + far
 }
 
 /// One account's redemption of an event: every word may be read for the worst, then paid and cleared.
-pub(crate) fn redemption(outcomes: u8) -> u64 {
+pub(crate) fn redemption(kind: MarketKind, outcomes: u8) -> u64 {
+    if kind != MarketKind::Outcome {
+        // The position, the account's cash and marks, and what is open.
+        return REDEMPTION + FIRST_WRITE + 4 * REWRITE + 6 * COLD_READ + JUDGED;
+    }
     let summary = if outcomes > NARROW { 2 * REWRITE } else { 0 };
     REDEMPTION + FIRST_WRITE + summary + (POSITION_WORD + REWRITE) * words(outcomes)
+}
+
+/// What the judgement of an account costs for so many assets and perpetuals.
+pub(crate) fn holdings(count: usize) -> u64 {
+    HOLDING * count as u64
 }
 
 /// One inbox item, by its payload's ABI encoding and by what it writes.
 pub(crate) fn inbox_item(payload: &InboxPayload) -> u64 {
     let writes = match payload {
         // The account's owner and cash, what was paid in, and the pool.
-        InboxPayload::Deposit { .. } => 3 * FIRST_WRITE + REWRITE,
+        InboxPayload::Deposit { .. } => 5 * FIRST_WRITE + REWRITE + JUDGED,
         InboxPayload::EventOpened { .. } => 2 * FIRST_WRITE,
         InboxPayload::EventResolved { payouts, .. } => FIRST_WRITE * (1 + (payouts.len() as u64).div_ceil(4)) + REWRITE,
         // The account, what was paid in, the pool, and the insurance fund that is looked at.
         InboxPayload::ForcedWithdrawal { .. } => 6 * COLD_READ + 3 * REWRITE + JUDGED + PAYMENT,
+        InboxPayload::AssetSet { .. } => 10 * FIRST_WRITE,
+        InboxPayload::SpotListed { .. } => 3 * FIRST_WRITE,
+        InboxPayload::PerpetualSet { .. } => 12 * FIRST_WRITE,
         InboxPayload::CancelAll { .. } | InboxPayload::ReferrerSet { .. } | InboxPayload::PhaseSet { .. } => REWRITE,
         InboxPayload::SignerSet { .. }
         | InboxPayload::MembershipSet { .. }
@@ -210,6 +262,9 @@ fn abi_bytes(payload: &InboxPayload) -> u64 {
         InboxPayload::SignerSet { .. } => 9 * WORD,
         InboxPayload::VenueSet { .. } => 5 * WORD,
         InboxPayload::TermsSet(_) => 4 * WORD,
+        InboxPayload::AssetSet { .. } => 13 * WORD,
+        InboxPayload::SpotListed { config, .. } => 14 * WORD + text(&config.title),
+        InboxPayload::PerpetualSet { config, .. } => 34 * WORD + text(&config.title),
     }
 }
 
@@ -222,7 +277,10 @@ mod tests {
         for flags in 0u8..64 {
             let set = |bit: u8| flags >> bit & 1 == 1;
             let state = LineState {
+                kind: MarketKind::Outcome,
                 outcomes: 48,
+                holdings: 0,
+                builder: None,
                 partly_filled: set(0),
                 completes: set(1),
                 nonce_word: Word::used_if(set(2)),
@@ -230,7 +288,7 @@ mod tests {
                 cash_word: Word::used_if(set(4)),
                 referrer: set(5).then_some((AccountId(0), Word::Used)),
             };
-            assert!(line(state) + touch(state) <= dearest_line(48));
+            assert!(line(state) + touch(state) <= dearest_line(MarketKind::Outcome, 48, 0, false));
         }
     }
 }

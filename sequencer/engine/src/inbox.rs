@@ -1,16 +1,26 @@
 //! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
 //! effect when it settles the frame.
 
-use xos_book::{Book, Handle};
+use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, InboxItem, InboxPayload, MarketId,
-    Phase, Side, VenueConfig, VenueId,
+    AccountId, Address, AssetConfig, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, FeedId, InboxItem,
+    InboxPayload, Liquidate, MarketId, MarketKind, PerpetualConfig, Phase, Side, SpotConfig, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
-use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::engine::{Engine, Listing, ListingConfig, account_index, event_index};
+use crate::feeds::Feed;
+use crate::holdings::{Holding, asset_value};
 use crate::limits::DEPOSIT_MAX;
 use crate::terms::Terms;
+use crate::wide::{MILLION, PRICE_SCALE, mul_div_up};
+
+/// How an asset comes to an account: a deposit before everything else of a frame, a transfer after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    ByDeposit,
+    ByTransfer,
+}
 
 impl Engine {
     /// Applies one inbox item.
@@ -21,20 +31,24 @@ impl Engine {
         self.next_inbox += 1;
         match &item.payload {
             InboxPayload::Deposit { account, owner, token, amount } => {
-                self.check_token(*token);
-                self.deposit(*account, *owner, *amount, events);
+                self.open_account(*account, *owner, events);
+                if *token == self.config.token {
+                    self.deposit(*account, *amount, events);
+                } else {
+                    self.deposit_asset(*account, self.known_asset(*token), *amount, events);
+                }
             }
             InboxPayload::EventOpened { event, config } => self.open_event(*event, config, events),
             InboxPayload::EventResolved { event, payouts } => self.resolve_event(*event, payouts, events),
             // As on chain it waits until the whole inbox is consumed: [`Engine::force_withdrawal`].
-            InboxPayload::ForcedWithdrawal { token, .. } => self.check_token(*token),
+            InboxPayload::ForcedWithdrawal { .. } => {}
             InboxPayload::CancelAll { account, floor } => {
                 if self.knows(*account) {
                     self.raise_floor(*account, *floor, events);
                 }
             }
-            // The contract takes both up only where there is a position in a perpetual, and this group lists none.
-            InboxPayload::ForcedClose { .. } | InboxPayload::ForcedLiquidation(_) => {}
+            InboxPayload::ForcedClose { account, market } => self.refuse_forced_close(*account, *market),
+            InboxPayload::ForcedLiquidation(request) => self.refuse_forced_liquidation(request),
             InboxPayload::SignerSet { account, grant } => self.set_signer(*account, *grant, events),
             InboxPayload::MembershipSet { account, venue, until } => {
                 self.set_membership(*account, *venue, *until, events);
@@ -50,18 +64,43 @@ impl Engine {
             InboxPayload::PhaseSet { market, phase } => self.set_phase(*market, *phase, events),
             InboxPayload::TermsSet(terms) => {
                 self.group_terms = Some(*terms);
+                // Some may hold more now than they may.
+                let most = usize::from(terms.max_holdings);
+                let crowded = self.account_ids().zip(&self.accounts).filter(|(_, state)| state.holdings.len() > most);
+                self.suspects.extend(crowded.map(|(id, _)| id));
                 events.push(Event::TermsSet(*terms));
             }
+            InboxPayload::AssetSet { feed, config } => self.set_asset(*feed, *config, events),
+            InboxPayload::SpotListed { market, config } => self.list_spot(*market, config, events),
+            InboxPayload::PerpetualSet { market, feed, config } => self.set_perpetual(*market, *feed, config, events),
         }
         self.frame.consume(item.clone());
     }
 
-    fn check_token(&self, token: Address) {
-        assert_eq!(token, self.config.token, "the chain side passes items of the settlement token only");
+    fn known_asset(&self, token: Address) -> FeedId {
+        self.board.asset_of(token).expect("the contract moves tokens that it knows")
+    }
+
+    /// Serving neither yet, the engine stops where the contract would act on one.
+    fn refuse_forced_close(&self, account: AccountId, market: MarketId) {
+        let Some(state) = self.find_account(account) else { return };
+        let listing = self.find_market(market).expect("the contract takes closes in perpetuals that exist");
+        let holds = state.position(&listing.terms, market) != 0;
+        assert!(!holds, "a forced close of account {account} in {market} must be served, and this engine serves none");
+    }
+
+    fn refuse_forced_liquidation(&self, request: &Liquidate) {
+        let Some(state) = self.find_account(request.account) else { return };
+        let failing = state.health(&self.board).maintenance() < 0;
+        assert!(
+            !failing,
+            "a forced liquidation of account {} must be served, and this engine serves none",
+            request.account
+        );
     }
 
     /// Whether a request concerns an account that exists. Owners may also ask for isolated accounts before a transfer opens
-    /// them, and this engine opens none: they hold nothing, so nothing comes of it.
+    /// them, and this engine opens none yet: they hold nothing, so nothing comes of it.
     fn knows(&self, account: AccountId) -> bool {
         let known = self.find_account(account).is_some();
         assert!(known || account.is_isolated(), "the contract takes requests of accounts that exist");
@@ -92,16 +131,51 @@ impl Engine {
         if listing.payouts.is_some() {
             return;
         }
+        if listing.phase == Phase::Delisted {
+            return;
+        }
         listing.phase = phase;
         events.push(Event::PhaseSet { event, phase });
-        if phase == Phase::ReduceOnly {
-            self.keep_reducing(event, events);
+        match phase {
+            Phase::Open | Phase::Halted => {}
+            Phase::ReduceOnly => self.keep_reducing(event, events),
+            Phase::Delisted => self.delist(event, events),
         }
     }
 
-    fn deposit(&mut self, account: AccountId, owner: Address, amount: u128, events: &mut Vec<Event>) {
-        assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
-        let amount = i128::try_from(amount).expect("DEPOSIT_MAX is far below 2^127");
+    /// Orders leave; positions in a perpetual wait to be paid at its last price, as it takes no further one.
+    fn delist(&mut self, event: EventId, events: &mut Vec<Event>) {
+        self.cancel_listing(event, CancelReason::Delisted, events);
+        let terms = self.listings[event_index(event)].terms;
+        match terms.kind {
+            MarketKind::Spot => {}
+            MarketKind::Perpetual => {
+                let feed = &mut self.board[terms.feed];
+                feed.config = None;
+                let held = |index: &&u32| {
+                    self.accounts[**index as usize].holdings.perpetual(terms.feed).is_some_and(|held| held.size != 0)
+                };
+                let holders = feed.holders.iter().filter(held).map(|index| (event, AccountId(u64::from(*index) + 1)));
+                self.redemptions.extend(holders);
+            }
+            MarketKind::Outcome => unreachable!("the contract ends an event by its resolution"),
+        }
+    }
+
+    /// Cancels every order of a listing, market by market, bids before asks, in the order in which they would have filled.
+    fn cancel_listing(&mut self, event: EventId, reason: CancelReason, events: &mut Vec<Event>) {
+        let books = &self.listings[event_index(event)].books;
+        let handles: Vec<Handle> = books
+            .iter()
+            .flat_map(|book| [Side::Buy, Side::Sell].map(|side| book.queue(&self.orders.resting, side)))
+            .flatten()
+            .collect();
+        for handle in handles {
+            self.cancel(handle, reason, events);
+        }
+    }
+
+    fn open_account(&mut self, account: AccountId, owner: Address, events: &mut Vec<Event>) {
         if self.find_account(account).is_none() {
             let next = AccountId(self.accounts.len() as u64 + 1);
             assert_eq!(account, next, "the contract numbers accounts from 1 without gaps");
@@ -109,26 +183,111 @@ impl Engine {
             self.owners.entry(owner).or_default().push(account);
             events.push(Event::AccountOpened { account, owner });
         }
-        self.accounts[account_index(account)].cash += amount;
+    }
+
+    fn deposit(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
+        assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
+        let state = &mut self.accounts[account_index(account)];
+        *state.principal.entry(FeedId(0)).or_default() += amount;
+        let amount = i128::try_from(amount).expect("DEPOSIT_MAX is far below 2^127");
+        state.cash += amount;
         self.custody += amount;
         events.push(Event::Deposited { account, amount: Atoms(amount) });
     }
 
-    fn open_event(&mut self, event: EventId, config: &EventConfig, events: &mut Vec<Event>) {
-        let next = u32::try_from(self.listings.len() + 1).expect("event numbers have 24 bits");
-        assert_eq!(event, EventId(next), "the contract numbers events from 1 without gaps");
-        let terms = Terms::new(config);
-        assert!(self.venues.contains_key(&terms.venue), "the contract opens events of venues that exist");
-        self.listings.push(Listing {
-            config: config.clone(),
-            terms,
-            books: (0..terms.outcomes).map(|k| Book::new(MarketId::new(event, k))).collect(),
-            payouts: None,
-            phase: Phase::Open,
-            open_interest: vec![0; usize::from(terms.outcomes)],
-            fees: 0,
-            volume: 0,
+    /// No deposit may stop an account from trading, as one holding too many would: it waits to be claimed instead.
+    fn deposit_asset(&mut self, account: AccountId, asset: FeedId, amount: u128, events: &mut Vec<Event>) {
+        assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
+        let state = &mut self.accounts[account_index(account)];
+        let holds = state.holdings.find(asset).is_some_and(Holding::is_held);
+        let credited = holds || state.holdings.held() < self.holdings_max();
+        if credited {
+            self.give_asset(account, asset, amount, Given::ByDeposit);
+            *self.accounts[account_index(account)].principal.entry(asset).or_default() += amount;
+            self.board[asset].custody += amount;
+        }
+        events.push(Event::AssetDeposited { account, asset, amount, credited });
+    }
+
+    /// Adds atoms to a balance.
+    pub(crate) fn give_asset(&mut self, account: AccountId, asset: FeedId, amount: u128, way: Given) {
+        let frame = self.frame.id();
+        self.open_place(account, asset);
+        let most = self.holdings_max();
+        let state = &mut self.accounts[account_index(account)];
+        let feed = &self.board[asset];
+        state.holdings.change(asset, feed, |held| {
+            let held = held.asset();
+            held.balance += amount;
+            if way == Given::ByTransfer {
+                held.note(frame, amount, false);
+            }
         });
+        // Its orders may want places too.
+        if state.holdings.len() > most {
+            self.suspects.insert(account);
+        }
+    }
+
+    /// Takes atoms from a balance that has them free.
+    pub(crate) fn take_asset(&mut self, account: AccountId, asset: FeedId, amount: u128) {
+        let state = &mut self.accounts[account_index(account)];
+        let feed = &self.board[asset];
+        state.holdings.change(asset, feed, |held| held.asset().balance -= amount);
+        self.tidy(account, asset);
+    }
+
+    fn set_asset(&mut self, id: FeedId, config: AssetConfig, events: &mut Vec<Event>) {
+        assert!(self.group_terms.is_some(), "set the group's terms through its inbox before it admits an asset");
+        if usize::from(id.0) == self.board.len() + 1 {
+            self.board.push(Feed::asset(config));
+        } else {
+            let before = self.board.find(id).expect("the contract numbers feeds from 1 without gaps");
+            let (asset, kept) = (before.as_asset(), (config.token, config.lot));
+            assert_eq!((asset.token, asset.lot), kept, "the contract keeps an asset's token and lot");
+            self.board[id].set_asset(config);
+        }
+        self.moved.insert(id);
+        events.push(Event::AssetSet { feed: id, config });
+    }
+
+    fn list_spot(&mut self, market: MarketId, config: &SpotConfig, events: &mut Vec<Event>) {
+        let lot =
+            self.board.find(config.asset).expect("the contract lists markets of assets that exist").as_asset().lot;
+        self.list(market.event(), Terms::spot(lot, config), ListingConfig::Spot(config.clone()));
+        events.push(Event::SpotListed { market, config: config.clone() });
+    }
+
+    /// Opens a perpetual, or changes the terms of one. Then its orders leave: they were accepted under others.
+    fn set_perpetual(&mut self, market: MarketId, id: FeedId, config: &PerpetualConfig, events: &mut Vec<Event>) {
+        assert!(self.group_terms.is_some(), "set the group's terms through its inbox before it lists a perpetual");
+        let event = market.event();
+        let terms = Terms::perpetual(id, config);
+        if self.find_listing(event).is_none() {
+            assert_eq!(usize::from(id.0), self.board.len() + 1, "the contract numbers feeds from 1 without gaps");
+            self.board.push(Feed::perpetual(market, config, self.frame.time));
+            self.list(event, terms, ListingConfig::Perpetual(config.clone()));
+        } else {
+            self.cancel_listing(event, CancelReason::TermsChanged, events);
+            let listing = &mut self.listings[event_index(event)];
+            assert_eq!((listing.terms.feed, listing.terms.quantum), (id, terms.quantum), "the contract keeps both");
+            (listing.terms, listing.config) = (terms, ListingConfig::Perpetual(config.clone()));
+            self.board[id].set_perpetual(market, config);
+        }
+        self.moved.insert(id);
+        events.push(Event::PerpetualSet { market, feed: id, config: config.clone() });
+    }
+
+    /// Adds a listing: the contract counts events, spot and perpetual markets together.
+    fn list(&mut self, number: EventId, terms: Terms, config: ListingConfig) {
+        let next = u32::try_from(self.listings.len() + 1).expect("listings' numbers have 24 bits");
+        assert_eq!(number, EventId(next), "the contract numbers listings from 1 without gaps");
+        assert!(self.venues.contains_key(&terms.venue), "the contract lists markets of venues that exist");
+        self.listings.push(Listing::new(number, terms, config));
+    }
+
+    fn open_event(&mut self, event: EventId, config: &EventConfig, events: &mut Vec<Event>) {
+        self.list(event, Terms::event(config), ListingConfig::Event(config.clone()));
         events.push(Event::EventOpened { event, config: config.clone() });
     }
 
@@ -141,15 +300,7 @@ impl Engine {
         let total: u128 = payouts.iter().map(|payout| u128::from(*payout)).sum();
         assert_eq!(total, u128::from(listing.terms.ticks), "the contract takes payouts that add up to certainty");
 
-        let handles: Vec<Handle> = listing
-            .books
-            .iter()
-            .flat_map(|book| [Side::Buy, Side::Sell].map(|side| book.queue(&self.orders.resting, side)))
-            .flatten()
-            .collect();
-        for handle in handles {
-            self.cancel(handle, CancelReason::EventResolved, events);
-        }
+        self.cancel_listing(event, CancelReason::EventResolved, events);
         let listing = &mut self.listings[event_index(event)];
         listing.payouts = Some(payouts.to_vec());
         events.push(Event::EventResolved { event, payouts: payouts.to_vec() });
@@ -162,26 +313,60 @@ impl Engine {
         }
     }
 
-    /// Pays as much of `amount` as the account can spare without its orders. Positions alone decide, so the contract,
-    /// which knows no resting orders, pays the same: the lesser of initial health and `usd`, which are one number for an
-    /// account of cash and outcomes. It would pay no more than was paid in while the insurance fund is negative; the fund
-    /// is an account like any other, and no account here ever is.
-    pub(crate) fn force_withdrawal(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
+    /// Pays as much of `amount` as the account can spare without its orders, as the contract, which knows none of them, does.
+    /// While the insurance fund is negative no more than was paid in may leave.
+    pub(crate) fn force_withdrawal(
+        &mut self,
+        account: AccountId,
+        token: Address,
+        amount: u128,
+        events: &mut Vec<Event>,
+    ) {
         if !self.knows(account) {
             return;
         }
+        let asset = if token == self.config.token { FeedId(0) } else { self.known_asset(token) };
         let state = &self.accounts[account_index(account)];
         for (_, handle) in state.orders.by_nonce(&self.orders.resting) {
             self.cancel(handle, CancelReason::ForcedWithdrawal, events);
         }
-        let state = &mut self.accounts[account_index(account)];
-        let spare = state.cash + state.worst_payoff;
-        assert_eq!(spare, state.available(), "without orders nothing is reserved");
-        let paid = i128::try_from(amount).unwrap_or(i128::MAX).min(spare);
-        if paid > 0 {
-            state.cash -= paid;
-            self.custody -= paid;
-            events.push(Event::Withdrawn { account, amount: Atoms(paid), forced: true });
+        let paid = amount.min(self.spare(account, asset)).min(self.gate(account, asset));
+        if paid == 0 {
+            return;
         }
+        self.pay_out(account, asset, paid);
+        let event = if asset == FeedId(0) {
+            let amount = Atoms(i128::try_from(paid).expect("cash is within 128 bits"));
+            Event::Withdrawn { account, amount, forced: true }
+        } else {
+            Event::AssetWithdrawn { account, asset, amount: paid, forced: true }
+        };
+        events.push(event);
+    }
+
+    /// What can leave: of cash, what neither initial health nor `usd` needs, as far as the pool has it. Of an asset, the whole
+    /// balance if the account is healthy without it, else as many atoms as its spare health covers (`InboxItems.sol`).
+    fn spare(&self, account: AccountId, asset: FeedId) -> u128 {
+        let state = &self.accounts[account_index(account)];
+        let health = state.health(&self.board);
+        if health.blocked || health.initial() < 0 {
+            return 0;
+        }
+        if asset == FeedId(0) {
+            return health.initial().min(health.usd).min(self.custody).max(0).unsigned_abs();
+        }
+        let feed = &self.board[asset];
+        let balance = state.holdings.asset(asset).map_or(0, |held| held.balance);
+        let (lot, weight) = (feed.as_asset().lot, if feed.stale { 0 } else { feed.as_asset().initial_weight.0 });
+        let counted = asset_value(feed, balance) * i128::from(weight) / MILLION;
+        if counted <= health.initial() {
+            return balance;
+        }
+        // Two divisions were rounded down, so what remains must count for its part and two atoms of cash more.
+        let needed = (counted - health.initial() + 2).unsigned_abs();
+        let scale = u128::from(lot) * (MILLION * PRICE_SCALE).unsigned_abs();
+        // A ceiling of a ceiling is the ceiling of the whole.
+        let kept = mul_div_up(needed, scale, u128::from(weight) * feed.price.unsigned_abs());
+        balance.saturating_sub(kept)
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_book::Handle;
-use xos_types::{AccountId, EventId, Nonce, Side, Signed, TimeMs};
+use xos_types::{AccountId, EventId, FeedId, MarketKind, Nonce, Phase, Side, Signed, TimeMs};
 
 use crate::account::{Account, Standing};
 use crate::engine::{Engine, Listing, event_index};
+use crate::holdings::{Held, Holdings};
 use crate::margin::EventMargin;
+use crate::wide::{PRICE_SCALE, floor};
 
 impl Engine {
     /// Checks conservation, books, reserves and indexes; `O(state)`.
@@ -18,7 +20,11 @@ impl Engine {
         let mut resting = 0;
         for (number, listing) in (1u32..).zip(&self.listings) {
             resting += self.check_books(EventId(number), listing);
-            self.check_positions(EventId(number), listing);
+            match listing.terms.kind {
+                MarketKind::Outcome => self.check_positions(EventId(number), listing),
+                MarketKind::Perpetual => self.check_perpetual(EventId(number), listing),
+                MarketKind::Spot => {}
+            }
         }
         assert_eq!(resting, self.orders.len(), "every order lies in exactly one book");
         let open: usize = self.accounts.iter().map(|account| account.orders.len()).sum();
@@ -29,7 +35,83 @@ impl Engine {
             self.check_account(id, account, &mut expiries);
         }
         assert_eq!(expiries, self.expiries, "exactly the orders that expire are in the expiry index");
+        for id in self.board.ids() {
+            self.check_feed(id);
+        }
+        assert!(self.moved.is_empty() && self.suspects.is_empty(), "a frame opens with everybody looked at");
+        self.switches.check();
+        let altered = self.accounts.iter().flat_map(|account| account.orders.iter());
+        let altered = altered.filter(|handle| self.orders.altered(*handle).is_some()).count();
+        assert_eq!(
+            altered,
+            self.orders.altered_len(),
+            "exactly the orders that differ from what was signed are so marked"
+        );
         self.check_conservation();
+    }
+
+    /// Sizes of a perpetual sum to zero, until those of a delisted one are being paid.
+    fn check_perpetual(&self, event: EventId, listing: &Listing) {
+        let held = self.accounts.iter().filter_map(|account| account.holdings.perpetual(listing.terms.feed));
+        let sizes: Vec<i128> = held.map(|held| i128::from(held.size)).collect();
+        let long: i128 = sizes.iter().filter(|lots| **lots > 0).sum();
+        assert_eq!(long, i128::from(listing.open_interest[0]), "open interest of perpetual {event}");
+        if listing.phase != Phase::Delisted {
+            assert_eq!(sizes.iter().sum::<i128>(), 0, "sizes of perpetual {event} sum to zero");
+        }
+    }
+
+    /// Whoever holds is listed once, and balances are what came in and did not leave.
+    fn check_feed(&self, id: FeedId) {
+        let feed = &self.board[id];
+        let mut listed = feed.holders.clone();
+        listed.sort_unstable();
+        let holding = (0u32..).zip(&self.accounts).filter(|(_, account)| account.holdings.find(id).is_some());
+        assert_eq!(listed, holding.map(|(index, _)| index).collect::<Vec<_>>(), "holders at feed {id}");
+        for (place, index) in (0u32..).zip(&feed.holders) {
+            let holding = self.accounts[*index as usize].holdings.find(id).expect("was just seen");
+            assert_eq!(holding.place, place, "where feed {id} lists account {}", index + 1);
+        }
+        if !feed.is_perpetual() {
+            let balances: u128 =
+                self.accounts.iter().filter_map(|account| account.holdings.asset(id)).map(|held| held.balance).sum();
+            assert_eq!(balances, feed.custody, "balances of asset {id} are the tokens in custody");
+        }
+    }
+
+    /// What is held and ordered at index prices, summed anew.
+    fn check_holdings(&self, id: AccountId, account: &Account) {
+        let mut fresh = Holdings::default();
+        for holding in account.holdings.iter() {
+            fresh.open(holding.feed, &self.board[holding.feed], holding.place);
+            fresh.change(holding.feed, &self.board[holding.feed], |held| *held = holding.held.without_orders());
+        }
+        for handle in account.orders.iter() {
+            let standing = self.orders.standing(handle);
+            let terms = &self.listings[event_index(standing.market.event())].terms;
+            if terms.kind != MarketKind::Outcome {
+                let feed = &self.board[terms.feed];
+                fresh.change(terms.feed, feed, |held| held.reserve(feed, standing.offer(terms)));
+            }
+        }
+        assert!(fresh.iter().eq(account.holdings.iter()), "account {id}: what it holds and orders at index prices");
+        let sums = |holdings: &Holdings| (holdings.usd, holdings.collateral, holdings.requirement);
+        assert_eq!(sums(&fresh), sums(&account.holdings), "account {id}: what its holdings count for");
+        for holding in account.holdings.iter() {
+            assert!(!holding.is_empty(), "account {id}: a place with nothing at it");
+            if let Held::Asset(held) = holding.held {
+                assert!(held.ask_atoms <= held.balance, "account {id} offers more than it has");
+            }
+        }
+        let health = account.health(&self.board);
+        assert!(health.usd >= account.usd_with_orders(), "account {id}: orders cannot add cash");
+        assert!(health.initial() >= account.initial_with_orders(), "account {id}: orders cannot add health");
+        assert_eq!(account.watched, self.watched.contains_key(&id), "account {id}: watched");
+        if !account.watched {
+            let sound = account.available() >= 0 && !health.blocked;
+            assert!(sound, "account {id} is short: {}", account.available());
+            assert!(account.holdings.len() <= self.holdings_max(), "account {id} holds too much");
+        }
     }
 
     fn check_books(&self, event: EventId, listing: &Listing) -> usize {
@@ -78,7 +160,7 @@ impl Engine {
 
     fn check_account(&self, id: AccountId, account: &Account, expiries: &mut BTreeSet<(TimeMs, AccountId, Nonce)>) {
         let mut margins: BTreeMap<EventId, EventMargin> = BTreeMap::new();
-        for (event, margin) in &account.margins {
+        for (event, margin) in account.margins.iter() {
             let terms = &self.listings[event_index(*event)].terms;
             let mut fresh = EventMargin::new(terms);
             for (entry, held) in fresh.outcomes.iter_mut().zip(&margin.outcomes) {
@@ -100,14 +182,13 @@ impl Engine {
         for (event, margin) in &mut margins {
             margin.rederive(&self.listings[event_index(*event)].terms);
         }
-        assert_eq!(margins, account.margins, "account {id}: sums per event");
+        assert!(margins.iter().eq(account.margins.iter()), "account {id}: sums per event");
         assert_eq!(fee_reserve, account.fee_reserve, "account {id}: reserve for fees");
         let worst_payoff: i128 = margins.values().map(|margin| margin.worst_payoff).sum();
         let worst_with_orders: i128 = margins.values().map(|margin| margin.worst_with_orders).sum();
         assert_eq!(worst_payoff, account.worst_payoff, "account {id}: worst payoff");
         assert_eq!(worst_with_orders, account.worst_with_orders, "account {id}: worst with orders");
-        assert!(account.available() >= 0, "account {id} is short: {}", account.available());
-        assert!(account.cash + worst_payoff >= account.available(), "account {id}: orders cannot add margin");
+        self.check_holdings(id, account);
     }
 
     /// The contract would settle a fill of the order by who signed it and by what its account may do.
@@ -115,14 +196,15 @@ impl Engine {
         let Signed { message: order, signer, .. } = self.orders.signed(handle, &self.accounts);
         let (market, side) = (order.market, order.side);
         let listing = &self.listings[event_index(market.event())];
+        let terms = &listing.terms;
         let may = account.may_sign(signer, listing, &order, self.frame.time);
         assert!(may, "whoever signed a resting order may still trade it");
         if self.restriction(account, listing).is_some() {
-            let reducible = account.reducible(market, side);
-            assert!(account.resting_lots(market, side) <= reducible, "who may only reduce has no other orders");
+            let reducible = account.reducible(terms, market, side);
+            assert!(account.resting_lots(terms, market, side) <= reducible, "who may only reduce has no other orders");
         }
         assert!(
-            account.exposure(market, side) <= i128::from(listing.terms.position_max),
+            account.exposure(terms, market, side) <= i128::from(terms.position_max),
             "positions stay within their cap, orders counted"
         );
     }
@@ -131,9 +213,11 @@ impl Engine {
     fn add_to(&self, margins: &mut BTreeMap<EventId, EventMargin>, handle: Handle) -> i128 {
         let standing = self.orders.standing(handle);
         let terms = &self.listings[event_index(standing.market.event())].terms;
-        let margin = margins.entry(standing.market.event()).or_insert_with(|| EventMargin::new(terms));
-        margin.reserve(terms, standing.market.outcome(), standing.side, standing.price, standing.lots);
-        self.orders.reserved_fee(handle, terms)
+        if terms.kind == MarketKind::Outcome {
+            let margin = margins.entry(standing.market.event()).or_insert_with(|| EventMargin::new(terms));
+            margin.reserve(terms, standing.market.outcome(), standing.side, standing.price, standing.lots);
+        }
+        self.orders.reserved(handle, terms)
     }
 
     /// What accounts hold is what came in and did not leave: cash, and what resolved events still owe each other.
@@ -142,18 +226,34 @@ impl Engine {
         let owed: i128 = self
             .redemptions
             .iter()
+            .filter(|(event, _)| self.listings[event_index(*event)].terms.kind == MarketKind::Outcome)
             .map(|(event, id)| {
                 let listing = &self.listings[event_index(*event)];
                 let payouts = listing.payouts.as_ref().expect("only resolved events are queued");
                 let account = self.find_account(*id).expect("a queued account exists");
-                account.margins[event].payoff(&listing.terms, payouts)
+                account.margins.get(event).map_or(0, |margin| margin.payoff(&listing.terms, payouts))
             })
             .sum();
         let fees: i128 = self.accrued_fees().values().map(|amount| amount.0).sum();
-        assert_eq!(
-            cash + owed + fees,
-            self.custody,
-            "cash, unpaid redemptions and the frame's fees are deposits less withdrawals"
-        );
+        // Perpetuals sum to nothing at any one price, so what their values and funding add is what rounding took, or is
+        // going to: less than two atoms a holder. What it took before is in the pool for good.
+        let perpetuals: i128 = self
+            .accounts
+            .iter()
+            .flat_map(|account| account.holdings.iter())
+            .filter_map(|holding| match holding.held {
+                Held::Perpetual(held) => {
+                    let feed = &self.board[holding.feed];
+                    Some(floor(i128::from(held.size) * feed.price, PRICE_SCALE) + held.funding(feed))
+                }
+                Held::Asset(_) => None,
+            })
+            .sum();
+        let claims = cash + owed + fees + perpetuals;
+        if self.board.len() == 0 {
+            assert_eq!(claims, self.custody, "claims are deposits less withdrawals");
+        } else {
+            assert!(claims <= self.custody, "no more is claimed than came in and did not leave: {claims}");
+        }
     }
 }

@@ -3,32 +3,50 @@
 //! No clock, randomness, I/O, floating point, threads or unordered maps (`clippy.toml` refuses them): time and money come
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
-//! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order; `orders` keeps what rests,
+//! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order, `cancels` takes
+//! orders away; `orders` keeps what rests,
 //! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
-//! `fees` rounds and `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the
-//! chain said; `rights` knows who may act and who may only reduce; `views` answers questions.
+//! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
+//! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
+//! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
+//! knows who may act and who may only reduce; `views` answers questions, `digest` walks the state for its hash and for the
+//! `snapshot` that a node starts from.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
 //! guarantees (a gapless inbox, valid event terms) is asserted, because going on with a broken premise loses money.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod cancels;
+mod departures;
 mod digest;
+mod distinct;
 mod engine;
+mod feeds;
 mod fees;
 mod frame;
 mod gas;
+mod health;
+mod holdings;
 mod inbox;
 mod invariants;
 pub mod limits;
+mod log;
 mod margin;
+mod margins;
+mod nonces;
 mod orders;
 mod place;
 mod rights;
 mod shares;
+mod snapshot;
 mod terms;
 mod views;
+mod watch;
+mod wide;
 
 pub use engine::Engine;
 pub use gas::REDEMPTION_GAS_PER_FRAME;
-pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, OrderView};
+pub use health::Health;
+pub use snapshot::SnapshotError;
+pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView};

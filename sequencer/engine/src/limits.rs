@@ -1,7 +1,12 @@
 //! Bounds on everything a trader or the chain may ask for, chosen so that no arithmetic of the engine can overflow.
 //!
-//! The largest product is a value times a rate: `SIZE_MAX · PAYOUT_MAX · 1e6 = 1e36`, and the largest sum an account's
+//! Of what has an index price, `2 · POSITION_MAX · INDEX_MAX = 2e35` and its products with a rate are the largest: a
+//! requirement multiplies a notional of 2e26 atoms by 1e6.
+//!
+//! The largest product of outcomes is a value times a rate: `SIZE_MAX · PAYOUT_MAX · 1e6 = 1e36`, and the largest sum an account's
 //! margin in one event: `ORDERS_MAX · SIZE_MAX · PAYOUT_MAX = 1e34` atoms. Both stay below `i128::MAX ≈ 1.7e38`.
+
+use xos_types::{MarketKind, Ppm};
 
 use crate::gas;
 
@@ -31,5 +36,19 @@ pub const DEPOSIT_MAX: u128 = 1 << 96;
 /// that one order may add to a frame. 22 with two outcomes, 15 with 48.
 #[must_use]
 pub fn fill_or_kill_matches_max(outcomes: u8) -> u32 {
-    u32::try_from(gas::certain_matches(outcomes)).map_or(MATCHES_MAX, |matches| matches.min(MATCHES_MAX))
+    u32::try_from(gas::certain_matches(MarketKind::Outcome, outcomes))
+        .map_or(MATCHES_MAX, |matches| matches.min(MATCHES_MAX))
 }
+
+/// Highest index price that the engine takes: atoms per lot times 1e9, $100,000 a lot. A price above it is left out, and its
+/// market only reduces when the last one is too old.
+pub const INDEX_MAX: i128 = 100_000_000_000_000_000_000;
+
+/// Highest price of a lot in a spot or perpetual market, in atoms.
+pub const LOT_VALUE_MAX: u64 = 100_000_000_000;
+
+/// What a balance of an asset counts for at most, in atoms.
+pub const ASSET_VALUE_MAX: u128 = 1_000_000_000_000_000_000_000_000_000_000;
+
+/// Highest fee of a builder, of value: 10 %, as the highest of a venue.
+pub const BUILDER_FEE_MAX: Ppm = Ppm(100_000);

@@ -16,6 +16,7 @@
 
 use xos_types::{Lots, Side, Ticks};
 
+use crate::account::Standing;
 use crate::terms::Terms;
 
 /// One outcome's position and the sums over the account's resting orders in it.
@@ -54,6 +55,7 @@ impl EventMargin {
     }
 
     /// An order of `lots` begins to rest.
+    #[inline]
     pub(crate) fn reserve(&mut self, terms: &Terms, outcome: u8, side: Side, price: Ticks, lots: Lots) {
         let entry = &mut self.outcomes[usize::from(outcome)];
         match side {
@@ -71,6 +73,7 @@ impl EventMargin {
     }
 
     /// `lots` of a resting order no longer rest.
+    #[inline]
     pub(crate) fn release(&mut self, terms: &Terms, outcome: u8, side: Side, price: Ticks, lots: Lots) {
         let entry = &mut self.outcomes[usize::from(outcome)];
         match side {
@@ -88,6 +91,7 @@ impl EventMargin {
     }
 
     /// `lots` change hands.
+    #[inline]
     pub(crate) fn trade(&mut self, outcome: u8, side: Side, lots: Lots) {
         let lots = i64::try_from(lots.0).expect("an order is at most SIZE_MAX lots");
         let entry = &mut self.outcomes[usize::from(outcome)];
@@ -98,23 +102,34 @@ impl EventMargin {
     }
 
     /// Recomputes both minima; `O(outcomes)`.
+    #[inline]
     pub(crate) fn rederive(&mut self, terms: &Terms) {
-        self.worst_payoff = self.minimum(|entry| terms.payout_per_lot * i128::from(entry.position));
+        self.worst_payoff = self.minimum(|entry| i128::from(terms.payout_per_lot) * i128::from(entry.position));
         self.worst_with_orders = self.minimum(|entry| entry.value_if_wins(terms)) - self.bid_cost;
     }
 
-    /// `worst_with_orders` if one more order stood.
-    pub(crate) fn worst_with(&self, terms: &Terms, outcome: u8, side: Side, price: Ticks, lots: Lots) -> i128 {
-        let (extra_bid, extra_risk) = match side {
-            Side::Buy => (terms.value(price, lots), 0),
-            Side::Sell => (0, ask_risk(terms, price, lots)),
+    /// `worst_with_orders` if one more order stood, and another did not.
+    #[inline]
+    pub(crate) fn worst_with(&self, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
+        let weigh = |order: Standing| match order.side {
+            Side::Buy => (terms.value(order.price, order.lots), 0),
+            Side::Sell => (0, ask_risk(terms, order.price, order.lots)),
         };
+        let (bid, risk) = weigh(order);
+        let (gone_outcome, (gone_bid, gone_risk)) =
+            gone.map_or((0, (0, 0)), |gone| (gone.market.outcome(), weigh(gone)));
         let mut worst = i128::MAX;
-        for (k, entry) in self.outcomes.iter().enumerate() {
-            let own = if k == usize::from(outcome) { extra_bid - extra_risk } else { 0 };
-            worst = worst.min(entry.value_if_wins(terms) + own);
+        for (k, entry) in (0u8..).zip(&self.outcomes) {
+            let mut value = entry.value_if_wins(terms);
+            if k == order.market.outcome() {
+                value += bid - risk;
+            }
+            if k == gone_outcome {
+                value -= gone_bid - gone_risk;
+            }
+            worst = worst.min(value);
         }
-        worst - self.bid_cost - extra_bid
+        worst - self.bid_cost - bid + gone_bid
     }
 
     /// Cash that the positions bring at these payouts (ticks per lot and outcome); exact.
@@ -127,6 +142,7 @@ impl EventMargin {
     }
 
     /// No positions and no orders.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // Most entries are told apart by the sums alone.
         self.bid_cost == 0
@@ -152,11 +168,20 @@ impl EventMargin {
 impl Outcome {
     /// What position and orders are worth at worst if this outcome wins, before the bids on all outcomes are paid.
     fn value_if_wins(&self, terms: &Terms) -> i128 {
-        terms.payout_per_lot * i128::from(self.position) + self.bid_cost - self.ask_risk
+        i128::from(terms.payout_per_lot) * i128::from(self.position) + self.bid_cost - self.ask_risk
+    }
+}
+
+/// What an order may lose where its account has neither a position nor another order.
+pub(crate) fn risk_alone(terms: &Terms, Standing { side, price, lots, .. }: Standing) -> i128 {
+    match side {
+        Side::Buy => terms.value(price, lots),
+        Side::Sell => ask_risk(terms, price, lots),
     }
 }
 
 /// What selling `lots` at `price` loses if the outcome wins.
+#[inline]
 fn ask_risk(terms: &Terms, price: Ticks, lots: Lots) -> i128 {
     terms.value(Ticks(terms.ticks - price.0), lots)
 }
@@ -164,12 +189,12 @@ fn ask_risk(terms: &Terms, price: Ticks, lots: Lots) -> i128 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use xos_types::{Address, EventConfig, TradingTerms, VenueId};
+    use xos_types::{Address, EventConfig, EventId, MarketId, TradingTerms, VenueId};
 
     use super::*;
 
     fn terms(outcomes: u8) -> Terms {
-        Terms::new(&EventConfig {
+        Terms::event(&EventConfig {
             terms: TradingTerms::free(VenueId(1), 3),
             outcomes,
             ticks: 10,
@@ -191,7 +216,7 @@ mod tests {
                 held[usize::from(*outcome)] += sign * i128::from(*lots);
                 cash -= sign * terms.value(Ticks(*price), Lots(*lots));
             }
-            least = held.iter().map(|lots| lots * terms.payout_per_lot + cash).fold(least, i128::min);
+            least = held.iter().map(|lots| lots * i128::from(terms.payout_per_lot) + cash).fold(least, i128::min);
         }
         least
     }
@@ -217,7 +242,15 @@ mod tests {
             prop_assert_eq!(margin.worst_payoff, by_enumeration(&terms, positions, &[]));
             for (count, (outcome, side, price, lots)) in orders.iter().enumerate() {
                 let (price, lots) = (Ticks(*price), Lots(*lots));
-                let foreseen = margin.worst_with(&terms, *outcome, *side, price, lots);
+                let market = MarketId::new(EventId(1), *outcome);
+                let order = Standing { market, side: *side, price, lots };
+                let foreseen = margin.worst_with(&terms, order, None);
+                prop_assert_eq!(-EventMargin::new(&terms).worst_with(&terms, order, None), risk_alone(&terms, order));
+                let mut other = margin.clone();
+                other.reserve(&terms, outcomes - 1, Side::Sell, Ticks(3), Lots(7));
+                other.rederive(&terms);
+                let gone = Standing { market: MarketId::new(EventId(1), outcomes - 1), side: Side::Sell, price: Ticks(3), lots: Lots(7) };
+                prop_assert_eq!(other.worst_with(&terms, order, Some(gone)), foreseen);
                 margin.reserve(&terms, *outcome, *side, price, lots);
                 margin.rederive(&terms);
                 prop_assert_eq!(margin.worst_with_orders, foreseen);

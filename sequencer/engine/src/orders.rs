@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use xos_book::{Book, Handle, Limit, Resting};
 use xos_types::{
     AccountId, Address, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs,
@@ -13,19 +14,25 @@ use xos_types::{
 
 use crate::account::{Account, Standing};
 use crate::engine::account_index;
-use crate::fees::FeeCredit;
+use crate::fees::{FeeCredit, builder_reserve};
 use crate::frame::LineRef;
 use crate::terms::Terms;
 
 /// What every match asks for; lies with the links.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hot {
-    /// Index of its account.
+    /// Index of its account, and in the highest bits whether it only reduces and pays a builder.
     account: u32,
     pub(crate) credit: FeeCredit,
     /// Its line in the open frame, if it filled there.
     pub(crate) line: LineRef,
 }
+
+/// Marks an order that only reduces.
+const REDUCES: u32 = 1 << 31;
+/// Marks an order that pays a builder.
+const PAYS_BUILDER: u32 = 1 << 30;
+const MARKS: u32 = REDUCES | PAYS_BUILDER;
 
 /// What only a frame's first fill, an expiry or a question asks for; lies apart.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +46,17 @@ pub(crate) struct Cold {
     signer: SignerRef,
     kind: OrderKind,
     reduce_only: bool,
+    /// How it differs from what was signed: 0 if it does not, else one more than the place of its [`Altered`].
+    altered: u32,
+}
+
+/// How an order that rests differs from what was signed. Few do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Altered {
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
+    /// The price that was signed.
+    pub(crate) price: Ticks,
 }
 
 // With its place in its account's index and room to grow, a resting order stays within 160 bytes.
@@ -51,15 +69,41 @@ struct SignerRef(u32);
 /// An order that is about to rest.
 pub(crate) struct ToRest<'a> {
     pub(crate) signed: &'a Signed<Order>,
+    /// Where it rests: at what was signed, or better.
+    pub(crate) price: Ticks,
     pub(crate) remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
     pub(crate) credit: FeeCredit,
     pub(crate) line: LineRef,
+}
+
+/// A resting order as it stands in the state's records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Rested {
+    pub(crate) signed: Signed<Order>,
+    /// Where it rests.
+    pub(crate) price: Ticks,
+    pub(crate) remaining: Lots,
+    /// Lots that were taken off it and did not fill.
+    pub(crate) less: Lots,
+    pub(crate) credit: FeeCredit,
+}
+
+impl Rested {
+    /// Whether some of it has filled.
+    pub(crate) fn has_filled(&self) -> bool {
+        self.signed.message.size.0 - self.less.0 > self.remaining.0
+    }
 }
 
 /// Every resting order of the group.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     pub(crate) resting: xos_book::Orders<Hot, Cold>,
+    /// How some differ from what was signed, and places there that are free again.
+    altered: Vec<Altered>,
+    unaltered: Vec<u32>,
     /// Keys that signed orders which rested, by number; and their numbers. Kept for ever, as accounts keep their keys.
     keys: Vec<Address>,
     numbers: BTreeMap<Address, u32>,
@@ -73,23 +117,31 @@ impl Orders {
     /// Adds an order of `account` behind all others at its price.
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
+        let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^30 accounts");
+        let altered = Altered { less: order.less, price: message.price };
+        let is_altered = order.less != Lots(0) || order.price != message.price;
+        let altered = if is_altered { self.alter(altered) } else { 0 };
         let hot = Hot {
-            account: u32::try_from(account_index(message.account)).expect("memory ends long before 2^32 accounts"),
+            account: index
+                | if message.reduce_only { REDUCES } else { 0 }
+                | if message.builder != 0 { PAYS_BUILDER } else { 0 },
             credit: order.credit,
             line: order.line,
         };
-        let cold = Cold {
+        let signer = if *signer == account.owner { SignerRef(0) } else { self.number(*signer) };
+        let cold = || Cold {
             signature: *signature,
             size: message.size,
             expiry: message.expiry,
             max_fee: message.max_fee,
             builder: message.builder,
             builder_fee: message.builder_fee,
-            signer: if *signer == account.owner { SignerRef(0) } else { self.number(*signer) },
+            signer,
             kind: message.kind,
             reduce_only: message.reduce_only,
+            altered,
         };
-        let limit = Limit { side: message.side, price: message.price, lots: order.remaining };
+        let limit = Limit { side: message.side, price: order.price, lots: order.remaining };
         let handle = book.insert(&mut self.resting, message.nonce, limit, hot, cold);
         account.orders.insert(&self.resting, message.nonce, handle);
         handle
@@ -99,52 +151,122 @@ impl Orders {
     pub(crate) fn remove(&mut self, book: &mut Book, account: &mut Account, handle: Handle) {
         let indexed = account.orders.remove(&self.resting, self.nonce(handle));
         assert_eq!(indexed, Some(handle), "an account knows its orders");
+        let altered = self.resting.cold(handle).altered;
+        if altered > 0 {
+            self.unaltered.push(altered);
+        }
         book.remove(&mut self.resting, handle);
     }
 
+    /// Takes lots off an order that stays, without a fill.
+    pub(crate) fn reduce(&mut self, book: &mut Book, handle: Handle, by: Lots) {
+        book.reduce(&mut self.resting, handle, by);
+        match self.resting.cold(handle).altered {
+            0 => {
+                let altered = self.alter(Altered { less: by, price: self.resting.price(handle) });
+                self.resting.cold_mut(handle).altered = altered;
+            }
+            place => self.altered[place as usize - 1].less.0 += by.0,
+        }
+    }
+
+    #[inline]
     pub(crate) fn hot_mut(&mut self, handle: Handle) -> &mut Hot {
         self.resting.hot_mut(handle)
     }
 
+    #[inline]
     pub(crate) fn credit(&self, handle: Handle) -> FeeCredit {
         self.resting.get(handle).hot.credit
     }
 
+    #[inline]
     pub(crate) fn account(&self, handle: Handle) -> AccountId {
-        AccountId(u64::from(self.resting.get(handle).hot.account) + 1)
+        AccountId(u64::from(self.resting.get(handle).hot.account & !MARKS) + 1)
     }
 
+    /// Whether it only reduces.
+    pub(crate) fn reduces(&self, handle: Handle) -> bool {
+        self.resting.get(handle).hot.account & REDUCES != 0
+    }
+
+    /// Whether it pays a builder.
+    pub(crate) fn pays_builder(&self, handle: Handle) -> bool {
+        self.resting.get(handle).hot.account & PAYS_BUILDER != 0
+    }
+
+    #[inline]
     pub(crate) fn nonce(&self, handle: Handle) -> Nonce {
         self.resting.get(handle).nonce()
     }
 
+    #[inline]
     pub(crate) fn remaining(&self, handle: Handle) -> Lots {
         self.resting.get(handle).remaining()
     }
 
+    #[inline]
     pub(crate) fn market(&self, handle: Handle) -> MarketId {
         self.resting.market(handle)
     }
 
+    #[inline]
     pub(crate) fn side(&self, handle: Handle) -> Side {
         self.resting.side(handle)
     }
 
+    #[inline]
     pub(crate) fn price(&self, handle: Handle) -> Ticks {
         self.resting.price(handle)
     }
 
+    #[inline]
     pub(crate) fn expiry(&self, handle: Handle) -> TimeMs {
         self.resting.cold(handle).expiry
     }
 
+    /// Its size now, counting what has filled: what was signed less what was taken off.
     pub(crate) fn size(&self, handle: Handle) -> Lots {
-        self.resting.cold(handle).size
+        let less = self.altered(handle).map_or(0, |altered| altered.less.0);
+        Lots(self.resting.cold(handle).size.0 - less)
+    }
+
+    /// How it differs from what was signed, if it does.
+    pub(crate) fn altered(&self, handle: Handle) -> Option<Altered> {
+        let place = (self.resting.cold(handle).altered as usize).checked_sub(1)?;
+        Some(self.altered[place])
+    }
+
+    /// Its record.
+    pub(crate) fn rested(&self, handle: Handle, accounts: &[Account]) -> Rested {
+        Rested {
+            signed: self.signed(handle, accounts),
+            price: self.price(handle),
+            remaining: self.remaining(handle),
+            less: self.altered(handle).map_or(Lots(0), |altered| altered.less),
+            credit: self.credit(handle),
+        }
+    }
+
+    /// How many differ from what was signed.
+    pub(crate) fn altered_len(&self) -> usize {
+        self.altered.len() - self.unaltered.len()
+    }
+
+    /// Notes how an order differs; the number that it keeps of that.
+    fn alter(&mut self, altered: Altered) -> u32 {
+        if let Some(place) = self.unaltered.pop() {
+            self.altered[place as usize - 1] = altered;
+            return place;
+        }
+        self.altered.push(altered);
+        u32::try_from(self.altered.len()).expect("memory ends long before 2^32 orders")
     }
 
     /// The order as its trader wrote it.
     pub(crate) fn order(&self, handle: Handle) -> Order {
         let Cold { size, expiry, max_fee, builder, builder_fee, kind, reduce_only, .. } = *self.resting.cold(handle);
+        let price = self.altered(handle).map_or_else(|| self.price(handle), |altered| altered.price);
         Order {
             account: self.account(handle),
             market: self.market(handle),
@@ -152,7 +274,7 @@ impl Orders {
             kind,
             reduce_only,
             size,
-            price: self.price(handle),
+            price,
             nonce: self.nonce(handle),
             expiry,
             max_fee,
@@ -169,18 +291,26 @@ impl Orders {
 
     pub(crate) fn signer(&self, handle: Handle, accounts: &[Account]) -> Address {
         match self.resting.cold(handle).signer {
-            SignerRef(0) => accounts[self.resting.get(handle).hot.account as usize].owner,
+            SignerRef(0) => accounts[account_index(self.account(handle))].owner,
             SignerRef(number) => self.keys[number as usize - 1],
         }
     }
 
-    /// The most that it may still be charged.
+    /// The most that it may still be charged by its venue.
+    #[inline]
     pub(crate) fn reserved_fee(&self, handle: Handle, terms: &Terms) -> i128 {
         let base = terms.fee_base(self.price(handle), self.remaining(handle));
         self.credit(handle).outstanding(base, terms.maker_fee.fee())
     }
 
+    /// The most that it may still be charged by its venue and its builder.
+    pub(crate) fn reserved(&self, handle: Handle, terms: &Terms) -> i128 {
+        let per_lot = builder_reserve(terms, self.price(handle), self.resting.cold(handle).builder_fee);
+        self.reserved_fee(handle, terms) + per_lot * i128::from(self.remaining(handle).0)
+    }
+
     /// What its account's margin holds for it.
+    #[inline]
     pub(crate) fn standing(&self, handle: Handle) -> Standing {
         Standing {
             market: self.market(handle),

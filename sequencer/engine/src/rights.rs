@@ -8,18 +8,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, CancelReason, Event, EventId, Lots, MarketId, Order, Phase, Reject, Restriction, Side,
+    AccountId, Address, CancelReason, Event, EventId, FeedId, Lots, MarketId, Order, Phase, Reject, Restriction, Side,
     SignerGrant, TimeMs, VenueId,
 };
 
 use crate::account::Account;
 use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::terms::Terms;
 
 /// When rights end, soonest first.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
     keys: BTreeSet<(TimeMs, AccountId, Address)>,
     memberships: BTreeSet<(TimeMs, AccountId, VenueId)>,
+}
+
+impl Rights {
+    /// What ends of an account's rights that have not ended yet.
+    pub(crate) fn remember(&mut self, id: AccountId, account: &Account, time: TimeMs) {
+        let keys = account.signers.values().filter(|grant| grant.trade && grant.expiry >= time);
+        self.keys.extend(keys.map(|grant| (grant.expiry, id, grant.signer)));
+        let memberships = account.memberships.iter().filter(|(_, until)| **until >= time);
+        self.memberships.extend(memberships.map(|(venue, until)| (*until, id, *venue)));
+    }
 }
 
 impl Account {
@@ -37,7 +48,7 @@ impl Account {
     pub(crate) fn may_sign(&self, signer: Address, listing: &Listing, order: &Order, time: TimeMs) -> bool {
         // Beyond 128 bits it is above every limit, which has 96.
         let notional = u128::from(order.size.0).saturating_mul(order.price.0.into());
-        let notional = notional.saturating_mul(listing.config.terms.quantum.into());
+        let notional = notional.saturating_mul(listing.terms.quantum.unsigned_abs());
         self.may_trade(signer, listing.terms.venue, notional, time)
     }
 
@@ -46,8 +57,8 @@ impl Account {
     }
 
     /// Lots by which orders of `side` may reduce the position in a market.
-    pub(crate) fn reducible(&self, market: MarketId, side: Side) -> u64 {
-        let position = self.position(market);
+    pub(crate) fn reducible(&self, terms: &Terms, market: MarketId, side: Side) -> u64 {
+        let position = self.position(terms, market);
         match side {
             Side::Buy => position.min(0).unsigned_abs(),
             Side::Sell => position.max(0).unsigned_abs(),
@@ -74,6 +85,8 @@ impl Engine {
         let is_member = || account.memberships.get(&listing.terms.venue).is_some_and(|until| *until >= self.frame.time);
         if listing.phase == Phase::ReduceOnly {
             Some(Restriction::Phase)
+        } else if self.board.find(listing.terms.feed).is_some_and(|feed| feed.stale) {
+            Some(Restriction::Price)
         } else if listing.terms.isolated_only {
             // Isolated accounts are opened by transfers, which this engine does not make.
             Some(Restriction::IsolatedOnly)
@@ -84,16 +97,33 @@ impl Engine {
         }
     }
 
-    /// Refuses an order that could do more than reduce, where no more is allowed.
-    pub(crate) fn check_reducing(&self, account: &Account, listing: &Listing, order: &Order) -> Result<(), Reject> {
-        let Some(why) = self.restriction(account, listing) else { return Ok(()) };
-        let resting = account.resting_lots(order.market, order.side);
-        // What rests on this side was held to the same limit.
-        let reducible = Lots(account.reducible(order.market, order.side).saturating_sub(resting));
+    /// Refuses an order that could do more than reduce, where no more is allowed; `freed` lots on its side are about to leave.
+    pub(crate) fn check_reducing(
+        &self,
+        account: &Account,
+        listing: &Listing,
+        order: &Order,
+        freed: Lots,
+    ) -> Result<(), Reject> {
+        let terms = &listing.terms;
+        let (why, reducible) = if let Some(why) = self.restriction(account, listing) {
+            let resting = account.resting_lots(terms, order.market, order.side) - freed.0;
+            // What rests on this side was held to the same limit.
+            (why, Lots(account.reducible(terms, order.market, order.side).saturating_sub(resting)))
+        } else if order.reduce_only {
+            // It may be of more lots than there are to reduce; it never fills more.
+            let reducible = account.reducible(terms, order.market, order.side);
+            if reducible > 0 {
+                return Ok(());
+            }
+            (Restriction::Order, Lots(0))
+        } else {
+            return Ok(());
+        };
         if order.size <= reducible {
             return Ok(());
         }
-        let position = xos_types::Position(account.position(order.market));
+        let position = xos_types::Position(account.position(terms, order.market));
         Err(Reject::OnlyReducing { market: order.market, position, reducible, why })
     }
 
@@ -173,6 +203,15 @@ impl Engine {
         }
     }
 
+    /// As [`Self::keep_reducing`], for every market at an index price.
+    pub(crate) fn keep_reducing_at(&mut self, feed: FeedId, events: &mut Vec<Event>) {
+        for event in (1u32..).map(EventId).take(self.listings.len()) {
+            if self.listings[event_index(event)].terms.feed == feed {
+                self.keep_reducing(event, events);
+            }
+        }
+    }
+
     /// Cancels the orders of accounts that may only reduce in an event, but for those that together only do so: market by
     /// market, bids before asks, and those that would fill first stay.
     pub(crate) fn keep_reducing(&mut self, event: EventId, events: &mut Vec<Event>) {
@@ -187,7 +226,7 @@ impl Engine {
                     if self.restriction(account, listing).is_none() {
                         continue;
                     }
-                    let reducible = || account.reducible(self.orders.market(handle), side);
+                    let reducible = || account.reducible(&listing.terms, self.orders.market(handle), side);
                     let left = left.entry(id).or_insert_with(reducible);
                     match left.checked_sub(self.orders.remaining(handle).0) {
                         Some(rest) => *left = rest,

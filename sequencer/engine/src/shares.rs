@@ -1,16 +1,16 @@
 //! Who gets the fees of a frame, exactly as the contract shares them when it settles the frame (`Fills.sol`): the referrer's
 //! share line by line, then of each market's rest the protocol's and the insurance fund's, and what remains is the venue's.
-//! Shares round down, in favour of the venue's treasury.
+//! Shares round down, in favour of the venue's treasury. A builder's fee is the trader's beside that, line by line.
 //!
-//! The contract first pays losses that all accounts share out of what the insurance fund earns. There are none while every
-//! account holds cash and outcomes only, whose worst payoff is always covered.
+//! The contract first pays losses that all accounts share out of what the insurance fund earns. There are none before an
+//! account is declared bankrupt.
 
 use std::collections::BTreeMap;
 
-use xos_types::{AccountId, Atoms, Event, FillLine, MarketId, Ppm, VenueConfig};
+use xos_types::{AccountId, Atoms, BuilderId, Event, FillLine, MarketId, Ppm, VenueConfig};
 
 use crate::engine::{Engine, account_index, event_index};
-use crate::fees::share;
+use crate::fees::{builder_fee, share};
 use crate::gas::{MarketState, Word};
 
 impl Engine {
@@ -24,6 +24,10 @@ impl Engine {
             let venue = &self.venues[&listing.terms.venue];
             let mut total = 0;
             for line in lines {
+                let order = &line.order.message;
+                if let Some(payee) = self.builders.get(&BuilderId(order.builder)) {
+                    add(&mut accrued, *payee, builder_fee(&listing.terms, line.notional, order.builder_fee));
+                }
                 total += line.fee.0 - self.share_with_referrer(line, venue, &mut accrued);
             }
             assert!(total >= 0, "rebates are at most the fees of the orders that took, less what their referrers get");

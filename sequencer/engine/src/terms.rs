@@ -1,19 +1,30 @@
-//! An event's terms in the widths that the engine calculates with.
+//! A listing's terms in the widths that the engine calculates with.
 
-use xos_types::{EventConfig, Lots, Ppm, Rate, Ticks, VenueId};
+use xos_types::{
+    EventConfig, FeedId, Lots, MarketKind, PerpetualConfig, Ppm, Rate, SpotConfig, Ticks, TradingTerms, VenueId,
+};
 
-use crate::limits::{OUTCOMES_MAX, PAYOUT_MAX, POSITION_MAX};
+use crate::limits::{LOT_VALUE_MAX, OUTCOMES_MAX, PAYOUT_MAX, POSITION_MAX};
 
-/// What pricing and margin need to know of an event.
+/// What pricing and margin need to know of a listing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
+    pub(crate) kind: MarketKind,
+    /// The index price of what is traded; of an event 0.
+    pub(crate) feed: FeedId,
+    /// Atoms of the asset per lot of a spot market; elsewhere 1.
+    pub(crate) lot: u64,
     pub(crate) venue: VenueId,
+    /// Of a spot or perpetual market 1.
     pub(crate) outcomes: u8,
+    /// One more than the highest price.
     pub(crate) ticks: u64,
     /// Atoms per tick·lot.
     pub(crate) quantum: i128,
-    /// Atoms that a winning lot pays.
-    pub(crate) payout_per_lot: i128,
+    /// The same.
+    quantum_low: u64,
+    /// Atoms that a winning lot pays; of a spot or perpetual market 0.
+    pub(crate) payout_per_lot: i64,
     pub(crate) taker_fee: Ppm,
     pub(crate) maker_fee: Rate,
     /// Fees are on `price · (1 − price)`.
@@ -30,20 +41,48 @@ pub(crate) struct Terms {
 
 impl Terms {
     /// Panics on terms that the contract refuses to open.
-    pub(crate) fn new(config: &EventConfig) -> Self {
-        let terms = &config.terms;
+    pub(crate) fn event(config: &EventConfig) -> Self {
         assert!((2..=OUTCOMES_MAX).contains(&config.outcomes), "the contract opens events of 2 to 128 outcomes");
-        assert!(config.ticks >= 2 && terms.quantum >= 1, "the contract opens events with a price and a value");
+        assert!(config.ticks >= 2, "the contract opens events with a price");
         assert!(config.payout_per_lot() <= PAYOUT_MAX, "the contract bounds what a winning lot pays");
-        assert!(terms.highest_fee().0 <= 1_000_000, "a fee is at most the value");
-        assert!(terms.maker_fee.rebate() <= terms.taker_fee, "a rebate is paid out of the fee of the order that took");
-        let capped = |cap: Lots, max: u64| if cap.0 == 0 { max } else { cap.0.min(max) };
         Self {
-            venue: terms.venue,
             outcomes: config.outcomes,
             ticks: config.ticks.into(),
+            payout_per_lot: i64::try_from(config.payout_per_lot()).expect("at most `PAYOUT_MAX`"),
+            ..Self::new(MarketKind::Outcome, FeedId(0), &config.terms)
+        }
+    }
+
+    /// Panics on terms that the contract refuses to list.
+    pub(crate) fn spot(lot: u64, config: &SpotConfig) -> Self {
+        // What is held of an asset is somebody's money, so the contract caps none of it.
+        let terms = Self::new(MarketKind::Spot, config.asset, &config.terms);
+        Self { lot, capped: false, position_max: u64::MAX, open_interest_max: u64::MAX, ..terms }
+    }
+
+    /// Panics on terms that the contract refuses to list.
+    pub(crate) fn perpetual(feed: FeedId, config: &PerpetualConfig) -> Self {
+        // The contract counts what is open of every perpetual.
+        Self { capped: true, ..Self::new(MarketKind::Perpetual, feed, &config.terms) }
+    }
+
+    fn new(kind: MarketKind, feed: FeedId, terms: &TradingTerms) -> Self {
+        assert!(terms.quantum >= 1, "the contract lists markets with a value");
+        assert!(terms.highest_fee().0 <= 1_000_000, "a fee is at most the value");
+        assert!(terms.maker_fee.rebate() <= terms.taker_fee, "a rebate is paid out of the fee of the order that took");
+        assert!(kind == MarketKind::Outcome || !terms.curve, "the contract charges on the curve for outcomes only");
+        let capped = |cap: Lots, max: u64| if cap.0 == 0 { max } else { cap.0.min(max) };
+        Self {
+            kind,
+            feed,
+            lot: 1,
+            venue: terms.venue,
+            outcomes: 1,
+            // At least one price: the contract's highest quantum is above the highest value of a lot, and then it is that.
+            ticks: (LOT_VALUE_MAX / terms.quantum).max(1) + 1,
             quantum: i128::from(terms.quantum),
-            payout_per_lot: config.payout_per_lot(),
+            quantum_low: terms.quantum,
+            payout_per_lot: 0,
             taker_fee: terms.taker_fee,
             maker_fee: terms.maker_fee,
             curve: terms.curve,
@@ -56,8 +95,11 @@ impl Terms {
     }
 
     /// Atoms that `size` lots cost at `price`; exact.
+    #[inline]
     pub(crate) fn value(&self, price: Ticks, size: Lots) -> i128 {
-        i128::from(price.0) * i128::from(size.0) * self.quantum
+        // A lot at any price is worth at most `PAYOUT_MAX` or `LOT_VALUE_MAX`, so this is one multiplication of 64 bits by 64.
+        let value = u128::from(price.0 * self.quantum_low) * u128::from(size.0);
+        value.cast_signed()
     }
 
     /// Atoms that a fee is a rate of: the value, or on the curve `value · (1 − price)`.
@@ -65,6 +107,7 @@ impl Terms {
     /// On the curve it rounds down, in favour of the trader by less than an atom of the base: the contract rounds up once for
     /// a netted line, and a sum of bases that were rounded up could exceed that. Rounded down they cannot, because
     /// `p · (1 − p)` is concave (`Fills.sol`).
+    #[inline]
     pub(crate) fn fee_base(&self, price: Ticks, size: Lots) -> i128 {
         let value = self.value(price, size);
         if self.curve { value * i128::from(self.ticks - price.0) / i128::from(self.ticks) } else { value }

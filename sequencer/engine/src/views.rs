@@ -3,12 +3,14 @@
 use serde::Serialize;
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, Atoms, EventConfig, EventId, GroupConfig, Lots, MarketId, Nonce, Order, Phase, Position, Side,
-    Ticks, TimeMs, VenueConfig, VenueId,
+    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Lots, MarketId, Nonce, Order, Phase,
+    Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
-use crate::engine::Engine;
+use crate::engine::{Engine, ListingConfig};
+use crate::health::Health;
+use crate::holdings::{Held, Holdings};
 
 /// An account as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,11 +35,55 @@ pub struct AccountView {
     pub open_orders: usize,
 }
 
+/// What an account holds at an index price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct HoldingView {
+    /// Which feed.
+    pub feed: FeedId,
+    /// Signed lots of a perpetual, atoms of an asset.
+    #[serde(with = "xos_types::number")]
+    pub amount: i128,
+    /// Average price at which a perpetual was entered, as of the last sealed frame; 0 of an asset.
+    pub entry: Ticks,
+    /// Funding index up to which a perpetual has paid; 0 of an asset.
+    #[serde(with = "xos_types::number")]
+    pub paid_up_to: i128,
+    /// Atoms of an asset that resting orders offer.
+    #[serde(with = "xos_types::number")]
+    pub offered: u128,
+}
+
+/// An index price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FeedView {
+    /// Its number.
+    pub feed: FeedId,
+    /// Whether a perpetual is held at it, or an asset.
+    pub perpetual: bool,
+    /// Atoms per lot, times 1e9; 0 before the first.
+    #[serde(with = "xos_types::number")]
+    pub price: u128,
+    /// When that was published.
+    pub time: TimeMs,
+    /// It broke a rule.
+    pub breached: bool,
+    /// New risk may not rely on it.
+    pub stale: bool,
+    /// What a long lot of a perpetual has paid, atoms times 1e9.
+    #[serde(with = "xos_types::number")]
+    pub funding_index: i128,
+    /// Atoms of an asset that accounts hold.
+    #[serde(with = "xos_types::number")]
+    pub custody: u128,
+}
+
 /// A resting order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OrderView {
     /// What was signed.
     pub order: Order,
+    /// Where it rests: at what was signed, or better if it slid.
+    pub price: Ticks,
     /// Lots that still rest.
     pub remaining: Lots,
 }
@@ -176,6 +222,71 @@ impl Engine {
         held.filter(|(_, position)| position.0 != 0).collect()
     }
 
+    /// What the contract will say of an account's margin, orders apart; `None` if there is no such account.
+    #[must_use]
+    pub fn health(&self, account: AccountId) -> Option<Health> {
+        self.find_account(account).map(|state| state.health(&self.board))
+    }
+
+    /// What an account holds at index prices, by feed.
+    #[must_use]
+    pub fn holdings(&self, account: AccountId) -> Vec<HoldingView> {
+        let holdings = self.find_account(account).map(|state| &state.holdings);
+        let held = holdings.into_iter().flat_map(Holdings::iter).filter(|holding| holding.is_held());
+        held.map(|holding| match holding.held {
+            Held::Perpetual(held) => HoldingView {
+                feed: holding.feed,
+                amount: held.size.into(),
+                entry: Ticks(held.entry),
+                paid_up_to: held.paid_up_to,
+                offered: 0,
+            },
+            Held::Asset(held) => HoldingView {
+                feed: holding.feed,
+                amount: i128::try_from(held.balance).expect("the contract keeps balances within 127 bits"),
+                entry: Ticks(0),
+                paid_up_to: 0,
+                offered: held.ask_atoms,
+            },
+        })
+        .collect()
+    }
+
+    /// Every feed, by number.
+    pub fn feeds(&self) -> impl Iterator<Item = FeedView> + use<'_> {
+        self.board.ids().map(|id| {
+            let feed = &self.board[id];
+            FeedView {
+                feed: id,
+                perpetual: feed.is_perpetual(),
+                price: feed.price.unsigned_abs(),
+                time: feed.time,
+                breached: feed.breached,
+                stale: feed.stale,
+                funding_index: feed.funding_index,
+                custody: feed.custody,
+            }
+        })
+    }
+
+    /// What was paid into an account of a token (0 for the settlement token), less what was taken out.
+    #[must_use]
+    pub fn principal(&self, account: AccountId, asset: FeedId) -> u128 {
+        self.find_account(account).and_then(|state| state.principal.get(&asset).copied()).unwrap_or(0)
+    }
+
+    /// Lots open in a market: the sum of long positions.
+    #[must_use]
+    pub fn open_interest(&self, market: MarketId) -> Option<Lots> {
+        self.find_market(market).map(|listing| Lots(listing.open_interest(market)))
+    }
+
+    /// When all orders of an account will be cancelled, if its dead-man switch is set.
+    #[must_use]
+    pub fn cancel_after(&self, account: AccountId) -> Option<TimeMs> {
+        self.switches.of(account)
+    }
+
     /// Resting orders of an account, by nonce.
     #[must_use]
     pub fn open_orders(&self, account: AccountId) -> Vec<OrderView> {
@@ -226,15 +337,17 @@ impl Engine {
     #[must_use]
     pub fn event(&self, event: EventId) -> Option<EventView<'_>> {
         let listing = self.find_listing(event)?;
+        let ListingConfig::Event(config) = &listing.config else { return None };
         let waiting = self.redemptions.range((event, AccountId(0))..=(event, AccountId(u64::MAX)));
         Some(EventView {
             event,
-            config: &listing.config,
+            config,
             status: match (&listing.payouts, listing.phase) {
                 (Some(_), _) => EventStatus::Resolved,
                 (None, Phase::Open) => EventStatus::Open,
                 (None, Phase::ReduceOnly) => EventStatus::ReduceOnly,
                 (None, Phase::Halted) => EventStatus::Halted,
+                (None, Phase::Delisted) => unreachable!("an event ends by its resolution"),
             },
             payouts: listing.payouts.as_deref(),
             fees: Atoms(listing.fees),
@@ -256,6 +369,7 @@ impl Engine {
     }
 
     fn order_view(&self, handle: Handle) -> OrderView {
-        OrderView { order: self.orders.order(handle), remaining: self.orders.remaining(handle) }
+        let (price, remaining) = (self.orders.price(handle), self.orders.remaining(handle));
+        OrderView { order: self.orders.order(handle), price, remaining }
     }
 }

@@ -31,11 +31,27 @@ const OUTCOMES: [u8; 4] = [2, 3, 5, 48];
 /// What happens next, before it is known whether it makes sense.
 #[derive(Clone, Debug)]
 enum Step {
-    Place { order: Order, event: u32, outcome: u8, nonce: Choice, expires_in: Option<i64>, stranger: bool },
+    Place(Placing),
+    Replace { pick: usize, placing: Placing },
+    Amend { account: u64, pick: usize, percent: u64, stranger: bool },
+    CancelMany { account: u64, venue: u32, market: (u32, u8), sides: Sides, nonce: Choice, stranger: bool },
+    CancelAfter { account: u64, later: u64, nonce: Choice, stranger: bool },
     Cancel { account: u64, pick: usize, stranger: bool },
     CancelAll { account: u64, up: i64, stranger: bool },
     Withdraw { account: u64, share: u32, nonce: Choice, expires_in: Option<i64>, oddity: u8 },
     Frame { later: u64, items: Vec<Item> },
+}
+
+/// An order to come.
+#[derive(Clone, Debug)]
+struct Placing {
+    order: Order,
+    event: u32,
+    outcome: u8,
+    nonce: Choice,
+    expires_in: Option<i64>,
+    stranger: bool,
+    instructions: Instructions,
 }
 
 /// Where a nonce comes from.
@@ -99,7 +115,18 @@ fn expires() -> impl Strategy<Value = Option<i64>> {
     prop_oneof![3 => Just(None), 2 => (-2i64..40).prop_map(Some)]
 }
 
-fn place() -> impl Strategy<Value = Step> {
+fn instructions() -> impl Strategy<Value = Instructions> {
+    let self_trade = prop_oneof![
+        3 => Just(SelfTrade::CancelMaker),
+        1 => Just(SelfTrade::CancelTaker),
+        1 => Just(SelfTrade::CancelBoth),
+        2 => Just(SelfTrade::Decrement),
+    ];
+    let crossing = prop_oneof![Just(Crossing::Refuse), Just(Crossing::Slide)];
+    (self_trade, crossing).prop_map(|(self_trade, crossing)| Instructions { self_trade, crossing })
+}
+
+fn place() -> impl Strategy<Value = Placing> {
     let size =
         prop_oneof![20 => 1u64..60, 2 => 60u64..3000, 1 => Just(0), 1 => Just(1_000_000_000_001), 1 => Just(u64::MAX)];
     let price = prop_oneof![30 => 6u64..15, 10 => 1u64..20, 1 => Just(0), 1 => Just(20), 1 => Just(u64::MAX)];
@@ -114,24 +141,44 @@ fn place() -> impl Strategy<Value = Step> {
     let odd = prop_oneof![30 => Just((false, 0, 0)), 1 => (any::<bool>(), 0u32..2, 0u32..2)];
     let max_fee = prop_oneof![10 => Just(100_000u32), 1 => 0u32..20_000];
     let account = prop_oneof![30 => 1u64..=ACCOUNTS, 1 => Just(0), 1 => any::<u64>()];
-    (account, market, side, kind, size, price, odd, max_fee, (choice(), expires(), prop::bool::weighted(0.02)))
+    (
+        account,
+        market,
+        side,
+        kind,
+        size,
+        price,
+        odd,
+        max_fee,
+        (choice(), expires(), prop::bool::weighted(0.02), instructions()),
+    )
         .prop_map(
-            |(account, (event, outcome), side, kind, size, price, odd, max_fee, (nonce, expires_in, stranger))| {
+            |(
+                account,
+                (event, outcome),
+                side,
+                kind,
+                size,
+                price,
+                odd,
+                max_fee,
+                (nonce, expires_in, stranger, instructions),
+            )| {
                 let order = Order {
                     account: AccountId(account),
                     market: MarketId(0),
                     side,
                     kind,
-                    reduce_only: odd.0,
+                    reduce_only: false,
                     size: Lots(size),
                     price: Ticks(price),
                     nonce: Nonce(0),
                     expiry: TimeMs(0),
                     max_fee: Ppm(max_fee),
-                    builder: odd.1,
+                    builder: 77 * u32::from(odd.0) + 78 * odd.1,
                     builder_fee: Ppm(odd.2),
                 };
-                Step::Place { order, event, outcome, nonce, expires_in, stranger }
+                Placing { order, event, outcome, nonce, expires_in, stranger, instructions }
             },
         )
 }
@@ -164,8 +211,19 @@ fn item() -> impl Strategy<Value = Item> {
 fn step() -> impl Strategy<Value = Step> {
     let account = || prop_oneof![20 => 1u64..=ACCOUNTS, 1 => any::<u64>()];
     let stranger = || prop::bool::weighted(0.02);
+    let sides = || prop_oneof![Just(Sides::Buy), Just(Sides::Sell), Just(Sides::Both)];
     prop_oneof![
-        60 => place(),
+        50 => place().prop_map(Step::Place),
+        14 => (any::<usize>(), place()).prop_map(|(pick, placing)| Step::Replace { pick, placing }),
+        6 => (account(), any::<usize>(), 0u64..110, stranger())
+            .prop_map(|(account, pick, percent, stranger)| Step::Amend { account, pick, percent, stranger }),
+        2 => (account(), 0u32..3, (0u32..4, 0u8..2), sides(), choice(), stranger()).prop_map(
+            |(account, venue, market, sides, nonce, stranger)| {
+                Step::CancelMany { account, venue, market, sides, nonce, stranger }
+            }
+        ),
+        2 => (account(), 0u64..60, choice(), stranger())
+            .prop_map(|(account, later, nonce, stranger)| Step::CancelAfter { account, later, nonce, stranger }),
         8 => (account(), any::<usize>(), stranger())
             .prop_map(|(account, pick, stranger)| Step::Cancel { account, pick, stranger }),
         1 => (account(), -5i64..5, stranger())
@@ -238,16 +296,35 @@ impl Life {
 
     fn step(&mut self, step: Step) {
         let command = match step {
-            Step::Place { mut order, event, outcome, nonce, expires_in, stranger } => {
-                order.market = MarketId::new(EventId(event), outcome);
-                order.nonce = self.nonce(order.account, nonce);
-                order.expiry = self.expiry(expires_in);
-                Command::Place(self.sign(order, order.account, stranger))
+            Step::Place(placing) => {
+                let (order, instructions) = self.order(placing);
+                Command::Place { order, instructions }
+            }
+            Step::Replace { pick, placing } => {
+                let (order, instructions) = self.order(placing);
+                Command::Replace { nonce: self.open_order(order.message.account, pick).0, order, instructions }
+            }
+            Step::Amend { account, pick, percent, stranger } => {
+                let account = AccountId(account);
+                let (nonce, size) = self.open_order(account, pick);
+                let size = Lots(size.0 * percent / 100);
+                Command::Amend(self.sign(Amend { account, nonce, size }, account, stranger))
+            }
+            Step::CancelMany { account, venue, market: (event, outcome), sides, nonce, stranger } => {
+                let account = AccountId(account);
+                let market = MarketId::new(EventId(event), if event == 0 { 0 } else { outcome });
+                let (venue, nonce) = (VenueId(venue), self.nonce(account, nonce));
+                Command::CancelMany(self.sign(CancelMany { account, venue, market, sides, nonce }, account, stranger))
+            }
+            Step::CancelAfter { account, later, nonce, stranger } => {
+                let account = AccountId(account);
+                let time = TimeMs(if later < 10 { 0 } else { self.time + later - 12 });
+                let nonce = self.nonce(account, nonce);
+                Command::CancelAfter(self.sign(CancelAfter { account, time, nonce }, account, stranger))
             }
             Step::Cancel { account, pick, stranger } => {
                 let account = AccountId(account);
-                let open = self.engine.open_orders(account);
-                let nonce = if open.is_empty() { Nonce(3) } else { open[pick % open.len()].order.nonce };
+                let (nonce, _) = self.open_order(account, pick);
                 Command::Cancel(self.sign(Cancel { account, nonce }, account, stranger))
             }
             Step::CancelAll { account, up, stranger } => {
@@ -272,6 +349,24 @@ impl Life {
             Step::Frame { later, items } => return self.frame(later, items),
         };
         self.apply(command);
+    }
+
+    fn order(&self, placing: Placing) -> (Signed<Order>, Instructions) {
+        let Placing { mut order, event, outcome, nonce, expires_in, stranger, instructions } = placing;
+        order.market = MarketId::new(EventId(event), outcome);
+        order.nonce = self.nonce(order.account, nonce);
+        order.expiry = self.expiry(expires_in);
+        (self.sign(order, order.account, stranger), instructions)
+    }
+
+    /// One of the account's resting orders and its signed size, or one that it hardly has.
+    fn open_order(&self, account: AccountId, pick: usize) -> (Nonce, Lots) {
+        let open = self.engine.open_orders(account);
+        if open.is_empty() {
+            return (Nonce(3), Lots(9));
+        }
+        let order = open[pick % open.len()].order;
+        (order.nonce, order.size)
     }
 
     /// Drops what the contract would never queue.
@@ -339,21 +434,22 @@ impl Life {
         // Now and then the clock that feeds the log goes back.
         let time = if later == 11 { self.time - 500 } else { self.time + later };
         self.time = self.time.max(time);
-        self.apply(Command::Frame { time: TimeMs(time), inbox });
+        self.apply(Command::Frame { time: TimeMs(time), inbox, prices: vec![] });
     }
 
     fn apply(&mut self, command: Command) {
         let log_hash = self.engine.log_hash();
         let before = self.naive.clone();
         let mut events = vec![];
-        self.engine.apply(&command, &mut events);
+        let logged = Logged::new(command.clone());
+        self.engine.apply(&logged, &mut events);
         let expected = self.naive.apply(&command, log_hash);
         assert_eq!(events, expected, "after {command:?}");
         self.engine.check_invariants();
         self.compare_accounts();
         assert_eq!(self.engine.accrued_fees(), self.naive.accrued());
-        if let Command::Place(signed) = &command {
-            self.compare_book(signed.message.market);
+        if let Command::Place { order, .. } | Command::Replace { order, .. } = &command {
+            self.compare_book(order.message.market);
         }
         for event in &events {
             if let Event::FrameSealed(frame) = event {
@@ -375,6 +471,8 @@ impl Life {
             assert_eq!(view.worst_payoff.0, worst_payoff, "worst payoff of {account}");
             assert_eq!(view.available.0, available, "available of {account}");
             assert_eq!(view.reserved.0, state.cash + worst_payoff - available, "reserved of {account}");
+            let switch = self.naive.switches.get(account).copied().map(TimeMs);
+            assert_eq!(self.engine.cancel_after(*account), switch, "dead-man switch of {account}");
             assert_eq!((view.floor.0, view.next_nonce.0), (state.floor, self.naive.next_nonce(*account)));
             let positions: Vec<_> = state.positions.iter().filter(|(_, lots)| **lots != 0).collect();
             let seen = self.engine.positions(*account);
@@ -391,7 +489,7 @@ impl Life {
             let mut levels: Vec<BookLevel> = vec![];
             for index in self.naive.side(market, side) {
                 let resting = &self.naive.orders[index];
-                let price = resting.signed.message.price;
+                let price = Ticks(resting.price);
                 match levels.last_mut().filter(|level| level.price == price) {
                     Some(level) => {
                         level.lots.0 += resting.remaining;
@@ -411,6 +509,7 @@ fn name(event: &Event) -> String {
     match event {
         Event::Rejected { reject, .. } => format!("Rejected {}", variant(format!("{reject:?}"))),
         Event::Cancelled { reason, .. } => format!("Cancelled {reason:?}"),
+        Event::Reduced { reason, .. } => format!("Reduced {reason:?}"),
         Event::Withdrawn { forced, .. } => format!("Withdrawn {forced}"),
         other => variant(format!("{other:?}")),
     }
@@ -460,16 +559,47 @@ proptest! {
         life.frame(1, vec![]);
 
         // The same log, from its bytes, gives the same state and the same events.
-        let bytes = postcard::to_allocvec(&life.log).unwrap();
-        let log: Vec<Command> = postcard::from_bytes(&bytes).unwrap();
-        prop_assert_eq!(&log, &life.log);
+        let bytes: Vec<u8> = life.log.iter().flat_map(|command| Logged::new(command.clone()).bytes().to_vec()).collect();
         let mut again = Engine::new(group());
-        let mut events = vec![];
-        for command in &log {
-            again.apply(command, &mut events);
+        let (mut rest, mut events) = (&bytes[..], vec![]);
+        for command in &life.log {
+            let (logged, after) = Logged::take_from(rest).unwrap();
+            prop_assert_eq!(logged.command(), command);
+            again.apply(&logged, &mut events);
+            rest = after;
         }
+        prop_assert!(rest.is_empty());
         prop_assert_eq!(again.log_hash(), life.engine.log_hash());
         prop_assert_eq!(again.state_hash(), life.engine.state_hash());
+    }
+
+    #[test]
+    fn a_snapshot_anywhere_and_the_rest_of_the_log_give_the_same_events_and_hashes(
+        steps in prop::collection::vec(step(), 1..250), at in any::<prop::sample::Index>(),
+    ) {
+        let mut life = Life::begin();
+        for step in steps {
+            life.step(step);
+        }
+        let (early, late) = life.log.split_at(at.index(life.log.len()));
+        let (mut live, mut events) = (Engine::new(group()), vec![]);
+        for command in early {
+            live.apply(&command.clone().into(), &mut events);
+        }
+        let mut snapshot = vec![];
+        let hash = live.snapshot(&mut snapshot).unwrap();
+        let mut restored = Engine::restore(&snapshot[..]).unwrap();
+        restored.check_invariants();
+        prop_assert_eq!((hash, hash), (live.state_hash(), restored.state_hash()));
+        for command in late {
+            let (mut here, mut there) = (vec![], vec![]);
+            live.apply(&command.clone().into(), &mut here);
+            restored.apply(&command.clone().into(), &mut there);
+            prop_assert_eq!(here, there);
+        }
+        prop_assert_eq!(live.log_hash(), restored.log_hash());
+        prop_assert_eq!(live.state_hash(), restored.state_hash());
+        prop_assert_eq!(live.state_hash(), life.engine.state_hash());
     }
 
     #[test]
@@ -513,6 +643,7 @@ fn lives_meet_every_event_and_refusal() {
         "Accepted",
         "AccountOpened",
         "BuilderSet",
+        "CancelAfterSet",
         "Deposited",
         "EventOpened",
         "EventResolved",
@@ -522,17 +653,21 @@ fn lives_meet_every_event_and_refusal() {
         "FrameSealed",
         "PhaseSet",
         "Redeemed",
+        "Reduced Requested",
+        "Reduced SelfTrade",
         "ReferrerSet",
         "Rested",
         "VenueSet",
         "Withdrawn false",
         "Withdrawn true",
         "Cancelled BelowFloor",
+        "Cancelled DeadMan",
         "Cancelled EventResolved",
         "Cancelled Expired",
         "Cancelled ForcedWithdrawal",
         "Cancelled Immediate",
         "Cancelled OnlyReducing",
+        "Cancelled Replaced",
         "Cancelled Requested",
         "Cancelled SelfTrade",
         "Rejected BadPrice",
@@ -545,12 +680,13 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected NonceSpent",
         "Rejected NotAuthorized",
         "Rejected NotFillable",
+        "Rejected NotSmaller",
         "Rejected OnlyReducing",
         "Rejected UnknownAccount",
         "Rejected UnknownMarket",
         "Rejected UnknownOrder",
         "Rejected UnknownToken",
-        "Rejected Unsupported",
+        "Rejected UnknownBuilder",
         "Rejected WouldTrade",
         "Rejected ZeroAmount",
     ];

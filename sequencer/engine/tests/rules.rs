@@ -208,7 +208,7 @@ fn only_the_owner_acts_for_an_account() {
     let expected = Reject::NotAuthorized { account, recovered: owner(BOB), expected: owner(ALICE) };
     let withdraw = Withdraw { account, token: TOKEN, amount: 1, nonce: Nonce(900), expiry: TimeMs(0) };
     for command in [
-        Command::Place(signed(BOB, order)),
+        Command::place(signed(BOB, order)),
         Command::Cancel(signed(BOB, Cancel { account, nonce: Nonce(1) })),
         Command::CancelAll(signed(BOB, CancelAll { account, below: Nonce(1) })),
         Command::Withdraw(signed(BOB, withdraw)),
@@ -329,7 +329,7 @@ fn resting_orders_are_bounded() {
     let mut group = Group::free();
     for _ in 0..ORDERS_MAX {
         let order = group.order(ALICE, Side::Buy, 1, 1);
-        group.engine.apply(&Command::Place(signed(ALICE, order)), &mut vec![]);
+        group.engine.apply(&Command::place(signed(ALICE, order)).into(), &mut vec![]);
     }
     assert_eq!(*rejected(&group.buy(ALICE, 1, 1)), Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
 }
@@ -347,7 +347,9 @@ fn the_largest_terms_and_sizes_do_not_overflow() {
                     .zip(funds)
                     .map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload })
                     .collect(),
-            },
+                prices: vec![],
+            }
+            .into(),
             &mut vec![],
         );
     }
@@ -568,7 +570,8 @@ fn a_deposit_opens_an_account_once_for_its_owner() {
 #[should_panic(expected = "the node passes inbox items on in order, without gaps")]
 fn a_gap_in_the_inbox_stops_the_group() {
     let item = InboxItem { index: 1, time: TimeMs(0), payload: deposit(1, 1) };
-    Engine::new(config()).apply(&Command::Frame { time: TimeMs(1), inbox: vec![item] }, &mut vec![]);
+    let frame = Command::Frame { time: TimeMs(1), inbox: vec![item], prices: vec![] };
+    Engine::new(config()).apply(&frame.into(), &mut vec![]);
 }
 
 // ---------------------------------------------------------------------- who gets the fees
@@ -897,17 +900,268 @@ fn a_key_cancels_where_it_may_trade() {
     assert_eq!(cancelled(&group.apply(Command::Cancel(by_agent))), [(10, CancelReason::Requested)]);
 }
 
-// ---------------------------------------------------------------------- the log
+// ---------------------------------------------------------------------- changing orders
+
+fn replace(old: Order, order: Order) -> Command {
+    let instructions = Instructions::default();
+    Command::Replace { nonce: old.nonce, order: signed(order.account.0, order), instructions }
+}
+
+fn amend(order: Order, size: u64) -> Command {
+    let Order { account, nonce, .. } = order;
+    Command::Amend(signed(account.0, Amend { account, nonce, size: Lots(size) }))
+}
+
+fn reduced(events: &[Event]) -> Vec<(u64, u64, CancelReason)> {
+    let reduced = |event: &Event| match event {
+        Event::Reduced { by, remaining, reason, .. } => Some((by.0, remaining.0, *reason)),
+        _ => None,
+    };
+    events.iter().filter_map(reduced).collect()
+}
 
 #[test]
-fn the_logs_hash_begins_with_the_group_and_covers_every_command() {
+fn a_replacement_takes_the_old_order_out_and_trades_or_rests() {
+    let mut group = Group::free();
+    group.sell(BOB, 4, 300);
+    let old = group.order(ALICE, Side::Buy, 10, 200);
+    group.place(old);
+    let new = group.order(ALICE, Side::Buy, 10, 300);
+    let events = group.apply(replace(old, new));
+    assert_eq!(cancelled(&events), [(10, CancelReason::Replaced)]);
+    assert_eq!(fills(&events).len(), 1);
+    assert!(matches!(events.last(), Some(Event::Rested { remaining: Lots(6), price: Ticks(300), .. })));
+    assert_eq!(group.available(ALICE), DEPOSIT - 3_000);
+}
+
+#[test]
+fn a_refused_replacement_leaves_the_old_order_and_its_place_in_the_queue() {
+    let mut group = Group::free();
+    let old = group.order(ALICE, Side::Buy, 10, 200);
+    group.place(old);
+    group.buy(CAROL, 10, 200);
+    let available = group.available(ALICE);
+    let dear = group.order(ALICE, Side::Buy, 5_000, 999);
+    assert!(matches!(rejected(&group.apply(replace(old, dear))), Reject::InsufficientFunds { .. }));
+    assert_eq!(group.available(ALICE), available);
+    assert_eq!(fills(&group.sell(BOB, 5, 200))[0].maker, AccountId(ALICE));
+}
+
+#[test]
+fn a_replacement_is_judged_as_if_the_old_order_were_gone() {
+    let mut group = Group::free();
+    let old = group.order(ALICE, Side::Buy, 1_000, 999);
+    group.place(old);
+    let new = group.order(ALICE, Side::Buy, 1_000, 998);
+    assert!(matches!(rejected(&group.place(new)), Reject::InsufficientFunds { .. }));
+    assert!(matches!(group.apply(replace(old, new)).last(), Some(Event::Rested { .. })));
+    // A post-only order does not cross the bid that it replaces.
+    let ask = Order { kind: OrderKind::PostOnly, ..group.order(ALICE, Side::Sell, 10, 500) };
+    assert!(matches!(group.apply(replace(new, ask)).last(), Some(Event::Rested { .. })));
+}
+
+#[test]
+fn only_a_resting_order_of_the_same_account_can_be_replaced() {
+    let mut group = Group::free();
+    let of_bob = group.order(BOB, Side::Buy, 10, 200);
+    group.place(of_bob);
+    let new = group.order(ALICE, Side::Buy, 10, 210);
+    let unknown = Reject::UnknownOrder { account: AccountId(ALICE), nonce: of_bob.nonce };
+    assert_eq!(*rejected(&group.apply(replace(of_bob, new))), unknown);
+    let stranger = Command::Replace {
+        nonce: of_bob.nonce,
+        order: Signed { signer: owner(ALICE), ..signed(BOB, Order { account: AccountId(BOB), ..new }) },
+        instructions: Instructions::default(),
+    };
+    assert!(matches!(rejected(&group.apply(stranger)), Reject::NotAuthorized { .. }));
+    assert_eq!(group.engine.resting_orders(), 1);
+}
+
+#[test]
+fn an_amended_order_keeps_its_place_and_frees_what_it_no_longer_needs() {
+    let mut group = Group::free();
+    let first = group.order(ALICE, Side::Buy, 10, 200);
+    group.place(first);
+    group.buy(CAROL, 10, 200);
+    assert_eq!(reduced(&group.apply(amend(first, 4))), [(6, 4, CancelReason::Requested)]);
+    assert_eq!(group.available(ALICE), DEPOSIT - 800);
+    let met = fills(&group.sell(BOB, 5, 200));
+    assert_eq!((met[0].maker, met[0].size), (AccountId(ALICE), Lots(4)));
+}
+
+#[test]
+fn an_amended_size_counts_what_has_filled_and_only_shrinks() {
+    let mut group = Group::free();
+    let order = group.order(ALICE, Side::Buy, 10, 200);
+    group.place(order);
+    group.sell(BOB, 3, 200);
+    let grows = |size, current| Reject::NotSmaller { nonce: order.nonce, size: Lots(size), current: Lots(current) };
+    assert_eq!(*rejected(&group.apply(amend(order, 10))), grows(10, 10));
+    assert_eq!(reduced(&group.apply(amend(order, 5))), [(5, 2, CancelReason::Requested)]);
+    assert_eq!(*rejected(&group.apply(amend(order, 5))), grows(5, 5));
+    assert_eq!(cancelled(&group.apply(amend(order, 3))), [(2, CancelReason::Requested)], "all of it has filled");
+    assert!(matches!(rejected(&group.apply(amend(order, 1))), Reject::UnknownOrder { .. }));
+}
+
+#[test]
+fn a_line_of_an_amended_order_still_carries_what_was_signed() {
+    let mut group = Group::free();
+    let order = group.order(ALICE, Side::Buy, 10, 200);
+    group.place(order);
+    group.apply(amend(order, 4));
+    group.sell(BOB, 4, 200);
+    let events = group.frame(2_000, vec![]);
+    assert!(
+        sealed(&events).unwrap().markets[0].1.iter().any(|line| line.order.message == order && line.filled == Lots(4))
+    );
+}
+
+fn with_instructions(order: Order, self_trade: SelfTrade, crossing: Crossing) -> Command {
+    let instructions = Instructions { self_trade, crossing };
+    Command::Place { order: signed(order.account.0, order), instructions }
+}
+
+#[test]
+fn an_order_says_who_yields_in_a_self_trade() {
+    // Alice's bid of 10 meets her own ask of `own` and then Bob's.
+    let meet = |mode, own| {
+        let mut group = Group::free();
+        group.sell(ALICE, own, 300);
+        group.sell(BOB, 9, 300);
+        let bid = group.order(ALICE, Side::Buy, 10, 300);
+        let events = group.apply(with_instructions(bid, mode, Crossing::Refuse));
+        let filled = fills(&events).iter().map(|fill| fill.size.0).sum::<u64>();
+        let rests = group.engine.open_orders(AccountId(ALICE)).iter().map(|open| open.remaining.0).collect::<Vec<_>>();
+        (cancelled(&events), reduced(&events), filled, rests)
+    };
+    let own = CancelReason::SelfTrade;
+    assert_eq!(meet(SelfTrade::CancelMaker, 4), (vec![(4, own)], vec![], 9, vec![1]));
+    assert_eq!(meet(SelfTrade::CancelTaker, 4), (vec![(10, own)], vec![], 0, vec![4]));
+    assert_eq!(meet(SelfTrade::CancelBoth, 4), (vec![(4, own), (10, own)], vec![], 0, vec![]));
+    assert_eq!(meet(SelfTrade::Decrement, 4), (vec![(4, own)], vec![(4, 6, own)], 6, vec![]));
+    assert_eq!(meet(SelfTrade::Decrement, 10), (vec![(10, own), (10, own)], vec![], 0, vec![]));
+    assert_eq!(meet(SelfTrade::Decrement, 14), (vec![(10, own)], vec![(10, 4, own)], 0, vec![4]));
+}
+
+#[test]
+fn fill_or_kill_is_refused_if_a_self_trade_would_end_it() {
+    for (mode, fillable) in [(SelfTrade::CancelTaker, 3), (SelfTrade::CancelBoth, 3), (SelfTrade::Decrement, 3)] {
+        let mut group = Group::free();
+        group.sell(ALICE, 3, 300);
+        group.sell(BOB, 5, 300);
+        group.sell(ALICE, 10, 300);
+        let kill = Order { kind: OrderKind::FillOrKill, ..group.order(BOB, Side::Buy, 5, 300) };
+        let refusal = Reject::NotFillable { size: Lots(5), fillable: Lots(fillable) };
+        assert_eq!(*rejected(&group.apply(with_instructions(kill, mode, Crossing::Refuse))), refusal);
+    }
+}
+
+#[test]
+fn a_sliding_post_only_order_rests_next_to_what_it_would_have_met() {
+    let mut group = Group::free();
+    group.sell(BOB, 5, 300);
+    let bid = Order { kind: OrderKind::PostOnly, ..group.order(ALICE, Side::Buy, 10, 320) };
+    let events = group.apply(with_instructions(bid, SelfTrade::CancelMaker, Crossing::Slide));
+    assert!(matches!(events.last(), Some(Event::Rested { price: Ticks(299), .. })));
+    assert_eq!(group.available(ALICE), DEPOSIT - 2_990, "it holds back what it can cost where it rests");
+    let open = group.engine.order(AccountId(ALICE), bid.nonce).unwrap();
+    assert_eq!((open.order, open.price), (bid, Ticks(299)), "what was signed is what settles");
+    let ask = Order { kind: OrderKind::PostOnly, ..group.order(CAROL, Side::Sell, 1, 100) };
+    let events = group.apply(with_instructions(ask, SelfTrade::CancelMaker, Crossing::Slide));
+    assert!(matches!(events.last(), Some(Event::Rested { price: Ticks(300), .. })));
+    // There is no price below the lowest.
+    group.sell(BOB, 1, 300);
+    let mut group = Group::free();
+    group.sell(BOB, 5, 1);
+    let bid = Order { kind: OrderKind::PostOnly, ..group.order(ALICE, Side::Buy, 10, 5) };
+    let refusal = Reject::WouldTrade { price: Ticks(5), best: Ticks(1) };
+    assert_eq!(*rejected(&group.apply(with_instructions(bid, SelfTrade::CancelMaker, Crossing::Slide))), refusal);
+}
+
+#[test]
+fn many_orders_are_cancelled_by_venue_market_or_side_and_only_once() {
+    let mut group = Group::free();
+    let rest = |group: &mut Group| {
+        group.buy(ALICE, 1, 100);
+        group.sell(ALICE, 2, 900);
+        let other = Order { market: MarketId::new(EVENT, 1), ..group.order(ALICE, Side::Buy, 3, 100) };
+        group.place(other);
+    };
+    let request = |nonce, venue, market, sides| {
+        let (account, venue, nonce) = (AccountId(ALICE), VenueId(venue), Nonce(nonce));
+        Command::CancelMany(signed(ALICE, CancelMany { account, venue, market, sides, nonce }))
+    };
+    let (any, first) = (MarketId(0), MarketId::new(EVENT, 0));
+    let cases: [(_, _, _, &[u64]); 6] = [
+        (0, any, Sides::Both, &[1, 2, 3]),
+        (VENUE.0, any, Sides::Both, &[1, 2, 3]),
+        (VENUE.0 + 1, any, Sides::Both, &[]),
+        (0, first, Sides::Both, &[1, 2]),
+        (0, any, Sides::Buy, &[1, 3]),
+        (0, first, Sides::Sell, &[2]),
+    ];
+    for (nonce, (venue, market, sides, expected)) in (1_000..).zip(cases) {
+        rest(&mut group);
+        let command = request(nonce, venue, market, sides);
+        let gone: Vec<_> = cancelled(&group.apply(command.clone())).iter().map(|(lots, _)| *lots).collect();
+        assert_eq!(gone, expected, "{command:?}");
+        assert!(matches!(rejected(&group.apply(command)), Reject::NonceSpent { .. }));
+        group.apply(request(nonce + 500, 0, any, Sides::Both));
+    }
+}
+
+#[test]
+fn a_dead_mans_switch_cancels_everything_at_the_first_frame_of_its_time() {
+    let mut group = Group::free();
+    let mut nonce = 5_000;
+    let mut set = |group: &mut Group, time| {
+        nonce += 1;
+        let message = CancelAfter { account: AccountId(ALICE), time: TimeMs(time), nonce: Nonce(nonce) };
+        let events = group.apply(Command::CancelAfter(signed(ALICE, message)));
+        assert_eq!(events, [Event::CancelAfterSet { account: AccountId(ALICE), time: TimeMs(time) }]);
+        message
+    };
+    group.buy(ALICE, 1, 100);
+    group.buy(BOB, 1, 100);
+    let first = set(&mut group, 2_000);
+    set(&mut group, 3_000);
+    assert_eq!(cancelled(&group.frame(2_500, vec![])), [], "it was renewed");
+    let repeated = Command::CancelAfter(signed(ALICE, first));
+    assert!(matches!(rejected(&group.apply(repeated)), Reject::NonceSpent { .. }));
+    assert_eq!(cancelled(&group.frame(3_000, vec![])), [(1, CancelReason::DeadMan)]);
+    assert_eq!(group.engine.cancel_after(AccountId(ALICE)), None, "it fires once");
+    set(&mut group, 4_000);
+    set(&mut group, 0);
+    group.buy(ALICE, 1, 100);
+    assert_eq!(cancelled(&group.frame(5_000, vec![])), [], "it was taken back");
+}
+
+// ---------------------------------------------------------------------- the log
+
+/// The definition, word for word.
+#[test]
+fn the_logs_hash_begins_with_the_group_and_covers_every_command_in_blocks() {
+    let blake3 = |parts: &[&[u8]]| *blake3::hash(&parts.concat()).as_bytes();
     let mut engine = Engine::new(config());
-    let genesis = *blake3::hash(&postcard::to_allocvec(&config()).unwrap()).as_bytes();
-    assert_eq!(engine.log_hash(), genesis);
-    let command = Command::Cancel(signed(ALICE, Cancel { account: AccountId(ALICE), nonce: Nonce(1) }));
-    engine.apply(&command, &mut vec![]);
-    let bytes = [&genesis[..], &postcard::to_allocvec(&command).unwrap()].concat();
-    assert_eq!(engine.log_hash(), *blake3::hash(&bytes).as_bytes(), "rejected commands are part of the log");
+    let mut hash = blake3(&[&postcard::to_allocvec(&config()).unwrap()]);
+    assert_eq!(engine.log_hash(), hash);
+    let mut block = vec![];
+    for number in 0..600 {
+        let cancel = Cancel { account: AccountId(ALICE), nonce: Nonce(number) };
+        let command = Logged::new(match number % 250 {
+            249 => Command::Frame { time: TimeMs(number), inbox: vec![], prices: Vec::new() },
+            _ => Command::Cancel(signed(ALICE, cancel)),
+        });
+        if let Command::Frame { .. } = command.command() {
+            (hash, block) = (engine.log_hash(), vec![]);
+        }
+        engine.apply(&command, &mut vec![]);
+        block.extend_from_slice(command.bytes());
+        assert_eq!(engine.log_hash(), blake3(&[&hash, &block]), "rejected commands are part of the log");
+        if block.len() >= 16_384 {
+            (hash, block) = (engine.log_hash(), vec![]);
+        }
+    }
 }
 
 #[test]
@@ -941,7 +1195,14 @@ fn a_log_gives_the_same_hashes_on_every_machine() {
     group.frame(2_000, vec![deposit(7, 123)]);
     group.withdraw(BOB, 999);
     group.buy(BOB, 7, 420);
+    let resting = group.order(CAROL, Side::Buy, 9, 300);
+    group.place(resting);
+    group.apply(amend(resting, 6));
+    let new = Order { kind: OrderKind::PostOnly, ..group.order(ALICE, Side::Sell, 3, 200) };
+    group.apply(with_instructions(new, SelfTrade::Decrement, Crossing::Slide));
+    let next = group.order(ALICE, Side::Sell, 4, 700);
+    group.apply(replace(new, next));
     let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(group.engine.log_hash()), "1254093339bc2a4d5f68256eb10e4be9c1d7392ad70b3e6e6e17f55bd219d1de");
-    assert_eq!(hex(group.engine.state_hash()), "256409acce3b098fc2e1d86b5687b4d6b9743cda19231eb5dbe79957de4c71b4");
+    assert_eq!(hex(group.engine.log_hash()), "86518fef453496fbd1ab5721d10bf5d9ebf024bd87650c90d349650c95ce5b4f");
+    assert_eq!(hex(group.engine.state_hash()), "6faa5ef30b9dd94e401bf105fe99a49c22bb883f0cf06454d5b4ec171acfb00f");
 }

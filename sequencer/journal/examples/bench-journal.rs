@@ -11,14 +11,14 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use xos_journal::Journal;
 use xos_types::{
-    AccountId, Address, Command, EventId, GroupConfig, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature,
-    Signed, Ticks, TimeMs,
+    AccountId, Address, Command, EventId, GroupConfig, Logged, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side,
+    Signature, Signed, Ticks, TimeMs,
 };
 
 const BLOCKS: u64 = 3_000;
 const BLOCK_COMMANDS: u64 = 64;
 
-fn order(nonce: u64) -> Command {
+fn order(nonce: u64) -> Logged {
     let message = Order {
         account: AccountId(1 + nonce % 40),
         market: MarketId::new(EventId(1), 7),
@@ -34,7 +34,7 @@ fn order(nonce: u64) -> Command {
         builder_fee: Ppm(0),
     };
     let signature = Signature { r: [0xa5; 32], vs: [0x5a; 32] };
-    Command::Place(Signed { message, signature, signer: Address::repeat_byte(0x42) })
+    Logged::new(Command::place(Signed { message, signature, signer: Address::repeat_byte(0x42) }))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,9 +1,9 @@
 //! The bytes of headers and blocks; the table is in the crate's documentation.
 
-use xos_types::{Address, Command, GroupConfig, Hash};
+use xos_types::{Address, GroupConfig, Hash, Logged};
 
 const MAGIC: [u8; 8] = *b"XOSJRNL\0";
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Bytes of the file's header.
 pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 3 * 20 + HASH_BYTES;
@@ -91,17 +91,17 @@ impl BlockHead {
     }
 }
 
-/// Encodes commands as a block into `block` and returns its hash, or the payload's size if that is too large.
+/// Puts commands together as a block in `block` and returns its hash, or the payload's size if that is too large.
 pub(crate) fn encode_block(
     block: &mut Vec<u8>,
-    commands: &[Command],
+    commands: &[Logged],
     first: u64,
     previous: Hash,
 ) -> Result<Hash, usize> {
     block.clear();
     block.resize(BLOCK_HEAD_BYTES, 0);
     for command in commands {
-        *block = postcard::to_extend(command, std::mem::take(block)).expect("plain data always encodes");
+        block.extend_from_slice(command.bytes());
     }
     let payload = block.len() - BLOCK_HEAD_BYTES;
     if payload > PAYLOAD_BYTES_MAX {
@@ -120,11 +120,11 @@ pub(crate) fn encode_block(
 }
 
 /// The commands of an intact block's payload, or what is wrong with them.
-pub(crate) fn decode_commands(payload: &[u8], count: u32) -> Result<Vec<Command>, String> {
+pub(crate) fn decode_commands(payload: &[u8], count: u32) -> Result<Vec<Logged>, String> {
     let mut commands = Vec::with_capacity(count as usize);
     let mut rest = payload;
     for index in 0..count {
-        let (command, after) = postcard::take_from_bytes(rest)
+        let (command, after) = Logged::take_from(rest)
             .map_err(|error| format!("command {index} of {count} cannot be decoded ({error})"))?;
         commands.push(command);
         rest = after;

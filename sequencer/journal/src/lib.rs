@@ -6,7 +6,7 @@
 //! | header | bytes | | block | bytes |
 //! |---|---|---|---|---|
 //! | magic `XOSJRNL\0` | 8 | | payload length | 4 |
-//! | format version, 2 | 4 | | number of commands | 4 |
+//! | format version, 3 | 4 | | number of commands | 4 |
 //! | chain id | 8 | | sequence number of the first | 8 |
 //! | group contract | 20 | | hash of the block before (first block: of the header) | 32 |
 //! | settlement token | 20 | | payload: the commands, postcard, one after another | … |

@@ -1,10 +1,10 @@
-//! Commands of a journal, from the first on.
+//! Loggeds of a journal, from the first on.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use xos_types::{Command, GroupConfig};
+use xos_types::{GroupConfig, Logged};
 
 use crate::LOG_FILE;
 use crate::error::JournalError;
@@ -16,7 +16,7 @@ use crate::scan::{DroppedTail, Next, Scanner, Tip};
 #[derive(Debug)]
 pub struct Replay {
     scanner: Option<Scanner>,
-    block: std::vec::IntoIter<Command>,
+    block: std::vec::IntoIter<Logged>,
     next: u64,
     end: Tip,
     dropped: Option<DroppedTail>,
@@ -88,7 +88,7 @@ impl Replay {
 }
 
 impl Iterator for Replay {
-    type Item = Result<(u64, Command), JournalError>;
+    type Item = Result<(u64, Logged), JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use xos_types::{Command, GroupConfig};
+use xos_types::{GroupConfig, Logged};
 
 use crate::error::JournalError;
 use crate::format::{PAYLOAD_BYTES_MAX, encode_block, encode_header};
@@ -56,7 +56,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::BlockTooLarge`] leaves the journal as it was. Any other error poisons it: nobody may be told that
     /// these commands happened, and every later append fails.
-    pub fn append(&mut self, commands: &[Command]) -> Result<u64, JournalError> {
+    pub fn append(&mut self, commands: &[Logged]) -> Result<u64, JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
         }
@@ -147,12 +147,12 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use xos_types::{Address, TimeMs};
+    use xos_types::{Address, Command, TimeMs};
 
     use super::*;
 
-    fn frame(time: u64) -> Command {
-        Command::Frame { time: TimeMs(time), inbox: vec![] }
+    fn frame(time: u64) -> Logged {
+        Logged::new(Command::Frame { time: TimeMs(time), inbox: vec![], prices: vec![] })
     }
 
     #[test]

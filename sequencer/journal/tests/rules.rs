@@ -24,12 +24,12 @@ fn cancel(nonce: u64) -> Command {
     Command::Cancel(Signed { message, signature: Signature::default(), signer: Address::repeat_byte(0x33) })
 }
 
-fn window(from: u64, count: u64) -> Vec<Command> {
-    (from..from + count).map(cancel).collect()
+fn window(from: u64, count: u64) -> Vec<Logged> {
+    (from..from + count).map(cancel).map(Logged::new).collect()
 }
 
 /// What a replay yields, checking that sequence numbers have no gaps.
-fn commands(replay: Replay) -> Vec<Command> {
+fn commands(replay: Replay) -> Vec<Logged> {
     let numbered: Vec<_> = replay.map(Result::unwrap).collect();
     assert!(numbered.iter().zip(1..).all(|((sequence, _), expected)| *sequence == expected));
     numbered.into_iter().map(|(_, command)| command).collect()
@@ -372,7 +372,25 @@ fn command() -> impl Strategy<Value = Command> {
         payload,
     });
     prop_oneof![
-        (order(), signature()).prop_map(|(order, by)| Command::Place(sign(order, by))),
+        (order(), signature()).prop_map(|(order, by)| Command::place(sign(order, by))),
+        (any::<u64>(), order(), signature()).prop_map(|(nonce, order, by)| Command::Replace {
+            nonce: Nonce(nonce),
+            order: sign(order, by),
+            instructions: Instructions { self_trade: SelfTrade::Decrement, crossing: Crossing::Slide },
+        }),
+        (any::<u64>(), any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, size, by)| {
+            Command::Amend(sign(Amend { account: AccountId(account), nonce: Nonce(nonce), size: Lots(size) }, by))
+        }),
+        (any::<u64>(), any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, time, by)| {
+            Command::CancelAfter(sign(
+                CancelAfter { account: AccountId(account), time: TimeMs(time), nonce: Nonce(nonce) },
+                by,
+            ))
+        }),
+        (any::<u64>(), any::<u32>(), any::<u64>(), signature()).prop_map(|(account, market, nonce, by)| {
+            let (account, market, nonce) = (AccountId(account), MarketId(market), Nonce(nonce));
+            Command::CancelMany(sign(CancelMany { account, venue: VenueId(1), market, sides: Sides::Both, nonce }, by))
+        }),
         (any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, by)| {
             Command::Cancel(sign(Cancel { account: AccountId(account), nonce: Nonce(nonce) }, by))
         }),
@@ -384,8 +402,11 @@ fn command() -> impl Strategy<Value = Command> {
             let (token, nonce, expiry) = (by.1, Nonce(nonce), TimeMs(expiry));
             Command::Withdraw(sign(Withdraw { account, token, amount, nonce, expiry }, by))
         }),
-        (any::<u64>(), prop::collection::vec(item, 0..3))
-            .prop_map(|(time, inbox)| Command::Frame { time: TimeMs(time), inbox }),
+        (any::<u64>(), prop::collection::vec(item, 0..3)).prop_map(|(time, inbox)| Command::Frame {
+            time: TimeMs(time),
+            inbox,
+            prices: vec![]
+        }),
     ]
 }
 
@@ -394,7 +415,7 @@ proptest! {
 
     #[test]
     fn any_commands_in_any_windows_come_back(
-        windows in prop::collection::vec(prop::collection::vec(command(), 0..8), 0..8), reopen_at in 0usize..8,
+        windows in prop::collection::vec(prop::collection::vec(command().prop_map(Logged::new), 0..8), 0..8), reopen_at in 0usize..8,
     ) {
         let dir = tempdir().unwrap();
         let (mut journal, _) = reopen(dir.path()).unwrap();
@@ -406,7 +427,7 @@ proptest! {
             journal.append(window).unwrap();
         }
         drop(journal);
-        let expected: Vec<Command> = windows.into_iter().flatten().collect();
+        let expected: Vec<Logged> = windows.into_iter().flatten().collect();
         prop_assert_eq!(commands(reopen(dir.path()).unwrap().1), expected);
     }
 

@@ -119,7 +119,7 @@ pub(crate) fn book_info(engine: &Engine, market: MarketId, depth: usize) -> Opti
 fn changed_book(event: &Event) -> Option<MarketId> {
     match event {
         Event::Filled(fill) => Some(fill.market),
-        Event::Rested { market, .. } | Event::Cancelled { market, .. } => Some(*market),
+        Event::Rested { market, .. } | Event::Reduced { market, .. } | Event::Cancelled { market, .. } => Some(*market),
         _ => None,
     }
 }
@@ -132,9 +132,15 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::Deposited { account, .. }
         | Event::Redeemed { account, .. }
         | Event::Rested { account, .. }
+        | Event::Reduced { account, .. }
         | Event::Cancelled { account, .. }
+        | Event::CancelAfterSet { account, .. }
         | Event::FloorRaised { account, .. }
         | Event::Withdrawn { account, .. }
+        | Event::AssetDeposited { account, .. }
+        | Event::AssetWithdrawn { account, .. }
+        | Event::Failing { account }
+        | Event::Closed { account, .. }
         | Event::SignerSet { account, .. }
         | Event::MembershipSet { account, .. }
         | Event::ReferrerSet { account, .. }
@@ -142,11 +148,18 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::FeesPaid { account, .. }
         | Event::Rejected { account, .. } => [Some(*account), None],
         Event::Accepted { order } => [Some(order.account), None],
+        Event::Transferred { account, to, .. } => [Some(*account), Some(*to)],
         Event::EventOpened { .. }
         | Event::EventResolved { .. }
         | Event::PhaseSet { .. }
         | Event::VenueSet { .. }
         | Event::TermsSet(_)
+        | Event::AssetSet { .. }
+        | Event::SpotListed { .. }
+        | Event::PerpetualSet { .. }
+        | Event::Priced { .. }
+        | Event::PriceLeftOut { .. }
+        | Event::Funded { .. }
         | Event::FrameSealed(_) => [None, None],
     }
 }

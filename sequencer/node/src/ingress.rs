@@ -214,9 +214,21 @@ pub(crate) enum Class {
 impl Class {
     pub(crate) fn of(command: &Command) -> Self {
         match command {
-            Command::Cancel(_) | Command::CancelAll(_) => Self::Cancel,
-            Command::Place(signed) if signed.message.kind == OrderKind::PostOnly => Self::PostOnly,
-            Command::Place(_) | Command::Withdraw(_) | Command::Frame { .. } => Self::Rest,
+            Command::Cancel(_)
+            | Command::Amend(_)
+            | Command::CancelAll(_)
+            | Command::CancelMany(_)
+            | Command::CancelAfter(_) => Self::Cancel,
+            Command::Place { order, .. } | Command::Replace { order, .. }
+                if order.message.kind == OrderKind::PostOnly =>
+            {
+                Self::PostOnly
+            }
+            Command::Place { .. }
+            | Command::Replace { .. }
+            | Command::Withdraw(_)
+            | Command::Transfer(_)
+            | Command::Frame { .. } => Self::Rest,
         }
     }
 }

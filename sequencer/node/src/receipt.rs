@@ -96,8 +96,17 @@ impl Effect {
     pub(crate) fn read(command: &Command, events: &[Event]) -> Result<Self, Reject> {
         let mut effect = Self::default();
         let arriving = match command {
-            Command::Place(signed) => Some((signed.message.account, signed.message.nonce)),
-            Command::Cancel(_) | Command::CancelAll(_) | Command::Withdraw(_) | Command::Frame { .. } => None,
+            Command::Place { order, .. } | Command::Replace { order, .. } => {
+                Some((order.message.account, order.message.nonce))
+            }
+            Command::Cancel(_)
+            | Command::Amend(_)
+            | Command::CancelAll(_)
+            | Command::CancelMany(_)
+            | Command::CancelAfter(_)
+            | Command::Withdraw(_)
+            | Command::Transfer(_)
+            | Command::Frame { .. } => None,
         };
         for event in events {
             match event {
@@ -109,6 +118,7 @@ impl Effect {
                 Event::Rested { account, nonce, remaining, .. } if arriving == Some((*account, *nonce)) => {
                     effect.remaining = *remaining;
                 }
+                Event::Reduced { by, .. } if arriving.is_none() => effect.remaining = *by,
                 // Saturating: many cancelled orders together may exceed what one order may hold.
                 Event::Cancelled { remaining, .. } if arriving.is_none() => {
                     effect.remaining = Lots(effect.remaining.0.saturating_add(remaining.0));

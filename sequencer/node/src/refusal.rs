@@ -128,6 +128,13 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             });
             (Code::BadSize, data)
         }
+        Reject::NotSmaller { nonce, size, current } => {
+            let largest = current.0 - 1;
+            let data = json!({
+                "nonce": nonce.to_string(), "size": size.to_string(), "smallest": "0", "largest": largest.to_string(),
+            });
+            (Code::BadSize, data)
+        }
         Reject::NonceSpent { nonce, next } => {
             (Code::NonceSpent, json!({ "nonce": nonce.to_string(), "next": next.to_string() }))
         }
@@ -137,7 +144,26 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::FeeTooLow { max_fee, required } => {
             (Code::FeeTooLow, json!({ "maxFee": max_fee, "required": required }))
         }
-        Reject::Unsupported { field } => (Code::Unsupported, json!({ "field": field })),
+        Reject::UnknownBuilder { builder } => {
+            let field = if builder.0 == 0 { "builder_fee" } else { "builder" };
+            (Code::Unsupported, json!({ "field": field, "builder": builder }))
+        }
+        Reject::BuilderFeeTooHigh { builder_fee, highest } => {
+            (Code::Unsupported, json!({ "field": "builder_fee", "got": builder_fee, "highest": highest }))
+        }
+        Reject::TooManyHoldings { limit } => (Code::LimitReached, json!({ "what": "holdings", "limit": limit })),
+        Reject::HoldsStalePrice { account } => (Code::OnlyReducing, json!({ "account": account.to_string() })),
+        Reject::InsufficientAsset { available, required } => {
+            let data = json!({ "available": available.to_string(), "required": required.to_string() });
+            (Code::InsufficientFunds, data)
+        }
+        Reject::ProfitsWait { most } => {
+            (Code::LimitReached, json!({ "what": "withdrawal", "limit": most.to_string() }))
+        }
+        Reject::PoolExhausted { pool } => (Code::LimitReached, json!({ "what": "pool", "limit": pool.to_string() })),
+        Reject::NotSameOwner { account, to } => {
+            (Code::InvalidRequest, json!({ "field": "to", "account": account.to_string(), "to": to.to_string() }))
+        }
         Reject::InsufficientFunds { cash, worst_payoff, reserved, available, required } => {
             let data = json!({
                 "cash": cash.to_string(),

@@ -104,10 +104,16 @@ impl Rpc {
             }),
             Outcome::Rejected { reject, terms } => {
                 let signing = match command {
-                    Command::Place(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Place { order, .. } | Command::Replace { order, .. } => {
+                        Some(Signing::of(&self.domain, &order.message))
+                    }
+                    Command::Amend(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::CancelMany(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::CancelAfter(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Cancel(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::CancelAll(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Withdraw(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Transfer(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Frame { .. } => None,
                 };
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
@@ -154,7 +160,7 @@ fn verify_order(domain: &Domain, request: &OrderRequest) -> Verified {
         builder: request.builder,
         builder_fee: request.builder_fee,
     };
-    verify_for(domain, order.account, order, &request.signature, Command::Place)
+    verify_for(domain, order.account, order, &request.signature, Command::place)
 }
 
 fn verify_cancel(domain: &Domain, request: &CancelRequest) -> Verified {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc as tokio_mpsc;
 use xos_engine::Engine;
 use xos_journal::{Journal, JournalError};
-use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Reject, TimeMs};
+use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
 use crate::feeds::Feeds;
 use crate::history::History;
@@ -162,6 +162,7 @@ impl Core {
                     outcomes[request][position] = Some(Outcome::Rejected { reject, terms: None });
                     continue;
                 }
+                let command = Logged::new(command);
                 applied.push(self.apply(&command));
                 places.push((request, position));
                 block.push(command);
@@ -172,9 +173,9 @@ impl Core {
             self.journal.append(&block)?;
             let head = Head::new(self.engine.sequence(), self.engine.log_hash());
             for ((command, applied), (request, position)) in block.iter().zip(&applied).zip(places) {
-                outcomes[request][position] = Some(match Effect::read(command, &applied.events) {
+                outcomes[request][position] = Some(match Effect::read(command.command(), &applied.events) {
                     Ok(effect) => Outcome::Done { sequence: applied.sequence, head: Arc::clone(&head), effect },
-                    Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command) },
+                    Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },
                 });
             }
             self.publish(applied);
@@ -190,19 +191,13 @@ impl Core {
 
     /// Why the command's signer may not act for its account, if so.
     fn stranger(&self, command: &Command) -> Option<Reject> {
-        let (account, signer) = match command {
-            Command::Place(signed) => (signed.message.account, signed.signer),
-            Command::Cancel(signed) => (signed.message.account, signed.signer),
-            Command::CancelAll(signed) => (signed.message.account, signed.signer),
-            Command::Withdraw(signed) => (signed.message.account, signed.signer),
-            Command::Frame { .. } => return None,
-        };
+        let (account, signer) = command.signer()?;
         self.engine.check_signer(account, signer).err()
     }
 
     fn terms_of(&self, command: &Command) -> Option<Terms> {
-        let Command::Place(signed) = command else { return None };
-        Some(Terms::of(self.engine.event(signed.message.market.event())?.config))
+        let (Command::Place { order, .. } | Command::Replace { order, .. }) = command else { return None };
+        Some(Terms::of(self.engine.event(order.message.market.event())?.config))
     }
 
     /// Seals the open frame and opens the next, a window of its own. `on_time` frames take inbox items with them; one that
@@ -211,7 +206,8 @@ impl Core {
         let inbox = if on_time && !self.backlog.is_full() { self.take_inbox() } else { Vec::new() };
         // Strictly later than the frame before, whatever the machine's clock does.
         let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
-        let command = Command::Frame { time, inbox };
+        // No price source is configured yet, so feeds stay without a price and their markets only reduce.
+        let command = Logged::new(Command::Frame { time, inbox, prices: Vec::new() });
         let applied = self.apply(&command);
         self.journal.append(&[command])?;
         self.publish(vec![applied]);
@@ -237,7 +233,7 @@ impl Core {
         taken
     }
 
-    fn apply(&mut self, command: &Command) -> Applied {
+    fn apply(&mut self, command: &Logged) -> Applied {
         let mut events = Vec::new();
         self.engine.apply(command, &mut events);
         Applied { sequence: self.engine.sequence(), time: self.engine.frame_time(), events }
@@ -291,7 +287,10 @@ fn payload_bytes(payload: &InboxPayload) -> usize {
         | InboxPayload::BuilderSet { .. }
         | InboxPayload::VenueSet { .. }
         | InboxPayload::PhaseSet { .. }
+        | InboxPayload::AssetSet { .. }
         | InboxPayload::TermsSet(_) => 0,
+        InboxPayload::SpotListed { config, .. } => text(&config.title),
+        InboxPayload::PerpetualSet { config, .. } => 2 * ITEM + text(&config.title),
         InboxPayload::EventOpened { config, .. } => {
             ITEM + text(&config.title) + config.labels.iter().map(text).sum::<usize>()
         }
@@ -375,7 +374,7 @@ mod tests {
 
         fn logged(&self) -> Vec<Command> {
             let (_, replay) = xos_journal::read_only(self.data.path()).unwrap();
-            replay.map(|command| command.unwrap().1).collect()
+            replay.map(|command| command.unwrap().1.into_command()).collect()
         }
 
         async fn state_hash(&self) -> [u8; 32] {
@@ -459,10 +458,12 @@ mod tests {
     async fn strangers_leave_no_trace_in_the_log() {
         let harness = Harness::start(SLOW).await;
         let before = harness.logged();
-        let Command::Place(mut forged) = order_of(ALICE, 1, Side::Buy, GoodTillCancelled, 400) else { panic!() };
+        let Command::Place { order: mut forged, .. } = order_of(ALICE, 1, Side::Buy, GoodTillCancelled, 400) else {
+            panic!()
+        };
         forged.signer = trader(BOB);
         let unknown = order_of(7, 1, Side::Buy, GoodTillCancelled, 400);
-        let outcomes = harness.submit_all(vec![vec![Command::Place(forged), unknown]]).await;
+        let outcomes = harness.submit_all(vec![vec![Command::place(forged), unknown]]).await;
         let rejects: Vec<_> = outcomes[0]
             .iter()
             .map(|outcome| match outcome {

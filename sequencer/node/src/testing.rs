@@ -55,7 +55,7 @@ fn signed<T>(account: u64, message: T) -> Signed<T> {
 }
 
 pub(crate) fn order_of(account: u64, nonce: u64, side: Side, kind: OrderKind, price: u64) -> Command {
-    Command::Place(signed(
+    Command::place(signed(
         account,
         Order {
             account: AccountId(account),

@@ -3,28 +3,94 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EventConfig, GroupTerms, Phase, SignerGrant, VenueConfig};
-use crate::order::{Cancel, CancelAll, Liquidate, Order, Signed, Withdraw};
-use crate::units::{AccountId, BuilderId, EventId, MarketId, Nonce, TimeMs, VenueId};
+use crate::config::{
+    AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
+};
+use crate::instructions::Instructions;
+use crate::order::{Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, Signed, Transfer, Withdraw};
+use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// A signed order.
-    Place(Signed<Order>),
+    Place {
+        /// The order.
+        order: Signed<Order>,
+        /// How to go about it.
+        instructions: Instructions,
+    },
+    /// A signed order that takes the place of a resting one of its account. Both happen or neither: if the order is refused,
+    /// the other stays where it was.
+    Replace {
+        /// The order that leaves.
+        nonce: Nonce,
+        /// The order that arrives, judged as if the other were gone.
+        order: Signed<Order>,
+        /// How to go about it.
+        instructions: Instructions,
+    },
     /// A signed cancellation of one order.
     Cancel(Signed<Cancel>),
+    /// A signed wish for a smaller order.
+    Amend(Signed<Amend>),
     /// A signed cancellation of every order below a nonce.
     CancelAll(Signed<CancelAll>),
+    /// A signed cancellation of every order of a venue, a market or a side.
+    CancelMany(Signed<CancelMany>),
+    /// A signed dead-man switch.
+    CancelAfter(Signed<CancelAfter>),
     /// A signed withdrawal.
     Withdraw(Signed<Withdraw>),
+    /// A signed transfer to another account.
+    Transfer(Signed<Transfer>),
     /// Seals the open frame and opens the next one at `time`, beginning with these inbox items.
     Frame {
         /// Time of the frame that opens.
         time: TimeMs,
         /// The inbox items that it consumes first, in inbox order.
         inbox: Vec<InboxItem>,
+        /// Index prices for its time, as their sources will verify them.
+        prices: Vec<PriceUpdate>,
     },
+}
+
+impl Command {
+    /// An order that comes without instructions.
+    #[must_use]
+    pub fn place(order: Signed<Order>) -> Self {
+        Self::Place { order, instructions: Instructions::default() }
+    }
+
+    /// The account that it is for and who signed it; nobody signs a frame.
+    #[must_use]
+    pub fn signer(&self) -> Option<(AccountId, Address)> {
+        match self {
+            Self::Place { order, .. } | Self::Replace { order, .. } => Some((order.message.account, order.signer)),
+            Self::Cancel(signed) => Some((signed.message.account, signed.signer)),
+            Self::Amend(signed) => Some((signed.message.account, signed.signer)),
+            Self::CancelAll(signed) => Some((signed.message.account, signed.signer)),
+            Self::CancelMany(signed) => Some((signed.message.account, signed.signer)),
+            Self::CancelAfter(signed) => Some((signed.message.account, signed.signer)),
+            Self::Withdraw(signed) => Some((signed.message.account, signed.signer)),
+            Self::Transfer(signed) => Some((signed.message.account, signed.signer)),
+            Self::Frame { .. } => None,
+        }
+    }
+}
+
+/// What a feed's price source says for a frame's time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceUpdate {
+    /// Which feed.
+    pub feed: FeedId,
+    /// Dollars with 18 decimals.
+    #[serde(with = "crate::number")]
+    pub answer: u128,
+    /// When the source published it.
+    pub published_at: TimeMs,
+    /// What the source needs to verify it on chain.
+    pub proof: Vec<u8>,
 }
 
 /// One item of the group contract's inbox, as queued on chain.
@@ -38,8 +104,7 @@ pub struct InboxItem {
     pub payload: InboxPayload,
 }
 
-/// What the chain tells the sequencer. Each variant is a kind of the contract's `InboxKind`; kinds that set up assets, spot
-/// markets and perpetuals have none, because a group of outcome markets cannot go on past them.
+/// What the chain tells the sequencer. Each variant is a kind of the contract's `InboxKind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InboxPayload {
     /// Tokens arrived for an account; the first deposit opens it.
@@ -138,4 +203,27 @@ pub enum InboxPayload {
     },
     /// The group's terms changed.
     TermsSet(GroupTerms),
+    /// A token is admitted as an asset, or counts in another way.
+    AssetSet {
+        /// Its feed.
+        feed: FeedId,
+        /// Its terms.
+        config: AssetConfig,
+    },
+    /// A spot market opened.
+    SpotListed {
+        /// Its number.
+        market: MarketId,
+        /// Its terms.
+        config: SpotConfig,
+    },
+    /// A perpetual opened, or has other terms.
+    PerpetualSet {
+        /// Its number.
+        market: MarketId,
+        /// Its feed.
+        feed: FeedId,
+        /// Its terms.
+        config: PerpetualConfig,
+    },
 }

@@ -1,9 +1,9 @@
 //! What a group and its events are made of.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
-use crate::units::{AccountId, Lots, Ppm, Rate, TimeMs, VenueId};
+use crate::units::{AccountId, FeedId, Lots, Ppm, Rate, TimeMs, VenueId};
 
 /// Identity of one risk group: what the EIP-712 domain binds orders to, and what the journal belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,93 @@ impl EventConfig {
     }
 }
 
+/// What a market trades; the discriminants are the contract's `MarketKind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum MarketKind {
+    /// Shares of "this outcome pays 1".
+    Outcome = 0,
+    /// An asset.
+    Spot = 1,
+    /// Contracts settled in cash, with funding.
+    Perpetual = 2,
+}
+
+/// An index price: who says it, and what is believed of it. Mirrors `FeedConfig` in `Types.sol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedConfig {
+    /// Contract that verifies prices.
+    pub source: Address,
+    /// What the source calls it.
+    pub name: B256,
+    /// Index price per dollar of the source's price: atoms of cash per lot, times 1e9.
+    #[serde(with = "crate::number")]
+    pub unit: u128,
+    /// Milliseconds after which the last price is too old for new risk.
+    pub max_age: u32,
+    /// Longest time between two prices, in milliseconds; a longer one makes the price suspect.
+    pub max_gap: u32,
+    /// Largest move of the last price per second; a larger one is clamped and suspect.
+    pub max_move: Ppm,
+}
+
+/// A token other than the settlement token: what spot markets trade, and collateral at its weights. Mirrors `AssetConfig` in
+/// `Types.sol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetConfig {
+    /// The token.
+    pub token: Address,
+    /// Its atoms per lot, the unit of its index price and of its spot markets.
+    pub lot: u64,
+    /// Share of its value that counts towards initial health.
+    pub initial_weight: Ppm,
+    /// The same for maintenance health; not less.
+    pub maintenance_weight: Ppm,
+    /// What a keeper pays less than its index price.
+    pub conversion_discount: Ppm,
+    /// Most atoms that the group takes in.
+    #[serde(with = "crate::number")]
+    pub cap: u128,
+    /// Its index price.
+    pub feed: FeedConfig,
+}
+
+/// A spot market. Mirrors `SpotConfig` in `Types.sol`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpotConfig {
+    /// What it charges, and whom it lets in.
+    pub terms: TradingTerms,
+    /// The asset that its lots are lots of.
+    pub asset: FeedId,
+    /// What it is called, for people.
+    pub title: String,
+}
+
+/// A perpetual: linear, settled in cash, margined at its index price. Mirrors `PerpetualConfig` in `Types.sol`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PerpetualConfig {
+    /// What it charges, and whom it lets in.
+    pub terms: TradingTerms,
+    /// Its index price.
+    pub feed: FeedConfig,
+    /// Requirement for new risk as a share of notional, by tier.
+    pub initial_fractions: [Ppm; 4],
+    /// Requirement to stay, by tier; less than the initial one.
+    pub maintenance_fractions: [Ppm; 4],
+    /// Highest notional of the first three tiers, in millions of atoms, ascending.
+    pub tier_bounds: [u32; 3],
+    /// What a liquidation or a forced close costs the account, of notional.
+    pub penalty: Ppm,
+    /// Most that the funding index may move in an hour, of the index price.
+    pub funding_cap: Ppm,
+    /// Most atoms that this market may cost others.
+    #[serde(with = "crate::number")]
+    pub loss_cap: u128,
+    /// What it is called, for people.
+    pub title: String,
+}
+
 /// Where a venue's fees go: shares of each, the rest to the treasury. Mirrors `VenueConfig` in `Types.sol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueConfig {
@@ -152,7 +239,7 @@ impl SignerGrant {
     }
 }
 
-/// How far an event's life has come, of the phases that a deployer or the guardian may set. The discriminants are the
+/// How far a market's life has come, of the phases that a deployer or the guardian may set. The discriminants are the
 /// contract's `Phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,4 +252,7 @@ pub enum Phase {
     ReduceOnly = 5,
     /// Nothing trades.
     Halted = 6,
+    /// Nothing trades any more: positions in a perpetual are paid at its last price. An event ends by its resolution
+    /// instead.
+    Delisted = 7,
 }

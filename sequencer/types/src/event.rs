@@ -3,11 +3,13 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EventConfig, GroupTerms, Phase, SignerGrant, VenueConfig};
+use crate::config::{
+    AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
+};
 use crate::frame::Frame;
 use crate::order::{Order, Side};
 use crate::reject::Reject;
-use crate::units::{AccountId, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Ticks, TimeMs, VenueId};
+use crate::units::{AccountId, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, Nonce, Ticks, TimeMs, VenueId};
 
 /// One consequence of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,80 @@ pub enum Event {
         event: EventId,
         /// Ticks per lot and outcome.
         payouts: Vec<u64>,
+    },
+    /// Another token than the settlement token arrived for an account.
+    AssetDeposited {
+        /// To whom.
+        account: AccountId,
+        /// Which asset.
+        asset: FeedId,
+        /// How many of its atoms.
+        #[serde(with = "crate::number")]
+        amount: u128,
+        /// Whether it is the account's; else the account holds too many things already, and its owner may claim it.
+        credited: bool,
+    },
+    /// A token is admitted as an asset, or counts in another way.
+    AssetSet {
+        /// Its feed.
+        feed: FeedId,
+        /// Its terms.
+        config: AssetConfig,
+    },
+    /// A spot market is open.
+    SpotListed {
+        /// Its number.
+        market: MarketId,
+        /// Its terms.
+        config: SpotConfig,
+    },
+    /// A perpetual is open, or has other terms.
+    PerpetualSet {
+        /// Its number.
+        market: MarketId,
+        /// Its feed.
+        feed: FeedId,
+        /// Its terms.
+        config: PerpetualConfig,
+    },
+    /// A feed has another index price.
+    Priced {
+        /// Which feed.
+        feed: FeedId,
+        /// Atoms per lot, times 1e9, as far as the feed's rules let it move.
+        #[serde(with = "crate::number")]
+        price: u128,
+        /// When it was published.
+        published_at: TimeMs,
+        /// It broke a rule: until a clean one its market only reduces.
+        breached: bool,
+    },
+    /// A price was left out of the frame: the contract would refuse it.
+    PriceLeftOut {
+        /// Of which feed.
+        feed: FeedId,
+    },
+    /// A perpetual's funding index moved.
+    Funded {
+        /// Which perpetual, by its feed.
+        feed: FeedId,
+        /// What a long lot has paid since the market began, atoms times 1e9.
+        #[serde(with = "crate::number")]
+        index: i128,
+    },
+    /// An account's maintenance health is below zero: its orders are gone and it is open to liquidation.
+    Failing {
+        /// Which account.
+        account: AccountId,
+    },
+    /// An account's position in a delisted perpetual was paid at its last price.
+    Closed {
+        /// Whose.
+        account: AccountId,
+        /// Which perpetual.
+        market: MarketId,
+        /// Cash credited (negative: debited), funding apart.
+        amount: Atoms,
     },
     /// Positions in a resolved event were paid.
     Redeemed {
@@ -88,6 +164,32 @@ pub enum Event {
         /// Why.
         reason: CancelReason,
     },
+    /// An order became smaller and stays where it is.
+    Reduced {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+        /// Where.
+        market: MarketId,
+        /// On which side.
+        side: Side,
+        /// At which price.
+        price: Ticks,
+        /// By how much.
+        by: Lots,
+        /// How much of it is left.
+        remaining: Lots,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// The account's dead-man switch was set, or with 0 taken back.
+    CancelAfterSet {
+        /// Whose.
+        account: AccountId,
+        /// When all its orders will be cancelled.
+        time: TimeMs,
+    },
     /// The account's nonce floor rose.
     FloorRaised {
         /// Whose.
@@ -103,6 +205,30 @@ pub enum Event {
         amount: Atoms,
         /// Asked for through the contract's inbox.
         forced: bool,
+    },
+    /// An asset left an account; the frame's batch pays it out.
+    AssetWithdrawn {
+        /// From whom.
+        account: AccountId,
+        /// Which asset.
+        asset: FeedId,
+        /// How many of its atoms.
+        #[serde(with = "crate::number")]
+        amount: u128,
+        /// Asked for through the contract's inbox.
+        forced: bool,
+    },
+    /// Money or an asset went to another account of the same owner.
+    Transferred {
+        /// From whom.
+        account: AccountId,
+        /// To whom.
+        to: AccountId,
+        /// Which asset; 0 for cash.
+        asset: FeedId,
+        /// How many atoms.
+        #[serde(with = "crate::number")]
+        amount: u128,
     },
     /// A key may act for an account, or what it may has changed.
     SignerSet {
@@ -141,9 +267,9 @@ pub enum Event {
         /// Where its fees go.
         config: VenueConfig,
     },
-    /// An event is in another phase.
+    /// A listing is in another phase.
     PhaseSet {
-        /// Which event.
+        /// Which listing: an event, or the number of a spot or perpetual market.
         event: EventId,
         /// The phase.
         phase: Phase,
@@ -201,8 +327,12 @@ pub struct Fill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
-    /// Its owner cancelled it.
+    /// Its owner cancelled it, or made it smaller.
     Requested,
+    /// Another order took its place.
+    Replaced,
+    /// Its account's dead-man switch fired.
+    DeadMan,
     /// Its owner raised the nonce floor above it.
     BelowFloor,
     /// Its time was up.
@@ -213,7 +343,7 @@ pub enum CancelReason {
     MatchLimit,
     /// Its event was resolved.
     EventResolved,
-    /// It met an order of its own account; the resting one yields.
+    /// It met an order of its own account.
     SelfTrade,
     /// A forced withdrawal frees everything that orders reserved.
     ForcedWithdrawal,
@@ -224,4 +354,10 @@ pub enum CancelReason {
     OnlyReducing,
     /// The key that signed it may no longer trade it.
     SignerRevoked,
+    /// Its account can no longer carry it at the prices of the frame.
+    Margin,
+    /// Its market has other terms.
+    TermsChanged,
+    /// Its market was delisted.
+    Delisted,
 }

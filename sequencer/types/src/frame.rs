@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::InboxItem;
-use crate::order::{Order, Signed, Withdraw};
-use crate::units::{AccountId, Atoms, Hash, Lots, MarketId, TimeMs};
+use crate::command::{InboxItem, PriceUpdate};
+use crate::order::{Order, Signed, Transfer, Withdraw};
+use crate::units::{AccountId, Atoms, FeedId, Hash, Lots, MarketId, TimeMs};
 
 /// Everything that happened between two seals, netted, in the order of the batch's steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,12 +19,28 @@ pub struct Frame {
     pub log_hash: Hash,
     /// Inbox items that it consumed first.
     pub inbox: Vec<InboxItem>,
+    /// Index prices that it took, by feed.
+    pub prices: Vec<PriceUpdate>,
+    /// Funding indices that it moved, by feed.
+    pub funding: Vec<FundingUpdate>,
     /// Positions that it paid out, before any fill.
     pub redemptions: Vec<Redemption>,
     /// Fills netted per order, by market in ascending order; within a market in order of the order's first fill.
     pub markets: Vec<(MarketId, Vec<FillLine>)>,
     /// Signed withdrawals, in order.
     pub withdrawals: Vec<Signed<Withdraw>>,
+    /// Signed transfers, in order; they follow every withdrawal.
+    pub transfers: Vec<Signed<Transfer>>,
+}
+
+/// A perpetual's cumulative funding: what a long lot has paid since the market began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FundingUpdate {
+    /// Which perpetual, by its feed.
+    pub feed: FeedId,
+    /// Atoms times 1e9.
+    #[serde(with = "crate::number")]
+    pub index: i128,
 }
 
 /// One order's netted execution in a frame.
@@ -40,11 +56,11 @@ pub struct FillLine {
     pub fee: Atoms,
 }
 
-/// Positions of an account in a resolved event, paid and cleared.
+/// Positions of an account in a resolved event or a delisted perpetual, paid and cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redemption {
     /// Whose positions.
     pub account: AccountId,
-    /// The first market of the event.
+    /// The perpetual, or the first market of the event.
     pub market: MarketId,
 }

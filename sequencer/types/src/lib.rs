@@ -7,21 +7,30 @@ mod command;
 mod config;
 mod event;
 mod frame;
+mod instructions;
+mod logged;
 pub mod number;
 mod order;
 mod reject;
 mod units;
 
-pub use command::{Command, InboxItem, InboxPayload};
-pub use config::{EventConfig, GroupConfig, GroupTerms, Phase, SignerGrant, TradingTerms, VenueConfig};
+pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
+pub use config::{
+    AssetConfig, EventConfig, FeedConfig, GroupConfig, GroupTerms, MarketKind, PerpetualConfig, Phase, SignerGrant,
+    SpotConfig, TradingTerms, VenueConfig,
+};
 pub use event::{CancelReason, Event, Fill};
-pub use frame::{FillLine, Frame, Redemption};
+pub use frame::{FillLine, Frame, FundingUpdate, Redemption};
+pub use instructions::{Crossing, Instructions, SelfTrade};
+pub use logged::Logged;
 pub use order::{
-    Cancel, CancelAll, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Signature, Signed, Transfer, Withdraw,
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Sides,
+    Signature, Signed, Transfer, Withdraw,
 };
 pub use reject::{Reject, Restriction};
 pub use units::{
-    AccountId, Atoms, BuilderId, EventId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs, VenueId,
+    AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
+    VenueId,
 };
 
-pub use alloy_primitives::{Address, B256};
+pub use alloy_primitives::{Address, B256, U256};

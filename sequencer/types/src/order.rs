@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{AccountId, Hash, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs};
+use crate::units::{AccountId, Hash, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs, VenueId};
 
 /// Which side of the book; the discriminants are the wire's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,6 +77,64 @@ pub struct Cancel {
     /// Whose order.
     pub account: AccountId,
     /// Which order.
+    pub nonce: Nonce,
+}
+
+/// Makes a resting order smaller; it keeps its place in the queue. Harmless to repeat: an order never grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amend {
+    /// Whose order.
+    pub account: AccountId,
+    /// Which order.
+    pub nonce: Nonce,
+    /// Its size from now on, counting what has filled: nothing is left of it if so much has.
+    pub size: Lots,
+}
+
+/// Cancels every order of a venue, a market or a side of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelMany {
+    /// Whose orders.
+    pub account: AccountId,
+    /// On which venue; 0 for any.
+    pub venue: VenueId,
+    /// In which market; 0 for any.
+    pub market: MarketId,
+    /// On which side.
+    pub sides: Sides,
+    /// From the same numbers as orders; never reused, so that nobody can repeat it.
+    pub nonce: Nonce,
+}
+
+/// One side of the books or both; the discriminants are the wire's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Sides {
+    /// Bids.
+    Buy = 0,
+    /// Asks.
+    Sell = 1,
+    /// Both.
+    Both = 2,
+}
+
+impl Sides {
+    /// Whether a side is among them.
+    #[must_use]
+    pub fn contains(self, side: Side) -> bool {
+        self == Self::Both || self as u8 == side as u8
+    }
+}
+
+/// Sets the account's dead-man switch: unless it is set anew before, all orders are cancelled when that time comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelAfter {
+    /// Whose orders.
+    pub account: AccountId,
+    /// The first frame at this time or later cancels them; 0 takes the switch back.
+    pub time: TimeMs,
+    /// From the same numbers as orders; never reused, so that nobody can repeat an older one.
     pub nonce: Nonce,
 }
 

@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{AccountId, Atoms, EventId, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs};
+use crate::units::{AccountId, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs};
 
 /// A refusal changes nothing: no state, and no nonce is spent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -114,11 +114,62 @@ pub enum Reject {
         /// What it must allow.
         required: Ppm,
     },
-    /// A field that this group does not serve yet was set.
-    #[error("`{field}` is not supported in this group; leave it unset")]
-    Unsupported {
-        /// The field's name.
-        field: String,
+    /// Nobody is registered as that builder, or a builder's fee names nobody.
+    #[error("builder {builder} is not registered; leave builder and builder fee unset, or name one that is")]
+    UnknownBuilder {
+        /// The number that was given.
+        builder: BuilderId,
+    },
+    /// The builder would be paid more than one may be.
+    #[error("builder fee {builder_fee} ppm is above {highest} ppm")]
+    BuilderFeeTooHigh {
+        /// The fee that was given.
+        builder_fee: Ppm,
+        /// The highest.
+        highest: Ppm,
+    },
+    /// The account would hold more than it may.
+    #[error("the account holds, or has orders for, {limit} assets and perpetuals, the most allowed; close one first")]
+    TooManyHoldings {
+        /// The most allowed.
+        limit: u8,
+    },
+    /// A price that the account's margin depends on is too old or broke a rule.
+    #[error("account {account} holds a perpetual whose price is stale: until there is a new one it can only reduce")]
+    HoldsStalePrice {
+        /// The account that was given.
+        account: AccountId,
+    },
+    /// The account does not have so much of the asset free.
+    #[error("needs {required} atoms of the asset; {available} are free")]
+    InsufficientAsset {
+        /// Atoms that are neither sold nor offered.
+        #[serde(with = "crate::number")]
+        available: u128,
+        /// What this command needs.
+        #[serde(with = "crate::number")]
+        required: u128,
+    },
+    /// While the insurance fund is negative, what was paid in may leave, and profits wait.
+    #[error("profits wait while the insurance fund is negative; {most} atoms may leave")]
+    ProfitsWait {
+        /// What may leave.
+        #[serde(with = "crate::number")]
+        most: u128,
+    },
+    /// The pool has fewer tokens than the claim.
+    #[error("the pool holds {pool} atoms; more cannot leave before others pay what they lost")]
+    PoolExhausted {
+        /// What the pool holds.
+        pool: Atoms,
+    },
+    /// A transfer inside the group goes to an account of the same owner.
+    #[error("account {to} is not of the owner of account {account}; a transfer goes to one's own accounts only")]
+    NotSameOwner {
+        /// Whose money.
+        account: AccountId,
+        /// Where it was to go.
+        to: AccountId,
     },
     /// The order would leave the account short at its worst case.
     #[error(
@@ -174,6 +225,16 @@ pub enum Reject {
         /// Which.
         nonce: Nonce,
     },
+    /// An amended order would not become smaller.
+    #[error("order {nonce} has {current} lots; an amendment only makes it smaller, and {size} is not")]
+    NotSmaller {
+        /// Which order.
+        nonce: Nonce,
+        /// The size that was given.
+        size: Lots,
+        /// Its size now, counting what has filled.
+        current: Lots,
+    },
     /// The token is not the group's.
     #[error("token {token} is not held here; expected {expected}")]
     UnknownToken {
@@ -197,6 +258,10 @@ pub enum Restriction {
     Membership,
     /// The market is for isolated accounts.
     IsolatedOnly,
+    /// The market's index price is too old, broke a rule, or was never given.
+    Price,
+    /// The order says so itself.
+    Order,
 }
 
 impl core::fmt::Display for Restriction {
@@ -205,6 +270,8 @@ impl core::fmt::Display for Restriction {
             Self::Phase => "the market is in its reduce-only phase",
             Self::Membership => "only members of the venue may take new risk",
             Self::IsolatedOnly => "only isolated accounts may take new risk",
+            Self::Price => "the market's index price is stale",
+            Self::Order => "the order is reduce-only",
         })
     }
 }

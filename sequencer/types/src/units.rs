@@ -62,6 +62,7 @@ newtype!(/** Parts per million. */ Ppm(u32));
 newtype!(/** Parts per million of what a maker trades: a fee, or if negative a rebate. */ Rate(i32));
 newtype!(/** Number of a venue; 0 names none. */ VenueId(u32));
 newtype!(/** Number of a builder or referrer; 0 names none. */ BuilderId(u32));
+newtype!(/** Number of an index price in one group, and of what is held at it; 0 is the settlement token. */ FeedId(u8));
 
 /// A 256-bit hash of the log, a batch or the state.
 pub type Hash = [u8; 32];

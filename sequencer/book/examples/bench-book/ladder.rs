@@ -40,7 +40,7 @@ impl LadderBook {
         if rests {
             let hot = Hot { account, ..Hot::default() };
             let limit = xos_book::Limit { side, price: Ticks(price), lots: Lots(lots) };
-            let handle = self.book.insert(&mut self.orders, Nonce(nonce), limit, hot, ());
+            let handle = self.book.insert(&mut self.orders, Nonce(nonce), limit, hot, || ());
             self.accounts[account as usize].insert(&self.orders, Nonce(nonce), handle);
         }
     }

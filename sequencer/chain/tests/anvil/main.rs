@@ -113,7 +113,7 @@ impl Exchange {
         let inbox = self.reader().poll().await.unwrap();
         let time = TimeMs(self.anvil.now().await);
         let mut events = Vec::new();
-        self.engine.apply(&Command::Frame { time, inbox }, &mut events);
+        self.engine.apply(&Command::Frame { time, inbox, prices: vec![] }.into(), &mut events);
         for event in events {
             if let Event::FrameSealed(frame) = event {
                 self.frames.push(*frame);
@@ -141,7 +141,7 @@ impl Exchange {
             };
             let signed = key.sign_typed(&self.domain, order);
             let mut events = Vec::new();
-            self.engine.apply(&Command::Place(signed), &mut events);
+            self.engine.apply(&Command::place(signed).into(), &mut events);
             assert!(matches!(events[0], Event::Accepted { .. }), "{events:?}");
         }
     }
@@ -246,7 +246,7 @@ async fn money_goes_in_trades_and_goes_out() {
         expiry: TimeMs(0),
     };
     let signed = exchange.alice.key().sign_typed(&exchange.domain, withdraw);
-    exchange.engine.apply(&Command::Withdraw(signed), &mut Vec::new());
+    exchange.engine.apply(&Command::Withdraw(signed).into(), &mut Vec::new());
     exchange.bob.request_withdrawal(AccountId(BOB), u128::MAX).await.unwrap();
     exchange.frame().await;
     exchange.frame().await;

@@ -47,7 +47,8 @@ impl Plan {
         plan
     }
 
-    fn create(&mut self, contract: &str, arguments: &[u8]) -> Address {
+    /// Plans one more contract.
+    pub(crate) fn create(&mut self, contract: &str, arguments: &[u8]) -> Address {
         let code = self.link(contract);
         self.push([&code, arguments].concat())
     }

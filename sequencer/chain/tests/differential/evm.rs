@@ -17,6 +17,13 @@ use xos_types::{InboxItem, TimeMs};
 
 use crate::artifact::Plan;
 
+alloy::sol! {
+    /// `test/group/MockPriceSource.sol`.
+    interface IMockPriceSource {
+        function set(bytes32 name, uint64 time, uint256 price, uint64 publishedAt) external;
+    }
+}
+
 pub(crate) const CHAIN_ID: u64 = 31_337;
 /// What X Layer will take (EIP-7825).
 pub(crate) const GAS_LIMIT: u64 = 1 << 24;
@@ -40,6 +47,10 @@ pub(crate) struct Evm {
     pub(crate) token: Address,
     pub(crate) gateway: Address,
     pub(crate) group: Address,
+    /// Says what it was told of a feed at a time.
+    pub(crate) source: Address,
+    /// Tokens that the group may admit.
+    pub(crate) assets: Vec<Address>,
 }
 
 impl Evm {
@@ -54,9 +65,11 @@ impl Evm {
             cfg.chain_id = CHAIN_ID;
             cfg.disable_nonce_check = true;
         });
-        let plan = Plan::new(CREATOR, 0, sequencer, governor);
-        let mut this =
-            Self { evm: context.build_mainnet(), token: plan.token, gateway: plan.gateway, group: plan.group };
+        let mut plan = Plan::new(CREATOR, 0, sequencer, governor);
+        let source = plan.create("MockPriceSource", &[]);
+        let assets = (0..3).map(|_| plan.create("SimulatedToken", &[])).collect();
+        let (token, gateway, group) = (plan.token, plan.gateway, plan.group);
+        let mut this = Self { evm: context.build_mainnet(), token, gateway, group, source, assets };
         for (address, code) in plan.creations {
             let result = this.evm.transact_commit(transaction(CREATOR, TxKind::Create, code)).unwrap();
             match result {

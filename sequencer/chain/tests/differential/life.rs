@@ -1,5 +1,7 @@
 //! One life: both sides driven by the same steps, and compared after every batch.
 
+mod kinds;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy::primitives::aliases::{I24, U24, U96};
@@ -14,6 +16,9 @@ use xos_types::{
     AccountId, Atoms, Cancel, CancelAll, CancelReason, Command, Event, EventId, Frame, GroupConfig, InboxItem,
     InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Position, Ppm, Side, Ticks, TimeMs, Withdraw,
 };
+
+pub(crate) use kinds::{AssetPlan, FeedPlan, KindStep, PerpetualPlan, TermsPlan, TradePlan};
+use kinds::{Kinds, KindsSnapshot};
 
 use crate::evm::{CHAIN_ID, Done, Evm, GAS_LIMIT, Reverted, queued};
 
@@ -45,7 +50,8 @@ pub(crate) enum Step {
     Terms,
     Open(EventPlan),
     Resolve { event: u8, how: u64 },
-    Frame { ms: u64, items: u8 },
+    Kind(KindStep),
+    Frame { ms: u64, items: u8, prices: u64 },
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +126,20 @@ pub(crate) struct Totals {
     revoked: u64,
     reduced: u64,
     capped: u64,
+    perpetual_lines: u64,
+    spot_lines: u64,
+    priced: u64,
+    breached: u64,
+    funded: u64,
+    closed: u64,
+    failing: u64,
+    shed: u64,
+    assets_left: u64,
+    assets_forced: u64,
+    transfers: u64,
+    reduce_only: u64,
+    builders: u64,
+    uncredited: u64,
     most_gas: u64,
     /// Gas used of the gas estimated, in thousandths, of the batch that came closest.
     closest_estimate: u64,
@@ -144,6 +164,20 @@ impl Totals {
         self.revoked += other.revoked;
         self.reduced += other.reduced;
         self.capped += other.capped;
+        self.perpetual_lines += other.perpetual_lines;
+        self.spot_lines += other.spot_lines;
+        self.priced += other.priced;
+        self.breached += other.breached;
+        self.funded += other.funded;
+        self.closed += other.closed;
+        self.failing += other.failing;
+        self.shed += other.shed;
+        self.assets_left += other.assets_left;
+        self.assets_forced += other.assets_forced;
+        self.transfers += other.transfers;
+        self.reduce_only += other.reduce_only;
+        self.builders += other.builders;
+        self.uncredited += other.uncredited;
         self.most_gas = self.most_gas.max(other.most_gas);
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
     }
@@ -169,8 +203,33 @@ impl Totals {
     }
 }
 
+impl Totals {
+    /// What lives with assets and perpetuals must have seen.
+    pub(crate) fn more_kinds(&self) -> [(&'static str, u64); 14] {
+        [
+            ("line of a perpetual", self.perpetual_lines),
+            ("line of a spot market", self.spot_lines),
+            ("price", self.priced),
+            ("price that broke a rule", self.breached),
+            ("funding", self.funded),
+            ("position of a delisted perpetual paid", self.closed),
+            ("failing account", self.failing),
+            ("order that its account could not carry", self.shed),
+            ("withdrawal of an asset", self.assets_left),
+            ("forced withdrawal of an asset", self.assets_forced),
+            ("transfer", self.transfers),
+            ("line of a reduce-only order", self.reduce_only),
+            ("builder's fee", self.builders),
+            ("deposit without room", self.uncredited),
+        ]
+    }
+}
+
 /// The engine's side of the comparison, at a seal.
 struct Snapshot {
+    kinds: KindsSnapshot,
+    /// Cash and worst payoff together, without the frame's fees.
+    money: BTreeMap<AccountId, i128>,
     /// Owner, cash with what the frame's fees bring, worst payoff.
     accounts: Vec<(AccountId, Address, Atoms, Atoms)>,
     open_interest: BTreeMap<MarketId, i128>,
@@ -197,7 +256,12 @@ pub(crate) struct Life {
     builders: Vec<AccountId>,
     venues: u32,
     events: Vec<EventPlan>,
+    /// Its number, by event.
+    numbers: Vec<u32>,
     decided: Vec<bool>,
+    /// Listings of every kind.
+    listings: u32,
+    kinds: Kinds,
     pending: VecDeque<InboxItem>,
     /// What each deposit item brought, by index.
     deposits: BTreeMap<u64, u128>,
@@ -235,7 +299,10 @@ impl Life {
             builders: Vec::new(),
             venues: 0,
             events: Vec::new(),
+            numbers: Vec::new(),
             decided: Vec::new(),
+            listings: 0,
+            kinds: Kinds::default(),
             pending: VecDeque::new(),
             deposits: BTreeMap::new(),
             now: START,
@@ -249,6 +316,7 @@ impl Life {
         let separator = life.evm.view(life.evm.group, &IRiskGroup::domainSeparatorCall {});
         assert_eq!(separator, life.domain.separator());
         life.evm.set_time(life.now);
+        life.start_terms();
         life.venue(&VenuePlan { pick: 0, treasury: 1, shares: [100_000, 50_000, 200_000] });
         for founder in [AccountId::INSURANCE, AccountId::PROTOCOL] {
             life.deposit(usize::from(TRADERS), Some(founder), 1_000_000);
@@ -260,7 +328,7 @@ impl Life {
         for plan in events {
             life.open(plan.clone());
         }
-        life.frame(0, u8::MAX);
+        life.frame(0, u8::MAX, 0);
         life
     }
 
@@ -291,10 +359,12 @@ impl Life {
                 Step::Terms => self.terms(),
                 Step::Open(plan) => self.open(plan),
                 Step::Resolve { event, how } => self.resolve(usize::from(event) % self.events.len(), how),
-                Step::Frame { ms, items } => self.frame(ms, items),
+                Step::Kind(step) => self.kind_step(&step),
+                Step::Frame { ms, items, prices } => self.frame(ms, items, prices),
             }
+            self.engine.check_invariants();
             if self.engine.frame_gas() > FRAME_GAS_TARGET {
-                self.frame(1, 0);
+                self.frame(1, 0, 0);
             }
         }
         self.everybody_leaves();
@@ -348,6 +418,8 @@ impl Life {
         self.queue(self.deployer.address(), &IGateway::openEventCall { config });
         self.events.push(plan);
         self.decided.push(false);
+        self.listings += 1;
+        self.numbers.push(self.listings);
     }
 
     fn resolve(&mut self, index: usize, how: u64) {
@@ -375,7 +447,7 @@ impl Life {
         }
         self.totals.splits += u64::from(payouts[winner] != ticks);
         self.totals.resolutions += 1;
-        let call = IGateway::resolveEventCall { eventId: U24::from(index + 1), payouts };
+        let call = IGateway::resolveEventCall { eventId: U24::from(self.numbers[index]), payouts };
         self.queue(self.deployer.address(), &call);
     }
 
@@ -414,7 +486,7 @@ impl Life {
             30..=79 => abi::Phase::ReduceOnly,
             _ => abi::Phase::Open,
         };
-        let market = u32::try_from(index + 1).unwrap() << 8;
+        let market = self.numbers[index] << 8;
         self.queue(self.deployer.address(), &IGateway::setPhaseCall { market, phase });
     }
 
@@ -422,7 +494,7 @@ impl Life {
     fn terms(&mut self) {
         let terms = abi::GroupTerms {
             sequencer: self.sequencer.address(),
-            maxHoldings: 7,
+            maxHoldings: 2 + u8::try_from(self.batch % 3).unwrap(),
             keeperShare: U24::from(self.batch % 1_000),
             grace: 1_000,
         };
@@ -508,7 +580,7 @@ impl Life {
         let index = self.pick_event(p.event);
         let plan = self.events[index].clone();
         let account = self.pick_account(p.account);
-        let event = EventId(u32::try_from(index + 1).unwrap());
+        let event = EventId(self.numbers[index]);
         let mut order = Order {
             account,
             // Most meet on the first outcomes, so that there is somebody to trade with.
@@ -552,7 +624,7 @@ impl Life {
         let key = if agent { self.agent(p.twist) } else { self.key(signer) };
         let signed = key.sign_typed(&self.domain, order);
         let accepted = self.totals.accepted;
-        self.apply(&Command::Place(signed));
+        self.apply(Command::place(signed));
         self.totals.agents += u64::from(agent && self.totals.accepted > accepted);
     }
 
@@ -572,14 +644,14 @@ impl Life {
             None => Nonce(u64::from(pick)),
         };
         let key = self.key(self.owner_index(account)).clone();
-        self.apply(&Command::Cancel(key.sign_typed(&self.domain, Cancel { account, nonce })));
+        self.apply(Command::Cancel(key.sign_typed(&self.domain, Cancel { account, nonce })));
     }
 
     fn cancel_all(&mut self, account: u8, ahead: u8) {
         let account = self.pick_account(account);
         let below = Nonce(self.accounts[index_of(account)].1.saturating_sub(u64::from(ahead % 8)));
         let key = self.key(self.owner_index(account)).clone();
-        self.apply(&Command::CancelAll(key.sign_typed(&self.domain, CancelAll { account, below })));
+        self.apply(Command::CancelAll(key.sign_typed(&self.domain, CancelAll { account, below })));
     }
 
     fn withdraw(&mut self, account: u8, part: u8) {
@@ -595,13 +667,13 @@ impl Life {
         let nonce = self.next_nonce(account);
         let withdraw = Withdraw { account, token: self.evm.token, amount, nonce, expiry };
         let key = self.key(self.owner_index(account)).clone();
-        self.apply(&Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
+        self.apply(Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
     }
 
     /// Any command but a frame.
-    fn apply(&mut self, command: &Command) {
+    fn apply(&mut self, command: Command) {
         let mut events = Vec::new();
-        self.engine.apply(command, &mut events);
+        self.engine.apply(&command.into(), &mut events);
         for event in &events {
             self.note(event);
         }
@@ -624,8 +696,26 @@ impl Life {
             Event::Cancelled { reason, .. } => {
                 self.totals.revoked += u64::from(*reason == CancelReason::SignerRevoked);
                 self.totals.reduced += u64::from(*reason == CancelReason::OnlyReducing);
+                self.totals.shed += u64::from(*reason == CancelReason::Margin);
                 self.totals.capped += u64::from(*reason == CancelReason::OpenInterestCap);
             }
+            Event::AssetWithdrawn { account, asset, amount, forced } => {
+                self.note_asset_left(*account, *asset, *amount);
+                self.totals.assets_forced += u64::from(*forced);
+                self.totals.assets_left += u64::from(!forced);
+            }
+            Event::AssetDeposited { asset, amount, credited: false, .. } => {
+                self.note_uncredited(*asset, *amount);
+                self.totals.uncredited += 1;
+            }
+            Event::Priced { breached, .. } => {
+                self.totals.priced += 1;
+                self.totals.breached += u64::from(*breached);
+            }
+            Event::Funded { .. } => self.totals.funded += 1,
+            Event::Closed { .. } => self.totals.closed += 1,
+            Event::Failing { .. } => self.totals.failing += 1,
+            Event::Transferred { .. } => self.totals.transfers += 1,
             Event::FrameSealed(_) => panic!("only a frame command seals"),
             _ => {}
         }
@@ -634,19 +724,24 @@ impl Life {
     // ---------------------------------------------------------------- frames and batches
 
     /// Seals the open frame, settles it, compares, and opens the next one with some of the inbox.
-    fn frame(&mut self, ms: u64, items: u8) {
+    fn frame(&mut self, ms: u64, items: u8, seed: u64) {
         self.now.0 += ms;
         self.evm.set_time(self.now);
         let snapshot = self.snapshot();
         let take = usize::from(items).min(self.pending.len());
         let inbox: Vec<InboxItem> = self.pending.drain(..take).collect();
+        let prices = self.next_prices(seed);
         let mut events = Vec::new();
-        self.engine.apply(&Command::Frame { time: self.now, inbox }, &mut events);
+        let command = Command::Frame { time: self.now, inbox, prices: prices.clone() };
+        self.engine.apply(&command.into(), &mut events);
         let mut events = events.into_iter().peekable();
-        if let Some(Event::FrameSealed(frame)) = events.next_if(|event| matches!(event, Event::FrameSealed(_))) {
-            self.settle(&frame, &snapshot);
+        let sealed = events.next_if(|event| matches!(event, Event::FrameSealed(_)));
+        if let Some(Event::FrameSealed(frame)) = &sealed {
+            self.settle(frame, &snapshot);
         }
         self.compare(&snapshot);
+        self.compare_kinds(&snapshot, sealed.is_some());
+        self.tell_source(&prices);
         for event in events {
             self.note(&event);
         }
@@ -660,7 +755,6 @@ impl Life {
         let accrued = self.engine.accrued_fees();
         for id in self.engine.account_ids() {
             let view = self.engine.account(id).unwrap();
-            assert!(view.cash.0 + view.worst_payoff.0 >= 0, "{view:?} is short");
             let cash = view.cash + accrued.get(&id).copied().unwrap_or_default();
             accounts.push((id, view.owner, cash, view.worst_payoff));
             for (market, Position(lots)) in self.engine.positions(id) {
@@ -672,6 +766,8 @@ impl Life {
             }
         }
         Snapshot {
+            kinds: self.kinds_snapshot(),
+            money: self.money_now(),
             accounts,
             open_interest,
             positions,
@@ -717,6 +813,17 @@ impl Life {
         self.hash = call.hash;
         self.totals.batches += 1;
         self.totals.fill_lines += call.orders_filled;
+        self.kinds_settled();
+        for (market, lines) in &frame.markets {
+            let kind = self.kinds_of(*market);
+            let count = u64::try_from(lines.len()).unwrap();
+            self.totals.perpetual_lines += if kind == Some(true) { count } else { 0 };
+            self.totals.spot_lines += if kind == Some(false) { count } else { 0 };
+            for line in lines {
+                self.totals.reduce_only += u64::from(line.order.message.reduce_only);
+                self.totals.builders += u64::from(line.order.message.builder != 0);
+            }
+        }
         self.totals.most_gas = self.totals.most_gas.max(done.gas_used);
         self.totals.closest_estimate = self.totals.closest_estimate.max(done.gas_used * 1_000 / snapshot.gas);
         assert!(self.totals.most_gas < GAS_LIMIT);
@@ -753,7 +860,7 @@ impl Life {
         for &(id, owner, cash, worst) in &engine.accounts {
             let chain = self.evm.view(group, &IGroupViews::accountCall { id: id.0 });
             assert_eq!((chain.owner, chain.cash, chain.worstPayoff), (owner, cash.0, worst.0), "account {id}");
-            for event in 1..=u32::try_from(self.events.len()).unwrap() {
+            for event in self.numbers.clone() {
                 let call = IGroupViews::positionsCall { id: id.0, eventId: U24::from(event) };
                 let chain: BTreeMap<u8, i64> =
                     (0..).zip(self.evm.view(group, &call)).filter(|&(_, lots)| lots != 0).collect();
@@ -767,7 +874,7 @@ impl Life {
             self.totals.partial += u64::from(filled > 0);
         }
         for (&market, &lots) in &engine.open_interest {
-            let index = usize::try_from(market.event().0 - 1).unwrap();
+            let index = self.numbers.iter().position(|number| *number == market.event().0).unwrap();
             let plan = &self.events[index];
             let counted = plan.position_cap != 0 || plan.open_interest_cap != 0;
             // Redemption leaves it: a decided market opens no more.
@@ -808,7 +915,9 @@ impl Life {
                 }
             }
         }
-        assert_eq!(cash, engine.custody.0, "cash is what is held");
+        if self.nothing_is_priced() {
+            assert_eq!(cash, engine.custody.0, "cash is what is held");
+        }
         for ((event, outcome), lots) in markets {
             // While a decided event is being redeemed, those who were paid are no longer counted.
             let decided = self.engine.event(event).unwrap().payouts.is_some();
@@ -823,13 +932,14 @@ impl Life {
         for index in 0..self.events.len() {
             self.resolve(index, u64::try_from(index).unwrap() * 7);
         }
-        self.frame(1, u8::MAX);
+        self.frame(1, u8::MAX, 0);
         while !self.pending.is_empty() || self.engine.pending_redemptions() > 0 {
-            self.frame(1, u8::MAX);
+            self.frame(1, u8::MAX, 0);
         }
+        self.kinds_leave();
         for id in self.engine.account_ids() {
             let view = self.engine.account(id).unwrap();
-            assert_eq!((view.worst_payoff, view.reserved), (Atoms(0), Atoms(0)));
+            assert_eq!(view.worst_payoff, Atoms(0));
             if view.cash.0 > 0 {
                 self.sign_withdraw(id, view.cash.0.unsigned_abs());
             }
@@ -843,8 +953,12 @@ impl Life {
                 self.request(view.owner, &call);
             }
         }
-        self.frame(1, u8::MAX);
-        self.frame(1, u8::MAX);
+        self.frame(1, u8::MAX, 0);
+        self.frame(1, u8::MAX, 0);
+        if !self.nothing_is_priced() {
+            // Rounding stays in the pool, and so does what those cannot have who won from who cannot pay.
+            return;
+        }
         let held = self.evm.view(self.evm.token, &IToken::balanceOfCall { owner: self.evm.group });
         assert_eq!(held, U256::ZERO, "everybody left and nothing stayed");
         assert_eq!(self.wallets.values().sum::<u128>(), self.minted);
@@ -858,6 +972,11 @@ impl Life {
 
     fn agent(&self, pick: u8) -> &Key {
         &self.agents[usize::from(pick) % self.agents.len()]
+    }
+
+    /// Whether a market is a perpetual; nothing of an event's.
+    fn kinds_of(&self, market: MarketId) -> Option<bool> {
+        self.kinds.markets.iter().find(|known| known.is(market)).map(kinds::Market::is_perpetual)
     }
 
     fn pick_venue(&self, pick: u8) -> u32 {
@@ -919,15 +1038,15 @@ impl Life {
         }
         life.sign_withdraw(fund, 900_000);
         life.trade(winner, other, MarketId::new(EventId(2), 0), 100, 100);
-        life.frame(1_000, 0);
+        life.frame(1_000, 0, 0);
         life.resolve(1, 0);
-        life.frame(1_000, u8::MAX);
+        life.frame(1_000, u8::MAX, 0);
         let profit = life.engine.account(winner).unwrap().available.0;
         assert!(profit > 200_000_000, "more than was paid in");
 
         life.trade(other, fund, MarketId::new(EventId(1), 0), 1, 500);
         life.sign_withdraw(winner, profit.unsigned_abs());
-        life.frame(1_000, 0);
+        life.frame(1_000, 0, 0);
         assert_eq!(life.engine.account(winner).unwrap().cash, Atoms(0));
         life.everybody_leaves();
     }
@@ -950,7 +1069,7 @@ impl Life {
             };
             let accepted = self.totals.accepted;
             let signed = self.key(self.owner_index(account)).sign_typed(&self.domain, order);
-            self.apply(&Command::Place(signed));
+            self.apply(Command::place(signed));
             assert_eq!(self.totals.accepted, accepted + 1);
         }
     }

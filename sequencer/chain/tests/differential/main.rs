@@ -17,7 +17,9 @@ mod life;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
-use crate::life::{EventPlan, Life, Placement, Step, VenuePlan};
+use crate::life::{
+    AssetPlan, EventPlan, FeedPlan, KindStep, Life, PerpetualPlan, Placement, Step, TermsPlan, TradePlan, VenuePlan,
+};
 
 const LIVES: u32 = 64;
 
@@ -104,20 +106,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Terms),
         1 => event_plan().prop_map(Step::Open),
         1 => (any::<u8>(), any::<u64>()).prop_map(|(event, how)| Step::Resolve { event, how }),
-        7 => frame.prop_map(|(ms, items)| Step::Frame { ms, items }),
+        7 => frame.prop_map(|(ms, items)| Step::Frame { ms, items, prices: 0 }),
     ]
 }
 
 #[test]
 fn engine_and_contract_agree_on_every_life() {
-    let lives = std::env::var("XOS_LIVES").map_or(LIVES, |text| text.parse().expect("XOS_LIVES is a number"));
-    let mut runner = TestRunner::new(Config {
-        cases: lives,
-        max_shrink_iters: 2_000,
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        source_file: Some(file!()),
-        ..Config::default()
-    });
+    let lives = lives();
+    let mut runner = runner(lives);
     let totals = std::cell::RefCell::new(life::Totals::default());
     let life = (proptest::collection::vec(event_plan(), 1..4), proptest::collection::vec(step(), 1..800));
     let result = runner.run(&life, |(events, steps)| {
@@ -135,6 +131,141 @@ fn engine_and_contract_agree_on_every_life() {
     for (what, count) in totals.kinds() {
         assert!(count > 0, "no {what} in {lives} lives: {totals:?}");
     }
+}
+
+fn feed_plan() -> impl Strategy<Value = FeedPlan> {
+    // Atoms per lot and dollar, times 1e9: a lot is about a hundredth of a unit, or something odd.
+    let unit = prop_oneof![3 => Just(10_000_000_000_000_u64), 1 => Just(9_999_999_937), 1 => Just(123_456_789_012_345)];
+    let age = prop_oneof![6 => 3_000_u32..60_000, 1 => 1_u32..2_000];
+    let gap = prop_oneof![6 => 5_000_u32..100_000, 1 => 1_u32..2_000];
+    let most = prop_oneof![3 => 50_000_u32..=1_000_000, 1 => 1_000_u32..50_000];
+    (unit, age, gap, most).prop_map(|(unit, max_age, max_gap, max_move)| FeedPlan { unit, max_age, max_gap, max_move })
+}
+
+fn terms_plan() -> impl Strategy<Value = TermsPlan> {
+    let quantum = prop_oneof![3 => Just(100_u64), 1 => Just(1), 1 => Just(7)];
+    let taker = prop_oneof![Just(0_u32), Just(500), Just(333), Just(100_000)];
+    let maker = prop_oneof![3 => Just(0_i32), 1 => Just(300), 2 => -100_i32..0];
+    let cap = || prop_oneof![5 => Just(0_u64), 1 => 1_u64..50_000];
+    (any::<u8>(), quantum, taker, maker, prop::bool::weighted(0.05), [cap(), cap()]).prop_map(
+        |(venue, quantum, taker_fee, maker_fee, restricted, caps)| TermsPlan {
+            venue,
+            quantum,
+            taker_fee,
+            maker_fee,
+            restricted,
+            caps,
+        },
+    )
+}
+
+fn perpetual_plan() -> impl Strategy<Value = PerpetualPlan> {
+    let fraction = || 20_u32..300;
+    let bound = || 1_u32..2_000;
+    let fractions = [fraction(), fraction(), fraction(), fraction()];
+    (fractions, 20_u32..90, [bound(), bound(), bound()], 0_u32..=40_000, feed_plan()).prop_map(
+        |(initial, maintenance, bounds, funding_cap, feed)| PerpetualPlan {
+            initial,
+            maintenance,
+            bounds,
+            funding_cap,
+            feed,
+        },
+    )
+}
+
+fn asset_plan() -> impl Strategy<Value = AssetPlan> {
+    let lot = prop_oneof![Just(10_000_u64), Just(1), Just(1_000_000_007), Just(10_000_000_000_000_000)];
+    let weight = || 0_u32..=1_000_000;
+    (any::<u8>(), lot, [weight(), weight(), 0_u32..=100_000], feed_plan())
+        .prop_map(|(pick, lot, weights, feed)| AssetPlan { pick: pick % 4, lot, weights, feed })
+}
+
+fn kind_step() -> impl Strategy<Value = KindStep> {
+    let price = prop_oneof![6 => 450_u16..550, 3 => 300_u16..700, 1 => 0_u16..1_000];
+    let size = prop_oneof![20 => 1_u64..400, 1 => 1_u64..1_000_000];
+    let trade = (any::<u8>(), any::<u8>(), any::<bool>(), 0_u8..8, price, size, any::<u8>());
+    prop_oneof![
+        100 => trade.prop_map(|(account, market, buy, kind, price, size, twist)| {
+            KindStep::Trade(TradePlan { account, market, buy, kind, price, size, twist })
+        }),
+        1 => asset_plan().prop_map(KindStep::Admit),
+        1 => (any::<u8>(), terms_plan()).prop_map(|(asset, terms)| KindStep::Spot { asset, terms }),
+        1 => (terms_plan(), perpetual_plan())
+            .prop_map(|(terms, perpetual)| KindStep::Perpetual { terms, perpetual }),
+        1 => (any::<u8>(), terms_plan(), perpetual_plan())
+            .prop_map(|(market, terms, perpetual)| KindStep::Change { market, terms, perpetual }),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(market, phase)| KindStep::Phase { market, phase }),
+        6 => (any::<u8>(), any::<u8>(), any::<u64>())
+            .prop_map(|(account, asset, amount)| KindStep::Deposit { account, asset, amount }),
+        4 => (any::<u8>(), any::<u8>(), any::<u8>())
+            .prop_map(|(account, asset, part)| KindStep::Withdraw { account, asset, part }),
+        3 => (any::<u8>(), any::<u8>(), any::<u8>())
+            .prop_map(|(account, asset, part)| KindStep::ForceWithdrawal { account, asset, part }),
+        4 => (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>())
+            .prop_map(|(account, to, asset, part)| KindStep::Transfer { account, to, asset, part }),
+    ]
+}
+
+/// The markets that a life with kinds begins with.
+fn listings() -> impl Strategy<Value = Vec<Step>> {
+    let assets = proptest::collection::vec(asset_plan(), 1..3);
+    let spots = proptest::collection::vec((any::<u8>(), terms_plan()), 1..3);
+    let perpetuals = proptest::collection::vec((terms_plan(), perpetual_plan()), 1..4);
+    (assets, spots, perpetuals, any::<u64>()).prop_map(|(assets, spots, perpetuals, prices)| {
+        let admit = assets.into_iter().map(|plan| KindStep::Admit(AssetPlan { pick: 255, ..plan }));
+        let spots = spots.into_iter().map(|(asset, terms)| KindStep::Spot { asset, terms });
+        let perpetuals = perpetuals.into_iter().map(|(terms, perpetual)| KindStep::Perpetual { terms, perpetual });
+        let deposits = (0..24_u8).map(|n| KindStep::Deposit { account: n, asset: n / 8, amount: u64::from(n) << 50 });
+        let open = Step::Frame { ms: 1_000, items: u8::MAX, prices };
+        let steps = admit.chain(spots).chain(perpetuals).chain(deposits).map(Step::Kind);
+        steps.chain([open.clone(), open]).collect()
+    })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let frame = (prop_oneof![8 => 200_u64..2_500, 1 => 0_u64..100_000], any::<u8>(), any::<u64>());
+    prop_oneof![
+        3 => step(),
+        8 => kind_step().prop_map(Step::Kind),
+        1 => frame.prop_map(|(ms, items, prices)| Step::Frame { ms, items, prices }),
+    ]
+}
+
+#[test]
+fn engine_and_contract_agree_on_every_life_with_all_kinds() {
+    let lives = lives();
+    let mut runner = runner(lives);
+    let totals = std::cell::RefCell::new(life::Totals::default());
+    let events = proptest::collection::vec(event_plan(), 1..3);
+    let life = (events, listings(), proptest::collection::vec(any_step(), 1..600));
+    let result = runner.run(&life, |(events, listings, steps)| {
+        let lived = Life::begin(&events).live(&[listings, steps].concat());
+        totals.borrow_mut().add(&lived);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    let totals = totals.into_inner();
+    println!("{lives} lives with all kinds: {totals:?}");
+    for (what, count) in totals.more_kinds() {
+        assert!(count > 0 || lives < LIVES, "no {what} in {lives} lives: {totals:?}");
+    }
+}
+
+fn lives() -> u32 {
+    std::env::var("XOS_LIVES").map_or(LIVES, |text| text.parse().expect("XOS_LIVES is a number"))
+}
+
+fn runner(lives: u32) -> TestRunner {
+    TestRunner::new(Config {
+        cases: lives,
+        max_shrink_iters: 400,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        source_file: Some(file!()),
+        ..Config::default()
+    })
 }
 
 #[test]

@@ -105,6 +105,7 @@ impl Contract {
                     self.phases.insert(market.event(), *phase);
                 }
                 InboxPayload::ForcedWithdrawal { .. } => {}
+                InboxPayload::TermsSet(_) => {}
                 other => panic!("not part of these lives: {other:?}"),
             }
         }

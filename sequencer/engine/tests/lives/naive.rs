@@ -20,6 +20,7 @@ pub(crate) struct Naive {
     queue: BTreeSet<(EventId, AccountId)>,
     arrivals: u64,
     commands: u64,
+    pub(crate) switches: BTreeMap<AccountId, u64>,
     open: Open,
     frames: u64,
 }
@@ -37,7 +38,11 @@ pub(crate) struct Account {
 #[derive(Clone, Debug)]
 pub(crate) struct Resting {
     pub(crate) signed: Signed<Order>,
+    /// Where it rests.
+    pub(crate) price: u64,
     pub(crate) remaining: u64,
+    /// Its size now, counting what has filled.
+    size: u64,
     /// Σ base·rate of the fills that it paid for.
     traded: i128,
     arrival: u64,
@@ -94,6 +99,7 @@ impl Naive {
             queue: BTreeSet::new(),
             arrivals: 0,
             commands: 0,
+            switches: BTreeMap::new(),
             open: Open::default(),
             frames: 0,
         }
@@ -103,22 +109,85 @@ impl Naive {
     pub(crate) fn apply(&mut self, command: &Command, log_hash: Hash) -> Vec<Event> {
         let mut out = vec![];
         match command {
-            Command::Place(signed) => {
-                let order = signed.message;
-                match self.refusal(signed) {
-                    Some(reject) => {
-                        out.push(Event::Rejected { account: order.account, nonce: order.nonce, reject });
+            Command::Place { order, instructions } => {
+                let Order { account, nonce, .. } = order.message;
+                match self.refusal(order, *instructions) {
+                    Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
+                    None => self.execute(*order, *instructions, &mut out),
+                }
+            }
+            Command::Replace { nonce: old, order, instructions } => {
+                let Order { account, nonce, .. } = order.message;
+                let refusal =
+                    self.signer(account, order.signer).or_else(|| self.unknown(account, *old)).or_else(|| {
+                        let mut without = self.clone();
+                        without.orders.retain(|resting| !is(resting, account, *old));
+                        without.refusal(order, *instructions)
+                    });
+                match refusal {
+                    Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
+                    None => {
+                        self.cancel(account, *old, CancelReason::Replaced, &mut out);
+                        self.execute(*order, *instructions, &mut out);
                     }
-                    None => self.execute(*signed, &mut out),
+                }
+            }
+            Command::Amend(signed) => {
+                let Amend { account, nonce, size } = signed.message;
+                let index = self.orders.iter().position(|resting| is(resting, account, nonce));
+                let current = index.map_or(0, |index| self.orders[index].size);
+                let refusal =
+                    self.signer(account, signed.signer).or_else(|| self.unknown(account, nonce)).or_else(|| {
+                        (size.0 >= current).then_some(Reject::NotSmaller { nonce, size, current: Lots(current) })
+                    });
+                match (refusal, index) {
+                    (Some(reject), _) => out.push(Event::Rejected { account, nonce, reject }),
+                    (None, index) => {
+                        let index = index.unwrap();
+                        let left = (size.0 + self.orders[index].remaining).saturating_sub(current);
+                        if left == 0 {
+                            self.cancel(account, nonce, CancelReason::Requested, &mut out);
+                        } else {
+                            self.reduce(index, current - size.0, CancelReason::Requested, &mut out);
+                        }
+                    }
+                }
+            }
+            Command::CancelMany(signed) => {
+                let CancelMany { account, venue, market, sides, nonce } = signed.message;
+                if let Some(reject) = self.signer(account, signed.signer).or_else(|| self.spent(account, nonce)) {
+                    out.push(Event::Rejected { account, nonce, reject });
+                } else {
+                    self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
+                    for nonce in self.nonces_of(account) {
+                        let resting = self.orders.iter().find(|resting| is(resting, account, nonce)).unwrap();
+                        let order = resting.signed.message;
+                        let on_venue = venue.0 == 0 || self.terms(order.market).terms.venue == venue;
+                        let on_side = match sides {
+                            Sides::Buy => order.side == Side::Buy,
+                            Sides::Sell => order.side == Side::Sell,
+                            Sides::Both => true,
+                        };
+                        if on_venue && on_side && (market.0 == 0 || order.market == market) {
+                            self.cancel(account, nonce, CancelReason::Requested, &mut out);
+                        }
+                    }
+                }
+            }
+            Command::CancelAfter(signed) => {
+                let CancelAfter { account, time, nonce } = signed.message;
+                if let Some(reject) = self.signer(account, signed.signer).or_else(|| self.spent(account, nonce)) {
+                    out.push(Event::Rejected { account, nonce, reject });
+                } else {
+                    self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
+                    self.switches.insert(account, time.0);
+                    self.switches.retain(|_, time| *time != 0);
+                    out.push(Event::CancelAfterSet { account, time });
                 }
             }
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
-                let known = self.orders.iter().any(|resting| is(resting, account, nonce));
-                let refusal = self
-                    .signer(account, signed.signer)
-                    .or_else(|| (!known).then_some(Reject::UnknownOrder { account, nonce }));
-                match refusal {
+                match self.signer(account, signed.signer).or_else(|| self.unknown(account, nonce)) {
                     Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
                     None => self.cancel(account, nonce, CancelReason::Requested, &mut out),
                 }
@@ -132,7 +201,8 @@ impl Naive {
                 }
             }
             Command::Withdraw(signed) => self.withdraw(signed, &mut out),
-            Command::Frame { time, inbox } => self.frame(*time, inbox, log_hash, &mut out),
+            Command::Transfer(_) => unreachable!("not part of these lives"),
+            Command::Frame { time, inbox, .. } => self.frame(*time, inbox, log_hash, &mut out),
         }
         self.commands += 1;
         out
@@ -270,13 +340,13 @@ impl Naive {
         let fees: i128 = own
             .iter()
             .map(|resting| {
-                let order = resting.signed.message;
-                let terms = self.terms(order.market);
-                let due = base(terms, order.price.0, resting.remaining) * i128::from(terms.terms.maker_fee.fee().0);
+                let terms = self.terms(resting.signed.message.market);
+                let due = base(terms, resting.price, resting.remaining) * i128::from(terms.terms.maker_fee.fee().0);
                 ceil(resting.traded + due) - ceil(resting.traded)
             })
             .sum();
-        let mut orders: Vec<_> = own.iter().map(|resting| (resting.signed.message, resting.remaining)).collect();
+        let stands = |resting: &&Resting| Order { price: Ticks(resting.price), ..resting.signed.message };
+        let mut orders: Vec<_> = own.iter().map(|resting| (stands(resting), resting.remaining)).collect();
         orders.extend(extra.map(|(order, _)| (order, order.size.0)));
         let worst: i128 = self
             .events
@@ -329,7 +399,23 @@ impl Naive {
         spent.then(|| Reject::NonceSpent { nonce, next: Nonce(self.next_nonce(account)) })
     }
 
-    fn refusal(&self, signed: &Signed<Order>) -> Option<Reject> {
+    fn unknown(&self, account: AccountId, nonce: Nonce) -> Option<Reject> {
+        let known = self.orders.iter().any(|resting| is(resting, account, nonce));
+        (!known).then_some(Reject::UnknownOrder { account, nonce })
+    }
+
+    /// The worst price at which the order trades, and where it rests.
+    fn limit(&self, order: &Order, instructions: Instructions) -> Ticks {
+        let met = self.opposite(order, order.price);
+        let slides = order.kind == OrderKind::PostOnly && instructions.crossing == Crossing::Slide;
+        match met.first().map(|index| self.orders[*index].price) {
+            Some(best) if slides && order.side == Side::Buy => Ticks(best - 1),
+            Some(best) if slides => Ticks(best + 1),
+            _ => order.price,
+        }
+    }
+
+    fn refusal(&self, signed: &Signed<Order>, instructions: Instructions) -> Option<Reject> {
         let order = &signed.message;
         let Order { account, market, price, size, .. } = *order;
         if let Some(reject) = self.signer(account, signed.signer) {
@@ -346,14 +432,8 @@ impl Naive {
         if self.phase(event) == Phase::Halted {
             return Some(Reject::MarketHalted { market, event });
         }
-        for (set, field) in [
-            (order.reduce_only, "reduce_only"),
-            (order.builder != 0, "builder"),
-            (order.builder_fee.0 != 0, "builder_fee"),
-        ] {
-            if set {
-                return Some(Reject::Unsupported { field: field.into() });
-            }
+        if order.builder != 0 || order.builder_fee.0 != 0 {
+            return Some(Reject::UnknownBuilder { builder: BuilderId(order.builder) });
         }
         let highest = Ticks(u64::from(terms.ticks) - 1);
         if price.0 == 0 {
@@ -375,17 +455,21 @@ impl Naive {
         if self.nonces_of(account).len() >= ORDERS_MAX {
             return Some(Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
         }
-        let met = self.opposite(order);
+        let met = self.opposite(order, price);
+        let limit = self.limit(order, instructions);
         if order.kind == OrderKind::PostOnly
             && let Some(best) = met.first()
+            && (limit == price || limit.0 == 0 || limit > highest)
         {
-            return Some(Reject::WouldTrade { price, best: self.orders[*best].signed.message.price });
+            return Some(Reject::WouldTrade { price, best: Ticks(self.orders[*best].price) });
         }
         if order.kind == OrderKind::FillOrKill {
             let met =
                 met.iter().take(fill_or_kill_matches_max(terms.outcomes) as usize).map(|index| &self.orders[*index]);
-            let fillable: u64 =
-                met.filter(|resting| resting.signed.message.account != account).map(|resting| resting.remaining).sum();
+            let own = |resting: &&Resting| resting.signed.message.account == account;
+            let goes_on = instructions.self_trade == SelfTrade::CancelMaker;
+            let met = met.take_while(|resting| goes_on || !own(resting)).filter(|resting| !own(resting));
+            let fillable: u64 = met.map(|resting| resting.remaining).sum();
             if fillable < size.0 {
                 return Some(Reject::NotFillable { size, fillable: Lots(fillable) });
             }
@@ -403,8 +487,8 @@ impl Naive {
         if sign * position + resting + i128::from(size.0) > i128::from(POSITION_MAX) {
             return Some(Reject::PositionLimit { market, limit: Lots(POSITION_MAX) });
         }
-        let fee = ceil(base(terms, price.0, size.0) * i128::from(required.0));
-        let after = self.available(account, Some((*order, fee)));
+        let fee = ceil(base(terms, limit.0, size.0) * i128::from(required.0));
+        let after = self.available(account, Some((Order { price: limit, ..*order }, fee)));
         (after < 0).then(|| self.short(account, self.available(account, None) - after))
     }
 
@@ -426,37 +510,56 @@ impl Naive {
             })
             .collect();
         found.sort_by_key(|index| {
-            let price = i128::from(self.orders[*index].signed.message.price.0);
+            let price = i128::from(self.orders[*index].price);
             (if side == Side::Buy { -price } else { price }, self.orders[*index].arrival)
         });
         found
     }
 
     /// What an order would meet, in order.
-    fn opposite(&self, order: &Order) -> Vec<usize> {
+    fn opposite(&self, order: &Order, limit: Ticks) -> Vec<usize> {
         let mut met = self.side(order.market, order.side.opposite());
         met.retain(|index| {
-            let price = self.orders[*index].signed.message.price;
-            if order.side == Side::Buy { price <= order.price } else { price >= order.price }
+            let price = self.orders[*index].price;
+            if order.side == Side::Buy { price <= limit.0 } else { price >= limit.0 }
         });
         met
     }
 
-    fn execute(&mut self, signed: Signed<Order>, out: &mut Vec<Event>) {
+    fn execute(&mut self, signed: Signed<Order>, instructions: Instructions, out: &mut Vec<Event>) {
         let order = signed.message;
-        let Order { account, nonce, market, side, price, .. } = order;
+        let Order { account, nonce, market, side, .. } = order;
+        let price = self.limit(&order, instructions);
         self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
         out.push(Event::Accepted { order });
-        let mut taker = Resting { signed, remaining: order.size.0, traded: 0, arrival: self.arrivals };
+        let (size, arrival) = (order.size.0, self.arrivals);
+        let mut taker = Resting { signed, price: price.0, remaining: size, size, traded: 0, arrival };
+        let mut stopped = false;
         self.arrivals += 1;
         for _ in 0..MATCHES_MAX {
-            let Some(&index) = self.opposite(&order).first() else { break };
-            if taker.remaining == 0 {
+            let Some(&index) = self.opposite(&order, price).first() else { break };
+            if taker.remaining == 0 || stopped {
                 break;
             }
             let maker = self.orders[index].signed.message;
             if maker.account == account {
-                self.cancel(account, maker.nonce, CancelReason::SelfTrade, out);
+                let (own, reason) = (self.orders[index].remaining, CancelReason::SelfTrade);
+                stopped = match instructions.self_trade {
+                    SelfTrade::CancelMaker => false,
+                    SelfTrade::CancelTaker | SelfTrade::CancelBoth => true,
+                    SelfTrade::Decrement => taker.remaining <= own,
+                };
+                match instructions.self_trade {
+                    SelfTrade::CancelTaker => {}
+                    SelfTrade::Decrement if taker.remaining < own => self.reduce(index, taker.remaining, reason, out),
+                    _ => self.cancel(account, maker.nonce, reason, out),
+                }
+                if instructions.self_trade == SelfTrade::Decrement && !stopped {
+                    taker.remaining -= own;
+                    taker.size -= own;
+                    let (by, remaining) = (Lots(own), Lots(taker.remaining));
+                    out.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
+                }
             } else {
                 self.trade(index, &mut taker, out);
             }
@@ -465,10 +568,16 @@ impl Naive {
         if taker.remaining == 0 {
             return;
         }
-        let crosses = !self.opposite(&order).is_empty();
+        let crosses = !self.opposite(&order, price).is_empty();
         let immediate = order.kind == OrderKind::ImmediateOrCancel;
-        if crosses || immediate {
-            let reason = if crosses { CancelReason::MatchLimit } else { CancelReason::Immediate };
+        if crosses || immediate || stopped {
+            let reason = if stopped {
+                CancelReason::SelfTrade
+            } else if crosses {
+                CancelReason::MatchLimit
+            } else {
+                CancelReason::Immediate
+            };
             out.push(Event::Cancelled { account, nonce, market, side, price, remaining, reason });
         } else {
             self.orders.push(taker);
@@ -478,6 +587,7 @@ impl Naive {
 
     fn trade(&mut self, index: usize, taker: &mut Resting, out: &mut Vec<Event>) {
         let (maker, order) = (self.orders[index].signed.message, taker.signed.message);
+        let maker = Order { price: Ticks(self.orders[index].price), ..maker };
         let terms = self.terms(maker.market).clone();
         let size = self.orders[index].remaining.min(taker.remaining);
         let value = i128::from(maker.price.0) * i128::from(size) * i128::from(terms.terms.quantum);
@@ -525,8 +635,18 @@ impl Naive {
     fn cancel(&mut self, account: AccountId, nonce: Nonce, reason: CancelReason, out: &mut Vec<Event>) {
         let index = self.orders.iter().position(|resting| is(resting, account, nonce)).unwrap();
         let resting = self.orders.remove(index);
-        let Order { market, side, price, .. } = resting.signed.message;
+        let Order { market, side, .. } = resting.signed.message;
+        let price = Ticks(resting.price);
         out.push(Event::Cancelled { account, nonce, market, side, price, remaining: Lots(resting.remaining), reason });
+    }
+
+    fn reduce(&mut self, index: usize, by: u64, reason: CancelReason, out: &mut Vec<Event>) {
+        let resting = &mut self.orders[index];
+        resting.remaining -= by;
+        resting.size -= by;
+        let Order { account, nonce, market, side, .. } = resting.signed.message;
+        let (price, by, remaining) = (Ticks(resting.price), Lots(by), Lots(resting.remaining));
+        out.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
     }
 
     // ------------------------------------------------------------------ the rest
@@ -574,6 +694,9 @@ impl Naive {
                 redemptions: open.redemptions,
                 markets: net(&open.parts),
                 withdrawals: open.withdrawals,
+                prices: Vec::new(),
+                funding: Vec::new(),
+                transfers: Vec::new(),
             })));
             for (account, amount) in accrued {
                 self.accounts.get_mut(&account).unwrap().cash += amount.0;
@@ -592,6 +715,15 @@ impl Naive {
         expired.sort();
         for (_, account, nonce) in expired {
             self.cancel(account, nonce, CancelReason::Expired, out);
+        }
+        let mut due: Vec<_> = self.switches.iter().map(|(account, time)| (*time, *account)).collect();
+        due.retain(|(time, _)| *time <= self.open.time);
+        due.sort();
+        for (_, account) in due {
+            self.switches.remove(&account);
+            for nonce in self.nonces_of(account) {
+                self.cancel(account, nonce, CancelReason::DeadMan, out);
+            }
         }
         for item in inbox {
             self.consume(item, out);

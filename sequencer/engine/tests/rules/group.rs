@@ -77,7 +77,7 @@ impl Group {
 
     pub(crate) fn apply(&mut self, command: Command) -> Vec<Event> {
         let mut events = vec![];
-        self.engine.apply(&command, &mut events);
+        self.engine.apply(&command.into(), &mut events);
         self.engine.check_invariants();
         events
     }
@@ -86,7 +86,7 @@ impl Group {
         let inbox = (self.inbox..).zip(payloads).map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload });
         let inbox: Vec<_> = inbox.collect();
         self.inbox += inbox.len() as u64;
-        self.apply(Command::Frame { time: TimeMs(time), inbox })
+        self.apply(Command::Frame { time: TimeMs(time), inbox, prices: vec![] })
     }
 
     /// An order of the event's outcome 0 with the next unused nonce of the group.
@@ -109,7 +109,7 @@ impl Group {
     }
 
     pub(crate) fn place(&mut self, order: Order) -> Vec<Event> {
-        self.apply(Command::Place(signed(order.account.0, order)))
+        self.apply(Command::place(signed(order.account.0, order)))
     }
 
     pub(crate) fn buy(&mut self, account: u64, size: u64, price: u64) -> Vec<Event> {
@@ -131,7 +131,7 @@ impl Group {
 
     /// As [`Group::place`], signed by a key that may act for the account.
     pub(crate) fn place_as(&mut self, signer: Address, order: Order) -> Vec<Event> {
-        self.apply(Command::Place(Signed { signer, ..signed(order.account.0, order) }))
+        self.apply(Command::place(Signed { signer, ..signed(order.account.0, order) }))
     }
 
     pub(crate) fn available(&self, account: u64) -> i128 {

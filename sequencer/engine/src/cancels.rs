@@ -1,0 +1,152 @@
+//! Orders made smaller or taken away by their owners: one, all of a venue, market or side, or all when nobody is there to
+//! renew the dead-man switch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xos_book::Handle;
+use xos_types::{
+    AccountId, Address, Amend, CancelAfter, CancelMany, CancelReason, Event, Lots, MarketId, Nonce, Reject, Signed,
+    TimeMs, VenueId,
+};
+
+use crate::account::Standing;
+use crate::engine::{Engine, account_index, event_index};
+
+/// Dead-man switches: when all orders of an account are to be cancelled.
+#[derive(Debug, Default)]
+pub(crate) struct Switches {
+    by_account: BTreeMap<AccountId, TimeMs>,
+    /// The same, soonest first.
+    by_time: BTreeSet<(TimeMs, AccountId)>,
+}
+
+impl Switches {
+    /// Sets an account's switch, or takes it back with time 0.
+    pub(crate) fn set(&mut self, account: AccountId, time: TimeMs) {
+        if let Some(before) = self.by_account.remove(&account) {
+            self.by_time.remove(&(before, account));
+        }
+        if time != TimeMs(0) {
+            self.by_account.insert(account, time);
+            self.by_time.insert((time, account));
+        }
+    }
+
+    pub(crate) fn of(&self, account: AccountId) -> Option<TimeMs> {
+        self.by_account.get(&account).copied()
+    }
+
+    /// Every switch, by account.
+    pub(crate) fn by_account(&self) -> &BTreeMap<AccountId, TimeMs> {
+        &self.by_account
+    }
+
+    /// Takes out an account whose time has come, the soonest first.
+    fn pop(&mut self, now: TimeMs) -> Option<AccountId> {
+        let (_, account) = self.by_time.first().copied().filter(|(time, _)| *time <= now)?;
+        self.set(account, TimeMs(0));
+        Some(account)
+    }
+
+    /// # Panics
+    /// If the two orders differ.
+    pub(crate) fn check(&self) {
+        let by_time = self.by_account.iter().map(|(account, time)| (*time, *account)).collect::<BTreeSet<_>>();
+        assert_eq!(by_time, self.by_time, "every dead-man switch has its time");
+    }
+}
+
+impl Engine {
+    pub(crate) fn amend(&mut self, signed: &Signed<Amend>, events: &mut Vec<Event>) {
+        let Amend { account, nonce, size } = signed.message;
+        match self.check_amend(signed) {
+            Ok((handle, current)) => {
+                let filled = current.0 - self.orders.remaining(handle).0;
+                if size.0 <= filled {
+                    self.cancel(handle, CancelReason::Requested, events);
+                } else {
+                    self.reduce(handle, Lots(current.0 - size.0), CancelReason::Requested, events);
+                }
+            }
+            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
+        }
+    }
+
+    /// The resting order and its size now, if it may be made smaller.
+    fn check_amend(&self, signed: &Signed<Amend>) -> Result<(Handle, Lots), Reject> {
+        let Amend { account, nonce, size } = signed.message;
+        let handle = self.check_cancel(account, nonce, signed.signer)?;
+        let current = self.orders.size(handle);
+        if size >= current {
+            return Err(Reject::NotSmaller { nonce, size, current });
+        }
+        Ok((handle, current))
+    }
+
+    /// Takes `by` lots off an order that stays where it is, and frees what they reserved.
+    pub(crate) fn reduce(&mut self, handle: Handle, by: Lots, reason: CancelReason, events: &mut Vec<Event>) {
+        let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
+        let Standing { market, side, price, lots } = self.orders.standing(handle);
+        let listing = &mut self.listings[event_index(market.event())];
+        let terms = listing.terms;
+        let reserved = self.orders.reserved(handle, &terms);
+        self.orders.reduce(&mut listing.books[usize::from(market.outcome())], handle, by);
+        let freed = reserved - self.orders.reserved(handle, &terms);
+        let gone = Standing { market, side, price, lots: by };
+        self.accounts[account_index(account)].release(&terms, &self.board, gone, freed);
+        let remaining = Lots(lots.0 - by.0);
+        events.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
+    }
+
+    pub(crate) fn cancel_many(&mut self, signed: &Signed<CancelMany>, events: &mut Vec<Event>) {
+        let CancelMany { account, venue, market, sides, nonce } = signed.message;
+        let scope = self.find_market(market).map_or(venue, |listing| listing.terms.venue);
+        if let Err(reject) = self.check_request(account, nonce, signed.signer, scope) {
+            return events.push(Event::Rejected { account, nonce, reject });
+        }
+        let state = &mut self.accounts[account_index(account)];
+        state.nonces.spend(nonce);
+        let mut chosen = state.orders.by_nonce(&self.orders.resting);
+        chosen.retain(|(_, handle)| {
+            let of = self.orders.market(*handle);
+            sides.contains(self.orders.side(*handle))
+                && (market == MarketId(0) || market == of)
+                && (venue == VenueId(0) || venue == self.listings[event_index(of.event())].terms.venue)
+        });
+        for (_, handle) in chosen {
+            self.cancel(handle, CancelReason::Requested, events);
+        }
+    }
+
+    pub(crate) fn set_switch(&mut self, signed: &Signed<CancelAfter>, events: &mut Vec<Event>) {
+        let CancelAfter { account, time, nonce } = signed.message;
+        // It touches every venue, so a key for some of them will not do.
+        if let Err(reject) = self.check_request(account, nonce, signed.signer, VenueId(0)) {
+            return events.push(Event::Rejected { account, nonce, reject });
+        }
+        self.accounts[account_index(account)].nonces.spend(nonce);
+        self.switches.set(account, time);
+        events.push(Event::CancelAfterSet { account, time });
+    }
+
+    /// Cancels the orders of everybody whose dead-man switch has come due.
+    pub(crate) fn fire_switches(&mut self, events: &mut Vec<Event>) {
+        while let Some(account) = self.switches.pop(self.frame.time) {
+            for (_, handle) in self.accounts[account_index(account)].orders.by_nonce(&self.orders.resting) {
+                self.cancel(handle, CancelReason::DeadMan, events);
+            }
+        }
+    }
+
+    /// Account, signer and nonce, in this order.
+    fn check_request(&self, account: AccountId, nonce: Nonce, signer: Address, venue: VenueId) -> Result<(), Reject> {
+        let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
+        if !state.may_trade(signer, venue, 0, self.frame.time) {
+            return Err(state.not_authorized(account, signer));
+        }
+        if state.nonces.is_spent(nonce) {
+            return Err(Reject::NonceSpent { nonce, next: state.nonces.next() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! Index prices and funding, as `contracts/group/Prices.sol` keeps them, to the atom.
+//!
+//! A price that breaks a rule of its feed counts as far as the rule allows, and until a clean one comes the feed is *stale*:
+//! its market only reduces and it carries no new risk.
+//!
+//! **Funding.** Each frame the mark price is the median of three: the index, the middle of the best bid and ask, and the last
+//! trade; whatever does not exist is the index (median of three: Binance, Hyperliquid and the Exchange OS whitepaper). The
+//! premium of the mark over the index flows from longs to shorts over [`CONVERGENCE_MS`] (Derive's hourly premium over a
+//! convergence period of 8 h):
+//!
+//! ```text
+//! Δindex = ⌊premium · elapsed / CONVERGENCE_MS⌋, at most ⌊index price · cap · elapsed / (1e6 · hour)⌋ either way
+//! ```
+//!
+//! in atoms per lot times 1e9. What the division leaves is carried to the next frame, so frequent frames lose nothing; it is
+//! less than one part in 1e9 of an atom a lot. The cap is the contract's, for the time since the index last moved, at most an
+//! hour: what is above it is forgone.
+
+use core::ops::{Index, IndexMut};
+
+use serde::{Deserialize, Serialize};
+use xos_types::{
+    Address, AssetConfig, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate, TimeMs,
+};
+
+use crate::limits::INDEX_MAX;
+use crate::wide::{MILLION, PRICE_SCALE, ceil, floor, mul_div};
+
+/// How long a constant premium takes to flow once, in milliseconds: 8 hours.
+pub(crate) const CONVERGENCE_MS: i128 = 8 * HOUR_MS;
+const HOUR_MS: i128 = 3_600_000;
+/// A source's prices have 18 decimals.
+const SOURCE_SCALE: u128 = 1_000_000_000_000_000_000;
+
+/// An index price, and how what is held at that price counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Feed {
+    /// Who says the price; nobody once its perpetual is delisted.
+    pub(crate) config: Option<FeedConfig>,
+    max_age: u32,
+    pub(crate) kind: FeedKind,
+    /// Atoms per lot, times 1e9; 0 before the first.
+    pub(crate) price: i128,
+    /// When that was published.
+    pub(crate) time: TimeMs,
+    pub(crate) breached: bool,
+    /// Whether new risk may not rely on the price in the open frame.
+    pub(crate) stale: bool,
+    /// What a long lot has paid so far, atoms times 1e9. Of an asset 0.
+    pub(crate) funding_index: i128,
+    /// When the index last moved.
+    funding_time: TimeMs,
+    /// Up to when premiums are counted.
+    sampled: TimeMs,
+    /// What the last division left, in 1 / [`CONVERGENCE_MS`].
+    remainder: i128,
+    /// The last trade, atoms per lot times 1e9; 0 before the first.
+    pub(crate) last_trade: i128,
+    /// Of an asset: atoms that accounts hold together, deposits less what left.
+    pub(crate) custody: u128,
+    /// Accounts that have a holding there, in no order. Derived from the accounts.
+    #[serde(skip)]
+    pub(crate) holders: Vec<u32>,
+}
+
+/// What is held at an index price.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum FeedKind {
+    /// A token's atoms.
+    Asset(AssetConfig),
+    /// A perpetual's lots.
+    Perpetual { market: MarketId, tiers: Tiers, penalty: Ppm, funding_cap: Ppm, loss_cap: u128 },
+}
+
+/// How much of a position's notional must be there.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Tiers {
+    /// Highest notional of the first three, in atoms.
+    bounds: [i128; 3],
+    initial: [u32; 4],
+    maintenance: [u32; 4],
+}
+
+/// Every feed of the group, by number from 1.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Board(Vec<Feed>);
+
+impl Board {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn find(&self, id: FeedId) -> Option<&Feed> {
+        self.0.get(usize::from(id.0).checked_sub(1)?)
+    }
+
+    pub(crate) fn push(&mut self, feed: Feed) {
+        self.0.push(feed);
+    }
+
+    /// Every feed's number, ascending.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = FeedId> + use<> {
+        (1..=self.0.len()).map(|number| FeedId(u8::try_from(number).expect("the contract numbers 255 feeds at most")))
+    }
+
+    /// The feed of a perpetual.
+    pub(crate) fn perpetual_of(&self, of: MarketId) -> Option<FeedId> {
+        self.ids().find(|id| matches!(&self[*id].kind, FeedKind::Perpetual { market, .. } if *market == of))
+    }
+
+    /// The asset that is this token.
+    pub(crate) fn asset_of(&self, token: Address) -> Option<FeedId> {
+        self.ids().find(|id| matches!(&self[*id].kind, FeedKind::Asset(config) if config.token == token))
+    }
+}
+
+impl Index<FeedId> for Board {
+    type Output = Feed;
+
+    fn index(&self, id: FeedId) -> &Feed {
+        &self.0[usize::from(id.0) - 1]
+    }
+}
+
+impl IndexMut<FeedId> for Board {
+    fn index_mut(&mut self, id: FeedId) -> &mut Feed {
+        &mut self.0[usize::from(id.0) - 1]
+    }
+}
+
+impl Tiers {
+    fn new(config: &PerpetualConfig) -> Self {
+        Self {
+            bounds: config.tier_bounds.map(|millions| i128::from(millions) * MILLION),
+            initial: config.initial_fractions.map(|fraction| fraction.0),
+            maintenance: config.maintenance_fractions.map(|fraction| fraction.0),
+        }
+    }
+
+    fn of(&self, notional: i128) -> usize {
+        self.bounds.iter().take_while(|bound| notional > **bound).count()
+    }
+
+    /// `⌈notional · fraction⌉` for new risk. It never falls as the notional grows, as no tier's fraction is below the one
+    /// before (`Limits.sol`).
+    pub(crate) fn initial(&self, notional: i128) -> i128 {
+        ceil(notional * i128::from(self.initial[self.of(notional)]), MILLION)
+    }
+
+    /// The same to stay.
+    pub(crate) fn maintenance(&self, notional: i128) -> i128 {
+        ceil(notional * i128::from(self.maintenance[self.of(notional)]), MILLION)
+    }
+}
+
+impl Feed {
+    pub(crate) fn asset(config: AssetConfig) -> Self {
+        Self::new(config.feed, FeedKind::Asset(config), TimeMs(0))
+    }
+
+    pub(crate) fn perpetual(market: MarketId, config: &PerpetualConfig, time: TimeMs) -> Self {
+        Self::new(config.feed, perpetual_kind(market, config), time)
+    }
+
+    fn new(config: FeedConfig, kind: FeedKind, time: TimeMs) -> Self {
+        Self {
+            config: Some(config),
+            max_age: config.max_age,
+            kind,
+            price: 0,
+            time: TimeMs(0),
+            breached: false,
+            stale: true,
+            funding_index: 0,
+            funding_time: time,
+            sampled: time,
+            remainder: 0,
+            last_trade: 0,
+            custody: 0,
+            holders: Vec::new(),
+        }
+    }
+
+    /// The asset counts in another way from now on.
+    pub(crate) fn set_asset(&mut self, config: AssetConfig) {
+        self.set_config(config.feed);
+        self.kind = FeedKind::Asset(config);
+    }
+
+    /// The perpetual has other terms from now on; one that is delisted keeps its last price.
+    pub(crate) fn set_perpetual(&mut self, market: MarketId, config: &PerpetualConfig) {
+        if self.config.is_some() {
+            self.set_config(config.feed);
+        }
+        self.kind = perpetual_kind(market, config);
+    }
+
+    fn set_config(&mut self, config: FeedConfig) {
+        self.config = Some(config);
+        self.max_age = config.max_age;
+    }
+
+    /// Whether the price may not carry new risk at `time`: it is too old, broke a rule, or was never given.
+    pub(crate) fn is_stale_at(&self, time: TimeMs) -> bool {
+        self.breached || u128::from(self.time.0) + u128::from(self.max_age) < u128::from(time.0)
+    }
+
+    pub(crate) fn tiers(&self) -> &Tiers {
+        match &self.kind {
+            FeedKind::Perpetual { tiers, .. } => tiers,
+            FeedKind::Asset(_) => unreachable!("asked of what holds a perpetual"),
+        }
+    }
+
+    pub(crate) fn as_asset(&self) -> &AssetConfig {
+        match &self.kind {
+            FeedKind::Asset(config) => config,
+            FeedKind::Perpetual { .. } => unreachable!("asked of what holds an asset"),
+        }
+    }
+
+    pub(crate) fn is_perpetual(&self) -> bool {
+        matches!(self.kind, FeedKind::Perpetual { .. })
+    }
+
+    /// Takes a price for a frame at `time` as far as the feed's rules let it; whether the contract would take it at all.
+    pub(crate) fn accept(&mut self, update: &PriceUpdate, time: TimeMs) -> bool {
+        let Some(config) = self.config else { return false };
+        if update.published_at > time || update.published_at < self.time {
+            return false;
+        }
+        let told = mul_div(update.answer, config.unit, SOURCE_SCALE);
+        let Some(told) = i128::try_from(told).ok().filter(|told| (1..=INDEX_MAX).contains(told)) else { return false };
+        let mut price = told;
+        let mut breached = false;
+        if self.price != 0 {
+            let elapsed = update.published_at.0 - self.time.0;
+            breached |= elapsed > u64::from(config.max_gap);
+            // Beyond what a price can be the bound is none.
+            let bound = u128::from(config.max_move.0).saturating_mul(elapsed.into());
+            let bound = mul_div(self.price.unsigned_abs(), bound, 1_000_000_000);
+            let bound = i128::try_from(bound).unwrap_or(i128::MAX).min(INDEX_MAX);
+            let lowest = self.price - bound.min(self.price - 1);
+            price = told.max(lowest).min(self.price + bound);
+            breached |= price != told;
+        }
+        (self.price, self.time, self.breached) = (price, update.published_at, breached);
+        true
+    }
+
+    /// Counts the premium of `mark` since it was last counted and moves the index by what it comes to; `None` if it does not.
+    pub(crate) fn fund(&mut self, id: FeedId, mark: i128, time: TimeMs) -> Option<FundingUpdate> {
+        let FeedKind::Perpetual { funding_cap, .. } = self.kind else { return None };
+        // An hour at most counts: after a silence nobody pays for all of it. Nothing is due on a price that is not believed.
+        let elapsed = i128::from(time.0 - self.sampled.0).min(HOUR_MS);
+        self.sampled = time;
+        if self.price == 0 || self.stale || self.config.is_none() {
+            return None;
+        }
+        // A premium is a price at most, so these products are far below 2^127.
+        let due = (mark - self.price) * elapsed + self.remainder;
+        let since = i128::from(time.0 - self.funding_time.0).min(HOUR_MS);
+        let cap = floor(self.price * i128::from(funding_cap.0) * since, MILLION * HOUR_MS);
+        let step = floor(due, CONVERGENCE_MS);
+        let moved = step.clamp(-cap, cap);
+        self.remainder = if moved == step { due - step * CONVERGENCE_MS } else { 0 };
+        if moved == 0 {
+            return None;
+        }
+        self.funding_index += moved;
+        self.funding_time = time;
+        Some(FundingUpdate { feed: id, index: self.funding_index })
+    }
+
+    /// The median of index, the middle of the book and the last trade; whatever is missing is the index.
+    pub(crate) fn mark(&self, best: Option<(i128, i128)>) -> i128 {
+        let middle = best.map_or(self.price, |(bid, ask)| (bid + ask) / 2);
+        let last = if self.last_trade == 0 { self.price } else { self.last_trade };
+        let (low, high) = (middle.min(last), middle.max(last));
+        self.price.clamp(low, high)
+    }
+}
+
+fn perpetual_kind(market: MarketId, config: &PerpetualConfig) -> FeedKind {
+    let fractions = config.initial_fractions.iter().zip(&config.maintenance_fractions);
+    assert!(fractions.clone().all(|(initial, maintenance)| maintenance < initial), "the contract wants less to stay");
+    assert!(config.initial_fractions.is_sorted() && config.tier_bounds.is_sorted(), "the contract wants rising tiers");
+    FeedKind::Perpetual {
+        market,
+        tiers: Tiers::new(config),
+        penalty: config.penalty,
+        funding_cap: config.funding_cap,
+        loss_cap: config.loss_cap,
+    }
+}
+
+/// What `lots` are worth at an index price before the last division: atoms times 1e9. A position and a price are at most
+/// 1e15 and 1e20.
+pub(crate) fn scaled(lots: i128, price: i128) -> i128 {
+    lots * price
+}
+
+/// Notional of a position, rounded up.
+pub(crate) fn notional(lots: u128, price: i128) -> i128 {
+    let lots = i128::try_from(lots).expect("positions and their orders are within 2 · POSITION_MAX lots");
+    ceil(scaled(lots, price), PRICE_SCALE)
+}

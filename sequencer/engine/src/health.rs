@@ -1,0 +1,116 @@
+//! What an account is worth and what it must be worth, as `contracts/group/Margin.sol` reckons it: positions alone, no orders.
+//!
+//! ```text
+//! usd     = cash + Σ events' worst payoff + Σ perpetuals ⌊size·index⌋ + Σ ⌊funding⌋
+//! equity* = usd + Σ assets ⌊⌊balance·index⌋·weight*⌋
+//! require*= Σ perpetuals ⌈⌈|size|·index⌉·fraction*⌉        (* initial or maintenance)
+//! ```
+//!
+//! Every division rounds against the account.
+
+use xos_types::{FeedId, Lots, MarketKind};
+
+use crate::account::{Account, Standing, cash_of};
+use crate::feeds::{Board, notional, scaled};
+use crate::holdings::{Held, asset_value};
+use crate::terms::Terms;
+use crate::wide::{MILLION, PRICE_SCALE, floor};
+
+/// See the module's head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Cash, and what events and perpetuals are worth.
+    pub usd: i128,
+    /// With assets at their initial weights; a stale one counts for nothing.
+    pub initial_equity: i128,
+    /// With assets at their maintenance weights.
+    pub maintenance_equity: i128,
+    /// What perpetuals need for new risk.
+    pub initial_requirement: i128,
+    /// What they need to stay.
+    pub maintenance_requirement: i128,
+    /// How many assets and perpetuals are held.
+    pub holdings: usize,
+    /// A perpetual's price is stale: no new risk, nothing may leave.
+    pub blocked: bool,
+}
+
+impl Health {
+    /// What new risk must leave above zero.
+    #[must_use]
+    pub const fn initial(&self) -> i128 {
+        self.initial_equity - self.initial_requirement
+    }
+
+    /// Below zero the account is open to liquidation.
+    #[must_use]
+    pub const fn maintenance(&self) -> i128 {
+        self.maintenance_equity - self.maintenance_requirement
+    }
+
+    fn of(money: i128, held: impl Iterator<Item = (FeedId, Held)>, board: &Board) -> Self {
+        let mut health = Self { usd: money, ..Self::default() };
+        for (id, held) in held {
+            let feed = &board[id];
+            match held {
+                Held::Perpetual(held) if held.size != 0 => {
+                    let notional = notional(held.size.unsigned_abs().into(), feed.price);
+                    health.usd += floor(scaled(held.size.into(), feed.price), PRICE_SCALE) + held.funding(feed);
+                    health.initial_requirement += feed.tiers().initial(notional);
+                    health.maintenance_requirement += feed.tiers().maintenance(notional);
+                    health.blocked |= feed.stale;
+                    health.holdings += 1;
+                }
+                Held::Asset(held) if held.balance != 0 => {
+                    let (value, asset) = (asset_value(feed, held.balance), feed.as_asset());
+                    health.maintenance_equity += value * i128::from(asset.maintenance_weight.0) / MILLION;
+                    if !feed.stale {
+                        health.initial_equity += value * i128::from(asset.initial_weight.0) / MILLION;
+                    }
+                    health.holdings += 1;
+                }
+                Held::Perpetual(_) | Held::Asset(_) => {}
+            }
+        }
+        // Until here the equities were those of the assets alone.
+        health.initial_equity += health.usd;
+        health.maintenance_equity += health.usd;
+        health
+    }
+}
+
+impl Account {
+    /// Its health as the contract sees it.
+    pub(crate) fn health(&self, board: &Board) -> Health {
+        let held = self.holdings.iter().map(|holding| (holding.feed, holding.held));
+        Health::of(self.cash + self.worst_payoff, held, board)
+    }
+
+    /// Its health if it made this trade and paid this fee.
+    pub(crate) fn health_after(&self, board: &Board, terms: &Terms, trade: Standing, fee: i128) -> Health {
+        let money = self.cash + self.worst_payoff - fee + cash_of(terms, trade.side, trade.price, trade.lots);
+        if terms.kind == MarketKind::Outcome {
+            let held = self.holdings.iter().map(|holding| (holding.feed, holding.held));
+            return Health::of(money + self.worst_payoff_moves(terms, trade), held, board);
+        }
+        let feed = &board[terms.feed];
+        let (mut traded, mut paid) = (false, 0);
+        let mut held: Vec<_> = self.holdings.iter().map(|holding| (holding.feed, holding.held)).collect();
+        for (_, held) in held.iter_mut().filter(|(id, _)| *id == terms.feed) {
+            paid = held.trade(feed, 0, trade.side, trade.lots);
+            traded = true;
+        }
+        assert!(traded || trade.lots == Lots(0), "a place is made before anything is traded");
+        Health::of(money + paid, held.into_iter(), board)
+    }
+
+    /// By how much the worst payoff of an event moves with a trade.
+    fn worst_payoff_moves(&self, terms: &Terms, trade: Standing) -> i128 {
+        let margin = self.margins.get(&trade.market.event());
+        let mut after = margin.cloned().unwrap_or_else(|| crate::margin::EventMargin::new(terms));
+        let before = after.worst_payoff;
+        after.trade(trade.market.outcome(), trade.side, trade.lots);
+        after.rederive(terms);
+        after.worst_payoff - before
+    }
+}

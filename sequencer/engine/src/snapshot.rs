@@ -1,0 +1,285 @@
+//! The state in a file, and back: a start that need not replay the log from its first command.
+//!
+//! | snapshot | bytes |
+//! |---|---|
+//! | magic `XOSSNAP\0` | 8 |
+//! | format version, 1, little-endian | 4 |
+//! | the state's records, as [`crate::digest`] walks them; the second names the group, the sequence and the log's hash | … |
+//! | the state's hash: blake3 of the records | 32 |
+//!
+//! The hash that guards the file is the hash that nodes and audits compare, so a snapshot that was damaged or is another state
+//! is refused. Version and [`STATE`] change with what the records are; there is no reading of older ones, because the log
+//! is the truth and leads to the state by itself.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+use serde::Deserialize;
+use xos_types::{
+    AccountId, Address, BuilderId, EventId, FeedId, GroupConfig, GroupTerms, Hash, MarketId, MarketKind, Nonce, Phase,
+    Side, SignerGrant, TimeMs, VenueConfig, VenueId,
+};
+
+use crate::account::{Account, Standing};
+use crate::digest::STATE;
+use crate::engine::{Engine, Listing, ListingConfig, account_index, event_index};
+use crate::feeds::Board;
+use crate::fees::builder_reserve;
+use crate::frame::{LineRef, OpenFrame};
+use crate::holdings::Held;
+use crate::log::Log;
+use crate::margin::EventMargin;
+use crate::nonces::Nonces;
+use crate::orders::{Rested, ToRest};
+use crate::terms::Terms;
+use crate::watch::Before;
+
+const MAGIC: [u8; 8] = *b"XOSSNAP\0";
+const VERSION: u32 = 1;
+const HEAD_BYTES: usize = MAGIC.len() + size_of::<u32>();
+const HASH_BYTES: usize = size_of::<Hash>();
+
+/// Why a snapshot does not become a state.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The operating system refused.
+    #[error("cannot read the snapshot: {0}")]
+    Io(#[from] io::Error),
+    /// It is something else, or of another version.
+    #[error("this is not a snapshot of format version {VERSION}: {0}; replay the log from its first command instead")]
+    NotASnapshot(String),
+    /// What was read is not what was written.
+    #[error("the snapshot is damaged: {0}; use another one, or replay the log from its first command")]
+    Damaged(String),
+}
+
+impl Engine {
+    /// Writes the state as it is after the last command, and returns its hash; `O(state)`.
+    ///
+    /// # Errors
+    /// If the writer refuses.
+    pub fn snapshot(&self, mut writer: impl Write) -> io::Result<Hash> {
+        writer.write_all(&MAGIC)?;
+        writer.write_all(&VERSION.to_le_bytes())?;
+        let hash = self.write_state(&mut writer)?;
+        writer.write_all(&hash)?;
+        writer.flush()?;
+        Ok(hash)
+    }
+
+    /// The state that a snapshot holds: it continues with the command after [`Engine::sequence`], and every later hash and
+    /// event is what it would have been without the detour. `O(state)`, and the whole snapshot is in memory meanwhile.
+    ///
+    /// # Errors
+    /// If the reader refuses, or what it gives is no intact snapshot of this version.
+    pub fn restore(mut reader: impl Read) -> Result<Self, SnapshotError> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        let (head, rest) = bytes
+            .split_first_chunk::<HEAD_BYTES>()
+            .ok_or_else(|| SnapshotError::NotASnapshot("it ends within its head".to_owned()))?;
+        if head[..MAGIC.len()] != MAGIC {
+            return Err(SnapshotError::NotASnapshot("it does not begin with the magic number".to_owned()));
+        }
+        if head[MAGIC.len()..] != VERSION.to_le_bytes() {
+            return Err(SnapshotError::NotASnapshot("its version is another".to_owned()));
+        }
+        let (records, hash) = rest
+            .split_last_chunk::<HASH_BYTES>()
+            .ok_or_else(|| SnapshotError::Damaged("it ends before its hash".to_owned()))?;
+        if blake3::hash(records).as_bytes() != hash {
+            return Err(SnapshotError::Damaged("its hash does not match".to_owned()));
+        }
+        let mut records = Records(records);
+        if records.next::<String>()? != STATE {
+            return Err(SnapshotError::NotASnapshot(format!("its records are not those of {STATE}")));
+        }
+        let engine = records.engine()?;
+        if records.0.is_empty() { Ok(engine) } else { Err(SnapshotError::Damaged("bytes follow its state".to_owned())) }
+    }
+}
+
+/// Records that are still to be read.
+struct Records<'a>(&'a [u8]);
+
+/// The sums of an account's margin as they were written: worst payoff, worst with orders, reserve for fees.
+type Sums = (i128, i128, i128);
+
+impl<'a> Records<'a> {
+    fn next<T: Deserialize<'a>>(&mut self) -> Result<T, SnapshotError> {
+        let (record, rest) = postcard::take_from_bytes(self.0)
+            .map_err(|error| SnapshotError::Damaged(format!("a record cannot be decoded ({error})")))?;
+        self.0 = rest;
+        Ok(record)
+    }
+
+    fn engine(&mut self) -> Result<Engine, SnapshotError> {
+        let (config, log, next_inbox, custody) = self.next::<(GroupConfig, Log, u64, i128)>()?;
+        let mut engine = Engine::new(config);
+        (engine.log, engine.next_inbox, engine.custody) = (log, next_inbox, custody);
+        (engine.venues, engine.builders, engine.group_terms) =
+            self.next::<(BTreeMap<VenueId, VenueConfig>, BTreeMap<BuilderId, AccountId>, Option<GroupTerms>)>()?;
+        (engine.board, engine.watched, engine.lingering) =
+            self.next::<(Board, BTreeMap<AccountId, Before>, Vec<(AccountId, FeedId)>)>()?;
+        engine.frame = self.next::<OpenFrame>()?;
+
+        let accounts = self.next::<usize>()?;
+        let (mut held, mut sums) = (Vec::new(), Vec::new());
+        engine.accounts = Vec::with_capacity(accounts);
+        engine.owners.clear();
+        for number in 1..=accounts as u64 {
+            let (mut account, account_sums) = self.account(AccountId(number), &mut engine.board, &mut held)?;
+            account.watched = engine.watched.contains_key(&AccountId(number));
+            engine.owners.entry(account.owner).or_default().push(AccountId(number));
+            engine.rights.remember(AccountId(number), &account, engine.frame.time);
+            engine.accounts.push(account);
+            sums.push(account_sums);
+        }
+
+        let lines = engine.frame.line_refs();
+        for number in 1..=self.next::<u32>()? {
+            self.listing(EventId(number), &mut engine, &lines)?;
+        }
+        let (redemptions, switches) = self.next()?;
+        engine.redemptions = redemptions;
+        for (account, time) in BTreeMap::<AccountId, TimeMs>::into_iter(switches) {
+            engine.switches.set(account, time);
+        }
+        hold(&mut engine, held);
+        rederive(&mut engine, &sums)?;
+        Ok(engine)
+    }
+
+    /// An account without its orders; its positions go to `held`.
+    fn account(
+        &mut self,
+        id: AccountId,
+        board: &mut Board,
+        held: &mut Vec<(AccountId, EventId, Vec<i64>)>,
+    ) -> Result<(Account, Sums), SnapshotError> {
+        let (owner, cash, nonces) = self.next::<(Address, i128, Nonces)>()?;
+        let mut account = Account::new(owner);
+        (account.cash, account.nonces) = (cash, nonces);
+        (account.referrer, account.signers, account.memberships) =
+            self.next::<(BuilderId, BTreeMap<Address, SignerGrant>, BTreeMap<VenueId, TimeMs>)>()?;
+        for _ in 0..self.next::<usize>()? {
+            held.push((id, self.next()?, self.next()?));
+        }
+        account.principal = self.next()?;
+        for _ in 0..self.next::<usize>()? {
+            let (feed, holding) = self.next::<(FeedId, Held)>()?;
+            if board.find(feed).is_none_or(|found| found.is_perpetual() != matches!(holding, Held::Perpetual(_))) {
+                return Err(SnapshotError::Damaged(format!("account {id} holds what feed {} is not", feed.0)));
+            }
+            let record = &mut board[feed];
+            let place = u32::try_from(record.holders.len()).expect("memory ends long before 2^32 holders");
+            record.holders.push(u32::try_from(account_index(id)).expect("memory ends long before 2^32 accounts"));
+            account.holdings.restore(feed, record, place, holding);
+        }
+        account.restore_did(self.next()?);
+        Ok((account, self.next()?))
+    }
+
+    /// A listing with the orders of its books, in the order in which they would fill.
+    fn listing(
+        &mut self,
+        event: EventId,
+        engine: &mut Engine,
+        lines: &BTreeMap<(MarketId, AccountId, Nonce), LineRef>,
+    ) -> Result<(), SnapshotError> {
+        let (config, payouts, phase, fees, volume) =
+            self.next::<(ListingConfig, Option<Vec<u64>>, Phase, i128, u128)>()?;
+        let terms = terms_of(&engine.board, event, &config)
+            .ok_or_else(|| SnapshotError::Damaged(format!("the feed of listing {event} is not there")))?;
+        let mut listing = Listing { payouts, phase, fees, volume, ..Listing::new(event, terms, config) };
+        if self.next::<usize>()? != listing.books.len() {
+            return Err(SnapshotError::Damaged(format!("event {event} has not a book for each outcome")));
+        }
+        for book in &mut listing.books {
+            for side in [Side::Buy, Side::Sell] {
+                for _ in 0..self.next::<usize>()? {
+                    let rested: Rested = self.next()?;
+                    let order = &rested.signed.message;
+                    let (account, nonce, market, expiry) = (order.account, order.nonce, order.market, order.expiry);
+                    let known = engine.find_account(account).is_some();
+                    if !known || order.side != side || market.event() != event {
+                        return Err(SnapshotError::Damaged(format!(
+                            "an order of event {event} is not where it belongs"
+                        )));
+                    }
+                    let line = match lines.get(&(market, account, nonce)) {
+                        Some(line) => *line,
+                        None if rested.has_filled() => LineRef::EARLIER,
+                        None => LineRef::default(),
+                    };
+                    let Rested { signed, price, remaining, less, credit } = rested;
+                    let state = &mut engine.accounts[account_index(account)];
+                    engine.orders.insert(
+                        book,
+                        state,
+                        &ToRest { signed: &signed, price, remaining, less, credit, line },
+                    );
+                    if expiry != TimeMs(0) {
+                        engine.expiries.insert((expiry, account, nonce));
+                    }
+                    let terms = &listing.terms;
+                    state.fee_reserve += credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee());
+                    let builder = builder_reserve(terms, price, signed.message.builder_fee);
+                    state.fee_reserve += builder * i128::from(remaining.0);
+                    if terms.kind != MarketKind::Outcome {
+                        // Its holding was written with its orders.
+                        continue;
+                    }
+                    let margin = state.margins.get_or_insert_with(event, || EventMargin::new(terms));
+                    let Standing { side, price, lots, .. } = Standing { market, side, price, lots: remaining };
+                    margin.reserve(terms, market.outcome(), side, price, lots);
+                }
+            }
+        }
+        engine.listings.push(listing);
+        Ok(())
+    }
+}
+
+/// A listing's terms, from what was asked for.
+fn terms_of(board: &Board, number: EventId, config: &ListingConfig) -> Option<Terms> {
+    match config {
+        ListingConfig::Event(config) => Some(Terms::event(config)),
+        ListingConfig::Spot(config) => Some(Terms::spot(board.find(config.asset)?.as_asset().lot, config)),
+        ListingConfig::Perpetual(config) => {
+            Some(Terms::perpetual(board.perpetual_of(MarketId::new(number, 0))?, config))
+        }
+    }
+}
+
+/// Gives accounts their positions, and listings what is open of them.
+fn hold(engine: &mut Engine, held: Vec<(AccountId, EventId, Vec<i64>)>) {
+    for listing in engine.listings.iter_mut().filter(|listing| listing.terms.kind == MarketKind::Perpetual) {
+        let held = engine.accounts.iter().filter_map(|account| account.holdings.perpetual(listing.terms.feed));
+        listing.open_interest[0] = held.map(|held| held.size.max(0).unsigned_abs()).sum();
+    }
+    for (account, event, positions) in held {
+        let listing = &mut engine.listings[event_index(event)];
+        let margins = &mut engine.accounts[account_index(account)].margins;
+        let margin = margins.get_or_insert_with(event, || EventMargin::new(&listing.terms));
+        for ((entry, open), position) in margin.outcomes.iter_mut().zip(&mut listing.open_interest).zip(positions) {
+            entry.position = position;
+            *open += position.max(0).unsigned_abs();
+        }
+    }
+}
+
+/// Derives the margins anew, and holds them to the sums that were written.
+fn rederive(engine: &mut Engine, sums: &[Sums]) -> Result<(), SnapshotError> {
+    for (index, (account, sums)) in engine.accounts.iter_mut().zip(sums).enumerate() {
+        for (event, margin) in account.margins.iter_mut() {
+            margin.rederive(&engine.listings[event_index(*event)].terms);
+            account.worst_payoff += margin.worst_payoff;
+            account.worst_with_orders += margin.worst_with_orders;
+        }
+        if (account.worst_payoff, account.worst_with_orders, account.fee_reserve) != *sums {
+            return Err(SnapshotError::Damaged(format!("the margin of account {} does not add up", index + 1)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Accounts whose margin needs a closer look: what a move of prices did to them, and which of their fills a batch can carry.
+//!
+//! An account is *watched* while its health with all orders is below zero, it holds a perpetual with a stale price, or more
+//! than it may. For all others no fill of an order that was accepted can break a rule of the contract, and nothing is looked at
+//! when they trade. A watched account's fills are judged one by one, as the contract will judge the batch that ends with
+//! them (`Judgement.sol`); one that it would refuse does not happen, and its order is gone.
+//!
+//! At the start of a frame, when its prices are known, whoever is below zero loses orders that can make things worse, the
+//! newest (highest nonce) first, until the rest fits. Who is below zero in maintenance health loses all orders and is open to
+//! liquidation.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
+
+use crate::account::Standing;
+use crate::engine::{Engine, account_index, event_index};
+use crate::health::Health;
+use crate::holdings::{Held, Offer};
+use crate::terms::Terms;
+
+/// A watched account at the start of the frame, or of its being watched.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Before {
+    usd: i128,
+    maintenance: i128,
+}
+
+impl Engine {
+    /// The most assets and perpetuals that an account may hold. None is listed before the group's terms are known, and until
+    /// then there is nothing to hold.
+    pub(crate) fn holdings_max(&self) -> usize {
+        self.group_terms.map_or(0, |terms| terms.max_holdings.into())
+    }
+
+    /// Makes a place for what the account is about to hold or order.
+    pub(crate) fn open_place(&mut self, account: AccountId, feed: FeedId) {
+        let index = account_index(account);
+        let holdings = &mut self.accounts[index].holdings;
+        if holdings.find(feed).is_some() {
+            return;
+        }
+        let record = &mut self.board[feed];
+        let place = u32::try_from(record.holders.len()).expect("memory ends long before 2^32 holders");
+        holdings.open(feed, record, place);
+        record.holders.push(u32::try_from(index).expect("memory ends long before 2^32 accounts"));
+    }
+
+    /// Gives up a place that nothing needs any more.
+    pub(crate) fn tidy(&mut self, account: AccountId, feed: FeedId) {
+        let holdings = &mut self.accounts[account_index(account)].holdings;
+        let Some(holding) = holdings.find(feed).filter(|holding| holding.is_empty()) else { return };
+        let place = holding.place;
+        holdings.close(feed);
+        let holders = &mut self.board[feed].holders;
+        holders.swap_remove(place as usize);
+        if let Some(moved) = holders.get(place as usize).copied() {
+            let holding = self.accounts[moved as usize].holdings.find_mut(feed);
+            holding.expect("whoever is listed has a place").place = place;
+        }
+    }
+
+    /// Values what is held and ordered at a feed anew, after its price, funding, terms or state have moved.
+    pub(crate) fn revalue(&mut self, id: FeedId) {
+        let feed = &self.board[id];
+        for &index in &feed.holders {
+            let account = &mut self.accounts[index as usize];
+            let number = AccountId(u64::from(index) + 1);
+            let mut loss = 0;
+            if account.holdings.perpetual(id).is_some_and(|held| held.bid_lots != 0 || held.ask_lots != 0) {
+                let mut sum = crate::holdings::Perpetual::default();
+                for handle in account.orders.iter() {
+                    let standing = self.orders.standing(handle);
+                    let terms = &self.listings[event_index(standing.market.event())].terms;
+                    if terms.kind == MarketKind::Perpetual && terms.feed == id {
+                        let offer = Offer::new(standing.side, standing.price, terms.quantum, standing.lots);
+                        let mut held = Held::Perpetual(sum);
+                        held.reserve(feed, offer);
+                        sum = *held.perpetual();
+                    }
+                }
+                loss = sum.loss;
+            }
+            account.holdings.change(id, feed, |held| {
+                if let Held::Perpetual(held) = held {
+                    held.loss = loss;
+                }
+            });
+            let most = self.group_terms.map_or(0, |terms| terms.max_holdings.into());
+            if account.available() < 0 || feed.stale || account.holdings.len() > most {
+                self.suspects.insert(number);
+            }
+        }
+    }
+
+    /// Judges everybody who may have come to be watched, or to be watched no more.
+    pub(crate) fn review(&mut self, events: &mut Vec<Event>) {
+        let mut suspects = std::mem::take(&mut self.suspects);
+        suspects.extend(std::mem::take(&mut self.watched).into_keys());
+        for account in suspects {
+            self.shed(account, events);
+            let state = &self.accounts[account_index(account)];
+            let health = state.health(&self.board);
+            let watched = state.available() < 0 || health.blocked || state.holdings.len() > self.holdings_max();
+            self.accounts[account_index(account)].watched = watched;
+            if watched {
+                self.watched.insert(account, Before { usd: health.usd, maintenance: health.maintenance() });
+            }
+        }
+    }
+
+    /// Watches an account from the middle of a frame on. At its start it was sound, or it would have been watched.
+    pub(crate) fn watch(&mut self, account: AccountId) {
+        let state = &mut self.accounts[account_index(account)];
+        if !state.watched {
+            state.watched = true;
+            self.watched.insert(account, Before { usd: 0, maintenance: 0 });
+        }
+    }
+
+    /// Takes orders from an account that cannot carry them.
+    fn shed(&mut self, account: AccountId, events: &mut Vec<Event>) {
+        let state = &self.accounts[account_index(account)];
+        if state.available() >= 0 {
+            return;
+        }
+        let failing = state.health(&self.board).maintenance() < 0;
+        // What may leave the group depends on the fund, so it takes no chances.
+        let all = failing || account == AccountId::INSURANCE;
+        for (_, handle) in state.orders.by_nonce(&self.orders.resting).into_iter().rev() {
+            let state = &self.accounts[account_index(account)];
+            let standing = self.orders.standing(handle);
+            let terms = &self.listings[event_index(standing.market.event())].terms;
+            let reducible = state.reducible(terms, standing.market, standing.side);
+            let spends = spends(terms, standing.side) && state.usd_with_orders() < 0;
+            if all || (state.available() < 0 && (spends || standing.lots.0 > reducible)) {
+                self.cancel(handle, CancelReason::Margin, events);
+            }
+        }
+        if failing {
+            events.push(Event::Failing { account });
+        }
+    }
+
+    /// Whether the contract would take a batch that ends with this trade of a watched account.
+    pub(crate) fn may_trade(&self, account: AccountId, terms: &Terms, trade: Standing, fee: i128) -> bool {
+        let state = &self.accounts[account_index(account)];
+        let before = self.watched[&account];
+        let did = state.did(self.frame.id());
+        let (grows, spends) = state.trade_does(terms, trade);
+        let after = state.health_after(&self.board, terms, trade, fee);
+        judge(after, before, did.grew || grows, did.spent || spends, self.holdings_max())
+    }
+
+    /// Whether an order that only reduces leaves maintenance health no worse, if all of it fills at its limit.
+    pub(crate) fn reduces_without_harm(&self, account: AccountId, terms: &Terms, trade: Standing, fee: i128) -> bool {
+        let state = &self.accounts[account_index(account)];
+        let (before, after) = (state.health(&self.board), state.health_after(&self.board, terms, trade, fee));
+        after.maintenance() >= before.maintenance()
+    }
+}
+
+/// Whether an order of that side pays for something that is not margined.
+pub(crate) fn spends(terms: &Terms, side: Side) -> bool {
+    match terms.kind {
+        MarketKind::Outcome => true,
+        MarketKind::Spot => side == Side::Buy,
+        MarketKind::Perpetual => false,
+    }
+}
+
+/// `Judgement.sol` for an account that ends a batch like this.
+fn judge(now: Health, before: Before, grew: bool, spent: bool, holdings_max: usize) -> bool {
+    if grew && (now.initial() < 0 || now.blocked || now.holdings > holdings_max) {
+        return false;
+    }
+    if now.maintenance() < 0 && now.maintenance() < before.maintenance {
+        return false;
+    }
+    !(spent && now.usd < 0 && now.usd < before.usd)
+}
+
+/// Accounts to look at when a frame's prices are known.
+pub(crate) type Suspects = BTreeSet<AccountId>;

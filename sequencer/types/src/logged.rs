@@ -1,0 +1,62 @@
+//! A command as it stands in the log.
+
+use crate::command::Command;
+
+/// A command and the bytes that stand for it in the log (postcard). They are made once, by whoever lets the command in, and
+/// are what the journal writes and what the engine's log hash covers. The two always belong together: there is no other
+/// way to make one than to encode or to decode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    command: Command,
+    bytes: Box<[u8]>,
+}
+
+impl Logged {
+    /// Encodes a command.
+    #[must_use]
+    pub fn new(command: Command) -> Self {
+        // All but frames fit: one allocation of the right size.
+        let mut buffer = [0; 256];
+        let bytes = match postcard::to_slice(&command, &mut buffer) {
+            Ok(bytes) => Box::from(&*bytes),
+            Err(_) => postcard::to_allocvec(&command).expect("plain data always encodes").into_boxed_slice(),
+        };
+        Self { command, bytes }
+    }
+
+    /// Decodes the first command of `log` and returns what follows it. The bytes are those that stood there.
+    ///
+    /// # Errors
+    /// If no command stands there.
+    pub fn take_from(log: &[u8]) -> Result<(Self, &[u8]), postcard::Error> {
+        let (command, rest) = postcard::take_from_bytes(log)?;
+        let bytes = log[..log.len() - rest.len()].into();
+        Ok((Self { command, bytes }, rest))
+    }
+
+    /// The command.
+    #[inline]
+    #[must_use]
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+
+    /// Its bytes in the log.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The command alone.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+}
+
+impl From<Command> for Logged {
+    fn from(command: Command) -> Self {
+        Self::new(command)
+    }
+}
