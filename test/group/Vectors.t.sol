@@ -58,8 +58,6 @@ contract VectorsTest is Test {
         assertEq(TypedData.ORDER_TYPEHASH, wordAt(".typeHashes.Order"));
         assertEq(TypedData.WITHDRAW_TYPEHASH, wordAt(".typeHashes.Withdraw"));
         assertEq(TypedData.BATCH_TYPEHASH, wordAt(".typeHashes.Batch"));
-        assertEq(keccak256("Cancel(uint64 account,uint64 nonce)"), wordAt(".typeHashes.Cancel"));
-        assertEq(keccak256("CancelAll(uint64 account,uint64 below)"), wordAt(".typeHashes.CancelAll"));
     }
 
     /// @dev The file may not have these yet; what it has is checked.
@@ -142,15 +140,15 @@ contract VectorsTest is Test {
         }
     }
 
-    /// @dev Only the sequencer reads these two; the signatures are checked all the same.
-    function test_cancellations_hash_and_recover_as_in_the_vectors() public view {
-        for (uint256 i = 0; i < countOf(".cancels"); ++i) {
-            string memory path = pathOf(".cancels", i);
-            assertVector(path, hashOfTwo("Cancel(uint64 account,uint64 nonce)", path, ".account", ".nonce"));
-        }
-        for (uint256 i = 0; i < countOf(".cancelAlls"); ++i) {
-            string memory path = pathOf(".cancelAlls", i);
-            assertVector(path, hashOfTwo("CancelAll(uint64 account,uint64 below)", path, ".account", ".below"));
+    /// @dev Only the sequencer reads these; the signatures are checked all the same.
+    function test_what_only_the_sequencer_reads_hashes_and_recovers_as_in_the_vectors() public view {
+        string[5] memory names = ["Cancel", "CancelAll", "Amend", "CancelMany", "CancelAfter"];
+        string[5] memory lists = [".cancels", ".cancelAlls", ".amends", ".cancelManys", ".cancelAfters"];
+        for (uint256 k = 0; k < names.length; ++k) {
+            for (uint256 i = 0; i < countOf(lists[k]); ++i) {
+                string memory path = pathOf(lists[k], i);
+                assertVector(path, hashOfNumbers(names[k], string.concat(path, ".message")));
+            }
         }
     }
 
@@ -165,13 +163,38 @@ contract VectorsTest is Test {
         if (key == keccak256("Convert")) return TypedData.CONVERT_TYPEHASH;
         if (key == keccak256("OrderTree")) return TypedData.ORDER_TREE_TYPEHASH;
         if (key == keccak256("Batch")) return TypedData.BATCH_TYPEHASH;
-        if (key == keccak256("Cancel")) return keccak256("Cancel(uint64 account,uint64 nonce)");
-        if (key == keccak256("CancelAll")) return keccak256("CancelAll(uint64 account,uint64 below)");
-        return 0;
+        (string memory typeString,) = sequencerType(name);
+        return keccak256(bytes(typeString));
+    }
+
+    /// @notice The type of a message that only the sequencer reads, and its fields: all of them numbers.
+    function sequencerType(string memory name) private pure returns (string memory, string[] memory fields) {
+        bytes32 key = keccak256(bytes(name));
+        fields = new string[](key == keccak256("CancelMany") ? 5 : key == keccak256("Amend") ? 3 : 2);
+        fields[0] = ".account";
+        if (key == keccak256("Cancel")) {
+            fields[1] = ".nonce";
+            return ("Cancel(uint64 account,uint64 nonce)", fields);
+        }
+        if (key == keccak256("CancelAll")) {
+            fields[1] = ".below";
+            return ("CancelAll(uint64 account,uint64 below)", fields);
+        }
+        if (key == keccak256("Amend")) {
+            (fields[1], fields[2]) = (".nonce", ".size");
+            return ("Amend(uint64 account,uint64 nonce,uint64 size)", fields);
+        }
+        if (key == keccak256("CancelMany")) {
+            (fields[1], fields[2], fields[3], fields[4]) = (".venue", ".market", ".sides", ".nonce");
+            return ("CancelMany(uint64 account,uint32 venue,uint32 market,uint8 sides,uint64 nonce)", fields);
+        }
+        fields = new string[](3);
+        (fields[0], fields[1], fields[2]) = (".account", ".time", ".nonce");
+        return ("CancelAfter(uint64 account,uint64 time,uint64 nonce)", fields);
     }
 
     function isRead(string memory list) private pure returns (bool) {
-        string[11] memory known = [
+        string[14] memory known = [
             "domain",
             "typeHashes",
             "orders",
@@ -182,7 +205,10 @@ contract VectorsTest is Test {
             "transfers",
             "liquidates",
             "converts",
-            "orderTrees"
+            "orderTrees",
+            "amends",
+            "cancelManys",
+            "cancelAfters"
         ];
         for (uint256 i = 0; i < known.length; ++i) {
             if (keccak256(bytes(known[i])) == keccak256(bytes(list))) return true;
@@ -238,13 +264,13 @@ contract VectorsTest is Test {
         assertEq(vm.addr(uint256(wordAt(string.concat(path, ".privateKey")))), expected, path);
     }
 
-    function hashOfTwo(string memory typeString, string memory path, string memory a, string memory b)
-        private
-        view
-        returns (bytes32)
-    {
-        string memory message = string.concat(path, ".message");
-        return keccak256(abi.encode(keccak256(bytes(typeString)), uintAt(message, a), uintAt(message, b)));
+    function hashOfNumbers(string memory name, string memory message) private view returns (bytes32) {
+        (string memory typeString, string[] memory fields) = sequencerType(name);
+        bytes memory encoded = abi.encode(keccak256(bytes(typeString)));
+        for (uint256 i = 0; i < fields.length; ++i) {
+            encoded = bytes.concat(encoded, abi.encode(uintAt(message, fields[i])));
+        }
+        return keccak256(encoded);
     }
 
     function countOf(string memory list) private view returns (uint256 count) {
