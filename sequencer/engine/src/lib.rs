@@ -10,7 +10,7 @@
 //! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
 //! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
 //! knows who may act and who may only reduce; `views` answers questions, `digest` walks the state for its hash and for the
-//! `snapshot` that a node starts from.
+//! `snapshot` that an engine can start from.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
 //! guarantees (a gapless inbox, valid event terms) is asserted, because going on with a broken premise loses money.

@@ -82,6 +82,10 @@ impl Engine {
             Err(reject) => return events.push(Event::Rejected { account, nonce, reject }),
         };
         let standing = self.orders.standing(handle);
+        if !self.may_replace(standing.market, signed.message.market) {
+            let reject = Reject::UnknownOrder { account, nonce: old };
+            return events.push(Event::Rejected { account, nonce, reject });
+        }
         let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
         let gone = Gone { handle, standing, fee };
         match self.check_order(signed, instructions, Some(gone)) {
@@ -94,6 +98,13 @@ impl Engine {
             }
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
+    }
+
+    /// Margin lets go of one order and takes up the other at once: between outcomes anywhere, else in the same market only, as
+    /// two markets may share what is held at an index price.
+    fn may_replace(&self, old: MarketId, new: MarketId) -> bool {
+        let kind = |market: MarketId| self.find_market(market).map(|listing| listing.terms.kind);
+        old == new || [old, new].map(kind) == [Some(MarketKind::Outcome); 2] || kind(new).is_none()
     }
 
     /// Matches an order that passed every check, and rests or drops what is left.

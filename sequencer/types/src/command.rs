@@ -23,7 +23,8 @@ pub enum Command {
     /// A signed order that takes the place of a resting one of its account. Both happen or neither: if the order is refused,
     /// the other stays where it was.
     Replace {
-        /// The order that leaves.
+        /// The order that leaves. Unless both are of outcome markets it must rest in the arriving order's market; elsewhere it
+        /// is unknown.
         nonce: Nonce,
         /// The order that arrives, judged as if the other were gone.
         order: Signed<Order>,

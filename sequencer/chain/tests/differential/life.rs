@@ -23,6 +23,9 @@ use kinds::{Kinds, KindsSnapshot};
 use crate::evm::{CHAIN_ID, Done, Evm, GAS_LIMIT, Reverted, queued};
 
 const TRADERS: u8 = 6;
+/// A life goes on from a snapshot of itself after that many steps.
+const RESUMED_EVERY: u32 = 13;
+
 /// Keys that owners let act for their accounts.
 const AGENTS: u8 = 2;
 const START: TimeMs = TimeMs(1_781_000_000_000);
@@ -333,7 +336,7 @@ impl Life {
     }
 
     pub(crate) fn live(mut self, steps: &[Step]) -> Totals {
-        for step in steps {
+        for (number, step) in (1u32..).zip(steps) {
             match step.clone() {
                 Step::Place(placement) => self.place(&placement),
                 Step::Cancel { account, pick } => self.cancel(account, pick),
@@ -363,6 +366,9 @@ impl Life {
                 Step::Frame { ms, items, prices } => self.frame(ms, items, prices),
             }
             self.engine.check_invariants();
+            if number % RESUMED_EVERY == 0 {
+                self.resume();
+            }
             if self.engine.frame_gas() > FRAME_GAS_TARGET {
                 self.frame(1, 0, 0);
             }
@@ -671,6 +677,15 @@ impl Life {
     }
 
     /// Any command but a frame.
+    /// Goes on with the engine that a snapshot of this one gives.
+    fn resume(&mut self) {
+        let mut snapshot = Vec::new();
+        let hash = self.engine.snapshot(&mut snapshot).unwrap();
+        self.engine = Engine::restore(&snapshot[..]).unwrap();
+        self.engine.check_invariants();
+        assert_eq!(self.engine.state_hash(), hash, "a snapshot is the state that it was made of");
+    }
+
     fn apply(&mut self, command: Command) {
         let mut events = Vec::new();
         self.engine.apply(&command.into(), &mut events);
@@ -762,7 +777,9 @@ impl Life {
                 positions.entry((id, market.event())).or_default().insert(market.outcome(), lots);
             }
             for open in self.engine.open_orders(id) {
-                partial.push((id, open.order.nonce, open.order.size.0 - open.remaining.0));
+                let nonce = open.order.nonce;
+                let size = self.kinds.amended.get(&(id, nonce)).copied().unwrap_or(open.order.size.0);
+                partial.push((id, nonce, size - open.remaining.0));
             }
         }
         Snapshot {

@@ -9,8 +9,8 @@ use alloy::primitives::{Address, B256, U256};
 use xos_chain::abi::{self, IGateway, IGroupViews, IToken};
 use xos_engine::{FeedView, Health, HoldingView};
 use xos_types::{
-    AccountId, Command, EventId, FeedId, InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Ppm, PriceUpdate, Side,
-    Ticks, TimeMs, Transfer, Withdraw,
+    AccountId, Amend, Command, EventId, FeedId, InboxPayload, Instructions, Lots, MarketId, Nonce, Order, OrderKind,
+    Ppm, PriceUpdate, Side, Ticks, TimeMs, Transfer, Withdraw,
 };
 
 use super::{Life, PARTS, Snapshot, share};
@@ -147,6 +147,8 @@ pub(crate) struct Kinds {
     pub(crate) wallets: BTreeMap<(Address, Address), u128>,
     /// Deposits of assets by inbox index.
     pub(crate) deposits: BTreeMap<u64, (Address, u128)>,
+    /// The size of each order that was amended.
+    pub(crate) amended: BTreeMap<(AccountId, Nonce), u64>,
     /// What the open frame will pay out.
     pub(crate) leaving: Vec<(Address, Address, u128)>,
     /// Deposits that found no room: they wait in the contract.
@@ -449,8 +451,24 @@ impl Life {
             63..=90 => self.reduce(&mut order, &market),
             _ => {}
         }
-        let signed = self.key(self.owner_index(account)).sign_typed(&self.domain, order);
-        self.apply(Command::place(signed));
+        let key = self.key(self.owner_index(account)).clone();
+        let signed = key.sign_typed(&self.domain, order);
+        let resting = self.engine.open_orders(account);
+        let picked = resting.get(usize::from(plan.twist) % resting.len().max(1)).map(|view| view.order);
+        match (plan.twist, picked) {
+            // Whatever it replaces may rest in another market, of another kind.
+            (100..=170, Some(Order { nonce, .. })) => {
+                self.apply(Command::Replace { nonce, order: signed, instructions: Instructions::default() });
+            }
+            (171..=190, Some(Order { nonce, size, .. })) => {
+                let now = self.kinds.amended.get(&(account, nonce)).copied().unwrap_or(size.0);
+                let amend = Amend { account, nonce, size: Lots(now / 2) };
+                self.kinds.amended.insert((account, nonce), now / 2);
+                self.apply(Command::Amend(key.sign_typed(&self.domain, amend)));
+                self.apply(Command::place(signed));
+            }
+            _ => self.apply(Command::place(signed)),
+        }
     }
 
     /// Makes it an order that closes what its account holds, or a part of it.
