@@ -63,6 +63,8 @@ library Fills {
 
     /// @notice What the fills of one market add up to.
     /// @param place Where the price board has the market's price; outcomes have none.
+    /// @param lots What the first line filled, and
+    /// @param notional at what; in a call auction every line must have the same price.
     /// @param reduceOnly No new risk is allowed here: by the market's phase or the state of its price.
     struct Sums {
         int256 sizes;
@@ -70,6 +72,8 @@ library Fills {
         int256 fees;
         int256 openInterest;
         uint256 place;
+        uint256 lots;
+        uint256 notional;
         bool reduceOnly;
     }
 
@@ -104,6 +108,7 @@ library Fills {
 
         for (uint256 i = 0; i < market.fills.length; ++i) {
             context.orderHash = TypedData.load(context.line, market.fills[i]);
+            if (terms.phase == Phase.Auction) _requireOnePrice(sums, context.line);
             _settleFill(s, context, id, terms, context.line, trees, sums);
         }
         if (sums.sizes != 0) revert IRiskGroup.SizesDoNotSumToZero(id, sums.sizes);
@@ -345,6 +350,18 @@ library Fills {
         if (phase == Phase.ReduceOnly) return true;
         if (terms.kind == MarketKind.Outcome) return false;
         return context.board.isStale(place);
+    }
+
+    /// @dev A call auction has one price: who sells gets what every buyer pays.
+    function _requireOnePrice(Sums memory sums, Fill memory fill) private pure {
+        (uint256 lots, uint256 notional) = (Lots.unwrap(fill.filled), TickLots.unwrap(fill.notional));
+        if (sums.lots == 0) (sums.lots, sums.notional) = (lots, notional);
+        // uint128 times uint64: no product reaches 2^192.
+        unchecked {
+            if (notional * sums.lots != sums.notional * lots) {
+                revert IRiskGroup.NotOnePrice(fill.order.account, fill.order.nonce, sums.lots, sums.notional);
+            }
+        }
     }
 
     function _requireBelowCap(GroupState storage s, AccountId account, MarketId id, int256 position) private view {

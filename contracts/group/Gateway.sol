@@ -374,8 +374,8 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
         bool stops = phase == Phase.ReduceOnly || phase == Phase.Halted;
         if (msg.sender != guardian || !stops) _requireDeployer(listing.venue);
         // An event is delisted by its resolution.
-        bool ends = phase == Phase.Delisted && listing.kind != MarketKind.Outcome;
-        if (from == Phase.Delisted || !(stops || ends || phase == Phase.Open)) revert PhaseNotAllowed(id, from, phase);
+        bool decided = phase == Phase.Delisted && listing.kind == MarketKind.Outcome;
+        if (from == Phase.Delisted || phase == Phase.None || decided) revert PhaseNotAllowed(id, from, phase);
         listing.phase = phase;
         _enqueue(InboxKind.PhaseSet, abi.encode(id, phase));
     }

@@ -139,8 +139,8 @@ interface IGateway {
     /// @notice Changes a perpetual's terms; its quantum and venue stay.
     function setPerpetual(MarketId market, PerpetualConfig calldata config) external;
 
-    /// @notice Moves a market to another phase. The deployer, forward and back between open, reduce-only and halted, and to
-    /// delisted for good; the guardian to reduce-only or halted.
+    /// @notice Moves a market to another phase. The deployer to any: a market that stays in `Auction` is one of call auctions.
+    /// `Delisted` is for good, and an event's comes with its resolution. The guardian to reduce-only or halted.
     function setPhase(MarketId market, Phase phase) external;
 
     // ----------------------------------------------------------------- the group (governor only)

@@ -168,6 +168,8 @@ interface IRiskGroup {
     /// @notice No trades at prices that the market has can have this notional.
     error NotionalOutOfRange(AccountId account, uint64 nonce, uint256 lowest, uint256 highest, uint256 notional);
     error PriceWorseThanLimit(AccountId account, uint64 nonce, uint256 limit, uint256 notional);
+    /// @notice In a call auction every line has the price of the first one, which filled `lots` for `notional`.
+    error NotOnePrice(AccountId account, uint64 nonce, uint256 lots, uint256 notional);
     error FeeAboveLimit(AccountId account, uint64 nonce, uint256 limit, int256 fee);
     error RebateAboveLimit(AccountId account, uint64 nonce, uint256 limit, int256 fee);
     error NoSuchBuilder(AccountId account, uint64 nonce, BuilderId builder);

@@ -276,6 +276,12 @@ pub struct MarketInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
+    /// Its markets take no orders yet.
+    Pending,
+    /// Orders wait for call auctions, one a frame.
+    Auction,
+    /// Its markets take post-only orders, and nothing trades yet.
+    PostOnly,
     /// Its markets trade.
     Open,
     /// Positions may only become smaller.
@@ -420,8 +426,8 @@ pub struct TradeInfo {
     pub price: Ticks,
     /// Lots.
     pub size: Lots,
-    /// Side of the arriving order.
-    pub taker_side: Side,
+    /// Side of the arriving order; none of a call auction, in which nobody takes.
+    pub taker_side: Option<Side>,
 }
 
 /// What happened to an account.

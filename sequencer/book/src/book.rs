@@ -34,6 +34,12 @@ impl Book {
         Self { market, ladders: Default::default() }
     }
 
+    /// Whose orders it holds.
+    #[must_use]
+    pub fn market(&self) -> MarketId {
+        self.market
+    }
+
     /// The best price of a side; `O(1)`.
     #[inline]
     #[must_use]

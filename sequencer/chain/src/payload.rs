@@ -425,6 +425,9 @@ fn terms_from_abi(terms: &abi::GroupTerms) -> GroupTerms {
 
 pub(crate) fn phase_to_abi(phase: Phase) -> abi::Phase {
     match phase {
+        Phase::Pending => abi::Phase::Pending,
+        Phase::Auction => abi::Phase::Auction,
+        Phase::PostOnly => abi::Phase::PostOnly,
         Phase::Open => abi::Phase::Open,
         Phase::ReduceOnly => abi::Phase::ReduceOnly,
         Phase::Halted => abi::Phase::Halted,
@@ -434,6 +437,9 @@ pub(crate) fn phase_to_abi(phase: Phase) -> abi::Phase {
 
 fn phase_from_abi(phase: abi::Phase) -> Option<Phase> {
     match phase {
+        abi::Phase::Pending => Some(Phase::Pending),
+        abi::Phase::Auction => Some(Phase::Auction),
+        abi::Phase::PostOnly => Some(Phase::PostOnly),
         abi::Phase::Open => Some(Phase::Open),
         abi::Phase::ReduceOnly => Some(Phase::ReduceOnly),
         abi::Phase::Halted => Some(Phase::Halted),
@@ -587,7 +593,15 @@ mod tests {
         let account = || any::<u64>().prop_map(AccountId);
         let (market, venue) = (|| any::<u32>().prop_map(MarketId), || any::<u32>().prop_map(VenueId));
         let builder = || any::<u32>().prop_map(BuilderId);
-        let phase = prop_oneof![Just(Phase::Open), Just(Phase::ReduceOnly), Just(Phase::Halted), Just(Phase::Delisted)];
+        let phase = prop_oneof![
+            Just(Phase::Pending),
+            Just(Phase::Auction),
+            Just(Phase::PostOnly),
+            Just(Phase::Open),
+            Just(Phase::ReduceOnly),
+            Just(Phase::Halted),
+            Just(Phase::Delisted)
+        ];
         let terms = (address(), any::<(u8, u32)>(), 0_u32..1 << 24).prop_map(
             |(sequencer, (max_holdings, grace), keeper_share)| GroupTerms {
                 sequencer,
@@ -677,8 +691,8 @@ mod tests {
 
     #[test]
     fn a_phase_that_the_gateway_never_sets_is_named() {
-        let auction = abi::PhaseSetPayload { market: 256, phase: abi::Phase::Auction }.abi_encode_params();
-        let error = decode_inbox_item(5, abi::InboxKind::PhaseSet as u8, TimeMs(0), &auction).unwrap_err();
+        let none = abi::PhaseSetPayload { market: 256, phase: abi::Phase::None }.abi_encode_params();
+        let error = decode_inbox_item(5, abi::InboxKind::PhaseSet as u8, TimeMs(0), &none).unwrap_err();
         assert!(matches!(error, ChainError::UnservedItem { index: 5, .. }), "{error}");
     }
 

@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::engine::{Engine, Listing};
 
 /// Names the records and their order.
-pub(crate) const STATE: &str = "exchange-os/state/5";
+pub(crate) const STATE: &str = "exchange-os/state/6";
 /// Bytes that are gathered before they are hashed and written.
 const GATHERED: usize = 1 << 16;
 
@@ -78,6 +78,7 @@ impl Engine {
 
     fn digest_listing(&self, digest: &mut Digest<impl Write>, listing: &Listing) -> io::Result<()> {
         digest.record(&(&listing.config, &listing.payouts, listing.phase, listing.fees, listing.volume))?;
+        digest.record(&listing.last_prices)?;
         digest.record(&listing.books.len())?;
         for book in &listing.books {
             for side in [Side::Buy, Side::Sell] {

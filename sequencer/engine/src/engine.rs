@@ -70,6 +70,8 @@ pub struct Engine {
     /// Resting orders that expire, soonest first.
     pub(crate) expiries: BTreeSet<(TimeMs, AccountId, Nonce)>,
     pub(crate) switches: Switches,
+    /// Markets in which bids may stand at or above asks, and every one in which they do. Derived from the books.
+    pub(crate) crossed: BTreeSet<MarketId>,
     /// Accounts with positions in resolved events and delisted perpetuals that wait to be paid.
     pub(crate) redemptions: BTreeSet<(EventId, AccountId)>,
     pub(crate) frame: OpenFrame,
@@ -95,6 +97,8 @@ pub(crate) struct Listing {
     pub(crate) fees: i128,
     /// Lots traded so far.
     pub(crate) volume: u128,
+    /// Where each of its markets last traded.
+    pub(crate) last_prices: Vec<Option<Ticks>>,
 }
 
 /// What is listed, as it was asked for.
@@ -117,7 +121,15 @@ impl Listing {
             phase: Phase::Open,
             fees: 0,
             volume: 0,
+            last_prices: vec![None; usize::from(terms.outcomes)],
         }
+    }
+
+    /// A trade happened at that price, and `opened` lots more are open since.
+    pub(crate) fn note_trade(&mut self, market: MarketId, price: Ticks, opened: i128) {
+        let open = &mut self.open_interest[usize::from(market.outcome())];
+        *open = u64::try_from(i128::from(*open) + opened).expect("checked against a limit of 64 bits");
+        self.last_prices[usize::from(market.outcome())] = Some(price);
     }
 
     /// Lots open in one of its markets.
@@ -150,6 +162,7 @@ impl Engine {
             orders: Orders::default(),
             expiries: BTreeSet::new(),
             switches: Switches::default(),
+            crossed: BTreeSet::new(),
             redemptions: BTreeSet::new(),
             frame: OpenFrame::new(1, TimeMs(0)),
             next_inbox: 0,
@@ -275,6 +288,7 @@ impl Engine {
         }
         self.redeem_queue(events);
         self.review(events);
+        self.hold_auctions(events);
     }
 
     /// Takes the frame's prices, in ascending order of feeds; those that the contract would refuse are left out.

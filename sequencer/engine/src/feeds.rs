@@ -20,10 +20,11 @@ use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    Address, AssetConfig, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate, TimeMs,
+    Address, AssetConfig, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate, Ticks, TimeMs,
 };
 
 use crate::limits::INDEX_MAX;
+use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, ceil, floor, mul_div};
 
 /// How long a constant premium takes to flow once, in milliseconds: 8 hours.
@@ -217,6 +218,11 @@ impl Feed {
             FeedKind::Asset(config) => config,
             FeedKind::Perpetual { .. } => unreachable!("asked of what holds an asset"),
         }
+    }
+
+    /// A trade of its market, of which it is the mark's part.
+    pub(crate) fn note_trade(&mut self, terms: &Terms, price: Ticks) {
+        self.last_trade = i128::from(price.0) * terms.quantum * PRICE_SCALE;
     }
 
     pub(crate) fn is_perpetual(&self) -> bool {

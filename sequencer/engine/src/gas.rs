@@ -60,10 +60,13 @@ pub(crate) const MATCHES: u64 = 3_700_000;
 const TARGET_MAX: u64 = 13_000_000;
 const TRANSACTION_MAX: u64 = 1 << 24;
 const _: () = assert!(TARGET_MAX + MATCHES < TRANSACTION_MAX);
-const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME < TARGET_MAX);
+const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME + AUCTION_GAS_PER_FRAME < TARGET_MAX);
 
 /// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
 pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
+
+/// How much of a frame call auctions may take; what is still crossed then waits for the next one.
+pub const AUCTION_GAS_PER_FRAME: u64 = 5_000_000;
 
 /// What a storage word holds when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

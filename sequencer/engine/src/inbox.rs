@@ -137,7 +137,7 @@ impl Engine {
         listing.phase = phase;
         events.push(Event::PhaseSet { event, phase });
         match phase {
-            Phase::Open | Phase::Halted => {}
+            Phase::Pending | Phase::Auction | Phase::PostOnly | Phase::Open | Phase::Halted => {}
             Phase::ReduceOnly => self.keep_reducing(event, events),
             Phase::Delisted => self.delist(event, events),
         }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xos_book::Handle;
-use xos_types::{AccountId, EventId, FeedId, MarketKind, Nonce, Phase, Side, Signed, TimeMs};
+use xos_book::{Book, Handle};
+use xos_types::{AccountId, EventId, FeedId, MarketKind, Nonce, Phase, Side, Signed, Ticks, TimeMs};
 
 use crate::account::{Account, Standing};
+use crate::auction::is_crossed;
 use crate::engine::{Engine, Listing, event_index};
 use crate::holdings::{Held, Holdings};
 use crate::margin::EventMargin;
@@ -117,9 +118,11 @@ impl Engine {
     fn check_books(&self, event: EventId, listing: &Listing) -> usize {
         let mut resting = 0;
         for book in &listing.books {
-            if let (Some(bid), Some(ask)) = (book.best(Side::Buy), book.best(Side::Sell)) {
-                assert!(bid < ask, "the book of event {event} is crossed: {bid} >= {ask}");
-            }
+            assert!(
+                !is_crossed(book) || self.crossed.contains(&book.market()),
+                "a book of event {event} is crossed, and waits for no auction"
+            );
+            self.check_own_orders(book);
             for side in [Side::Buy, Side::Sell] {
                 let mut sums: BTreeMap<_, (u128, u32)> = BTreeMap::new();
                 for handle in book.queue(&self.orders.resting, side) {
@@ -141,6 +144,18 @@ impl Engine {
         }
         assert!(listing.payouts.is_none() || resting == 0, "a resolved event has no orders");
         resting
+    }
+
+    /// No account could trade with itself.
+    fn check_own_orders(&self, book: &Book) {
+        let mut best_bids: BTreeMap<AccountId, Ticks> = BTreeMap::new();
+        for bid in book.queue(&self.orders.resting, Side::Buy) {
+            best_bids.entry(self.orders.account(bid)).or_insert(self.orders.price(bid));
+        }
+        for ask in book.queue(&self.orders.resting, Side::Sell) {
+            let bid = best_bids.get(&self.orders.account(ask));
+            assert!(bid.is_none_or(|bid| *bid < self.orders.price(ask)), "an account's orders never cross each other");
+        }
     }
 
     /// Positions of an outcome sum to zero until the event's redemption has begun.

@@ -4,8 +4,7 @@
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order, `cancels` takes
-//! orders away; `orders` keeps what rests,
-//! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
+//! orders away, `auction` clears what waits for one price; `orders` keeps what rests, in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
 //! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
@@ -17,6 +16,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod auction;
 mod cancels;
 mod departures;
 mod digest;
@@ -46,7 +46,7 @@ mod watch;
 mod wide;
 
 pub use engine::Engine;
-pub use gas::REDEMPTION_GAS_PER_FRAME;
+pub use gas::{AUCTION_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME};
 pub use health::Health;
 pub use snapshot::SnapshotError;
 pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView};

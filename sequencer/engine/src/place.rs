@@ -16,7 +16,7 @@ use crate::limits::{BUILDER_FEE_MAX, MATCHES_MAX, ORDERS_MAX, SIZE_MAX};
 use crate::orders::{Hot, ToRest};
 use crate::terms::Terms;
 use crate::watch::spends;
-use crate::wide::{MILLION, PRICE_SCALE, ceil};
+use crate::wide::{MILLION, ceil};
 
 /// The part of an arriving order that is still to be matched.
 struct Arriving<'a> {
@@ -138,7 +138,11 @@ impl Engine {
             line: LineRef::default(),
             stopped: None,
         };
-        self.match_order(&mut arriving, events);
+        if self.awaits_auction(order.market) {
+            self.wait_for_auction(&mut arriving, events);
+        } else {
+            self.match_order(&mut arriving, events);
+        }
         self.finish(arriving, events);
 
         if feed != FeedId(0) {
@@ -166,7 +170,7 @@ impl Engine {
         if signed.signer != account.owner && !listing.is_some_and(may_sign) {
             return Err(account.not_authorized(order.account, signed.signer));
         }
-        let listing = open_listing(order.market, listing)?;
+        let listing = open_listing(order, listing)?;
         let terms = &listing.terms;
         self.check_builder(order)?;
 
@@ -331,7 +335,7 @@ impl Engine {
         gone: Option<Handle>,
     ) -> Result<Ticks, Reject> {
         let book = &listing.books[usize::from(order.market.outcome())];
-        if book.best_crossing(order.side, order.price).is_none() {
+        if listing.phase == Phase::Auction || book.best_crossing(order.side, order.price).is_none() {
             return Ok(order.price);
         }
         let mut met = book.queue(&self.orders.resting, order.side.opposite()).filter(|handle| Some(*handle) != gone);
@@ -502,8 +506,24 @@ impl Engine {
         }
     }
 
+    /// Meets only orders of its own account: whoever waits for an auction must not trade with itself there.
+    fn wait_for_auction(&mut self, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
+        let order = &arriving.signed.message;
+        let feed = self.listings[event_index(order.market.event())].terms.feed;
+        for handle in self.own_crossing(order, arriving.price) {
+            self.meet_own(handle, arriving, events);
+            if feed != FeedId(0) {
+                // It may have been all that its place was for.
+                self.open_place(order.account, feed);
+            }
+            if arriving.stopped.is_some() {
+                return;
+            }
+        }
+    }
+
     /// Lots of a spot market that an account may still sell in the frame.
-    fn sellable(&self, seller: &Account, market: MarketId, reduces: bool) -> Lots {
+    pub(crate) fn sellable(&self, seller: &Account, market: MarketId, reduces: bool) -> Lots {
         let listing = &self.listings[event_index(market.event())];
         let must_reduce = reduces || self.restriction(seller, listing).is_some();
         let held = seller.holdings.asset(listing.terms.feed);
@@ -542,7 +562,7 @@ impl Engine {
     }
 
     /// Whether a match would take the market's open interest above what it may be.
-    fn exceeds_open_interest(&self, maker: AccountId, order: &Order, size: Lots) -> bool {
+    pub(crate) fn exceeds_open_interest(&self, maker: AccountId, order: &Order, size: Lots) -> bool {
         let listing = &self.listings[event_index(order.market.event())];
         let change = self.open_interest_change(maker, order, size);
         let open = i128::from(listing.open_interest(order.market));
@@ -550,7 +570,7 @@ impl Engine {
     }
 
     /// By how much a match changes the sum of long positions. What is held of an asset is nobody's debt, so none is counted.
-    fn open_interest_change(&self, maker: AccountId, taker: &Order, size: Lots) -> i128 {
+    pub(crate) fn open_interest_change(&self, maker: AccountId, taker: &Order, size: Lots) -> i128 {
         let terms = &self.listings[event_index(taker.market.event())].terms;
         if terms.kind == MarketKind::Spot {
             return 0;
@@ -627,8 +647,7 @@ impl Engine {
         let listing = &mut self.listings[event_index(market.event())];
         listing.volume += u128::from(size.0);
         listing.fees += maker_fee + taker_fee;
-        let open = &mut listing.open_interest[usize::from(market.outcome())];
-        *open = u64::try_from(i128::from(*open) + opened).expect("checked against a limit of 64 bits");
+        listing.note_trade(market, price, opened);
         if maker_leaves {
             self.remove_resting(handle);
         } else {
@@ -641,19 +660,8 @@ impl Engine {
             Side::Buy => (sold, bought),
             Side::Sell => (bought, sold),
         };
-        if terms.kind == MarketKind::Spot {
-            let (seller, reduces) = match taker.side {
-                Side::Sell => (taker.account, taker.reduce_only),
-                Side::Buy => (maker, maker_reduces),
-            };
-            let listing = &self.listings[event_index(market.event())];
-            let index = account_index(seller);
-            if reduces || self.restriction(&self.accounts[index], listing).is_some() {
-                self.lingering.push((seller, terms.feed));
-                let feed = &self.board[terms.feed];
-                self.accounts[index].holdings.change(terms.feed, feed, |held| held.asset().note(frame, 0, true));
-            }
-        }
+        self.note_lingering(taker.account, &terms, market, taker.side, taker.reduce_only);
+        self.note_lingering(maker, &terms, market, taker.side.opposite(), maker_reduces);
         let state = &mut self.accounts[account_index(maker)];
         let released = reserved - still_reserved + maker_held_back;
         state.trade_resting(&terms, &self.board, frame, given, maker_fee + maker_builder, released);
@@ -662,7 +670,7 @@ impl Engine {
         state.trade_arriving(&terms, &self.board, frame, taken, taker_fee + taker_builder);
         state.nonces.settle(taker.nonce);
         if terms.kind != MarketKind::Outcome {
-            self.board[terms.feed].last_trade = i128::from(price.0) * terms.quantum * PRICE_SCALE;
+            self.board[terms.feed].note_trade(&terms, price);
             self.tidy(maker, terms.feed);
         }
 
@@ -682,6 +690,27 @@ impl Engine {
                 taker_fee: Atoms(taker_fee),
             })
         });
+    }
+
+    /// A sale of an asset that must reduce: the contract has seen what the seller held before it.
+    pub(crate) fn note_lingering(
+        &mut self,
+        account: AccountId,
+        terms: &Terms,
+        market: MarketId,
+        side: Side,
+        reduces: bool,
+    ) {
+        if terms.kind != MarketKind::Spot || side == Side::Buy {
+            return;
+        }
+        let (frame, index) = (self.frame.id(), account_index(account));
+        let listing = &self.listings[event_index(market.event())];
+        if reduces || self.restriction(&self.accounts[index], listing).is_some() {
+            self.lingering.push((account, terms.feed));
+            let feed = &self.board[terms.feed];
+            self.accounts[index].holdings.change(terms.feed, feed, |held| held.asset().note(frame, 0, true));
+        }
     }
 
     /// The margin lets go of an order that was replaced.
@@ -738,12 +767,16 @@ impl Engine {
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));
         }
+        if self.awaits_auction(market) {
+            self.note_crossing(market);
+        }
         tell(events, || Event::Rested { account, nonce, market, side, price, remaining });
     }
 }
 
-/// The listing, if its markets trade.
-fn open_listing(market: MarketId, listing: Option<&Listing>) -> Result<&Listing, Reject> {
+/// The listing, if its markets take an order like that.
+fn open_listing<'a>(order: &Order, listing: Option<&'a Listing>) -> Result<&'a Listing, Reject> {
+    let market = order.market;
     let listing = listing.ok_or(Reject::UnknownMarket { market })?;
     let event = market.event();
     if listing.payouts.is_some() {
@@ -751,6 +784,11 @@ fn open_listing(market: MarketId, listing: Option<&Listing>) -> Result<&Listing,
     }
     match listing.phase {
         Phase::Open | Phase::ReduceOnly => Ok(listing),
+        Phase::Pending => Err(Reject::MarketPending { market }),
+        Phase::Auction if may_rest(order.kind) => Ok(listing),
+        Phase::Auction => Err(Reject::OnlyWaiting { market }),
+        Phase::PostOnly if order.kind == OrderKind::PostOnly => Ok(listing),
+        Phase::PostOnly => Err(Reject::OnlyPostOnly { market }),
         Phase::Halted => Err(Reject::MarketHalted { market, event }),
         Phase::Delisted => Err(Reject::MarketClosed { market, event }),
     }

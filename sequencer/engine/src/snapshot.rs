@@ -15,12 +15,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use serde::Deserialize;
+use xos_book::Book;
 use xos_types::{
     AccountId, Address, BuilderId, EventId, FeedId, GroupConfig, GroupTerms, Hash, MarketId, MarketKind, Nonce, Phase,
     Side, SignerGrant, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::{Account, Standing};
+use crate::auction::is_crossed;
 use crate::digest::STATE;
 use crate::engine::{Engine, Listing, ListingConfig, account_index, event_index};
 use crate::feeds::Board;
@@ -191,7 +193,11 @@ impl<'a> Records<'a> {
             self.next::<(ListingConfig, Option<Vec<u64>>, Phase, i128, u128)>()?;
         let terms = terms_of(&engine.board, event, &config)
             .ok_or_else(|| SnapshotError::Damaged(format!("the feed of listing {event} is not there")))?;
-        let mut listing = Listing { payouts, phase, fees, volume, ..Listing::new(event, terms, config) };
+        let last_prices = self.next()?;
+        let mut listing = Listing { payouts, phase, fees, volume, last_prices, ..Listing::new(event, terms, config) };
+        if listing.last_prices.len() != listing.books.len() {
+            return Err(SnapshotError::Damaged(format!("event {event} has not a last price for each outcome")));
+        }
         if self.next::<usize>()? != listing.books.len() {
             return Err(SnapshotError::Damaged(format!("event {event} has not a book for each outcome")));
         }
@@ -236,6 +242,7 @@ impl<'a> Records<'a> {
                 }
             }
         }
+        engine.crossed.extend(listing.books.iter().filter(|book| is_crossed(book)).map(Book::market));
         engine.listings.push(listing);
         Ok(())
     }

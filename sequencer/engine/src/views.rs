@@ -112,6 +112,12 @@ pub struct BookLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
+    /// They take no orders yet.
+    Pending,
+    /// Their orders wait for call auctions.
+    Auction,
+    /// They take post-only orders, and nothing trades yet.
+    PostOnly,
     /// They trade.
     Open,
     /// Positions may only become smaller.
@@ -344,6 +350,9 @@ impl Engine {
             config,
             status: match (&listing.payouts, listing.phase) {
                 (Some(_), _) => EventStatus::Resolved,
+                (None, Phase::Pending) => EventStatus::Pending,
+                (None, Phase::Auction) => EventStatus::Auction,
+                (None, Phase::PostOnly) => EventStatus::PostOnly,
                 (None, Phase::Open) => EventStatus::Open,
                 (None, Phase::ReduceOnly) => EventStatus::ReduceOnly,
                 (None, Phase::Halted) => EventStatus::Halted,

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::disallowed_methods, reason = "a test may read its environment")]
 
+#[path = "lives/auction.rs"]
+mod auction;
 #[path = "lives/contract.rs"]
 mod contract;
 #[path = "lives/naive.rs"]
@@ -192,7 +194,14 @@ fn fees() -> impl Strategy<Value = Fees> {
 }
 
 fn item() -> impl Strategy<Value = Item> {
-    let phase = prop_oneof![3 => Just(Phase::Open), 1 => Just(Phase::ReduceOnly), 1 => Just(Phase::Halted)];
+    let phase = prop_oneof![
+        6 => Just(Phase::Open),
+        1 => Just(Phase::Pending),
+        4 => Just(Phase::Auction),
+        1 => Just(Phase::PostOnly),
+        2 => Just(Phase::ReduceOnly),
+        2 => Just(Phase::Halted),
+    ];
     prop_oneof![
         6 => (1u64..=ACCOUNTS, 1u128..30_000).prop_map(|(account, amount)| Item::Deposit { account, amount }),
         1 => (2u8..6, fees()).prop_map(|(outcomes, fees)| Item::Open { outcomes, fees }),
@@ -632,7 +641,7 @@ fn lives_meet_every_event_and_refusal() {
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
     );
     let mut seen = BTreeSet::new();
-    for _ in 0..60 {
+    for _ in 0..100 {
         let mut life = Life::begin();
         for step in prop::collection::vec(step(), 200).new_tree(&mut runner).unwrap().current() {
             life.step(step);
@@ -642,6 +651,8 @@ fn lives_meet_every_event_and_refusal() {
     let expected = [
         "Accepted",
         "AccountOpened",
+        "AuctionFilled",
+        "AuctionHeld",
         "BuilderSet",
         "CancelAfterSet",
         "Deposited",
@@ -677,11 +688,14 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected InsufficientFunds",
         "Rejected MarketClosed",
         "Rejected MarketHalted",
+        "Rejected MarketPending",
         "Rejected NonceSpent",
         "Rejected NotAuthorized",
         "Rejected NotFillable",
         "Rejected NotSmaller",
+        "Rejected OnlyPostOnly",
         "Rejected OnlyReducing",
+        "Rejected OnlyWaiting",
         "Rejected UnknownAccount",
         "Rejected UnknownMarket",
         "Rejected UnknownOrder",

@@ -224,13 +224,9 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
                 Event::FrameSealed(frame) => {
                     parent = end_of(&frame, parent, domain, &mut batches);
                 }
-                Event::Filled(fill) => {
-                    for account in [fill.maker, fill.taker] {
-                        let events = traded.entry(account).or_default();
-                        if let Err(position) = events.binary_search(&fill.market.event()) {
-                            events.insert(position, fill.market.event());
-                        }
-                    }
+                Event::Filled(fill) => note_trade(&mut traded, [fill.maker, fill.taker], fill.market),
+                Event::AuctionFilled(fill) => {
+                    note_trade(&mut traded, [fill.buyer.account, fill.seller.account], fill.market);
                 }
                 _ => {}
             }
@@ -243,6 +239,15 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
         batches,
         traded,
     })
+}
+
+fn note_trade(traded: &mut BTreeMap<AccountId, Vec<EventId>>, parties: [AccountId; 2], market: MarketId) {
+    for account in parties {
+        let events = traded.entry(account).or_default();
+        if let Err(position) = events.binary_search(&market.event()) {
+            events.insert(position, market.event());
+        }
+    }
 }
 
 fn end_of(frame: &Frame, parent: B256, domain: &Domain, batches: &mut BTreeMap<u64, BatchEnd>) -> B256 {

@@ -119,6 +119,7 @@ pub(crate) fn book_info(engine: &Engine, market: MarketId, depth: usize) -> Opti
 fn changed_book(event: &Event) -> Option<MarketId> {
     match event {
         Event::Filled(fill) => Some(fill.market),
+        Event::AuctionFilled(fill) => Some(fill.market),
         Event::Rested { market, .. } | Event::Reduced { market, .. } | Event::Cancelled { market, .. } => Some(*market),
         _ => None,
     }
@@ -128,6 +129,7 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
     match event {
         Event::Filled(fill) if fill.maker != fill.taker => [Some(fill.maker), Some(fill.taker)],
         Event::Filled(fill) => [Some(fill.taker), None],
+        Event::AuctionFilled(fill) => [Some(fill.buyer.account), Some(fill.seller.account)],
         Event::AccountOpened { account, .. }
         | Event::Deposited { account, .. }
         | Event::Redeemed { account, .. }
@@ -152,6 +154,7 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         Event::EventOpened { .. }
         | Event::EventResolved { .. }
         | Event::PhaseSet { .. }
+        | Event::AuctionHeld { .. }
         | Event::VenueSet { .. }
         | Event::TermsSet(_)
         | Event::AssetSet { .. }

@@ -42,16 +42,13 @@ impl History {
 
 /// The trades among a command's events.
 pub(crate) fn trades(sequence: u64, time: TimeMs, events: &[Event]) -> impl Iterator<Item = TradeInfo> {
-    events.iter().filter_map(move |event| match event {
-        Event::Filled(fill) => Some(TradeInfo {
-            market: fill.market,
-            sequence,
-            time,
-            price: fill.price,
-            size: fill.size,
-            taker_side: fill.taker_side,
-        }),
-        _ => None,
+    events.iter().filter_map(move |event| {
+        let (market, price, size, taker_side) = match event {
+            Event::Filled(fill) => (fill.market, fill.price, fill.size, Some(fill.taker_side)),
+            Event::AuctionFilled(fill) => (fill.market, fill.price, fill.size, None),
+            _ => return None,
+        };
+        Some(TradeInfo { market, sequence, time, price, size, taker_side })
     })
 }
 

@@ -94,6 +94,9 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::MarketHalted { market, event } => {
             (Code::MarketClosed, json!({ "market": market, "event": event, "status": "halted" }))
         }
+        Reject::MarketPending { market } => (Code::MarketClosed, json!({ "market": market, "status": "pending" })),
+        Reject::OnlyPostOnly { market } => (Code::MarketClosed, json!({ "market": market, "status": "post_only" })),
+        Reject::OnlyWaiting { market } => (Code::MarketClosed, json!({ "market": market, "status": "auction" })),
         Reject::OnlyReducing { market, position, reducible, why } => {
             let data = json!({
                 "market": market, "position": position.to_string(), "reducible": reducible.to_string(), "why": why,

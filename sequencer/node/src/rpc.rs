@@ -275,6 +275,9 @@ impl XosApiServer for Rpc {
                 title: event.config.title.clone(),
                 labels: event.config.labels.clone(),
                 status: match event.status {
+                    xos_engine::EventStatus::Pending => EventStatus::Pending,
+                    xos_engine::EventStatus::Auction => EventStatus::Auction,
+                    xos_engine::EventStatus::PostOnly => EventStatus::PostOnly,
                     xos_engine::EventStatus::Open => EventStatus::Open,
                     xos_engine::EventStatus::ReduceOnly => EventStatus::ReduceOnly,
                     xos_engine::EventStatus::Halted => EventStatus::Halted,

@@ -239,12 +239,18 @@ impl SignerGrant {
     }
 }
 
-/// How far a market's life has come, of the phases that a deployer or the guardian may set. The discriminants are the
-/// contract's `Phase`.
+/// How far a market's life has come: what its deployer, or to stop it the guardian, has set. The discriminants are the contract's
+/// `Phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Phase {
+    /// It takes no orders yet.
+    Pending = 1,
+    /// Orders wait for a call auction, which is held whenever a frame opens. A market that stays here is one of auctions.
+    Auction = 2,
+    /// It takes post-only orders, and nothing trades yet.
+    PostOnly = 3,
     /// Its markets trade.
     #[default]
     Open = 4,

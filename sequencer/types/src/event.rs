@@ -132,6 +132,21 @@ pub enum Event {
     },
     /// Two orders met.
     Filled(Fill),
+    /// A call auction found its price; what fills at it follows.
+    AuctionHeld {
+        /// Where.
+        market: MarketId,
+        /// The price of all of it.
+        price: Ticks,
+        /// Lots that bids would buy at it.
+        #[serde(with = "crate::number")]
+        demand: u128,
+        /// Lots that asks would sell at it; the lesser of the two trades.
+        #[serde(with = "crate::number")]
+        supply: u128,
+    },
+    /// Two orders met in a call auction.
+    AuctionFilled(AuctionFill),
     /// What remains of the order waits in the book.
     Rested {
         /// Whose order.
@@ -321,6 +336,36 @@ pub struct Fill {
     pub taker_nonce: Nonce,
     /// What the taker paid.
     pub taker_fee: Atoms,
+}
+
+/// A trade between two resting orders of which neither took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuctionFill {
+    /// Where.
+    pub market: MarketId,
+    /// The auction's one price.
+    pub price: Ticks,
+    /// How much.
+    pub size: Lots,
+    /// Who bought.
+    pub buyer: AuctionParty,
+    /// Who sold.
+    pub seller: AuctionParty,
+}
+
+/// One side of a trade in a call auction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuctionParty {
+    /// Owner of the order.
+    pub account: AccountId,
+    /// The order.
+    pub nonce: Nonce,
+    /// What it paid: the fee of an order that makes, and never a rebate, which somebody who takes would have to pay.
+    pub fee: Atoms,
+    /// The price at which it stands.
+    pub limit: Ticks,
+    /// Lots of it that still rest.
+    pub remaining: Lots,
 }
 
 /// Why the rest of an order went away.

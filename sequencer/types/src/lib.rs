@@ -19,7 +19,7 @@ pub use config::{
     AssetConfig, EventConfig, FeedConfig, GroupConfig, GroupTerms, MarketKind, PerpetualConfig, Phase, SignerGrant,
     SpotConfig, TradingTerms, VenueConfig,
 };
-pub use event::{CancelReason, Event, Fill};
+pub use event::{AuctionFill, AuctionParty, CancelReason, Event, Fill};
 pub use frame::{FillLine, Frame, FundingUpdate, Redemption};
 pub use instructions::{Crossing, Instructions, SelfTrade};
 pub use logged::Logged;

@@ -47,6 +47,26 @@ pub enum Reject {
         /// Its event.
         event: EventId,
     },
+    /// The market has not opened yet.
+    #[error("market {market} takes no orders yet; wait until it opens")]
+    MarketPending {
+        /// The market that was given.
+        market: MarketId,
+    },
+    /// The market takes orders that rest, and nothing trades yet.
+    #[error("market {market} takes only post-only orders until it opens")]
+    OnlyPostOnly {
+        /// The market that was given.
+        market: MarketId,
+    },
+    /// Orders wait for the market's next call auction.
+    #[error(
+        "market {market} is in a call auction, for which orders wait; immediate-or-cancel and fill-or-kill do not, so send a          good-till-cancelled order, with an expiry if it must not wait long"
+    )]
+    OnlyWaiting {
+        /// The market that was given.
+        market: MarketId,
+    },
     /// The market takes no new risk, or none of this account.
     #[error(
         "market {market} only lets this account reduce its position of {position} lots ({why}); orders may sell or buy back \

@@ -117,6 +117,8 @@ pub(crate) struct Totals {
     accepted: u64,
     rejected: u64,
     redemptions: u64,
+    auctioned: u64,
+    kinds_auctioned: u64,
     withdrawals: u64,
     forced: u64,
     resolutions: u64,
@@ -155,6 +157,8 @@ impl Totals {
         self.accepted += other.accepted;
         self.rejected += other.rejected;
         self.redemptions += other.redemptions;
+        self.auctioned += other.auctioned;
+        self.kinds_auctioned += other.kinds_auctioned;
         self.withdrawals += other.withdrawals;
         self.forced += other.forced;
         self.resolutions += other.resolutions;
@@ -185,11 +189,12 @@ impl Totals {
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
     }
 
-    pub(crate) fn kinds(&self) -> [(&'static str, u64); 15] {
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 16] {
         [
             ("order accepted", self.accepted),
             ("order rejected", self.rejected),
             ("redemption", self.redemptions),
+            ("fill in an auction of an outcome", self.auctioned),
             ("withdrawal", self.withdrawals),
             ("forced withdrawal", self.forced),
             ("resolution", self.resolutions),
@@ -208,10 +213,11 @@ impl Totals {
 
 impl Totals {
     /// What lives with assets and perpetuals must have seen.
-    pub(crate) fn more_kinds(&self) -> [(&'static str, u64); 14] {
+    pub(crate) fn more_kinds(&self) -> [(&'static str, u64); 15] {
         [
             ("line of a perpetual", self.perpetual_lines),
             ("line of a spot market", self.spot_lines),
+            ("fill in an auction of a spot or perpetual market", self.kinds_auctioned),
             ("price", self.priced),
             ("price that broke a rule", self.breached),
             ("funding", self.funded),
@@ -488,8 +494,11 @@ impl Life {
             return;
         }
         let phase = match phase {
-            0..=29 => abi::Phase::Halted,
-            30..=79 => abi::Phase::ReduceOnly,
+            0..=19 => abi::Phase::Halted,
+            20..=59 => abi::Phase::ReduceOnly,
+            60..=129 => abi::Phase::Auction,
+            130..=139 => abi::Phase::PostOnly,
+            140..=149 => abi::Phase::Pending,
             _ => abi::Phase::Open,
         };
         let market = self.numbers[index] << 8;
@@ -705,6 +714,10 @@ impl Life {
                 self.totals.withdrawals += u64::from(!forced);
             }
             Event::Redeemed { .. } => self.totals.redemptions += 1,
+            Event::AuctionFilled(fill) => match self.kinds_of(fill.market) {
+                Some(_) => self.totals.kinds_auctioned += 1,
+                None => self.totals.auctioned += 1,
+            },
             Event::Filled(fill) => self.totals.rebates += u64::from(fill.maker_fee.0 < 0),
             Event::FeesPaid { account: AccountId::PROTOCOL, .. } => self.totals.shared += 1,
             Event::FeesPaid { account, .. } => self.totals.referred += u64::from(self.builders.contains(account)),

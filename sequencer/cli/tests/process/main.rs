@@ -51,7 +51,7 @@ async fn money_comes_in_trades_is_paid_and_goes_out() {
     let sold = exchange.xos_ok("bob", &["order", "sell", "argentina/spain", "--price", "0.55", "--size", "4"]);
     assert!(sold.contains("4 filled, 0 resting") && sold.contains("4 at 0.6 (fee 0.0024)"), "{sold}");
     let trade: TradeInfo = trades.next().await.unwrap().unwrap();
-    assert_eq!((trade.market, trade.price.0, trade.size.0, trade.taker_side), (MARKET, 600, 400, Side::Sell));
+    assert_eq!((trade.market, trade.price.0, trade.size.0, trade.taker_side), (MARKET, 600, 400, Some(Side::Sell)));
     let seen: AccountUpdate = updates.next().await.unwrap().unwrap();
     assert!(seen.event.get("Accepted").is_some(), "{}", seen.event);
     let shown = exchange.xos_ok("alice", &["account"]);

@@ -141,7 +141,7 @@ impl Contract {
             let (config, payouts) = self.events[&market.event()].clone();
             let phase = self.phases.get(&market.event()).copied().unwrap_or_default();
             assert!(payouts.is_none() && market.outcome() < config.outcomes, "MarketNotOpen");
-            assert!(phase != Phase::Halted, "MarketNotOpen");
+            assert!(matches!(phase, Phase::Open | Phase::ReduceOnly | Phase::Auction), "MarketNotOpen");
             let venue = self.venues[&config.terms.venue];
             let (mut sizes, mut notionals, mut fees) = (0i128, 0i128, 0i128);
             for line in lines {
@@ -161,7 +161,10 @@ impl Contract {
                 let before = *position;
                 *position += size;
                 let reduces = before != 0 && before.signum() != size.signum() && size.abs() <= before.abs();
-                assert!(phase == Phase::Open || reduces, "OnlyReducing");
+                assert!(phase != Phase::ReduceOnly || reduces, "OnlyReducing");
+                let one_price =
+                    line.notional * u128::from(lines[0].filled.0) == lines[0].notional * u128::from(line.filled.0);
+                assert!(phase != Phase::Auction || one_price, "NotOnePrice");
                 touched.insert(account);
             }
             assert_eq!(sizes, 0, "SizesDoNotSumToZero");

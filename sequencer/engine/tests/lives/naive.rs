@@ -14,6 +14,8 @@ pub(crate) struct Naive {
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) events: BTreeMap<EventId, (EventConfig, Option<Vec<u64>>)>,
     phases: BTreeMap<EventId, Phase>,
+    /// Where each market last traded.
+    pub(crate) last: BTreeMap<MarketId, u64>,
     venues: BTreeMap<VenueId, VenueConfig>,
     pub(crate) builders: BTreeMap<BuilderId, AccountId>,
     pub(crate) orders: Vec<Resting>,
@@ -21,7 +23,7 @@ pub(crate) struct Naive {
     arrivals: u64,
     commands: u64,
     pub(crate) switches: BTreeMap<AccountId, u64>,
-    open: Open,
+    pub(crate) open: Open,
     frames: u64,
 }
 
@@ -44,34 +46,34 @@ pub(crate) struct Resting {
     /// Its size now, counting what has filled.
     size: u64,
     /// Σ base·rate of the fills that it paid for.
-    traded: i128,
+    pub(crate) traded: i128,
     arrival: u64,
 }
 
 /// One side of one fill of the open frame.
 #[derive(Clone, Debug)]
-struct Part {
-    signed: Signed<Order>,
-    price: u64,
-    size: u64,
-    fee: i128,
+pub(crate) struct Part {
+    pub(crate) signed: Signed<Order>,
+    pub(crate) price: u64,
+    pub(crate) size: u64,
+    pub(crate) fee: i128,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Open {
+pub(crate) struct Open {
     time: u64,
     inbox: Vec<InboxItem>,
     redemptions: Vec<Redemption>,
-    parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
     withdrawals: Vec<Signed<Withdraw>>,
 }
 
-fn ceil(amount: i128) -> i128 {
+pub(crate) fn ceil(amount: i128) -> i128 {
     amount.div_euclid(MILLION) + i128::from(amount.rem_euclid(MILLION) != 0)
 }
 
 /// What a fee is a rate of.
-fn base(terms: &EventConfig, price: u64, size: u64) -> i128 {
+pub(crate) fn base(terms: &EventConfig, price: u64, size: u64) -> i128 {
     let value = i128::from(price) * i128::from(size) * i128::from(terms.terms.quantum);
     let ticks = i128::from(terms.ticks);
     if terms.terms.curve { value * (ticks - i128::from(price)) / ticks } else { value }
@@ -93,6 +95,7 @@ impl Naive {
                 .into(),
             events: BTreeMap::new(),
             phases: BTreeMap::new(),
+            last: BTreeMap::new(),
             venues: BTreeMap::new(),
             builders: BTreeMap::new(),
             orders: vec![],
@@ -249,7 +252,7 @@ impl Naive {
         self.builders.get(&self.accounts[&account].referrer).copied()
     }
 
-    fn phase(&self, event: EventId) -> Phase {
+    pub(crate) fn phase(&self, event: EventId) -> Phase {
         self.phases.get(&event).copied().unwrap_or_default()
     }
 
@@ -298,7 +301,7 @@ impl Naive {
 
     // ------------------------------------------------------------------ numbers
 
-    fn terms(&self, market: MarketId) -> &EventConfig {
+    pub(crate) fn terms(&self, market: MarketId) -> &EventConfig {
         &self.events[&market.event()].0
     }
 
@@ -407,7 +410,9 @@ impl Naive {
     /// The worst price at which the order trades, and where it rests.
     fn limit(&self, order: &Order, instructions: Instructions) -> Ticks {
         let met = self.opposite(order, order.price);
-        let slides = order.kind == OrderKind::PostOnly && instructions.crossing == Crossing::Slide;
+        let slides = order.kind == OrderKind::PostOnly
+            && self.phase(order.market.event()) != Phase::Auction
+            && instructions.crossing == Crossing::Slide;
         match met.first().map(|index| self.orders[*index].price) {
             Some(best) if slides && order.side == Side::Buy => Ticks(best - 1),
             Some(best) if slides => Ticks(best + 1),
@@ -429,8 +434,13 @@ impl Naive {
         if payouts.is_some() {
             return Some(Reject::MarketClosed { market, event });
         }
-        if self.phase(event) == Phase::Halted {
-            return Some(Reject::MarketHalted { market, event });
+        let rests = matches!(order.kind, OrderKind::GoodTillCancelled | OrderKind::PostOnly);
+        match self.phase(event) {
+            Phase::Halted => return Some(Reject::MarketHalted { market, event }),
+            Phase::Pending => return Some(Reject::MarketPending { market }),
+            Phase::PostOnly if order.kind != OrderKind::PostOnly => return Some(Reject::OnlyPostOnly { market }),
+            Phase::Auction if !rests => return Some(Reject::OnlyWaiting { market }),
+            _ => {}
         }
         if order.builder != 0 || order.builder_fee.0 != 0 {
             return Some(Reject::UnknownBuilder { builder: BuilderId(order.builder) });
@@ -458,6 +468,7 @@ impl Naive {
         let met = self.opposite(order, price);
         let limit = self.limit(order, instructions);
         if order.kind == OrderKind::PostOnly
+            && self.phase(event) != Phase::Auction
             && let Some(best) = met.first()
             && (limit == price || limit.0 == 0 || limit > highest)
         {
@@ -536,8 +547,14 @@ impl Naive {
         let mut taker = Resting { signed, price: price.0, remaining: size, size, traded: 0, arrival };
         let mut stopped = false;
         self.arrivals += 1;
+        let waits = self.phase(market.event()) == Phase::Auction;
         for _ in 0..MATCHES_MAX {
-            let Some(&index) = self.opposite(&order, price).first() else { break };
+            let mut met = self.opposite(&order, price);
+            if waits {
+                met.retain(|index| self.orders[*index].signed.message.account == account);
+                met.sort_by_key(|index| self.orders[*index].signed.message.nonce);
+            }
+            let Some(&index) = met.first() else { break };
             if taker.remaining == 0 || stopped {
                 break;
             }
@@ -568,7 +585,7 @@ impl Naive {
         if taker.remaining == 0 {
             return;
         }
-        let crosses = !self.opposite(&order, price).is_empty();
+        let crosses = !waits && !self.opposite(&order, price).is_empty();
         let immediate = order.kind == OrderKind::ImmediateOrCancel;
         if crosses || immediate || stopped {
             let reason = if stopped {
@@ -614,6 +631,7 @@ impl Naive {
             account.cash -= sign * value + fee;
             fee
         });
+        self.last.insert(maker.market, maker.price.0);
         out.push(Event::Filled(Fill {
             market: maker.market,
             price: maker.price,
@@ -749,6 +767,7 @@ impl Naive {
             self.open.redemptions.push(Redemption { account, market: MarketId::new(event, 0) });
             out.push(Event::Redeemed { account, event, amount: Atoms(amount) });
         }
+        self.hold_auctions(out);
     }
 
     fn consume(&mut self, item: &InboxItem, out: &mut Vec<Event>) {

@@ -334,9 +334,12 @@ impl Life {
             return;
         }
         let phase = match phase {
-            0..=29 => abi::Phase::Halted,
-            30..=69 => abi::Phase::ReduceOnly,
-            70..=89 => abi::Phase::Delisted,
+            0..=19 => abi::Phase::Halted,
+            20..=49 => abi::Phase::ReduceOnly,
+            50..=69 => abi::Phase::Delisted,
+            70..=129 => abi::Phase::Auction,
+            130..=139 => abi::Phase::PostOnly,
+            140..=149 => abi::Phase::Pending,
             _ => abi::Phase::Open,
         };
         self.kinds.markets[at].delisted = phase == abi::Phase::Delisted;
