@@ -58,7 +58,7 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 	@$(XOS) demo $(DEMO_FLAGS)
 
 .PHONY: test
-test: lint lint-slither test-contracts test-proofs test-rust test-demo ## Everything that must hold
+test: lint lint-slither test-contracts test-proofs test-rust test-builds test-demo ## Everything that must hold
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
 # ---------------------------------------------------------------- parts of `test`
@@ -84,6 +84,16 @@ test-rust: contracts ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
 	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
+
+.PHONY: test-builds
+test-builds: test-rust ## The same log gives the same hashes in another build; a broken book is noticed
+	@echo "==> one log, two builds, the same hashes"
+	cargo test --release --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-release
+	cargo test --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-debug
+	cmp target/hashes-release target/hashes-debug
+	@echo "==> a book that is not first in, first out is noticed"
+	@! cargo test --release --locked -p xos-engine --features canary --test lives lives_meet_every >target/canary.log 2>&1
+	@grep -q 'lives_meet_every_event_and_refusal ... FAILED' target/canary.log
 
 .PHONY: test-demo
 test-demo: test-rust ## The whole demo, faster, with the node killed on the way

@@ -72,7 +72,8 @@ impl Book {
         if ladder.is_empty() || ladder.best_key() > key_of(against, limit) {
             return None;
         }
-        Handle::new(orders.levels.get(ladder.best()).oldest)
+        let level = orders.levels.get(ladder.best());
+        Handle::new(if cfg!(feature = "canary") { level.youngest } else { level.oldest })
     }
 
     /// Levels of a side, best first; `O(depth)` for each.

@@ -632,20 +632,36 @@ proptest! {
     }
 }
 
-/// The properties above say something only if lives meet everything that can happen to them. Limits that need thousands of
-/// orders are met in `rules.rs`.
-#[test]
-fn lives_meet_every_event_and_refusal() {
+/// Some lives that are the same in every run and build.
+fn same_lives(count: usize) -> impl Iterator<Item = Life> {
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
     );
-    let mut seen = BTreeSet::new();
-    for _ in 0..100 {
+    (0..count).map(move |_| {
         let mut life = Life::begin();
         for step in prop::collection::vec(step(), 200).new_tree(&mut runner).unwrap().current() {
             life.step(step);
         }
+        life
+    })
+}
+
+/// `make test-builds` compares what this prints in a debug and in a release build.
+#[test]
+fn the_same_lives_have_hashes() {
+    for life in same_lives(10) {
+        let [state, log] = [life.engine.state_hash(), life.engine.log_hash()].map(B256::from);
+        println!("\nhash {state} {log}");
+    }
+}
+
+/// The properties above say something only if lives meet everything that can happen to them. Limits that need thousands of
+/// orders are met in `rules.rs`.
+#[test]
+fn lives_meet_every_event_and_refusal() {
+    let mut seen = BTreeSet::new();
+    for mut life in same_lives(100) {
         seen.append(&mut life.seen);
     }
     let expected = [
