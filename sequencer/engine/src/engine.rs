@@ -196,6 +196,7 @@ impl Engine {
             Command::CancelAfter(signed) => self.set_switch(signed, events),
             Command::Withdraw(signed) => self.withdraw(signed, events),
             Command::Transfer(signed) => self.transfer(signed, events),
+            Command::Window { .. } => {}
             Command::Frame { time, inbox, prices } => self.open(*time, inbox, prices, events),
         }
     }

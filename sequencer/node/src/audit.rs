@@ -16,7 +16,10 @@ use xos_auth::Domain;
 use xos_chain::{AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxReader, batch_hash};
 use xos_engine::Engine;
 use xos_journal::JournalError;
-use xos_types::{AccountId, Address, Atoms, B256, Event, EventId, Frame, InboxItem, InboxPayload, MarketId, Position};
+use xos_types::{
+    AccountId, Address, Atoms, B256, Command, Event, EventId, Frame, InboxItem, InboxPayload, MarketId, Position,
+    Precedence,
+};
 
 use crate::node::JOURNAL_FOLDER;
 
@@ -154,7 +157,7 @@ pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
     .await
     .map_err(|error| AuditError::Replay { reason: error.to_string() })??;
 
-    let mut checks = vec![check_replays(&first, &second)];
+    let mut checks = vec![check_replays(&first, &second), check_windows(&first.windows)];
     checks.extend(node.map(|node| check_node(&node, &second)));
     checks.push(check_batches(&chain, head, &first).await?);
     checks.push(check_positions_sum(&second.at_settled));
@@ -190,6 +193,32 @@ struct FirstReplay {
     batches: BTreeMap<u64, BatchEnd>,
     /// Who ever traded in which event.
     traded: BTreeMap<AccountId, Vec<EventId>>,
+    windows: Windows,
+}
+
+/// Whether every ingress window executed makers first.
+#[derive(Default)]
+struct Windows {
+    /// How many there were.
+    count: u64,
+    /// The latest turn so far in the window, once there is one.
+    turn: Option<Precedence>,
+    /// The first command that came after one with a later turn.
+    out_of_turn: Option<u64>,
+}
+
+impl Windows {
+    fn see(&mut self, sequence: u64, command: &Command) {
+        if let Command::Window { .. } = command {
+            self.count += 1;
+            self.turn = None;
+        }
+        let Some(turn) = Precedence::of(command) else { return };
+        if self.turn.is_some_and(|latest| turn < latest) {
+            self.out_of_turn.get_or_insert(sequence);
+        }
+        self.turn = self.turn.max(Some(turn));
+    }
 }
 
 struct BatchEnd {
@@ -214,11 +243,13 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
     }
     let mut engine = Engine::new(config);
     let (mut batches, mut traded) = (BTreeMap::new(), BTreeMap::<AccountId, Vec<EventId>>::new());
+    let mut windows = Windows::default();
     let mut parent = B256::ZERO;
     let mut events = Vec::new();
     for command in replay {
         let (_, command) = command?;
         engine.apply(&command, &mut events);
+        windows.see(engine.sequence(), command.command());
         for event in events.drain(..) {
             match event {
                 Event::FrameSealed(frame) => {
@@ -238,6 +269,7 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
         state_hash: B256::from(engine.state_hash()),
         batches,
         traded,
+        windows,
     })
 }
 
@@ -296,6 +328,14 @@ fn check_replays(first: &FirstReplay, second: &SecondReplay) -> Check {
         format!("state {} and then {}", first.state_hash, second.state_hash)
     };
     Check { rule: "the journal replays to the same state".into(), passed, detail }
+}
+
+fn check_windows(windows: &Windows) -> Check {
+    let detail = match windows.out_of_turn {
+        None => format!("{} windows", windows.count),
+        Some(sequence) => format!("command {sequence} came after one whose turn was later"),
+    };
+    Check { rule: "every window executed makers first".into(), passed: windows.out_of_turn.is_none(), detail }
 }
 
 fn check_node(node: &StateHash, second: &SecondReplay) -> Check {
@@ -544,4 +584,26 @@ fn verdict(rule: &str, differences: &[String], figures: String) -> Check {
         if more > 0 { format!("{shown}; and {more} more") } else { shown }
     };
     Check { rule: rule.into(), passed: differences.is_empty(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{cancel, order};
+    use xos_types::OrderKind::{GoodTillCancelled, PostOnly};
+    use xos_types::TimeMs;
+
+    #[test]
+    fn a_command_that_was_let_in_before_its_turn_is_seen_and_named() {
+        let window = || Command::Window { time: TimeMs(0) };
+        let (taker, quote) = (|| order(1, GoodTillCancelled), || order(2, PostOnly));
+        let seen = |log: &[Command]| {
+            let mut windows = Windows::default();
+            (1..).zip(log).for_each(|(sequence, command)| windows.see(sequence, command));
+            (windows.count, windows.out_of_turn)
+        };
+        assert_eq!(seen(&[window(), cancel(3), quote(), taker(), window(), cancel(4), quote()]), (2, None));
+        assert_eq!(seen(&[window(), taker(), quote(), cancel(3)]), (1, Some(3)));
+        assert_eq!(seen(&[window(), quote(), taker(), window(), quote(), cancel(3)]), (2, Some(6)));
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
-use xos_types::{Command, OrderKind};
+use xos_types::{Command, Precedence};
 
 use crate::receipt::Outcome;
 use crate::sequencer::View;
@@ -158,7 +158,7 @@ impl Sequencer {
         (queue, receiver)
     }
 
-    /// Hands commands over, kept together and in order within their class, and waits until they are durable.
+    /// Hands commands over, kept together and in order within their precedence, and waits until they are durable.
     ///
     /// # Errors
     /// If they were not handed over, or the sequencer stopped meanwhile.
@@ -203,36 +203,6 @@ impl Sequencer {
     }
 }
 
-/// Where a command goes within its window, makers first: a quote can be withdrawn before it is hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
-    Cancel,
-    PostOnly,
-    Rest,
-}
-
-impl Class {
-    pub(crate) fn of(command: &Command) -> Self {
-        match command {
-            Command::Cancel(_)
-            | Command::Amend(_)
-            | Command::CancelAll(_)
-            | Command::CancelMany(_)
-            | Command::CancelAfter(_) => Self::Cancel,
-            Command::Place { order, .. } | Command::Replace { order, .. }
-                if order.message.kind == OrderKind::PostOnly =>
-            {
-                Self::PostOnly
-            }
-            Command::Place { .. }
-            | Command::Replace { .. }
-            | Command::Withdraw(_)
-            | Command::Transfer(_)
-            | Command::Frame { .. } => Self::Rest,
-        }
-    }
-}
-
 /// A command with where its answer belongs: the request, and its place in it.
 pub(crate) struct Placed {
     pub(crate) request: usize,
@@ -240,7 +210,7 @@ pub(crate) struct Placed {
     pub(crate) command: Command,
 }
 
-/// The window's execution order: by class, within a class by arrival.
+/// The window's execution order: by precedence, and what has the same by arrival.
 pub(crate) fn maker_friendly(requests: Vec<Vec<Command>>) -> Vec<Placed> {
     let mut placed: Vec<Placed> = requests
         .into_iter()
@@ -249,8 +219,8 @@ pub(crate) fn maker_friendly(requests: Vec<Vec<Command>>) -> Vec<Placed> {
             commands.into_iter().enumerate().map(move |(position, command)| Placed { request, position, command })
         })
         .collect();
-    // A stable sort: arrival order is kept within a class.
-    placed.sort_by_key(|placed| Class::of(&placed.command));
+    // A stable sort: what has the same precedence stays in order of arrival.
+    placed.sort_by_key(|placed| Precedence::of(&placed.command));
     placed
 }
 

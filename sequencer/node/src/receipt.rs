@@ -106,6 +106,7 @@ impl Effect {
             | Command::CancelAfter(_)
             | Command::Withdraw(_)
             | Command::Transfer(_)
+            | Command::Window { .. }
             | Command::Frame { .. } => None,
         };
         for event in events {

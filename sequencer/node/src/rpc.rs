@@ -114,7 +114,7 @@ impl Rpc {
                     Command::CancelAll(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Withdraw(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Transfer(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::Frame { .. } => None,
+                    Command::Window { .. } | Command::Frame { .. } => None,
                 };
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
             }

@@ -152,6 +152,7 @@ impl Core {
         let mut outcomes: Vec<Vec<Option<Outcome>>> =
             commands.iter().map(|commands| commands.iter().map(|_| None).collect()).collect();
         let mut rest = maker_friendly(commands).into_iter().peekable();
+        let mut opening = Some(Logged::new(Command::Window { time: TimeMs(unix_ms()) }));
         while rest.peek().is_some() {
             let mut block = Vec::new();
             let mut applied = Vec::new();
@@ -162,17 +163,20 @@ impl Core {
                     outcomes[request][position] = Some(Outcome::Rejected { reject, terms: None });
                     continue;
                 }
-                let command = Logged::new(command);
-                applied.push(self.apply(&command));
-                places.push((request, position));
-                block.push(command);
+                let answered = (Logged::new(command), Some((request, position)));
+                for (command, place) in opening.take().map(|window| (window, None)).into_iter().chain([answered]) {
+                    applied.push(self.apply(&command));
+                    places.push(place);
+                    block.push(command);
+                }
                 if self.engine.frame_gas() >= self.pace.frame_gas {
                     break;
                 }
             }
             self.journal.append(&block)?;
             let head = Head::new(self.engine.sequence(), self.engine.log_hash());
-            for ((command, applied), (request, position)) in block.iter().zip(&applied).zip(places) {
+            for ((command, applied), place) in block.iter().zip(&applied).zip(places) {
+                let Some((request, position)) = place else { continue };
                 outcomes[request][position] = Some(match Effect::read(command.command(), &applied.events) {
                     Ok(effect) => Outcome::Done { sequence: applied.sequence, head: Arc::clone(&head), effect },
                     Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },

@@ -7,7 +7,9 @@ use crate::config::{
     AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
 use crate::instructions::Instructions;
-use crate::order::{Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, Signed, Transfer, Withdraw};
+use crate::order::{
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, OrderKind, Signed, Transfer, Withdraw,
+};
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
@@ -45,6 +47,12 @@ pub enum Command {
     Withdraw(Signed<Withdraw>),
     /// A signed transfer to another account.
     Transfer(Signed<Transfer>),
+    /// An ingress window begins: until the next one commands stand in order of their [`Precedence`], so that whoever reads the
+    /// log sees that nobody was let in before a maker who withdrew in the same window. It changes nothing else.
+    Window {
+        /// When it began, by the sequencer's clock.
+        time: TimeMs,
+    },
     /// Seals the open frame and opens the next one at `time`, beginning with these inbox items.
     Frame {
         /// Time of the frame that opens.
@@ -75,7 +83,42 @@ impl Command {
             Self::CancelAfter(signed) => Some((signed.message.account, signed.signer)),
             Self::Withdraw(signed) => Some((signed.message.account, signed.signer)),
             Self::Transfer(signed) => Some((signed.message.account, signed.signer)),
-            Self::Frame { .. } => None,
+            Self::Window { .. } | Self::Frame { .. } => None,
+        }
+    }
+}
+
+/// What goes first of the commands that arrive in one window, makers before takers: a quote can be withdrawn before it is
+/// hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precedence {
+    /// Whatever takes orders away.
+    Cancel,
+    /// Orders that only make.
+    PostOnly,
+    /// Everything else.
+    Rest,
+}
+
+impl Precedence {
+    /// When a command of a window has its turn. A frame and a window's beginning have none: they stand between others.
+    #[must_use]
+    pub fn of(command: &Command) -> Option<Self> {
+        match command {
+            Command::Cancel(_)
+            | Command::Amend(_)
+            | Command::CancelAll(_)
+            | Command::CancelMany(_)
+            | Command::CancelAfter(_) => Some(Self::Cancel),
+            Command::Place { order, .. } | Command::Replace { order, .. }
+                if order.message.kind == OrderKind::PostOnly =>
+            {
+                Some(Self::PostOnly)
+            }
+            Command::Place { .. } | Command::Replace { .. } | Command::Withdraw(_) | Command::Transfer(_) => {
+                Some(Self::Rest)
+            }
+            Command::Window { .. } | Command::Frame { .. } => None,
         }
     }
 }

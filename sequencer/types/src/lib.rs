@@ -14,7 +14,7 @@ mod order;
 mod reject;
 mod units;
 
-pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
+pub use command::{Command, InboxItem, InboxPayload, Precedence, PriceUpdate};
 pub use config::{
     AssetConfig, EventConfig, FeedConfig, GroupConfig, GroupTerms, MarketKind, PerpetualConfig, Phase, SignerGrant,
     SpotConfig, TradingTerms, VenueConfig,
