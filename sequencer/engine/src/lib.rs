@@ -8,7 +8,7 @@
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
 //! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
-//! knows who may act and who may only reduce; `views` answers questions, `digest` walks the state for its hash and for the
+//! knows who may act and who may only reduce; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state for its hash and for the
 //! `snapshot` that an engine can start from.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
@@ -19,6 +19,7 @@ mod account;
 mod auction;
 mod cancels;
 mod departures;
+mod depth;
 mod digest;
 mod distinct;
 mod engine;
@@ -45,6 +46,7 @@ mod views;
 mod watch;
 mod wide;
 
+pub use depth::{Delta, Depth};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME};
 pub use health::Health;

@@ -8,6 +8,8 @@
 mod auction;
 #[path = "lives/contract.rs"]
 mod contract;
+#[path = "lives/follower.rs"]
+mod follower;
 #[path = "lives/naive.rs"]
 mod naive;
 
@@ -20,6 +22,7 @@ use xos_engine::{BookLevel, Engine};
 use xos_types::*;
 
 use contract::Contract;
+use follower::Follower;
 use naive::Naive;
 
 const TOKEN: Address = Address::repeat_byte(0x70);
@@ -249,6 +252,7 @@ struct Life {
     engine: Engine,
     naive: Naive,
     contract: Contract,
+    follower: Follower,
     log: Vec<Command>,
     inbox: u64,
     time: u64,
@@ -265,6 +269,7 @@ impl Life {
             engine: Engine::new(group()),
             naive: Naive::new(group()),
             contract: Contract::new(GOVERNANCE),
+            follower: Follower::default(),
             log: vec![],
             inbox: 0,
             time: 1_000,
@@ -460,6 +465,7 @@ impl Life {
         if let Command::Place { order, .. } | Command::Replace { order, .. } = &command {
             self.compare_book(order.message.market);
         }
+        self.follower.follow(&events, &self.engine, &self.naive);
         for event in &events {
             if let Event::FrameSealed(frame) = event {
                 self.contract.settle(frame);
