@@ -7,14 +7,16 @@ use xos_types::*;
 
 use super::naive::Naive;
 
+type Level = (MarketId, Side, Ticks);
+
 #[derive(Debug, Default)]
 pub(crate) struct Follower {
     depth: Depth,
     numbers: BTreeMap<MarketId, u64>,
     /// Level 2.
-    levels: BTreeMap<(MarketId, Side, Ticks), (u128, u32)>,
+    levels: BTreeMap<Level, (u128, u32)>,
     /// Level 3, in order of arrival at each price.
-    orders: BTreeMap<(MarketId, Side, Ticks), Vec<(AccountId, Nonce, Lots)>>,
+    orders: BTreeMap<Level, Vec<(AccountId, Nonce, Lots)>>,
     /// Lots of accepted orders that have neither filled nor been taken away.
     open: BTreeMap<(AccountId, Nonce), u64>,
 }
