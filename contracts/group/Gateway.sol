@@ -21,6 +21,7 @@ import {
     EventId,
     FeedId,
     GroupTerms,
+    Hours,
     InboxKind,
     Liquidate,
     MarketId,
@@ -378,6 +379,15 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
         if (from == Phase.Delisted || phase == Phase.None || decided) revert PhaseNotAllowed(id, from, phase);
         listing.phase = phase;
         _enqueue(InboxKind.PhaseSet, abi.encode(id, phase));
+    }
+
+    /// @inheritdoc IGateway
+    function setHours(MarketId id, Hours calldata tradingHours) external {
+        Listing storage listing = _listings[id];
+        if (listing.phase == Phase.None) revert NoSuchMarket(id);
+        _requireDeployer(listing.venue);
+        Limits.requireHours(tradingHours);
+        _enqueue(InboxKind.HoursSet, abi.encode(id, tradingHours));
     }
 
     // ----------------------------------------------------------------- the group

@@ -9,6 +9,7 @@ import {
     EventId,
     FeedId,
     GroupTerms,
+    Hours,
     Liquidate,
     MarketId,
     PerpetualConfig,
@@ -142,6 +143,9 @@ interface IGateway {
     /// @notice Moves a market to another phase. The deployer to any: a market that stays in `Auction` is one of call auctions.
     /// `Delisted` is for good, and an event's comes with its resolution. The guardian to reduce-only or halted.
     function setPhase(MarketId market, Phase phase) external;
+
+    /// @notice Sets when a market trades, in whatever phase it is. The deployer only. Leaving through the inbox has no hours.
+    function setHours(MarketId market, Hours calldata tradingHours) external;
 
     // ----------------------------------------------------------------- the group (governor only)
 

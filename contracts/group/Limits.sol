@@ -9,6 +9,7 @@ import {
     EventConfig,
     FeedConfig,
     GroupTerms,
+    Hours,
     PerpetualConfig,
     SpotConfig,
     TradingTerms,
@@ -36,6 +37,7 @@ library Limits {
     uint256 internal constant MAX_HOLDINGS = 32;
     /// @dev Half a minute: half the life of a flag.
     uint256 internal constant MAX_GRACE = 30_000;
+    uint256 private constant MINUTES_OF_DAY = 1440;
 
     function requireEvent(EventConfig calldata config) internal pure {
         _requireTerms(config.terms);
@@ -99,6 +101,12 @@ library Limits {
         if (treasury == 0 || treasury > accounts) revert IGateway.InvalidConfig("treasury");
         uint256 shares = uint256(config.protocolShare) + config.insuranceShare + config.referrerShare;
         if (shares > PPM) revert IGateway.InvalidConfig("shares");
+    }
+
+    function requireHours(Hours calldata tradingHours) internal pure {
+        if (tradingHours.weekdays >= 1 << 7) revert IGateway.InvalidConfig("weekdays");
+        if (tradingHours.opens >= MINUTES_OF_DAY) revert IGateway.InvalidConfig("opens");
+        if (tradingHours.closes > MINUTES_OF_DAY) revert IGateway.InvalidConfig("closes");
     }
 
     function requireGroupTerms(GroupTerms calldata terms) internal pure {

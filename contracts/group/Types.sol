@@ -178,6 +178,16 @@ enum Phase {
     Delisted
 }
 
+/// @notice When a market trades, week for week in UTC. In between its orders wait, and nothing trades.
+/// @param weekdays The days on which a session opens: bit 0 is Monday, bit 6 Sunday; 0 for a market that never closes.
+/// @param opens Minute of the day at which it opens.
+/// @param closes Minute at which it closes, of the next day if it is not later than `opens`.
+struct Hours {
+    uint8 weekdays;
+    uint16 opens;
+    uint16 closes;
+}
+
 /// @notice What a market charges, and whom it lets in.
 /// @param venue The venue that lists it.
 /// @param quantum Cash atoms per tick·lot.
@@ -333,7 +343,9 @@ enum InboxKind {
     /// payload: `abi.encode(MarketId market, Phase phase)`
     PhaseSet,
     /// payload: `abi.encode(GroupTerms terms)`
-    TermsSet
+    TermsSet,
+    /// payload: `abi.encode(MarketId market, Hours tradingHours)`; the sequencer keeps them
+    HoursSet
 }
 
 /// @param time Block time (unix milliseconds) at which the item was queued.

@@ -29,6 +29,7 @@ const ADDITIONS: &str = "
     struct SpotListedPayload { MarketId market; SpotConfig config; }
     struct PerpetualSetPayload { MarketId market; FeedId feed; PerpetualConfig config; }
     struct PhaseSetPayload { MarketId market; Phase phase; }
+    struct HoursSetPayload { MarketId market; Hours tradingHours; }
     struct TermsSetPayload { GroupTerms terms; }
 
     interface IToken {

@@ -11,6 +11,7 @@ import {
     EventId,
     FeedId,
     GroupTerms,
+    Hours,
     InboxKind,
     Liquidate,
     Lots,
@@ -731,6 +732,37 @@ contract GatewayTest is GroupTest {
         assertPhaseRefused(where, Phase.Open, Phase.Delisted);
         resolveEvent(where.eventOf(), winner(2, 0));
         assertPhaseRefused(where, Phase.Delisted, Phase.Open);
+    }
+
+    function test_the_deployer_sets_when_a_market_trades() public {
+        MarketId[3] memory markets = everyKind();
+        settleInbox();
+        Hours memory tradingHours = Hours({weekdays: 0x1f, opens: 870, closes: 1260});
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(deployer);
+            gateway.setHours(markets[i], tradingHours);
+            noteQueued(InboxKind.HoursSet, abi.encode(markets[i], tradingHours));
+        }
+        settleInbox();
+        vm.prank(guardian);
+        vm.expectRevert(notDeployer(VENUE, guardian, deployer));
+        gateway.setHours(markets[0], tradingHours);
+        vm.prank(deployer);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.NoSuchMarket.selector, MarketId.wrap(99 << 8)));
+        gateway.setHours(MarketId.wrap(99 << 8), tradingHours);
+    }
+
+    function test_hours_that_no_week_has_are_refused_by_their_name() public {
+        MarketId where = everyKind()[1];
+        Hours memory latest = Hours({weekdays: 127, opens: 1439, closes: 1440});
+        vm.startPrank(deployer);
+        gateway.setHours(where, latest);
+        vm.expectRevert(invalid("weekdays"));
+        gateway.setHours(where, Hours({weekdays: 128, opens: 0, closes: 0}));
+        vm.expectRevert(invalid("opens"));
+        gateway.setHours(where, Hours({weekdays: 1, opens: 1440, closes: 0}));
+        vm.expectRevert(invalid("closes"));
+        gateway.setHours(where, Hours({weekdays: 1, opens: 0, closes: 1441}));
     }
 
     function test_a_halted_event_resolves() public {

@@ -288,6 +288,8 @@ pub enum EventStatus {
     ReduceOnly,
     /// Nothing trades for now.
     Halted,
+    /// Nothing trades until the next session, by its trading hours.
+    Closed,
     /// It is decided.
     Resolved,
 }

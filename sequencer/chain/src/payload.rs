@@ -6,8 +6,8 @@ use alloy::primitives::{B256, keccak256};
 use alloy::sol_types::abi::TokenSeq;
 use alloy::sol_types::{SolType, SolValue};
 use xos_types::{
-    AccountId, AssetConfig, BuilderId, EventConfig, FeedConfig, FeedId, GroupTerms, InboxItem, InboxPayload, Liquidate,
-    Lots, MarketId, Nonce, PerpetualConfig, Phase, Ppm, Rate, SignerGrant, SpotConfig, TimeMs, TradingTerms,
+    AccountId, AssetConfig, BuilderId, EventConfig, FeedConfig, FeedId, GroupTerms, Hours, InboxItem, InboxPayload,
+    Liquidate, Lots, MarketId, Nonce, PerpetualConfig, Phase, Ppm, Rate, SignerGrant, SpotConfig, TimeMs, TradingTerms,
     VenueConfig, VenueId,
 };
 
@@ -81,6 +81,14 @@ pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> 
                 None => return unserved("moves a market to a phase that the gateway never sets"),
             }
         }
+        Ok(abi::InboxKind::HoursSet) => read(payload, |p: abi::HoursSetPayload| InboxPayload::HoursSet {
+            market: MarketId(p.market),
+            hours: Hours {
+                weekdays: p.tradingHours.weekdays,
+                opens: p.tradingHours.opens,
+                closes: p.tradingHours.closes,
+            },
+        }),
         Ok(abi::InboxKind::TermsSet) => {
             read(payload, |p: abi::TermsSetPayload| InboxPayload::TermsSet(terms_from_abi(&p.terms)))
         }
@@ -109,7 +117,7 @@ pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> 
 }
 
 /// The highest number of the contract's `InboxKind`.
-const LAST_KIND: u8 = abi::InboxKind::TermsSet as u8;
+const LAST_KIND: u8 = abi::InboxKind::HoursSet as u8;
 
 /// The hash that the contract stored when the item was queued.
 #[must_use]
@@ -133,6 +141,7 @@ pub(crate) fn item_to_abi(item: &InboxItem) -> abi::InboxItem {
         InboxPayload::BuilderSet { .. } => abi::InboxKind::BuilderSet,
         InboxPayload::VenueSet { .. } => abi::InboxKind::VenueSet,
         InboxPayload::PhaseSet { .. } => abi::InboxKind::PhaseSet,
+        InboxPayload::HoursSet { .. } => abi::InboxKind::HoursSet,
         InboxPayload::TermsSet(_) => abi::InboxKind::TermsSet,
         InboxPayload::AssetSet { .. } => abi::InboxKind::AssetSet,
         InboxPayload::SpotListed { .. } => abi::InboxKind::SpotListed,
@@ -189,6 +198,10 @@ fn encode_payload(payload: &InboxPayload) -> Vec<u8> {
         }
         InboxPayload::VenueSet { venue, config } => {
             abi::VenueSetPayload { venue: venue.0, config: venue_to_abi(config) }.abi_encode_params()
+        }
+        InboxPayload::HoursSet { market, hours: Hours { weekdays, opens, closes } } => {
+            let hours = abi::Hours { weekdays: *weekdays, opens: *opens, closes: *closes };
+            abi::HoursSetPayload { market: market.0, tradingHours: hours }.abi_encode_params()
         }
         InboxPayload::PhaseSet { market, phase } => {
             abi::PhaseSetPayload { market: market.0, phase: phase_to_abi(*phase) }.abi_encode_params()
@@ -623,6 +636,9 @@ mod tests {
             (event(), proptest::collection::vec(any::<u64>(), 0..130))
                 .prop_map(|(event, payouts)| InboxPayload::EventResolved { event, payouts }),
             (market(), phase).prop_map(|(market, phase)| InboxPayload::PhaseSet { market, phase }),
+            (market(), any::<u8>(), any::<u16>(), any::<u16>()).prop_map(|(market, weekdays, opens, closes)| {
+                InboxPayload::HoursSet { market, hours: Hours { weekdays, opens, closes } }
+            }),
             (venue(), venue_config()).prop_map(|(venue, config)| InboxPayload::VenueSet { venue, config }),
             terms.prop_map(InboxPayload::TermsSet),
             (any::<u8>(), asset_config())
@@ -686,7 +702,7 @@ mod tests {
         dirty[0] = 1;
         assert!(decode_inbox_item(0, 0, TimeMs(0), &dirty).is_err());
         let error = decode_inbox_item(9, LAST_KIND + 1, TimeMs(0), &bytes).unwrap_err().to_string();
-        assert!(error.contains("inbox item 9") && error.contains("kind 17"), "{error}");
+        assert!(error.contains("inbox item 9") && error.contains("kind 18"), "{error}");
     }
 
     #[test]

@@ -91,8 +91,9 @@ impl Engine {
         let gas_max = self.frame.gas() + gas::AUCTION_GAS_PER_FRAME;
         let mut crossed = std::mem::take(&mut self.crossed);
         crossed.retain(|market| {
-            let trades = match self.listings[event_index(market.event())].phase {
-                Phase::Auction | Phase::Open | Phase::ReduceOnly => true,
+            let listing = &self.listings[event_index(market.event())];
+            let trades = match listing.phase {
+                Phase::Auction | Phase::Open | Phase::ReduceOnly => !listing.closed,
                 Phase::Pending | Phase::PostOnly | Phase::Halted | Phase::Delisted => false,
             };
             if trades {

@@ -78,7 +78,7 @@ impl Engine {
 
     fn digest_listing(&self, digest: &mut Digest<impl Write>, listing: &Listing) -> io::Result<()> {
         digest.record(&(&listing.config, &listing.payouts, listing.phase, listing.fees, listing.volume))?;
-        digest.record(&listing.last_prices)?;
+        digest.record(&(listing.hours, &listing.last_prices))?;
         digest.record(&listing.books.len())?;
         for book in &listing.books {
             for side in [Side::Buy, Side::Sell] {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use xos_book::{Book, Handle};
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, Cancel, CancelAll, CancelReason, Command, Event, EventConfig, EventId,
-    FeedId, GroupConfig, GroupTerms, Hash, InboxItem, InboxPayload, Logged, MarketId, MarketKind, Nonce,
+    FeedId, GroupConfig, GroupTerms, Hash, Hours, InboxItem, InboxPayload, Logged, MarketId, MarketKind, Nonce,
     PerpetualConfig, Phase, PriceUpdate, Redemption, Reject, Side, Signed, SpotConfig, Ticks, TimeMs, VenueConfig,
     VenueId,
 };
@@ -70,6 +70,8 @@ pub struct Engine {
     /// Resting orders that expire, soonest first.
     pub(crate) expiries: BTreeSet<(TimeMs, AccountId, Nonce)>,
     pub(crate) switches: Switches,
+    /// Listings whose hours were ever set. Derived from the listings.
+    pub(crate) timed: BTreeSet<EventId>,
     /// Markets in which bids may stand at or above asks, and every one in which they do. Derived from the books.
     pub(crate) crossed: BTreeSet<MarketId>,
     /// Accounts with positions in resolved events and delisted perpetuals that wait to be paid.
@@ -97,6 +99,9 @@ pub(crate) struct Listing {
     pub(crate) fees: i128,
     /// Lots traded so far.
     pub(crate) volume: u128,
+    pub(crate) hours: Hours,
+    /// The frame's time is outside of its hours.
+    pub(crate) closed: bool,
     /// Where each of its markets last traded.
     pub(crate) last_prices: Vec<Option<Ticks>>,
 }
@@ -121,6 +126,8 @@ impl Listing {
             phase: Phase::Open,
             fees: 0,
             volume: 0,
+            hours: Hours::default(),
+            closed: false,
             last_prices: vec![None; usize::from(terms.outcomes)],
         }
     }
@@ -162,6 +169,7 @@ impl Engine {
             orders: Orders::default(),
             expiries: BTreeSet::new(),
             switches: Switches::default(),
+            timed: BTreeSet::new(),
             crossed: BTreeSet::new(),
             redemptions: BTreeSet::new(),
             frame: OpenFrame::new(1, TimeMs(0)),
@@ -273,6 +281,7 @@ impl Engine {
         for item in inbox {
             self.consume(item, events);
         }
+        self.keep_hours(events);
         let turned_stale = self.take_prices(prices, events);
         self.fund(events);
         for feed in std::mem::take(&mut self.moved) {

@@ -233,6 +233,7 @@ pub(crate) fn inbox_item(payload: &InboxPayload) -> u64 {
         | InboxPayload::BuilderSet { .. }
         | InboxPayload::VenueSet { .. }
         | InboxPayload::TermsSet(_) => FIRST_WRITE,
+        InboxPayload::HoursSet { .. } => 0,
         InboxPayload::ForcedClose { .. } => 2 * COLD_READ,
         InboxPayload::ForcedLiquidation(_) => 6 * COLD_READ,
     };
@@ -264,7 +265,7 @@ fn abi_bytes(payload: &InboxPayload) -> u64 {
         InboxPayload::ForcedLiquidation(_) => 7 * WORD,
         InboxPayload::SignerSet { .. } => 9 * WORD,
         InboxPayload::VenueSet { .. } => 5 * WORD,
-        InboxPayload::TermsSet(_) => 4 * WORD,
+        InboxPayload::HoursSet { .. } | InboxPayload::TermsSet(_) => 4 * WORD,
         InboxPayload::AssetSet { .. } => 13 * WORD,
         InboxPayload::SpotListed { config, .. } => 14 * WORD + text(&config.title),
         InboxPayload::PerpetualSet { config, .. } => 34 * WORD + text(&config.title),

@@ -3,8 +3,9 @@
 
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, AssetConfig, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, FeedId, InboxItem,
-    InboxPayload, Liquidate, MarketId, MarketKind, PerpetualConfig, Phase, Side, SpotConfig, VenueConfig, VenueId,
+    AccountId, Address, AssetConfig, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, FeedId, Hours,
+    InboxItem, InboxPayload, Liquidate, MarketId, MarketKind, PerpetualConfig, Phase, Side, SpotConfig, VenueConfig,
+    VenueId,
 };
 
 use crate::account::Account;
@@ -62,6 +63,7 @@ impl Engine {
             InboxPayload::BuilderSet { builder, account } => self.set_builder(*builder, *account, events),
             InboxPayload::VenueSet { venue, config } => self.set_venue(*venue, *config, events),
             InboxPayload::PhaseSet { market, phase } => self.set_phase(*market, *phase, events),
+            InboxPayload::HoursSet { market, hours } => self.set_hours(*market, *hours, events),
             InboxPayload::TermsSet(terms) => {
                 self.group_terms = Some(*terms);
                 // Some may hold more now than they may.
@@ -140,6 +142,25 @@ impl Engine {
             Phase::Pending | Phase::Auction | Phase::PostOnly | Phase::Open | Phase::Halted => {}
             Phase::ReduceOnly => self.keep_reducing(event, events),
             Phase::Delisted => self.delist(event, events),
+        }
+    }
+
+    fn set_hours(&mut self, market: MarketId, hours: Hours, events: &mut Vec<Event>) {
+        let event = market.event();
+        assert!(self.find_listing(event).is_some(), "the contract sets hours of listings that exist");
+        self.listings[event_index(event)].hours = hours;
+        self.timed.insert(event);
+        events.push(Event::HoursSet { event, hours });
+    }
+
+    /// Opens and closes the sessions of markets that have hours. What rests stays, in the hope of the next session.
+    pub(crate) fn keep_hours(&mut self, events: &mut Vec<Event>) {
+        for event in &self.timed {
+            let listing = &mut self.listings[event_index(*event)];
+            let closed = !listing.hours.contains(self.frame.time);
+            if std::mem::replace(&mut listing.closed, closed) != closed {
+                events.push(Event::SessionTurned { event: *event, open: !closed });
+            }
         }
     }
 

@@ -782,6 +782,9 @@ fn open_listing<'a>(order: &Order, listing: Option<&'a Listing>) -> Result<&'a L
     if listing.payouts.is_some() {
         return Err(Reject::MarketClosed { market, event });
     }
+    if listing.closed && listing.phase != Phase::Delisted {
+        return Err(Reject::OutsideHours { market });
+    }
     match listing.phase {
         Phase::Open | Phase::ReduceOnly => Ok(listing),
         Phase::Pending => Err(Reject::MarketPending { market }),

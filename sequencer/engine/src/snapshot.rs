@@ -17,8 +17,8 @@ use std::io::{self, Read, Write};
 use serde::Deserialize;
 use xos_book::Book;
 use xos_types::{
-    AccountId, Address, BuilderId, EventId, FeedId, GroupConfig, GroupTerms, Hash, MarketId, MarketKind, Nonce, Phase,
-    Side, SignerGrant, TimeMs, VenueConfig, VenueId,
+    AccountId, Address, BuilderId, EventId, FeedId, GroupConfig, GroupTerms, Hash, Hours, MarketId, MarketKind, Nonce,
+    Phase, Side, SignerGrant, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::{Account, Standing};
@@ -193,7 +193,7 @@ impl<'a> Records<'a> {
             self.next::<(ListingConfig, Option<Vec<u64>>, Phase, i128, u128)>()?;
         let terms = terms_of(&engine.board, event, &config)
             .ok_or_else(|| SnapshotError::Damaged(format!("the feed of listing {event} is not there")))?;
-        let last_prices = self.next()?;
+        let (hours, last_prices) = self.next::<(Hours, Vec<Option<Ticks>>)>()?;
         let mut listing = Listing { payouts, phase, fees, volume, last_prices, ..Listing::new(event, terms, config) };
         if listing.last_prices.len() != listing.books.len() {
             return Err(SnapshotError::Damaged(format!("event {event} has not a last price for each outcome")));
@@ -241,6 +241,11 @@ impl<'a> Records<'a> {
                     margin.reserve(terms, market.outcome(), side, price, lots);
                 }
             }
+        }
+        listing.hours = hours;
+        listing.closed = !hours.contains(engine.frame.time);
+        if hours != Hours::default() {
+            engine.timed.insert(event);
         }
         engine.crossed.extend(listing.books.iter().filter(|book| is_crossed(book)).map(Book::market));
         engine.listings.push(listing);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Lots, MarketId, Nonce, Order, Phase,
+    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Hours, Lots, MarketId, Nonce, Order, Phase,
     Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
@@ -124,6 +124,8 @@ pub enum EventStatus {
     ReduceOnly,
     /// Nothing trades for now.
     Halted,
+    /// Nothing trades until the next session, by its hours.
+    Closed,
     /// It is decided; positions are being, or have been, paid.
     Resolved,
 }
@@ -137,6 +139,8 @@ pub struct EventView<'a> {
     pub config: &'a EventConfig,
     /// Whether it trades.
     pub status: EventStatus,
+    /// When it trades, if it does not always.
+    pub hours: Option<Hours>,
     /// Ticks per lot and outcome, once decided.
     pub payouts: Option<&'a [u64]>,
     /// Fees charged so far, less rebates; its venue shares them.
@@ -350,6 +354,9 @@ impl Engine {
             config,
             status: match (&listing.payouts, listing.phase) {
                 (Some(_), _) => EventStatus::Resolved,
+                (None, Phase::Auction | Phase::PostOnly | Phase::Open | Phase::ReduceOnly) if listing.closed => {
+                    EventStatus::Closed
+                }
                 (None, Phase::Pending) => EventStatus::Pending,
                 (None, Phase::Auction) => EventStatus::Auction,
                 (None, Phase::PostOnly) => EventStatus::PostOnly,
@@ -358,6 +365,7 @@ impl Engine {
                 (None, Phase::Halted) => EventStatus::Halted,
                 (None, Phase::Delisted) => unreachable!("an event ends by its resolution"),
             },
+            hours: Some(listing.hours).filter(|hours| *hours != Hours::default()),
             payouts: listing.payouts.as_deref(),
             fees: Atoms(listing.fees),
             volume: listing.volume,

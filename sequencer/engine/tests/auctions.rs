@@ -7,8 +7,8 @@
 mod group;
 
 use group::*;
-use xos_engine::AUCTION_GAS_PER_FRAME;
 use xos_engine::limits::ORDERS_MAX;
+use xos_engine::{AUCTION_GAS_PER_FRAME, EventStatus};
 use xos_types::*;
 
 const MARKET: MarketId = MarketId::new(EVENT, 0);
@@ -177,6 +177,27 @@ fn before_it_opens_a_market_takes_nothing_or_post_only_orders() {
     assert!(matches!(group.place(order)[..], [Event::Accepted { .. }, Event::Rested { .. }]));
     let order = Order { kind: OrderKind::PostOnly, ..group.order(BOB, Side::Sell, 1, 500) };
     assert!(matches!(rejected(&group.place(order)), Reject::WouldTrade { .. }));
+}
+
+#[test]
+fn outside_its_hours_a_market_keeps_its_orders_and_takes_none() {
+    let mut group = in_auction(terms(2, 0, 0));
+    group.buy(ALICE, 5, 500);
+    group.sell(BOB, 5, 500);
+    // Thursday the first of January 1970, one minute after midnight to two.
+    let hours = Hours { weekdays: 0b000_1000, opens: 1, closes: 2 };
+    let events = group.frame(2_000, vec![InboxPayload::HoursSet { market: MARKET, hours }]);
+    assert!(events.contains(&Event::SessionTurned { event: EVENT, open: false }));
+    assert_eq!(met(&events), []);
+    assert_eq!(group.engine.event(EVENT).unwrap().status, EventStatus::Closed);
+    assert_eq!(*rejected(&group.buy(CAROL, 1, 500)), Reject::OutsideHours { market: MARKET });
+    let order = group.engine.open_orders(AccountId(BOB))[0].order;
+    let cancel = Cancel { account: order.account, nonce: order.nonce };
+    assert_eq!(cancelled(&group.apply(Command::Cancel(signed(BOB, cancel)))), [(5, CancelReason::Requested)]);
+    assert!(group.frame(60_000, vec![]).contains(&Event::SessionTurned { event: EVENT, open: true }));
+    group.sell(BOB, 5, 500);
+    assert_eq!(met(&group.frame(119_999, vec![])), [(ALICE, BOB, 5, 500)]);
+    assert!(group.frame(120_000, vec![]).contains(&Event::SessionTurned { event: EVENT, open: false }));
 }
 
 #[test]

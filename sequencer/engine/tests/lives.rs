@@ -76,6 +76,7 @@ enum Item {
     Register { account: u64 },
     CancelAll { account: u64, up: i64 },
     Phase { event: u32, phase: Phase },
+    Hours { event: u32, hours: Hours },
     Resolve { event: u32, weights: Vec<u8> },
     Force { account: u64, amount: u128 },
 }
@@ -196,6 +197,15 @@ fn fees() -> impl Strategy<Value = Fees> {
     })
 }
 
+/// Around the first minute of a Thursday, in which lives pass; mostly open.
+fn hours() -> impl Strategy<Value = Hours> {
+    prop_oneof![
+        2 => Just(Hours::default()),
+        1 => Just(Hours { weekdays: 0b000_1000, opens: 0, closes: 1 }),
+        1 => Just(Hours { weekdays: 0b000_1000, opens: 1, closes: 1_440 }),
+    ]
+}
+
 fn item() -> impl Strategy<Value = Item> {
     let phase = prop_oneof![
         6 => Just(Phase::Open),
@@ -214,6 +224,7 @@ fn item() -> impl Strategy<Value = Item> {
         1 => (1u64..=ACCOUNTS).prop_map(|account| Item::Register { account }),
         1 => (1u64..=ACCOUNTS, -9i64..3).prop_map(|(account, up)| Item::CancelAll { account, up }),
         2 => (1u32..=6, phase).prop_map(|(event, phase)| Item::Phase { event, phase }),
+        1 => (1u32..=6, hours()).prop_map(|(event, hours)| Item::Hours { event, hours }),
         2 => (1u32..=6, prop::collection::vec(0u8..4, 48)).prop_map(|(event, weights)| Item::Resolve { event, weights }),
         3 => (1u64..=ACCOUNTS, prop_oneof![0u128..5_000, Just(u128::MAX)])
             .prop_map(|(account, amount)| Item::Force { account, amount }),
@@ -426,6 +437,11 @@ impl Life {
                     // What is decided is final.
                     if matches!(self.naive.events.get(&event), Some((_, None))) && !resolved.contains(&event) {
                         payloads.push(InboxPayload::PhaseSet { market: MarketId::new(event, 0), phase });
+                    }
+                }
+                Item::Hours { event, hours } => {
+                    if self.naive.events.contains_key(&EventId(event)) {
+                        payloads.push(InboxPayload::HoursSet { market: MarketId::new(EventId(event), 0), hours });
                     }
                 }
                 Item::Resolve { event, weights } => {
@@ -684,12 +700,14 @@ fn lives_meet_every_event_and_refusal() {
         "Filled",
         "FloorRaised",
         "FrameSealed",
+        "HoursSet",
         "PhaseSet",
         "Redeemed",
         "Reduced Requested",
         "Reduced SelfTrade",
         "ReferrerSet",
         "Rested",
+        "SessionTurned",
         "VenueSet",
         "Withdrawn false",
         "Withdrawn true",
@@ -718,6 +736,7 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected OnlyPostOnly",
         "Rejected OnlyReducing",
         "Rejected OnlyWaiting",
+        "Rejected OutsideHours",
         "Rejected UnknownAccount",
         "Rejected UnknownMarket",
         "Rejected UnknownOrder",

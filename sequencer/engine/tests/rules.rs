@@ -1203,6 +1203,6 @@ fn a_log_gives_the_same_hashes_on_every_machine() {
     let next = group.order(ALICE, Side::Sell, 4, 700);
     group.apply(replace(new, next));
     let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(group.engine.log_hash()), "86518fef453496fbd1ab5721d10bf5d9ebf024bd87650c90d349650c95ce5b4f");
-    assert_eq!(hex(group.engine.state_hash()), "6faa5ef30b9dd94e401bf105fe99a49c22bb883f0cf06454d5b4ec171acfb00f");
+    assert_eq!(hex(group.engine.log_hash()), "eb5bfa9337401420111b1ae78816cc66530e2110d9094f897b7db92459a8951c");
+    assert_eq!(hex(group.engine.state_hash()), "71f5414261de34a2d2fc767761ea164a13a838cb9cef913d3cc6d52a369d020c");
 }

@@ -154,6 +154,8 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         Event::EventOpened { .. }
         | Event::EventResolved { .. }
         | Event::PhaseSet { .. }
+        | Event::HoursSet { .. }
+        | Event::SessionTurned { .. }
         | Event::AuctionHeld { .. }
         | Event::VenueSet { .. }
         | Event::TermsSet(_)

@@ -94,6 +94,7 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::MarketHalted { market, event } => {
             (Code::MarketClosed, json!({ "market": market, "event": event, "status": "halted" }))
         }
+        Reject::OutsideHours { market } => (Code::MarketClosed, json!({ "market": market, "status": "closed" })),
         Reject::MarketPending { market } => (Code::MarketClosed, json!({ "market": market, "status": "pending" })),
         Reject::OnlyPostOnly { market } => (Code::MarketClosed, json!({ "market": market, "status": "post_only" })),
         Reject::OnlyWaiting { market } => (Code::MarketClosed, json!({ "market": market, "status": "auction" })),

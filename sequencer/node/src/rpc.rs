@@ -281,6 +281,7 @@ impl XosApiServer for Rpc {
                     xos_engine::EventStatus::Open => EventStatus::Open,
                     xos_engine::EventStatus::ReduceOnly => EventStatus::ReduceOnly,
                     xos_engine::EventStatus::Halted => EventStatus::Halted,
+                    xos_engine::EventStatus::Closed => EventStatus::Closed,
                     xos_engine::EventStatus::Resolved => EventStatus::Resolved,
                 },
                 payouts: event.payouts.map(<[u64]>::to_vec),

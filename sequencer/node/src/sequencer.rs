@@ -291,6 +291,7 @@ fn payload_bytes(payload: &InboxPayload) -> usize {
         | InboxPayload::BuilderSet { .. }
         | InboxPayload::VenueSet { .. }
         | InboxPayload::PhaseSet { .. }
+        | InboxPayload::HoursSet { .. }
         | InboxPayload::AssetSet { .. }
         | InboxPayload::TermsSet(_) => 0,
         InboxPayload::SpotListed { config, .. } => text(&config.title),

@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
+    AssetConfig, EventConfig, GroupTerms, Hours, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
 use crate::instructions::Instructions;
 use crate::order::{
@@ -244,6 +244,13 @@ pub enum InboxPayload {
         market: MarketId,
         /// The phase.
         phase: Phase,
+    },
+    /// A market trades at other times.
+    HoursSet {
+        /// The first market of its event.
+        market: MarketId,
+        /// When it trades.
+        hours: Hours,
     },
     /// The group's terms changed.
     TermsSet(GroupTerms),

@@ -239,6 +239,48 @@ impl SignerGrant {
     }
 }
 
+/// When a market trades, week for week in UTC. In between its orders wait, and nothing trades. Mirrors `Hours` in `Types.sol`.
+///
+/// ```
+/// use xos_types::{Hours, TimeMs};
+///
+/// // Monday to Friday, half past two in the afternoon to nine.
+/// let hours = Hours { weekdays: 0b001_1111, opens: 14 * 60 + 30, closes: 21 * 60 };
+/// // 2026-06-11 was a Thursday, 2026-06-13 a Saturday.
+/// let (thursday, hour) = (1_781_136_000_000, 3_600_000);
+/// assert!(hours.contains(TimeMs(thursday + 15 * hour)) && !hours.contains(TimeMs(thursday + 21 * hour)));
+/// assert!(!hours.contains(TimeMs(thursday + 2 * 24 * hour + 15 * hour)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hours {
+    /// The days on which a session opens: bit 0 is Monday, bit 6 Sunday; 0 for a market that never closes.
+    pub weekdays: u8,
+    /// Minute of the day at which it opens.
+    pub opens: u16,
+    /// Minute at which it closes, of the next day if it is not later than `opens`.
+    pub closes: u16,
+}
+
+impl Hours {
+    /// Whether a market with these hours trades at a time.
+    #[must_use]
+    pub fn contains(&self, time: TimeMs) -> bool {
+        const MINUTE_MS: u64 = 60_000;
+        const MINUTES_OF_DAY: u64 = 1_440;
+        if self.weekdays == 0 {
+            return true;
+        }
+        let minutes = time.0 / MINUTE_MS;
+        let (day, minute) = (minutes / MINUTES_OF_DAY, minutes % MINUTES_OF_DAY);
+        let (opens, closes) = (u64::from(self.opens), u64::from(self.closes));
+        // The first of January 1970 was a Thursday, day 3 of the week.
+        let opens_on = |day: u64| self.weekdays >> ((day + 3) % 7) & 1 == 1;
+        let over_midnight = closes <= opens;
+        let of_today = opens_on(day) && minute >= opens && (over_midnight || minute < closes);
+        of_today || over_midnight && opens_on(day + 6) && minute < closes
+    }
+}
+
 /// How far a market's life has come: what its deployer, or to stop it the guardian, has set. The discriminants are the contract's
 /// `Phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

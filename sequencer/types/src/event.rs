@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
+    AssetConfig, EventConfig, GroupTerms, Hours, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
 use crate::frame::Frame;
 use crate::order::{Order, Side};
@@ -288,6 +288,20 @@ pub enum Event {
         event: EventId,
         /// The phase.
         phase: Phase,
+    },
+    /// A listing trades at other times.
+    HoursSet {
+        /// Which listing.
+        event: EventId,
+        /// When it trades.
+        hours: Hours,
+    },
+    /// A listing's session has begun or ended, by its hours. Its orders stay where they are.
+    SessionTurned {
+        /// Which listing.
+        event: EventId,
+        /// Whether it trades from now on, as far as its phase lets it.
+        open: bool,
     },
     /// The group's terms changed.
     TermsSet(GroupTerms),

@@ -16,8 +16,8 @@ mod units;
 
 pub use command::{Command, InboxItem, InboxPayload, Precedence, PriceUpdate};
 pub use config::{
-    AssetConfig, EventConfig, FeedConfig, GroupConfig, GroupTerms, MarketKind, PerpetualConfig, Phase, SignerGrant,
-    SpotConfig, TradingTerms, VenueConfig,
+    AssetConfig, EventConfig, FeedConfig, GroupConfig, GroupTerms, Hours, MarketKind, PerpetualConfig, Phase,
+    SignerGrant, SpotConfig, TradingTerms, VenueConfig,
 };
 pub use event::{AuctionFill, AuctionParty, CancelReason, Event, Fill};
 pub use frame::{FillLine, Frame, FundingUpdate, Redemption};

@@ -47,6 +47,12 @@ pub enum Reject {
         /// Its event.
         event: EventId,
     },
+    /// The market is closed for now, by its trading hours.
+    #[error("market {market} is outside its trading hours; its orders can be cancelled")]
+    OutsideHours {
+        /// The market that was given.
+        market: MarketId,
+    },
     /// The market has not opened yet.
     #[error("market {market} takes no orders yet; wait until it opens")]
     MarketPending {

@@ -489,11 +489,11 @@ impl Life {
         self.queue(self.deployer.address(), &IGateway::setMembershipCall { account, venue, until });
     }
 
-    fn phase(&mut self, index: usize, phase: u8) {
+    fn phase(&mut self, index: usize, pick: u8) {
         if self.decided[index] {
             return;
         }
-        let phase = match phase {
+        let phase = match pick {
             0..=19 => abi::Phase::Halted,
             20..=59 => abi::Phase::ReduceOnly,
             60..=129 => abi::Phase::Auction,
@@ -502,6 +502,12 @@ impl Life {
             _ => abi::Phase::Open,
         };
         let market = self.numbers[index] << 8;
+        if pick.is_multiple_of(8) {
+            // Half of the day, or always.
+            let weekdays = if pick.is_multiple_of(16) { 127 } else { 0 };
+            let hours = abi::Hours { weekdays, opens: 0, closes: 720 };
+            self.queue(self.deployer.address(), &IGateway::setHoursCall { market, tradingHours: hours });
+        }
         self.queue(self.deployer.address(), &IGateway::setPhaseCall { market, phase });
     }
 

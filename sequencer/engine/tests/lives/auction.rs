@@ -10,7 +10,8 @@ impl Naive {
         for (event, outcomes) in
             self.events.iter().map(|(event, (config, _))| (*event, config.outcomes)).collect::<Vec<_>>()
         {
-            if matches!(self.phase(event), Phase::Auction | Phase::Open | Phase::ReduceOnly) {
+            let trades = matches!(self.phase(event), Phase::Auction | Phase::Open | Phase::ReduceOnly);
+            if trades && !self.is_closed(event) {
                 (0..outcomes).for_each(|k| self.hold_auction(MarketId::new(event, k), out));
             }
         }

@@ -104,8 +104,7 @@ impl Contract {
                 InboxPayload::PhaseSet { market, phase } => {
                     self.phases.insert(market.event(), *phase);
                 }
-                InboxPayload::ForcedWithdrawal { .. } => {}
-                InboxPayload::TermsSet(_) => {}
+                InboxPayload::ForcedWithdrawal { .. } | InboxPayload::TermsSet(_) | InboxPayload::HoursSet { .. } => {}
                 other => panic!("not part of these lives: {other:?}"),
             }
         }

@@ -14,6 +14,8 @@ pub(crate) struct Naive {
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) events: BTreeMap<EventId, (EventConfig, Option<Vec<u64>>)>,
     phases: BTreeMap<EventId, Phase>,
+    hours: BTreeMap<EventId, Hours>,
+    closed: BTreeSet<EventId>,
     /// Where each market last traded.
     pub(crate) last: BTreeMap<MarketId, u64>,
     venues: BTreeMap<VenueId, VenueConfig>,
@@ -95,6 +97,8 @@ impl Naive {
                 .into(),
             events: BTreeMap::new(),
             phases: BTreeMap::new(),
+            hours: BTreeMap::new(),
+            closed: BTreeSet::new(),
             last: BTreeMap::new(),
             venues: BTreeMap::new(),
             builders: BTreeMap::new(),
@@ -250,6 +254,10 @@ impl Naive {
 
     fn referrer_of(&self, account: AccountId) -> Option<AccountId> {
         self.builders.get(&self.accounts[&account].referrer).copied()
+    }
+
+    pub(crate) fn is_closed(&self, event: EventId) -> bool {
+        self.closed.contains(&event)
     }
 
     pub(crate) fn phase(&self, event: EventId) -> Phase {
@@ -433,6 +441,9 @@ impl Naive {
         };
         if payouts.is_some() {
             return Some(Reject::MarketClosed { market, event });
+        }
+        if self.closed.contains(&event) {
+            return Some(Reject::OutsideHours { market });
         }
         let rests = matches!(order.kind, OrderKind::GoodTillCancelled | OrderKind::PostOnly);
         match self.phase(event) {
@@ -747,6 +758,13 @@ impl Naive {
             self.consume(item, out);
             self.open.inbox.push(item.clone());
         }
+        for (event, hours) in &self.hours {
+            let open = hours.contains(TimeMs(self.open.time));
+            let turned = if open { self.closed.remove(event) } else { self.closed.insert(*event) };
+            if turned {
+                out.push(Event::SessionTurned { event: *event, open });
+            }
+        }
         for item in inbox {
             if let InboxPayload::ForcedWithdrawal { account, amount, .. } = item.payload {
                 self.force(account, amount, out);
@@ -829,6 +847,10 @@ impl Naive {
                 if phase == Phase::ReduceOnly {
                     self.keep_reducing(event, out);
                 }
+            }
+            InboxPayload::HoursSet { market, hours } => {
+                self.hours.insert(market.event(), *hours);
+                out.push(Event::HoursSet { event: market.event(), hours: *hours });
             }
             InboxPayload::ForcedWithdrawal { .. } => {}
             other => panic!("not part of these lives: {other:?}"),
