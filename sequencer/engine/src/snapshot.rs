@@ -31,6 +31,7 @@ use crate::log::Log;
 use crate::margin::EventMargin;
 use crate::nonces::Nonces;
 use crate::orders::{Rested, ToRest};
+use crate::plans::{Name, Pair, Plans, Waiting};
 use crate::terms::Terms;
 use crate::watch::Before;
 
@@ -145,9 +146,36 @@ impl<'a> Records<'a> {
         for (account, time) in BTreeMap::<AccountId, TimeMs>::into_iter(switches) {
             engine.switches.set(account, time);
         }
+        self.plans(&mut engine)?;
         hold(&mut engine, held);
         rederive(&mut engine, &sums)?;
         Ok(engine)
+    }
+
+    /// What waits, and the orders that exclude each other.
+    fn plans(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        let (counters, pairs) = self.next::<((u64, u64), BTreeMap<Name, Pair>)>()?;
+        for (account, _) in pairs.keys() {
+            engine.accounts[account_index(*account)].links += 1;
+        }
+        engine.plans = Plans::restore(counters, pairs);
+        for _ in 0..self.next::<usize>()? {
+            let waiting = self.next::<Waiting>()?;
+            let (account, nonce) = waiting.name();
+            let state = &mut engine.accounts[account_index(account)];
+            state.waiting += 1;
+            state.links += u32::from(waiting.plan.after.is_some());
+            let expiry = waiting.signed.message.expiry;
+            if expiry != TimeMs(0) {
+                engine.expiries.insert((expiry, account, nonce));
+            }
+            engine.plans.insert(waiting);
+        }
+        engine.reducing = engine.find_reducing();
+        for (account, count) in engine.reducing.counts() {
+            engine.accounts[account_index(account)].reducing = count;
+        }
+        Ok(())
     }
 
     /// An account without its orders; its positions go to `held`.
@@ -189,9 +217,10 @@ impl<'a> Records<'a> {
     ) -> Result<(), SnapshotError> {
         let (config, payouts, phase, fees, volume) =
             self.next::<(ListingConfig, Option<Vec<u64>>, Phase, i128, u128)>()?;
+        let last_trades = self.next()?;
         let terms = terms_of(&engine.board, event, &config)
             .ok_or_else(|| SnapshotError::Damaged(format!("the feed of listing {event} is not there")))?;
-        let mut listing = Listing { payouts, phase, fees, volume, ..Listing::new(event, terms, config) };
+        let mut listing = Listing { payouts, phase, fees, volume, last_trades, ..Listing::new(event, terms, config) };
         if self.next::<usize>()? != listing.books.len() {
             return Err(SnapshotError::Damaged(format!("event {event} has not a book for each outcome")));
         }
@@ -212,12 +241,12 @@ impl<'a> Records<'a> {
                         None if rested.has_filled() => LineRef::EARLIER,
                         None => LineRef::default(),
                     };
-                    let Rested { signed, price, remaining, less, credit } = rested;
+                    let Rested { signed, price, remaining, less, display, shown, credit } = rested;
                     let state = &mut engine.accounts[account_index(account)];
                     engine.orders.insert(
                         book,
                         state,
-                        &ToRest { signed: &signed, price, remaining, less, credit, line },
+                        &ToRest { signed: &signed, price, remaining, less, display, shown, credit, line },
                     );
                     if expiry != TimeMs(0) {
                         engine.expiries.insert((expiry, account, nonce));

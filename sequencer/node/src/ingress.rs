@@ -219,13 +219,14 @@ impl Class {
             | Command::CancelAll(_)
             | Command::CancelMany(_)
             | Command::CancelAfter(_) => Self::Cancel,
-            Command::Place { order, .. } | Command::Replace { order, .. }
+            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. }
                 if order.message.kind == OrderKind::PostOnly =>
             {
                 Self::PostOnly
             }
             Command::Place { .. }
             | Command::Replace { .. }
+            | Command::Plan { .. }
             | Command::Withdraw(_)
             | Command::Transfer(_)
             | Command::Frame { .. } => Self::Rest,

@@ -200,6 +200,7 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::UnknownOrder { account, nonce } => {
             (Code::UnknownOrder, json!({ "account": account.to_string(), "nonce": nonce.to_string() }))
         }
+        Reject::BadPlan { fault } => (Code::InvalidRequest, json!({ "field": "plan", "fault": fault })),
         Reject::UnknownToken { token, expected } => {
             (Code::UnknownToken, json!({ "token": token, "expected": expected }))
         }

@@ -8,6 +8,7 @@ use crate::config::{
 };
 use crate::instructions::Instructions;
 use crate::order::{Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, Signed, Transfer, Withdraw};
+use crate::plan::Plan;
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
@@ -54,6 +55,15 @@ pub enum Command {
         /// Index prices for its time, as their sources will verify them.
         prices: Vec<PriceUpdate>,
     },
+    /// A signed order that goes to the book later, or in parts.
+    Plan {
+        /// The order.
+        order: Signed<Order>,
+        /// How to go about it.
+        instructions: Instructions,
+        /// When, and in which parts.
+        plan: Plan,
+    },
 }
 
 impl Command {
@@ -67,7 +77,9 @@ impl Command {
     #[must_use]
     pub fn signer(&self) -> Option<(AccountId, Address)> {
         match self {
-            Self::Place { order, .. } | Self::Replace { order, .. } => Some((order.message.account, order.signer)),
+            Self::Place { order, .. } | Self::Replace { order, .. } | Self::Plan { order, .. } => {
+                Some((order.message.account, order.signer))
+            }
             Self::Cancel(signed) => Some((signed.message.account, signed.signer)),
             Self::Amend(signed) => Some((signed.message.account, signed.signer)),
             Self::CancelAll(signed) => Some((signed.message.account, signed.signer)),

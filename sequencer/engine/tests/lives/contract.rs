@@ -161,7 +161,8 @@ impl Contract {
                 let before = *position;
                 *position += size;
                 let reduces = before != 0 && before.signum() != size.signum() && size.abs() <= before.abs();
-                assert!(phase == Phase::Open || reduces, "OnlyReducing");
+                let must_reduce = phase != Phase::Open || line.order.message.reduce_only;
+                assert!(reduces || !must_reduce, "OnlyReducing");
                 touched.insert(account);
             }
             assert_eq!(sizes, 0, "SizesDoNotSumToZero");
@@ -186,7 +187,7 @@ impl Contract {
         let order = line.order.message;
         assert_eq!(order.market, market, "OrderForAnotherMarket");
         assert_eq!(self.owners[&order.account], line.order.signer, "OrderSignedByAnother");
-        assert!(!order.reduce_only && order.builder == 0 && order.builder_fee.0 == 0, "NotSupported");
+        assert!(order.builder == 0 && order.builder_fee.0 == 0, "NotSupported");
         assert!(order.expiry.0 == 0 || time <= order.expiry, "OrderExpired");
         let floor = self.floors.get(&order.account).copied().unwrap_or_default();
         assert!(order.nonce >= floor, "NonceBelowFloor");

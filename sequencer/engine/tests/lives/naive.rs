@@ -1,6 +1,9 @@
 //! The same exchange in the most obvious way: one list of orders, sorted when asked; margin recomputed from the textbook;
 //! fees and frames summed from scratch. Slow, and too simple to be wrong in the same way as the engine.
 
+#[path = "plans.rs"]
+mod plans;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_engine::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX, fill_or_kill_matches_max};
@@ -21,6 +24,10 @@ pub(crate) struct Naive {
     arrivals: u64,
     commands: u64,
     pub(crate) switches: BTreeMap<AccountId, u64>,
+    pub(crate) waiting: Vec<plans::Waiting>,
+    pairs: Vec<plans::Pair>,
+    openings: u64,
+    last_trades: BTreeMap<MarketId, u64>,
     open: Open,
     frames: u64,
 }
@@ -41,6 +48,9 @@ pub(crate) struct Resting {
     /// Where it rests.
     pub(crate) price: u64,
     pub(crate) remaining: u64,
+    /// What the book shows of it, and what of an iceberg at a time.
+    pub(crate) shown: u64,
+    display: u64,
     /// Its size now, counting what has filled.
     size: u64,
     /// Σ base·rate of the fills that it paid for.
@@ -100,6 +110,10 @@ impl Naive {
             arrivals: 0,
             commands: 0,
             switches: BTreeMap::new(),
+            waiting: vec![],
+            pairs: vec![],
+            openings: 0,
+            last_trades: BTreeMap::new(),
             open: Open::default(),
             frames: 0,
         }
@@ -116,6 +130,7 @@ impl Naive {
                     None => self.execute(*order, *instructions, &mut out),
                 }
             }
+            Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, &mut out),
             Command::Replace { nonce: old, order, instructions } => {
                 let Order { account, nonce, .. } = order.message;
                 let refusal =
@@ -127,6 +142,7 @@ impl Naive {
                 match refusal {
                     Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
                     None => {
+                        self.rename(account, *old, nonce);
                         self.cancel(account, *old, CancelReason::Replaced, &mut out);
                         self.execute(*order, *instructions, &mut out);
                     }
@@ -134,23 +150,17 @@ impl Naive {
             }
             Command::Amend(signed) => {
                 let Amend { account, nonce, size } = signed.message;
-                let index = self.orders.iter().position(|resting| is(resting, account, nonce));
-                let current = index.map_or(0, |index| self.orders[index].size);
+                let (current, remaining) = self.lots(account, nonce).unwrap_or((0, 0));
                 let refusal =
-                    self.signer(account, signed.signer).or_else(|| self.unknown(account, nonce)).or_else(|| {
-                        (size.0 >= current).then_some(Reject::NotSmaller { nonce, size, current: Lots(current) })
-                    });
-                match (refusal, index) {
-                    (Some(reject), _) => out.push(Event::Rejected { account, nonce, reject }),
-                    (None, index) => {
-                        let index = index.unwrap();
-                        let left = (size.0 + self.orders[index].remaining).saturating_sub(current);
-                        if left == 0 {
-                            self.cancel(account, nonce, CancelReason::Requested, &mut out);
-                        } else {
-                            self.reduce(index, current - size.0, CancelReason::Requested, &mut out);
-                        }
+                    self.signer(account, signed.signer).or_else(|| self.unknown_anywhere(account, nonce)).or_else(
+                        || (size.0 >= current).then_some(Reject::NotSmaller { nonce, size, current: Lots(current) }),
+                    );
+                match refusal {
+                    Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
+                    None if size.0 + remaining <= current => {
+                        self.cancel_anywhere(account, nonce, CancelReason::Requested, &mut out);
                     }
+                    None => self.take_off(account, nonce, current - size.0, CancelReason::Requested, &mut out),
                 }
             }
             Command::CancelMany(signed) => {
@@ -172,6 +182,15 @@ impl Naive {
                             self.cancel(account, nonce, CancelReason::Requested, &mut out);
                         }
                     }
+                    for waiting in self.waiting_of(account) {
+                        let order = waiting.signed.message;
+                        let on_venue = venue.0 == 0 || self.terms(order.market).terms.venue == venue;
+                        let on_side = sides == Sides::Both || (sides == Sides::Buy) == (order.side == Side::Buy);
+                        if on_venue && on_side && (market.0 == 0 || order.market == market) {
+                            self.cancel_waiting(account, order.nonce, CancelReason::Requested, &mut out);
+                        }
+                    }
+                    self.ended(account, nonce, &mut out);
                 }
             }
             Command::CancelAfter(signed) => {
@@ -183,13 +202,14 @@ impl Naive {
                     self.switches.insert(account, time.0);
                     self.switches.retain(|_, time| *time != 0);
                     out.push(Event::CancelAfterSet { account, time });
+                    self.ended(account, nonce, &mut out);
                 }
             }
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
-                match self.signer(account, signed.signer).or_else(|| self.unknown(account, nonce)) {
+                match self.signer(account, signed.signer).or_else(|| self.unknown_anywhere(account, nonce)) {
                     Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
-                    None => self.cancel(account, nonce, CancelReason::Requested, &mut out),
+                    None => self.cancel_anywhere(account, nonce, CancelReason::Requested, &mut out),
                 }
             }
             Command::CancelAll(signed) => {
@@ -211,6 +231,15 @@ impl Naive {
     fn raise_floor(&mut self, account: AccountId, below: Nonce, out: &mut Vec<Event>) {
         for nonce in self.nonces_of(account).into_iter().filter(|nonce| *nonce < below) {
             self.cancel(account, nonce, CancelReason::BelowFloor, out);
+        }
+        for waiting in self.waiting_of(account).into_iter().filter(|waiting| waiting.nonce() < below) {
+            self.cancel_waiting(account, waiting.nonce(), CancelReason::BelowFloor, out);
+        }
+        // What they were to follow never comes.
+        let mut never: Vec<_> = self.waiting_of(account).iter().filter_map(|waiting| waiting.after()).collect();
+        never.sort();
+        for followed in never.into_iter().filter(|followed| *followed < below) {
+            self.ended(account, followed, out);
         }
         let state = self.accounts.get_mut(&account).unwrap();
         state.floor = state.floor.max(below.0);
@@ -416,6 +445,12 @@ impl Naive {
     }
 
     fn refusal(&self, signed: &Signed<Order>, instructions: Instructions) -> Option<Reject> {
+        let spent = |order: &Order| self.spent(order.account, order.nonce);
+        self.bad_form(signed, spent).or_else(|| self.bad_now(&signed.message, instructions))
+    }
+
+    /// What an order must satisfy even if it only waits.
+    fn bad_form(&self, signed: &Signed<Order>, spent: impl Fn(&Order) -> Option<Reject>) -> Option<Reject> {
         let order = &signed.message;
         let Order { account, market, price, size, .. } = *order;
         if let Some(reject) = self.signer(account, signed.signer) {
@@ -445,16 +480,24 @@ impl Naive {
         if size.0 == 0 || size.0 > SIZE_MAX {
             return Some(Reject::BadSize { size, largest: Lots(SIZE_MAX) });
         }
-        if let Some(reject) = self.expired(order.expiry).or_else(|| self.spent(account, order.nonce)) {
+        if let Some(reject) = self.expired(order.expiry).or_else(|| spent(order)) {
             return Some(reject);
         }
         let required = terms.terms.taker_fee.max(terms.terms.maker_fee.fee());
         if order.max_fee < required {
             return Some(Reject::FeeTooLow { max_fee: order.max_fee, required });
         }
-        if self.nonces_of(account).len() >= ORDERS_MAX {
-            return Some(Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
-        }
+        (self.nonces_of(account).len() + self.waiting_of(account).len() >= ORDERS_MAX)
+            .then_some(Reject::TooManyOrders { limit: ORDERS_MAX as u64 })
+    }
+
+    /// What it must satisfy to go to the book.
+    fn bad_now(&self, order: &Order, instructions: Instructions) -> Option<Reject> {
+        let Order { account, market, price, size, .. } = *order;
+        let event = market.event();
+        let terms = self.terms(market);
+        let highest = Ticks(u64::from(terms.ticks) - 1);
+        let required = terms.terms.taker_fee.max(terms.terms.maker_fee.fee());
         let met = self.opposite(order, price);
         let limit = self.limit(order, instructions);
         if order.kind == OrderKind::PostOnly
@@ -464,12 +507,29 @@ impl Naive {
             return Some(Reject::WouldTrade { price, best: Ticks(self.orders[*best].price) });
         }
         if order.kind == OrderKind::FillOrKill {
+            let closable = self.closable(account, market, order.side);
+            if order.reduce_only && closable < i128::from(size.0) {
+                let fillable = Lots(closable.try_into().unwrap());
+                return Some(Reject::NotFillable { size, fillable });
+            }
             let met =
                 met.iter().take(fill_or_kill_matches_max(terms.outcomes) as usize).map(|index| &self.orders[*index]);
-            let own = |resting: &&Resting| resting.signed.message.account == account;
+            // What does not fill for certain: own ones, those that only reduce, those that another's fill may cancel.
+            let doubtful = |resting: &&Resting| {
+                let maker = &resting.signed.message;
+                maker.account == account || maker.reduce_only || self.partner(maker.account, maker.nonce).is_some()
+            };
             let goes_on = instructions.self_trade == SelfTrade::CancelMaker;
-            let met = met.take_while(|resting| goes_on || !own(resting)).filter(|resting| !own(resting));
-            let fillable: u64 = met.map(|resting| resting.remaining).sum();
+            let mut certain: Vec<&Resting> = met.take_while(|resting| goes_on || !doubtful(resting)).collect();
+            // Nor what comes behind the hidden lots of an iceberg.
+            if let Some(hidden) = certain.iter().find(|resting| resting.display > 0).map(|resting| resting.price) {
+                let within = |resting: &&Resting| {
+                    if order.side == Side::Buy { resting.price <= hidden } else { resting.price >= hidden }
+                };
+                certain.retain(within);
+            }
+            let certain = certain.iter().filter(|resting| !doubtful(resting));
+            let fillable = certain.fold(0, |lots, resting| if lots < size.0 { lots + resting.shown } else { lots });
             if fillable < size.0 {
                 return Some(Reject::NotFillable { size, fillable: Lots(fillable) });
             }
@@ -483,6 +543,9 @@ impl Naive {
                 let (position, reducible) = (Position(position.try_into().unwrap()), Lots(left.try_into().unwrap()));
                 return Some(Reject::OnlyReducing { market, position, reducible, why: Restriction::Phase });
             }
+        } else if order.reduce_only && self.closable(account, market, order.side) == 0 {
+            let position = Position(position.try_into().unwrap());
+            return Some(Reject::OnlyReducing { market, position, reducible: Lots(0), why: Restriction::Order });
         }
         if sign * position + resting + i128::from(size.0) > i128::from(POSITION_MAX) {
             return Some(Reject::PositionLimit { market, limit: Lots(POSITION_MAX) });
@@ -528,23 +591,42 @@ impl Naive {
 
     fn execute(&mut self, signed: Signed<Order>, instructions: Instructions, out: &mut Vec<Event>) {
         let order = signed.message;
-        let Order { account, nonce, market, side, .. } = order;
-        let price = self.limit(&order, instructions);
-        self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
+        self.accounts.get_mut(&order.account).unwrap().used.insert(order.nonce.0);
         out.push(Event::Accepted { order });
-        let (size, arrival) = (order.size.0, self.arrivals);
-        let mut taker = Resting { signed, price: price.0, remaining: size, size, traded: 0, arrival };
-        let mut stopped = false;
+        let arriving = self.arriving(signed, instructions, order.size.0);
+        let left = self.enter(arriving, instructions, out);
+        self.settle_down(left, out);
+    }
+
+    /// So many lots of an order, as they come to the book.
+    fn arriving(&mut self, signed: Signed<Order>, instructions: Instructions, lots: u64) -> Resting {
         self.arrivals += 1;
+        let price = self.limit(&signed.message, instructions).0;
+        let (remaining, size, arrival) = (lots, lots, self.arrivals);
+        Resting { signed, price, remaining, shown: lots, display: 0, size, traded: 0, arrival }
+    }
+
+    /// Trades as far as it goes; what is left, and why it must not rest.
+    fn enter(
+        &mut self,
+        mut taker: Resting,
+        instructions: Instructions,
+        out: &mut Vec<Event>,
+    ) -> (Resting, Option<CancelReason>) {
+        let order = taker.signed.message;
+        let Order { account, nonce, market, side, .. } = order;
+        let price = Ticks(taker.price);
+        let mut stopped = None;
         for _ in 0..MATCHES_MAX {
             let Some(&index) = self.opposite(&order, price).first() else { break };
-            if taker.remaining == 0 || stopped {
+            if taker.remaining == 0 || stopped.is_some() {
                 break;
             }
             let maker = self.orders[index].signed.message;
+            let reason = CancelReason::SelfTrade;
             if maker.account == account {
-                let (own, reason) = (self.orders[index].remaining, CancelReason::SelfTrade);
-                stopped = match instructions.self_trade {
+                let own = self.orders[index].remaining;
+                let stops = match instructions.self_trade {
                     SelfTrade::CancelMaker => false,
                     SelfTrade::CancelTaker | SelfTrade::CancelBoth => true,
                     SelfTrade::Decrement => taker.remaining <= own,
@@ -554,34 +636,43 @@ impl Naive {
                     SelfTrade::Decrement if taker.remaining < own => self.reduce(index, taker.remaining, reason, out),
                     _ => self.cancel(account, maker.nonce, reason, out),
                 }
-                if instructions.self_trade == SelfTrade::Decrement && !stopped {
+                if instructions.self_trade == SelfTrade::Decrement && !stops {
                     taker.remaining -= own;
                     taker.size -= own;
                     let (by, remaining) = (Lots(own), Lots(taker.remaining));
                     out.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
                 }
+                stopped = stops.then_some(reason);
+            } else if order.reduce_only && self.closable(account, market, side) == 0 {
+                stopped = Some(CancelReason::OnlyReducing);
             } else {
                 self.trade(index, &mut taker, out);
             }
         }
-        let remaining = Lots(taker.remaining);
-        if taker.remaining == 0 {
-            return;
+        if taker.remaining > 0 && stopped.is_none() {
+            let crosses = !self.opposite(&order, price).is_empty();
+            stopped = crosses.then_some(CancelReason::MatchLimit);
         }
-        let crosses = !self.opposite(&order, price).is_empty();
-        let immediate = order.kind == OrderKind::ImmediateOrCancel;
-        if crosses || immediate || stopped {
-            let reason = if stopped {
-                CancelReason::SelfTrade
-            } else if crosses {
-                CancelReason::MatchLimit
-            } else {
-                CancelReason::Immediate
-            };
+        (taker, stopped)
+    }
+
+    /// What is left rests, or is cancelled.
+    fn settle_down(&mut self, (mut taker, stopped): (Resting, Option<CancelReason>), out: &mut Vec<Event>) {
+        let Order { account, nonce, market, side, kind, reduce_only, .. } = taker.signed.message;
+        let (price, remaining) = (Ticks(taker.price), Lots(taker.remaining));
+        let useless = reduce_only && self.closable(account, market, side) == 0;
+        let useless = useless.then_some(CancelReason::OnlyReducing);
+        let immediate = (kind == OrderKind::ImmediateOrCancel).then_some(CancelReason::Immediate);
+        if taker.remaining == 0 {
+            self.ended(account, nonce, out);
+        } else if let Some(reason) = stopped.or(useless).or(immediate) {
             out.push(Event::Cancelled { account, nonce, market, side, price, remaining, reason });
+            self.ended(account, nonce, out);
         } else {
+            taker.shown = if taker.display == 0 { taker.remaining } else { taker.display.min(taker.remaining) };
             self.orders.push(taker);
             out.push(Event::Rested { account, nonce, market, side, price, remaining });
+            self.trim(account, market, out);
         }
     }
 
@@ -589,7 +680,12 @@ impl Naive {
         let (maker, order) = (self.orders[index].signed.message, taker.signed.message);
         let maker = Order { price: Ticks(self.orders[index].price), ..maker };
         let terms = self.terms(maker.market).clone();
-        let size = self.orders[index].remaining.min(taker.remaining);
+        let mut size = self.orders[index].shown.min(taker.remaining);
+        for order in [&maker, &order] {
+            if order.reduce_only {
+                size = size.min(self.closable(order.account, order.market, order.side).try_into().unwrap());
+            }
+        }
         let value = i128::from(maker.price.0) * i128::from(size) * i128::from(terms.terms.quantum);
         let base = base(&terms, maker.price.0, size);
         let charge = |party: &mut Resting, rate: Ppm| {
@@ -607,6 +703,7 @@ impl Naive {
         let maker_fee = charge(&mut self.orders[index], terms.terms.maker_fee.fee()) - rebate;
         let fees = [(&mut self.orders[index], maker_fee), (taker, taker_fee)].map(|(party, fee)| {
             party.remaining -= size;
+            party.shown -= size;
             self.open.parts.push(Part { signed: party.signed, price: maker.price.0, size, fee });
             let account = self.accounts.get_mut(&party.signed.message.account).unwrap();
             let sign = if party.signed.message.side == Side::Buy { 1 } else { -1 };
@@ -627,9 +724,23 @@ impl Naive {
             taker_nonce: order.nonce,
             taker_fee: Atoms(fees[1]),
         }));
-        if self.orders[index].remaining == 0 {
+        self.last_trades.insert(maker.market, maker.price.0);
+        let rest = &mut self.orders[index];
+        let left = rest.remaining;
+        if left == 0 {
             self.orders.remove(index);
+        } else if rest.shown == 0 {
+            rest.shown = rest.display.min(left);
+            self.arrivals += 1;
+            rest.arrival = self.arrivals;
+            let Order { account, nonce, market, side, price, .. } = maker;
+            out.push(Event::Refilled { account, nonce, market, side, price, shown: Lots(rest.shown) });
         }
+        self.filled(&maker, size, out);
+        if left == 0 {
+            self.ended(maker.account, maker.nonce, out);
+        }
+        self.filled(&order, size, out);
     }
 
     fn cancel(&mut self, account: AccountId, nonce: Nonce, reason: CancelReason, out: &mut Vec<Event>) {
@@ -638,12 +749,15 @@ impl Naive {
         let Order { market, side, .. } = resting.signed.message;
         let price = Ticks(resting.price);
         out.push(Event::Cancelled { account, nonce, market, side, price, remaining: Lots(resting.remaining), reason });
+        self.ended(account, nonce, out);
     }
 
     fn reduce(&mut self, index: usize, by: u64, reason: CancelReason, out: &mut Vec<Event>) {
         let resting = &mut self.orders[index];
         resting.remaining -= by;
         resting.size -= by;
+        // What nobody sees goes first.
+        resting.shown = resting.shown.min(resting.remaining);
         let Order { account, nonce, market, side, .. } = resting.signed.message;
         let (price, by, remaining) = (Ticks(resting.price), Lots(by), Lots(resting.remaining));
         out.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
@@ -676,6 +790,7 @@ impl Naive {
         state.cash -= amount;
         self.open.withdrawals.push(*signed);
         out.push(Event::Withdrawn { account, amount: Atoms(amount), forced: false });
+        self.ended(account, nonce, out);
     }
 
     fn frame(&mut self, time: TimeMs, inbox: &[InboxItem], log_hash: Hash, out: &mut Vec<Event>) {
@@ -710,11 +825,15 @@ impl Naive {
             .map(|resting| {
                 (resting.signed.message.expiry, resting.signed.message.account, resting.signed.message.nonce)
             })
-            .filter(|(expiry, ..)| expiry.0 != 0 && expiry.0 < self.open.time)
             .collect();
+        expired.extend(self.waiting.iter().map(|waiting| {
+            let Order { expiry, account, nonce, .. } = waiting.signed.message;
+            (expiry, account, nonce)
+        }));
+        expired.retain(|(expiry, ..)| expiry.0 != 0 && expiry.0 < self.open.time);
         expired.sort();
         for (_, account, nonce) in expired {
-            self.cancel(account, nonce, CancelReason::Expired, out);
+            self.cancel_anywhere(account, nonce, CancelReason::Expired, out);
         }
         let mut due: Vec<_> = self.switches.iter().map(|(account, time)| (*time, *account)).collect();
         due.retain(|(time, _)| *time <= self.open.time);
@@ -723,6 +842,9 @@ impl Naive {
             self.switches.remove(&account);
             for nonce in self.nonces_of(account) {
                 self.cancel(account, nonce, CancelReason::DeadMan, out);
+            }
+            for waiting in self.waiting_of(account) {
+                self.cancel_waiting(account, waiting.nonce(), CancelReason::DeadMan, out);
             }
         }
         for item in inbox {
@@ -749,6 +871,7 @@ impl Naive {
             self.open.redemptions.push(Redemption { account, market: MarketId::new(event, 0) });
             out.push(Event::Redeemed { account, event, amount: Atoms(amount) });
         }
+        self.open_plans(out);
     }
 
     fn consume(&mut self, item: &InboxItem, out: &mut Vec<Event>) {
@@ -781,6 +904,12 @@ impl Naive {
                             self.cancel(index.0, index.1, CancelReason::EventResolved, out);
                         }
                     }
+                }
+                let mut here = self.waiting.clone();
+                here.retain(|waiting| waiting.market().event() == *event);
+                here.sort_by_key(|waiting| (waiting.market(), waiting.arrival));
+                for waiting in here {
+                    self.cancel_waiting(waiting.account(), waiting.nonce(), CancelReason::EventResolved, out);
                 }
                 self.events.get_mut(event).unwrap().1 = Some(payouts.clone());
                 out.push(Event::EventResolved { event: *event, payouts: payouts.clone() });
@@ -820,6 +949,9 @@ impl Naive {
         for nonce in self.nonces_of(account) {
             self.cancel(account, nonce, CancelReason::ForcedWithdrawal, out);
         }
+        for waiting in self.waiting_of(account) {
+            self.cancel_waiting(account, waiting.nonce(), CancelReason::ForcedWithdrawal, out);
+        }
         let spare = (self.accounts[&account].cash + self.worst_payoffs(account)).max(0);
         let paid = i128::try_from(amount).unwrap_or(i128::MAX).min(spare);
         if paid > 0 {
@@ -833,15 +965,27 @@ fn is(resting: &Resting, account: AccountId, nonce: Nonce) -> bool {
     (resting.signed.message.account, resting.signed.message.nonce) == (account, nonce)
 }
 
-/// One line for each order, in the order of its first fill, by market.
+/// One line for each order, in the order of its first fill, by market. Once a reduce-only order of an account has filled, only
+/// the account's last line grows, as the contract judges each line by what stands before it.
 fn net(parts: &[Part]) -> Vec<(MarketId, Vec<FillLine>)> {
     let mut markets: BTreeMap<MarketId, Vec<FillLine>> = BTreeMap::new();
+    let mut reduced = BTreeSet::new();
     for Part { signed, price, size, fee } in parts {
-        let lines = markets.entry(signed.message.market).or_default();
-        if lines.iter().all(|line| line.order != *signed) {
+        let Order { account, market, .. } = signed.message;
+        let lines = markets.entry(market).or_default();
+        let mut own = lines.iter().rev().filter(|line| line.order.message.account == account);
+        let grows = if reduced.contains(&(account, market)) {
+            own.next().is_some_and(|last| last.order == *signed)
+        } else {
+            own.any(|line| line.order == *signed)
+        };
+        if !grows {
             lines.push(FillLine { order: *signed, filled: Lots(0), notional: 0, fee: Atoms(0) });
         }
-        let line = lines.iter_mut().find(|line| line.order == *signed).unwrap();
+        if signed.message.reduce_only {
+            reduced.insert((account, market));
+        }
+        let line = lines.iter_mut().rev().find(|line| line.order == *signed).unwrap();
         line.filled.0 += size;
         line.notional += u128::from(*price) * u128::from(*size);
         line.fee.0 += fee;
