@@ -403,11 +403,11 @@ impl Engine {
         value
     }
 
-    /// The resting order, if `signer` may cancel it.
+    /// The resting order, if `signer` may cancel it, to be replaced.
     pub(crate) fn check_cancel(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Handle, Reject> {
         match self.check_live(account, nonce, signer)? {
             Live::Resting(handle) => Ok(handle),
-            Live::Waiting => Err(Reject::UnknownOrder { account, nonce }),
+            Live::Waiting => Err(Reject::Waits { nonce }),
         }
     }
 

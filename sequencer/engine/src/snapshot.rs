@@ -155,14 +155,20 @@ impl<'a> Records<'a> {
     /// What waits, and the orders that exclude each other.
     fn plans(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
         let (counters, pairs) = self.next::<((u64, u64), BTreeMap<Name, Pair>)>()?;
+        let known = |engine: &Engine, account: AccountId| {
+            let unknown = || SnapshotError::Damaged(format!("orders of account {account} wait, and it is not there"));
+            engine.find_account(account).map(|_| account_index(account)).ok_or_else(unknown)
+        };
         for (account, _) in pairs.keys() {
-            engine.accounts[account_index(*account)].links += 1;
+            let index = known(engine, *account)?;
+            engine.accounts[index].links += 1;
         }
         engine.plans = Plans::restore(counters, pairs);
         for _ in 0..self.next::<usize>()? {
             let waiting = self.next::<Waiting>()?;
             let (account, nonce) = waiting.name();
-            let state = &mut engine.accounts[account_index(account)];
+            let index = known(engine, account)?;
+            let state = &mut engine.accounts[index];
             state.waiting += 1;
             state.links += u32::from(waiting.plan.after.is_some());
             let expiry = waiting.signed.message.expiry;

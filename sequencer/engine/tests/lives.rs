@@ -434,7 +434,7 @@ impl Life {
             }
             Step::Replace { pick, placing } => {
                 let (order, instructions) = self.order(placing);
-                Command::Replace { nonce: self.open_order(order.message.account, pick), order, instructions }
+                Command::Replace { nonce: self.any_order(order.message.account, pick).nonce, order, instructions }
             }
             Step::Amend { account, pick, percent, stranger } => {
                 let account = AccountId(account);
@@ -489,12 +489,6 @@ impl Life {
         order.nonce = self.nonce(order.account, nonce);
         order.expiry = self.expiry(expires_in);
         (self.sign(order, order.account, stranger), instructions)
-    }
-
-    /// One of the account's resting orders, or one that it hardly has.
-    fn open_order(&self, account: AccountId, pick: usize) -> Nonce {
-        let open = self.engine.open_orders(account);
-        if open.is_empty() { Nonce(3) } else { open[pick % open.len()].order.nonce }
     }
 
     /// One of an account's orders, resting or waiting, or one that it hardly has.
@@ -846,6 +840,7 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected UnknownOrder",
         "Rejected UnknownToken",
         "Rejected UnknownBuilder",
+        "Rejected Waits",
         "Rejected WouldTrade",
         "Rejected ZeroAmount",
     ];

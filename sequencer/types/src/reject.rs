@@ -218,12 +218,18 @@ pub enum Reject {
         /// What could have filled.
         fillable: Lots,
     },
-    /// No such order, or none that the command can change.
+    /// No such order.
     #[error("account {account} has no order with nonce {nonce}, resting or waiting")]
     UnknownOrder {
         /// Whose.
         account: AccountId,
         /// Which.
+        nonce: Nonce,
+    },
+    /// What waits for a price, a time or another order is in no book, so nothing takes its place there.
+    #[error("order {nonce} waits and cannot be replaced; cancel it and plan another")]
+    Waits {
+        /// Which order.
         nonce: Nonce,
     },
     /// An amended order would not become smaller.

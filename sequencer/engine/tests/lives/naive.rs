@@ -134,7 +134,7 @@ impl Naive {
             Command::Replace { nonce: old, order, instructions } => {
                 let Order { account, nonce, .. } = order.message;
                 let refusal =
-                    self.signer(account, order.signer).or_else(|| self.unknown(account, *old)).or_else(|| {
+                    self.signer(account, order.signer).or_else(|| self.not_resting(account, *old)).or_else(|| {
                         let mut without = self.clone();
                         without.orders.retain(|resting| !is(resting, account, *old));
                         without.refusal(order, *instructions)

@@ -196,6 +196,11 @@ impl Naive {
         self.order_of(account, nonce).is_none().then_some(Reject::UnknownOrder { account, nonce })
     }
 
+    pub(super) fn not_resting(&self, account: AccountId, nonce: Nonce) -> Option<Reject> {
+        let waits = self.position_of(account, nonce).is_some();
+        if waits { Some(Reject::Waits { nonce }) } else { self.unknown(account, nonce) }
+    }
+
     /// What waits of an account, by nonce.
     pub(crate) fn waiting_of(&self, account: AccountId) -> Vec<Waiting> {
         let mut own: Vec<_> = self.waiting.iter().filter(|waiting| waiting.account() == account).cloned().collect();
