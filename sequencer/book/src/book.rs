@@ -136,6 +136,28 @@ impl Book {
         orders.levels.get_mut(order.level).reduce(lots.0);
     }
 
+    /// Gives an order that stays other lots, and a place behind all others at its price; `O(1)`.
+    ///
+    /// # Panics
+    /// If nothing of the order were left.
+    pub fn requeue<H: Copy + Default, C: Copy>(&mut self, orders: &mut Orders<H, C>, handle: Handle, lots: Lots) {
+        assert!(lots.0 > 0, "an order of no lots leaves the book");
+        let Resting { remaining, older, younger, level, .. } = orders.records[handle.place()];
+        debug_assert_eq!(orders.levels.market(level), self.market.0, "an order stays in the book that it rests in");
+        orders.records[older as usize].younger = younger;
+        orders.records[younger as usize].older = older;
+        // The level may be empty for a moment, and is not given up.
+        let queue = orders.levels.get_mut(level);
+        queue.leave(older, younger, remaining);
+        let last = queue.youngest;
+        queue.join(handle.0.get(), lots.0);
+        let order = &mut orders.records[handle.place()];
+        order.remaining = lots.0;
+        order.older = last;
+        order.younger = 0;
+        orders.records[last as usize].younger = handle.0.get();
+    }
+
     /// Takes an order out; `O(1)`, or `O(depth)` if it was the last at the best price or among 16 neighbouring ones.
     ///
     /// # Panics

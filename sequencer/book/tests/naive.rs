@@ -49,6 +49,13 @@ enum Step {
         place: u16,
         share: u16,
     },
+    /// Other lots, behind all others at the price.
+    Requeue {
+        market: u32,
+        side: Side,
+        place: u16,
+        lots: u64,
+    },
     /// Fills whatever this limit crosses, up to so many lots.
     Take {
         market: u32,
@@ -73,6 +80,8 @@ fn step() -> impl Strategy<Value = Step> {
         7 => (market(), side(), any::<u16>()).prop_map(|(market, side, place)| Step::Remove { market, side, place }),
         2 => (market(), side(), any::<u16>(), any::<u16>())
             .prop_map(|(market, side, place, share)| Step::Reduce { market, side, place, share }),
+        2 => (market(), side(), any::<u16>(), lots())
+            .prop_map(|(market, side, place, lots)| Step::Requeue { market, side, place, lots }),
         1 => (market(), side(), price(), lots())
             .prop_map(|(market, side, limit, lots)| Step::Take { market, side, limit, lots }),
     ]
@@ -140,6 +149,13 @@ impl Pair {
                 let remaining = self.naive(market, side).0[place].remaining.0;
                 let lots = u64::from(share) % remaining;
                 self.reduce(market, side, place, lots);
+            }
+            Step::Requeue { market, side, place, lots } => {
+                let Some(place) = self.pick(market, side, place) else { return };
+                let order = self.naive(market, side).0.remove(place);
+                self.naive(market, side).insert(side, NaiveOrder { remaining: Lots(lots), ..order });
+                let handle = self.open.find(&self.orders, order.nonce).expect("what rests is open");
+                self.books[market as usize].requeue(&mut self.orders, handle, Lots(lots));
             }
             Step::Take { market, side, limit, mut lots } => {
                 while lots > 0 {
@@ -286,7 +302,8 @@ fn two_million_commands_leave_the_same_queues() {
             0..8 => Step::Insert { market, side, price, lots: 1 + below(100) },
             8..10 if grows => Step::Insert { market, side, price, lots: 1 + below(100) },
             8..17 => Step::Remove { market, side, place },
-            17..19 => Step::Reduce { market, side, place, share: place },
+            17 => Step::Reduce { market, side, place, share: place },
+            18 => Step::Requeue { market, side, place, lots: 1 + below(100) },
             _ => Step::Take { market, side, limit: price, lots: 1 + below(200) },
         });
         pair.compare_best();

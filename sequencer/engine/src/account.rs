@@ -58,6 +58,11 @@ pub(crate) struct Account {
     did: Did,
     /// Whether its fills are looked at one by one; see `watch`.
     pub(crate) watched: bool,
+    /// How many of its orders wait outside the books, how many follow or exclude others (counted from both sides), and how many
+    /// rest that only reduce. Derived from the orders.
+    pub(crate) waiting: u32,
+    pub(crate) links: u32,
+    pub(crate) reducing: u32,
 }
 
 /// What an account did in a frame that the contract's margin rules ask about (`Touched.sol`).
@@ -114,6 +119,9 @@ impl Account {
             principal: BTreeMap::new(),
             did: Did::default(),
             watched: false,
+            waiting: 0,
+            links: 0,
+            reducing: 0,
         }
     }
 

@@ -12,6 +12,9 @@
 //! reference price). Best prices trade first, and the oldest order first at each. Nobody takes liquidity, so both sides pay
 //! what an order pays that makes, and nobody is paid a rebate: nobody would pay for it.
 //!
+//! What an iceberg hides does not count towards the price; at that price it trades like the rest, part by part, behind what
+//! others show.
+//!
 //! An auction comes after the frame's prices and everything that they do, so nobody trades who can no longer afford it. What
 //! is more than a frame has gas for waits for the next one, at the price that is right then. A book that is still crossed when
 //! its market opens is cleared in the same way: whoever arrives in between trades with what it crosses, like anywhere.
@@ -88,7 +91,7 @@ pub(crate) fn is_crossed(book: &Book) -> bool {
 impl Engine {
     /// Clears every crossed book whose market may trade, market by market.
     pub(crate) fn hold_auctions(&mut self, events: &mut Vec<Event>) {
-        let gas_max = self.frame.gas() + gas::AUCTION_GAS_PER_FRAME;
+        let gas_max = (self.frame.gas() + gas::AUCTION_GAS_PER_FRAME).min(gas::TARGET_MAX);
         let mut crossed = std::mem::take(&mut self.crossed);
         crossed.retain(|market| {
             let listing = &self.listings[event_index(market.event())];
@@ -110,7 +113,7 @@ impl Engine {
         }
         let listing = &self.listings[event_index(market.event())];
         let book = &listing.books[usize::from(market.outcome())];
-        let last = listing.last_prices[usize::from(market.outcome())];
+        let last = Some(listing.last_trades[usize::from(market.outcome())]).filter(|last| *last != Ticks(0));
         let (bids, asks) = (crossing(book, &self.orders, Side::Buy), crossing(book, &self.orders, Side::Sell));
         let Clearing { price, demand, supply } = Clearing::of(&bids, &asks, last);
         events.push(Event::AuctionHeld { market, price, demand, supply });
@@ -141,7 +144,7 @@ impl Engine {
         assert_ne!(buyer, seller, "an account's orders never cross each other");
         let market = self.orders.market(bid);
         let terms = self.listings[event_index(market.event())].terms;
-        let mut size = self.orders.remaining(bid).min(self.orders.remaining(ask));
+        let mut size = self.orders.shown(bid).min(self.orders.shown(ask));
         for (handle, side) in [(bid, Side::Buy), (ask, Side::Sell)] {
             let account = &self.accounts[account_index(self.orders.account(handle))];
             if self.orders.reduces(handle) {
@@ -172,8 +175,8 @@ impl Engine {
 
         let opened = self.open_interest_change(seller, &self.orders.order(bid), size);
         let market_state = self.market_state(market);
-        let buyer = self.fill_in_auction(bid, price, size, market_state);
-        let seller = self.fill_in_auction(ask, price, size, market_state);
+        let (buyer, bid_refilled) = self.fill_in_auction(bid, price, size, market_state);
+        let (seller, ask_refilled) = self.fill_in_auction(ask, price, size, market_state);
         let listing = &mut self.listings[event_index(market.event())];
         listing.volume += u128::from(size.0);
         listing.fees += buyer.fee.0 + seller.fee.0;
@@ -184,16 +187,30 @@ impl Engine {
             self.tidy(seller.account, terms.feed);
         }
         tell(events, || Event::AuctionFilled(AuctionFill { market, price, size, buyer, seller }));
+        for (party, side, refilled) in [(buyer, Side::Buy, bid_refilled), (seller, Side::Sell, ask_refilled)] {
+            let AuctionParty { account, nonce, limit: price, .. } = party;
+            if let Some(shown) = refilled {
+                events.push(Event::Refilled { account, nonce, market, side, price, shown });
+            }
+        }
+        for AuctionParty { account, nonce, remaining, .. } in [buyer, seller] {
+            if self.is_followed_up(account) {
+                self.follow_fill((account, nonce), market, size, events);
+                if remaining == Lots(0) {
+                    self.follow_end((account, nonce), events);
+                }
+            }
+        }
     }
 
-    /// One side of a trade at a price that is its order's or better.
+    /// One side of a trade at a price that is its order's or better; and what an iceberg shows then, if it shows its next part.
     fn fill_in_auction(
         &mut self,
         handle: Handle,
         price: Ticks,
         size: Lots,
         market_state: gas::MarketState,
-    ) -> AuctionParty {
+    ) -> (AuctionParty, Option<Lots>) {
         let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
         let Standing { market, side, price: limit, lots } = self.orders.standing(handle);
         let terms = self.listings[event_index(market.event())].terms;
@@ -217,11 +234,15 @@ impl Engine {
 
         let hot = self.orders.hot_mut(handle);
         (hot.credit, hot.line) = (credit, line);
+        let mut refilled = None;
         if remaining.0 == 0 {
             self.remove_resting(handle);
         } else {
             let listing = &mut self.listings[event_index(market.event())];
-            listing.books[usize::from(market.outcome())].reduce(&mut self.orders.resting, handle, size);
+            refilled = self.orders.fill(&mut listing.books[usize::from(market.outcome())], handle, size);
+            if let Some(place) = self.reducing_place(handle) {
+                self.reducing.reduce(place, size);
+            }
         }
         let still_reserved = if remaining.0 == 0 { 0 } else { self.orders.reserved(handle, &terms) };
         let frame = self.frame.id();
@@ -241,7 +262,7 @@ impl Engine {
             "a price as good as the order's costs no more than it reserved"
         );
         state.nonces.settle(nonce);
-        AuctionParty { account, nonce, fee: Atoms(fee), limit, remaining }
+        (AuctionParty { account, nonce, fee: Atoms(fee), limit, remaining }, refilled)
     }
 
     /// Whether a market waits for auctions, which take no order that cannot wait.

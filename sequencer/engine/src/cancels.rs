@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, Amend, CancelAfter, CancelMany, CancelReason, Event, Lots, MarketId, Nonce, Reject, Signed,
-    TimeMs, VenueId,
+    AccountId, Address, Amend, CancelAfter, CancelMany, CancelReason, Event, Lots, MarketId, MarketKind, Nonce, Reject,
+    Side, Signed, TimeMs, VenueId,
 };
 
 use crate::account::Standing;
 use crate::engine::{Engine, account_index, event_index};
+use crate::follow::Live;
+use crate::plans::Waiting;
 
 /// Dead-man switches: when all orders of an account are to be cancelled.
 #[derive(Debug, Default)]
@@ -60,7 +62,16 @@ impl Engine {
     pub(crate) fn amend(&mut self, signed: &Signed<Amend>, events: &mut Vec<Event>) {
         let Amend { account, nonce, size } = signed.message;
         match self.check_amend(signed) {
-            Ok((handle, current)) => {
+            Ok((Live::Waiting, current)) => {
+                let waiting = self.plans.get((account, nonce)).expect("it waits");
+                if size <= waiting.filled {
+                    self.cancel_waiting((account, nonce), CancelReason::Requested, events);
+                } else {
+                    let by = Lots(current.0 - size.0);
+                    self.reduce_waiting((account, nonce), by, CancelReason::Requested, events);
+                }
+            }
+            Ok((Live::Resting(handle), current)) => {
                 let filled = current.0 - self.orders.remaining(handle).0;
                 if size.0 <= filled {
                     self.cancel(handle, CancelReason::Requested, events);
@@ -72,15 +83,18 @@ impl Engine {
         }
     }
 
-    /// The resting order and its size now, if it may be made smaller.
-    fn check_amend(&self, signed: &Signed<Amend>) -> Result<(Handle, Lots), Reject> {
+    /// The order and its size now, if it may be made smaller.
+    fn check_amend(&self, signed: &Signed<Amend>) -> Result<(Live, Lots), Reject> {
         let Amend { account, nonce, size } = signed.message;
-        let handle = self.check_cancel(account, nonce, signed.signer)?;
-        let current = self.orders.size(handle);
+        let live = self.check_live(account, nonce, signed.signer)?;
+        let current = match live {
+            Live::Resting(handle) => self.orders.size(handle),
+            Live::Waiting => self.plans.get((account, nonce)).expect("it waits").size(),
+        };
         if size >= current {
             return Err(Reject::NotSmaller { nonce, size, current });
         }
-        Ok((handle, current))
+        Ok((live, current))
     }
 
     /// Takes `by` lots off an order that stays where it is, and frees what they reserved.
@@ -90,6 +104,9 @@ impl Engine {
         let listing = &mut self.listings[event_index(market.event())];
         let terms = listing.terms;
         let reserved = self.orders.reserved(handle, &terms);
+        if self.orders.reduces(handle) && terms.kind != MarketKind::Spot {
+            self.reducing.reduce((account, market, side), by);
+        }
         self.orders.reduce(&mut listing.books[usize::from(market.outcome())], handle, by);
         let freed = reserved - self.orders.reserved(handle, &terms);
         let gone = Standing { market, side, price, lots: by };
@@ -107,15 +124,19 @@ impl Engine {
         let state = &mut self.accounts[account_index(account)];
         state.nonces.spend(nonce);
         let mut chosen = state.orders.by_nonce(&self.orders.resting);
-        chosen.retain(|(_, handle)| {
-            let of = self.orders.market(*handle);
-            sides.contains(self.orders.side(*handle))
+        let is_meant = |engine: &Self, of: MarketId, side: Side| {
+            sides.contains(side)
                 && (market == MarketId(0) || market == of)
-                && (venue == VenueId(0) || venue == self.listings[event_index(of.event())].terms.venue)
-        });
+                && (venue == VenueId(0) || venue == engine.listings[event_index(of.event())].terms.venue)
+        };
+        chosen.retain(|(_, handle)| is_meant(self, self.orders.market(*handle), self.orders.side(*handle)));
         for (_, handle) in chosen {
             self.cancel(handle, CancelReason::Requested, events);
         }
+        let is_meant =
+            |engine: &Self, waiting: &Waiting| is_meant(engine, waiting.market(), waiting.signed.message.side);
+        self.cancel_waiting_of(account, CancelReason::Requested, is_meant, events);
+        self.follow_end((account, nonce), events);
     }
 
     pub(crate) fn set_switch(&mut self, signed: &Signed<CancelAfter>, events: &mut Vec<Event>) {
@@ -127,6 +148,7 @@ impl Engine {
         self.accounts[account_index(account)].nonces.spend(nonce);
         self.switches.set(account, time);
         events.push(Event::CancelAfterSet { account, time });
+        self.follow_end((account, nonce), events);
     }
 
     /// Cancels the orders of everybody whose dead-man switch has come due.
@@ -135,6 +157,7 @@ impl Engine {
             for (_, handle) in self.accounts[account_index(account)].orders.by_nonce(&self.orders.resting) {
                 self.cancel(handle, CancelReason::DeadMan, events);
             }
+            self.cancel_waiting_of(account, CancelReason::DeadMan, |_, _| true, events);
         }
     }
 

@@ -40,6 +40,7 @@ impl Engine {
                 self.pay_out(account, asset, amount);
                 self.frame.withdraw(*signed);
                 events.push(left(account, asset, amount));
+                self.follow_end((account, nonce), events);
             }
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
@@ -62,6 +63,7 @@ impl Engine {
         if way == Way::Outside {
             self.pay_out(account, asset, amount);
             events.push(left(account, asset, amount));
+            self.follow_end((account, nonce), events);
             return;
         }
         let frame = self.frame.id();
@@ -81,6 +83,7 @@ impl Engine {
             }
         }
         events.push(Event::Transferred { account, to, asset, amount });
+        self.follow_end((account, nonce), events);
     }
 
     /// Takes atoms out of an account and of what the group holds.

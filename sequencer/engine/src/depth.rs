@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, AuctionFill, Event, Fill, Lots, MarketId, Nonce, Side, Ticks};
+use xos_types::{AccountId, AuctionFill, Event, Fill, Lots, MarketId, Nonce, Pace, Side, Ticks};
 
 /// One change of a market's book: what became of an order (level 3), and of its price (level 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +24,9 @@ pub struct Delta {
     pub account: AccountId,
     /// The order.
     pub nonce: Nonce,
-    /// Lots of the order that rest from now on; 0 if it is gone. An order that was not there before is behind all others.
-    pub remaining: Lots,
+    /// Lots of the order that the book shows from now on; 0 if it is gone. An order that was not there before is behind all
+    /// others, and so is an iceberg that shows its next part: it goes and comes back.
+    pub shown: Lots,
     /// Lots of all orders at the price from now on.
     #[serde(with = "xos_types::number")]
     pub lots: u128,
@@ -40,6 +41,8 @@ struct Place {
     side: Side,
     price: Ticks,
     remaining: Lots,
+    /// Of what remains.
+    shown: Lots,
 }
 
 /// What stands at a price.
@@ -69,28 +72,42 @@ pub struct Depth {
     orders: BTreeMap<(AccountId, Nonce), Place>,
     levels: BTreeMap<(MarketId, Side, Ticks), Sum>,
     numbers: BTreeMap<MarketId, u64>,
+    /// What icebergs show at a time, from their plans until they end.
+    displays: BTreeMap<(AccountId, Nonce), Lots>,
 }
 
 impl Depth {
     /// Applies the next event and appends what it changes, at most one delta for each order that it names.
     pub fn apply(&mut self, event: &Event, deltas: &mut Vec<Delta>) {
         match event {
-            Event::Rested { account, nonce, market, side, price, remaining } => {
-                let place = Place { market: *market, side: *side, price: *price, remaining: *remaining };
-                // What rests anew stands behind all others, wherever it was.
-                self.set((*account, *nonce), Lots(0), deltas);
-                self.add((*account, *nonce), place, deltas);
-            }
-            Event::Filled(Fill { maker, maker_nonce, maker_remaining, .. }) => {
-                self.set((*maker, *maker_nonce), *maker_remaining, deltas);
-            }
-            Event::AuctionFilled(AuctionFill { buyer, seller, .. }) => {
-                for party in [buyer, seller] {
-                    self.set((party.account, party.nonce), party.remaining, deltas);
+            Event::Planned { order, plan, .. } => {
+                if let Pace::Iceberg { display } = plan.pace {
+                    self.displays.insert((order.account, order.nonce), display);
                 }
             }
-            Event::Reduced { account, nonce, remaining, .. } => self.set((*account, *nonce), *remaining, deltas),
-            Event::Cancelled { account, nonce, .. } => self.set((*account, *nonce), Lots(0), deltas),
+            Event::Rested { account, nonce, market, side, price, remaining } => {
+                let name = (*account, *nonce);
+                let shown = self.displays.get(&name).map_or(*remaining, |display| *remaining.min(display));
+                let place = Place { market: *market, side: *side, price: *price, remaining: *remaining, shown };
+                self.orders.insert(name, place);
+                self.join(name, deltas);
+            }
+            Event::Refilled { account, nonce, shown, .. } => {
+                let name = (*account, *nonce);
+                self.orders.get_mut(&name).expect("what rests shows its next part").shown = *shown;
+                self.join(name, deltas);
+            }
+            Event::Filled(Fill { maker, maker_nonce, size, .. }) => self.take((*maker, *maker_nonce), *size, deltas),
+            Event::AuctionFilled(AuctionFill { size, buyer, seller, .. }) => {
+                for party in [buyer, seller] {
+                    self.take((party.account, party.nonce), *size, deltas);
+                }
+            }
+            Event::Reduced { account, nonce, by, .. } => self.lessen((*account, *nonce), *by, deltas),
+            Event::Cancelled { account, nonce, remaining, .. } => {
+                self.lessen((*account, *nonce), *remaining, deltas);
+                self.displays.remove(&(*account, *nonce));
+            }
             _ => {}
         }
     }
@@ -108,27 +125,44 @@ impl Depth {
         core::iter::from_fn(move || if side == Side::Buy { levels.next_back() } else { levels.next() })
     }
 
-    fn add(&mut self, name: (AccountId, Nonce), place: Place, deltas: &mut Vec<Delta>) {
-        self.orders.insert(name, place);
+    /// An order stands behind all others at its price with what it shows.
+    fn join(&mut self, name: (AccountId, Nonce), deltas: &mut Vec<Delta>) {
+        let place = self.orders[&name];
         let sum = self.levels.entry((place.market, place.side, place.price)).or_default();
-        sum.lots += u128::from(place.remaining.0);
+        sum.lots += u128::from(place.shown.0);
         sum.orders += 1;
         self.tell(name, place, deltas);
     }
 
-    /// Leaves so much of an order. One that never rested changes nothing: events speak of arriving orders too.
-    fn set(&mut self, name: (AccountId, Nonce), remaining: Lots, deltas: &mut Vec<Delta>) {
+    /// Lots that an order shows fill.
+    fn take(&mut self, name: (AccountId, Nonce), lots: Lots, deltas: &mut Vec<Delta>) {
+        self.leave(name, lots, lots, deltas);
+    }
+
+    /// Lots are taken off an order, first those that it does not show.
+    fn lessen(&mut self, name: (AccountId, Nonce), lots: Lots, deltas: &mut Vec<Delta>) {
+        let hidden = self.orders.get(&name).map_or(0, |place| place.remaining.0 - place.shown.0);
+        self.leave(name, lots, Lots(lots.0.saturating_sub(hidden)), deltas);
+    }
+
+    /// Lots leave an order, and so many of them its level. One that does not rest changes nothing: events speak of arriving and
+    /// of waiting orders too.
+    fn leave(&mut self, name: (AccountId, Nonce), lots: Lots, shown: Lots, deltas: &mut Vec<Delta>) {
         let Some(place) = self.orders.get_mut(&name) else { return };
         let level = (place.market, place.side, place.price);
-        let gone = place.remaining.0.checked_sub(remaining.0).expect("an order that rests only becomes smaller");
-        place.remaining = remaining;
+        place.remaining.0 -= lots.0;
+        place.shown.0 -= shown.0;
         let place = *place;
-        let sum = self.levels.get_mut(&level).expect("an order stands at a level");
-        sum.lots -= u128::from(gone);
-        if remaining == Lots(0) {
-            sum.orders -= 1;
+        if place.remaining == Lots(0) {
             self.orders.remove(&name);
+            self.displays.remove(&name);
         }
+        if shown == Lots(0) {
+            return;
+        }
+        let sum = self.levels.get_mut(&level).expect("an order stands at a level");
+        sum.lots -= u128::from(shown.0);
+        sum.orders -= u32::from(place.shown == Lots(0));
         self.tell(name, place, deltas);
         if self.levels[&level].orders == 0 {
             self.levels.remove(&level);
@@ -136,10 +170,10 @@ impl Depth {
     }
 
     fn tell(&mut self, (account, nonce): (AccountId, Nonce), place: Place, deltas: &mut Vec<Delta>) {
-        let Place { market, side, price, remaining } = place;
+        let Place { market, side, price, shown, .. } = place;
         let Sum { lots, orders } = self.levels[&(market, side, price)];
         let number = self.numbers.entry(market).or_default();
         *number += 1;
-        deltas.push(Delta { market, number: *number, side, price, account, nonce, remaining, lots, orders });
+        deltas.push(Delta { market, number: *number, side, price, account, nonce, shown, lots, orders });
     }
 }

@@ -73,12 +73,17 @@ impl Engine {
             self.digest_listing(&mut digest, listing)?;
         }
         digest.record(&(&self.redemptions, self.switches.by_account()))?;
+        digest.record(&(self.plans.counters(), self.plans.pairs()))?;
+        digest.record(&self.plans.len())?;
+        for waiting in self.plans.iter() {
+            digest.record(waiting)?;
+        }
         digest.finish()
     }
 
     fn digest_listing(&self, digest: &mut Digest<impl Write>, listing: &Listing) -> io::Result<()> {
         digest.record(&(&listing.config, &listing.payouts, listing.phase, listing.fees, listing.volume))?;
-        digest.record(&(listing.hours, &listing.last_prices))?;
+        digest.record(&(listing.hours, &listing.last_trades))?;
         digest.record(&listing.books.len())?;
         for book in &listing.books {
             for side in [Side::Buy, Side::Sell] {

@@ -14,11 +14,14 @@ use xos_types::{
 use crate::account::{Account, Standing};
 use crate::cancels::Switches;
 use crate::feeds::{Board, Feed};
+use crate::follow::Live;
 use crate::frame::OpenFrame;
 use crate::gas;
 use crate::holdings::Perpetual;
 use crate::log::Log;
 use crate::orders::Orders;
+use crate::plans::Plans;
+use crate::reducing::Reducing;
 use crate::rights::Rights;
 use crate::terms::Terms;
 use crate::watch::{Before, Suspects};
@@ -67,13 +70,16 @@ pub struct Engine {
     /// Ends of keys that may trade and of memberships, soonest first. Derived from `accounts`.
     pub(crate) rights: Rights,
     pub(crate) orders: Orders,
-    /// Resting orders that expire, soonest first.
+    /// Resting and waiting orders that expire, soonest first.
     pub(crate) expiries: BTreeSet<(TimeMs, AccountId, Nonce)>,
     pub(crate) switches: Switches,
     /// Listings whose hours were ever set. Derived from the listings.
     pub(crate) timed: BTreeSet<EventId>,
     /// Markets in which bids may stand at or above asks, and every one in which they do. Derived from the books.
     pub(crate) crossed: BTreeSet<MarketId>,
+    /// Orders that wait outside the books.
+    pub(crate) plans: Plans,
+    pub(crate) reducing: Reducing,
     /// Accounts with positions in resolved events and delisted perpetuals that wait to be paid.
     pub(crate) redemptions: BTreeSet<(EventId, AccountId)>,
     pub(crate) frame: OpenFrame,
@@ -93,6 +99,8 @@ pub(crate) struct Listing {
     pub(crate) payouts: Option<Vec<u64>>,
     /// Whether its markets trade, before they are decided.
     pub(crate) phase: Phase,
+    /// The last trade of each market; 0 before the first.
+    pub(crate) last_trades: Vec<Ticks>,
     /// Lots open in each market: the sum of long positions. Derived from `accounts`.
     pub(crate) open_interest: Vec<u64>,
     /// Fees charged so far, less rebates.
@@ -102,8 +110,6 @@ pub(crate) struct Listing {
     pub(crate) hours: Hours,
     /// The frame's time is outside of its hours.
     pub(crate) closed: bool,
-    /// Where each of its markets last traded.
-    pub(crate) last_prices: Vec<Option<Ticks>>,
 }
 
 /// What is listed, as it was asked for.
@@ -119,6 +125,7 @@ impl Listing {
     pub(crate) fn new(number: EventId, terms: Terms, config: ListingConfig) -> Self {
         Self {
             books: (0..terms.outcomes).map(|k| Book::new(MarketId::new(number, k))).collect(),
+            last_trades: vec![Ticks(0); usize::from(terms.outcomes)],
             open_interest: vec![0; usize::from(terms.outcomes)],
             config,
             terms,
@@ -128,7 +135,6 @@ impl Listing {
             volume: 0,
             hours: Hours::default(),
             closed: false,
-            last_prices: vec![None; usize::from(terms.outcomes)],
         }
     }
 
@@ -136,7 +142,7 @@ impl Listing {
     pub(crate) fn note_trade(&mut self, market: MarketId, price: Ticks, opened: i128) {
         let open = &mut self.open_interest[usize::from(market.outcome())];
         *open = u64::try_from(i128::from(*open) + opened).expect("checked against a limit of 64 bits");
-        self.last_prices[usize::from(market.outcome())] = Some(price);
+        self.last_trades[usize::from(market.outcome())] = price;
     }
 
     /// Lots open in one of its markets.
@@ -171,6 +177,8 @@ impl Engine {
             switches: Switches::default(),
             timed: BTreeSet::new(),
             crossed: BTreeSet::new(),
+            plans: Plans::default(),
+            reducing: Reducing::default(),
             redemptions: BTreeSet::new(),
             frame: OpenFrame::new(1, TimeMs(0)),
             next_inbox: 0,
@@ -191,10 +199,12 @@ impl Engine {
         match logged.command() {
             Command::Place { order, instructions } => self.place(order, *instructions, events),
             Command::Replace { nonce, order, instructions } => self.replace(*nonce, order, *instructions, events),
+            Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, events),
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
-                match self.check_cancel(account, nonce, signed.signer) {
-                    Ok(handle) => self.cancel(handle, CancelReason::Requested, events),
+                match self.check_live(account, nonce, signed.signer) {
+                    Ok(Live::Resting(handle)) => self.cancel(handle, CancelReason::Requested, events),
+                    Ok(Live::Waiting) => self.cancel_waiting((account, nonce), CancelReason::Requested, events),
                     Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
                 }
             }
@@ -272,7 +282,7 @@ impl Engine {
     }
 
     /// The start of a frame, in the order of the batch's steps: what the chain said, prices and funding, the withdrawals that
-    /// are forced, then redemptions. Each sees the state that the contract will see.
+    /// are forced, then redemptions, and last what waits for prices or time. Each sees the state that the contract will see.
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], prices: &[PriceUpdate], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
@@ -299,6 +309,7 @@ impl Engine {
         self.redeem_queue(events);
         self.review(events);
         self.hold_auctions(events);
+        self.open_plans(events);
     }
 
     /// Takes the frame's prices, in ascending order of feeds; those that the contract would refuse are left out.
@@ -341,10 +352,7 @@ impl Engine {
             if terms.kind != MarketKind::Perpetual {
                 continue;
             }
-            let scaled = |price: Ticks| i128::from(price.0) * terms.quantum * PRICE_SCALE;
-            let book = &listing.books[0];
-            let best = book.best(Side::Buy).zip(book.best(Side::Sell)).map(|(bid, ask)| (scaled(bid), scaled(ask)));
-            let mark = self.board[terms.feed].mark(best);
+            let mark = self.mark(listing);
             if let Some(update) = self.board[terms.feed].fund(terms.feed, mark, time) {
                 self.moved.insert(update.feed);
                 self.frame.fund(update);
@@ -353,15 +361,21 @@ impl Engine {
         }
     }
 
+    /// The mark price of a market that has an index: atoms per lot, times 1e9.
+    pub(crate) fn mark(&self, listing: &Listing) -> i128 {
+        let scaled = |price: Ticks| i128::from(price.0) * listing.terms.quantum * PRICE_SCALE;
+        let book = &listing.books[0];
+        let best = book.best(Side::Buy).zip(book.best(Side::Sell)).map(|(bid, ask)| (scaled(bid), scaled(ask)));
+        self.board[listing.terms.feed].mark(best)
+    }
+
     /// The contract settles a fill only if the frame's time is at most the order's expiry.
     fn expire(&mut self, events: &mut Vec<Event>) {
         while let Some(&(expiry, account, nonce)) = self.expiries.first() {
             if expiry >= self.frame.time {
                 break;
             }
-            let handle =
-                self.resting(account, nonce).expect("an order leaves the expiry index when it leaves its book");
-            self.cancel(handle, CancelReason::Expired, events);
+            self.cancel_live((account, nonce), CancelReason::Expired, events);
         }
     }
 
@@ -410,18 +424,30 @@ impl Engine {
         value
     }
 
-    /// The resting order, if `signer` may cancel it: the owner, or a key that may trade on its venue.
+    /// The resting order, if `signer` may cancel it, to be replaced.
     pub(crate) fn check_cancel(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Handle, Reject> {
+        match self.check_live(account, nonce, signer)? {
+            Live::Resting(handle) => Ok(handle),
+            Live::Waiting => Err(Reject::Waits { nonce }),
+        }
+    }
+
+    /// The order, resting or waiting, if `signer` may cancel it: the owner, or a key that may trade on its venue.
+    pub(crate) fn check_live(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Live, Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        let handle = state.orders.find(&self.orders.resting, nonce);
+        let live = self.live((account, nonce));
         if signer != state.owner {
-            let venue = handle.and_then(|handle| self.find_listing(self.orders.market(handle).event()));
+            let market = live.map(|live| match live {
+                Live::Resting(handle) => self.orders.market(handle),
+                Live::Waiting => self.plans.get((account, nonce)).expect("it waits").market(),
+            });
+            let venue = market.and_then(|market| self.find_listing(market.event()));
             let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
             if !state.may_trade(signer, venue, 0, self.frame.time) {
                 return Err(state.not_authorized(account, signer));
             }
         }
-        handle.ok_or(Reject::UnknownOrder { account, nonce })
+        live.ok_or(Reject::UnknownOrder { account, nonce })
     }
 
     fn cancel_all(&mut self, signed: &Signed<CancelAll>, events: &mut Vec<Event>) {
@@ -449,6 +475,13 @@ impl Engine {
         for (_, handle) in handles.into_iter().take_while(|(nonce, _)| *nonce < floor) {
             self.cancel(handle, CancelReason::BelowFloor, events);
         }
+        self.cancel_waiting_of(account, CancelReason::BelowFloor, |_, waiting| waiting.name().1 < floor, events);
+        if self.accounts[account_index(account)].links > 0 {
+            // Some were to follow orders that now never come.
+            for followed in self.plans.followed_below(account, floor) {
+                self.follow_end((account, followed), events);
+            }
+        }
         events.push(Event::FloorRaised { account, floor: raised });
     }
 
@@ -472,6 +505,7 @@ impl Engine {
         }
         let Standing { market, side, price, lots: remaining } = standing;
         tell(events, || Event::Cancelled { account, nonce, market, side, price, remaining, reason });
+        self.follow_end((account, nonce), events);
     }
 
     /// Forgets a resting order everywhere but in its account's margin.
@@ -480,6 +514,13 @@ impl Engine {
         let expiry = self.orders.expiry(handle);
         if expiry != TimeMs(0) {
             self.expiries.remove(&(expiry, account, self.orders.nonce(handle)));
+        }
+        if self.orders.reduces(handle)
+            && let Some(place) = self.reducing_place(handle)
+        {
+            let (price, nonce) = (self.orders.price(handle), self.orders.nonce(handle));
+            self.reducing.remove(place, price, nonce, self.orders.remaining(handle));
+            self.accounts[account_index(account)].reducing -= 1;
         }
         let book = &mut self.listings[event_index(market.event())].books[usize::from(market.outcome())];
         self.orders.remove(book, &mut self.accounts[account_index(account)], handle);

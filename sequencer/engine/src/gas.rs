@@ -57,16 +57,18 @@ const INBOX_BYTE: u64 = 20;
 pub(crate) const MATCHES: u64 = 3_700_000;
 
 /// The highest gas target of a node (configured there) and the most that a transaction may use (EIP-7825).
-const TARGET_MAX: u64 = 13_000_000;
+pub(crate) const TARGET_MAX: u64 = 13_000_000;
 const TRANSACTION_MAX: u64 = 1 << 24;
 const _: () = assert!(TARGET_MAX + MATCHES < TRANSACTION_MAX);
-const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME + AUCTION_GAS_PER_FRAME < TARGET_MAX);
+const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME + RELEASES_PER_FRAME + MATCHES < TARGET_MAX);
 
 /// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
 pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
 
 /// How much of a frame call auctions may take; what is still crossed then waits for the next one.
 pub const AUCTION_GAS_PER_FRAME: u64 = 5_000_000;
+/// Once planned orders have brought so much to a frame as it opens, the rest of them waits for the next ones.
+pub(crate) const RELEASES_PER_FRAME: u64 = 3_000_000;
 
 /// What a storage word holds when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -183,7 +183,8 @@ impl Engine {
         }
     }
 
-    /// Cancels every order of a listing, market by market, bids before asks, in the order in which they would have filled.
+    /// Cancels every order of a listing, market by market, bids before asks, in the order in which they would have filled; then
+    /// those that wait.
     fn cancel_listing(&mut self, event: EventId, reason: CancelReason, events: &mut Vec<Event>) {
         let books = &self.listings[event_index(event)].books;
         let handles: Vec<Handle> = books
@@ -194,6 +195,7 @@ impl Engine {
         for handle in handles {
             self.cancel(handle, reason, events);
         }
+        self.cancel_waiting_in(event, reason, events);
     }
 
     fn open_account(&mut self, account: AccountId, owner: Address, events: &mut Vec<Event>) {
@@ -351,6 +353,7 @@ impl Engine {
         for (_, handle) in state.orders.by_nonce(&self.orders.resting) {
             self.cancel(handle, CancelReason::ForcedWithdrawal, events);
         }
+        self.cancel_waiting_of(account, CancelReason::ForcedWithdrawal, |_, _| true, events);
         let paid = amount.min(self.spare(account, asset)).min(self.gate(account, asset));
         if paid == 0 {
             return;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_book::{Book, Handle};
-use xos_types::{AccountId, EventId, FeedId, MarketKind, Nonce, Phase, Side, Signed, Ticks, TimeMs};
+use xos_types::{AccountId, EventId, FeedId, Lots, MarketKind, Nonce, Phase, Side, Signed, Ticks, TimeMs};
 
 use crate::account::{Account, Standing};
 use crate::auction::is_crossed;
@@ -35,12 +35,17 @@ impl Engine {
         for (id, account) in self.account_ids().zip(&self.accounts) {
             self.check_account(id, account, &mut expiries);
         }
+        let waiting = self.plans.iter().map(|waiting| (waiting.signed.message.expiry, waiting.name()));
+        expiries.extend(
+            waiting.filter(|(expiry, _)| *expiry != TimeMs(0)).map(|(expiry, (id, nonce))| (expiry, id, nonce)),
+        );
         assert_eq!(expiries, self.expiries, "exactly the orders that expire are in the expiry index");
         for id in self.board.ids() {
             self.check_feed(id);
         }
         assert!(self.moved.is_empty() && self.suspects.is_empty(), "a frame opens with everybody looked at");
         self.switches.check();
+        self.check_plans();
         let altered = self.accounts.iter().flat_map(|account| account.orders.iter());
         let altered = altered.filter(|handle| self.orders.altered(*handle).is_some()).count();
         assert_eq!(
@@ -49,6 +54,46 @@ impl Engine {
             "exactly the orders that differ from what was signed are so marked"
         );
         self.check_conservation();
+    }
+
+    /// What waits, what hangs together, and reduce-only orders that are no more than there is to reduce.
+    fn check_plans(&self) {
+        self.plans.check();
+        let reducing = self.find_reducing();
+        assert_eq!(reducing, self.reducing, "resting reduce-only orders");
+        let counts = reducing.counts();
+        for (id, account) in self.account_ids().zip(&self.accounts) {
+            assert_eq!(counts.get(&id).copied().unwrap_or(0), account.reducing, "account {id}: reduce-only orders");
+            let waiting: Vec<_> = self.plans.of_account(id).collect();
+            assert_eq!(waiting.len(), account.waiting as usize, "account {id}: waiting orders");
+            let following = waiting.iter().filter(|waiting| waiting.plan.after.is_some()).count();
+            let paired = self.plans.pairs().keys().filter(|(of, _)| *of == id);
+            let (mut links, mut live) = (following, 0);
+            for name in paired {
+                links += 1;
+                live += usize::from(self.live(*name).is_some());
+            }
+            assert_eq!(links, account.links as usize, "account {id}: orders that hang together");
+            assert_eq!(live, links - following, "account {id}: orders that have ended exclude nothing");
+            for waiting in waiting {
+                let (order, listing) = (&waiting.signed.message, self.find_market(waiting.market()));
+                let listing = listing.expect("orders wait in markets that exist");
+                assert!(self.resting(id, order.nonce).is_none(), "an order rests or waits");
+                assert!(account.nonces.is_spent(order.nonce), "a waiting order's nonce is spent");
+                assert!(waiting.remaining() > Lots(0), "an order of no lots waits for nothing");
+                assert!(
+                    listing.payouts.is_none() && listing.phase != Phase::Delisted,
+                    "nothing waits where nothing trades"
+                );
+                let may = account.may_sign(waiting.signed.signer, listing, order, self.frame.time);
+                assert!(may, "whoever signed a waiting order may still trade it");
+                assert!(order.expiry == TimeMs(0) || order.expiry >= self.frame.time, "an expired order waits");
+            }
+        }
+        self.reducing.check(|(account, market, side)| {
+            let terms = &self.listings[event_index(market.event())].terms;
+            self.find_account(account).expect("its orders rest").reducible(terms, market, side)
+        });
     }
 
     /// Sizes of a perpetual sum to zero, until those of a delisted one are being paid.
@@ -126,7 +171,9 @@ impl Engine {
             for side in [Side::Buy, Side::Sell] {
                 let mut sums: BTreeMap<_, (u128, u32)> = BTreeMap::new();
                 for handle in book.queue(&self.orders.resting, side) {
-                    let Standing { side: own, price, lots: remaining, .. } = self.orders.standing(handle);
+                    let Standing { side: own, price, lots, .. } = self.orders.standing(handle);
+                    let remaining = self.orders.shown(handle);
+                    assert!(lots == remaining || (lots > remaining && self.orders.hides(handle)), "icebergs hide lots");
                     assert!(own == side && remaining.0 > 0, "an order rests on its own side");
                     let known = self.resting(self.orders.account(handle), self.orders.nonce(handle));
                     assert_eq!(known, Some(handle), "an account knows its orders");

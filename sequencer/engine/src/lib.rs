@@ -4,7 +4,10 @@
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order, `cancels` takes
-//! orders away, `auction` clears what waits for one price; `orders` keeps what rests, in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
+//! orders away, `auction` clears what waits for one price; `plans` keeps what waits for a price, a time or another order,
+//! `planned` lets it into the books, `follow` says what a fill or an end of one order does to others, `reducing` keeps
+//! reduce-only orders within what there is to reduce; `orders` keeps what rests, in [`xos_book`]'s price-time order;
+//! `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
 //! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
@@ -25,6 +28,7 @@ mod distinct;
 mod engine;
 mod feeds;
 mod fees;
+mod follow;
 mod frame;
 mod gas;
 mod health;
@@ -38,6 +42,9 @@ mod margins;
 mod nonces;
 mod orders;
 mod place;
+mod planned;
+mod plans;
+mod reducing;
 mod rights;
 mod shares;
 mod snapshot;
@@ -51,4 +58,6 @@ pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME};
 pub use health::Health;
 pub use snapshot::SnapshotError;
-pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView};
+pub use views::{
+    AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView, PlannedView, WaitsFor,
+};

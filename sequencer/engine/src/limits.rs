@@ -16,7 +16,7 @@ pub const SIZE_MAX: u64 = 1_000_000_000_000;
 /// Lots that an account may hold in a market, long or short, counting its resting orders as filled.
 pub const POSITION_MAX: u64 = 1_000_000_000_000_000;
 
-/// Resting orders of one account.
+/// Orders of one account, resting or waiting.
 pub const ORDERS_MAX: usize = 10_000;
 
 /// Resting orders that one arriving order may meet, own ones included; fewer if settling their lines would cost more gas
@@ -52,3 +52,17 @@ pub const ASSET_VALUE_MAX: u128 = 1_000_000_000_000_000_000_000_000_000_000;
 
 /// Highest fee of a builder, of value: 10 %, as the highest of a venue.
 pub const BUILDER_FEE_MAX: Ppm = Ppm(100_000);
+
+/// Parts that an iceberg may come in: each costs those who meet it a match.
+pub const ICEBERG_PARTS_MAX: u64 = 1_000;
+
+/// Milliseconds between two slices of a TWAP: no less than the frames that bring them usually take, a day at most.
+pub const TWAP_INTERVAL_MIN: u32 = 1_000;
+/// See [`TWAP_INTERVAL_MIN`].
+pub const TWAP_INTERVAL_MAX: u32 = 86_400_000;
+
+/// How many times its planned size a slice may have to catch up what those before it missed.
+pub const TWAP_CATCH_UP: u64 = 3;
+
+/// Waiting orders that may go to the book as one frame opens; fewer if settling their lines costs too much.
+pub const RELEASES_MAX: u32 = 4_096;

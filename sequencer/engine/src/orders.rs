@@ -21,7 +21,7 @@ use crate::terms::Terms;
 /// What every match asks for; lies with the links.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hot {
-    /// Index of its account, and in the highest bits whether it only reduces and pays a builder.
+    /// Index of its account, and in the highest bits whether it only reduces, pays a builder, and is an iceberg.
     account: u32,
     pub(crate) credit: FeeCredit,
     /// Its line in the open frame, if it filled there.
@@ -32,7 +32,9 @@ pub(crate) struct Hot {
 const REDUCES: u32 = 1 << 31;
 /// Marks an order that pays a builder.
 const PAYS_BUILDER: u32 = 1 << 30;
-const MARKS: u32 = REDUCES | PAYS_BUILDER;
+/// Marks an order of which the book shows a part.
+const HIDES: u32 = 1 << 29;
+const MARKS: u32 = REDUCES | PAYS_BUILDER | HIDES;
 
 /// What only a frame's first fill, an expiry or a question asks for; lies apart.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,10 @@ pub(crate) struct Altered {
     pub(crate) less: Lots,
     /// The price that was signed.
     pub(crate) price: Ticks,
+    /// Of an iceberg, what the book shows at a time; else 0.
+    display: Lots,
+    /// Of an iceberg, what the book does not show.
+    hidden: Lots,
 }
 
 // With its place in its account's index and room to grow, a resting order stays within 160 bytes.
@@ -74,6 +80,10 @@ pub(crate) struct ToRest<'a> {
     pub(crate) remaining: Lots,
     /// Lots that were taken off it and did not fill.
     pub(crate) less: Lots,
+    /// What the book shows at a time; 0 for all.
+    pub(crate) display: Lots,
+    /// What it shows now.
+    pub(crate) shown: Lots,
     pub(crate) credit: FeeCredit,
     pub(crate) line: LineRef,
 }
@@ -87,6 +97,10 @@ pub(crate) struct Rested {
     pub(crate) remaining: Lots,
     /// Lots that were taken off it and did not fill.
     pub(crate) less: Lots,
+    /// What the book shows at a time; 0 for all.
+    pub(crate) display: Lots,
+    /// What it shows now.
+    pub(crate) shown: Lots,
     pub(crate) credit: FeeCredit,
 }
 
@@ -117,14 +131,16 @@ impl Orders {
     /// Adds an order of `account` behind all others at its price.
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
-        let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^30 accounts");
-        let altered = Altered { less: order.less, price: message.price };
-        let is_altered = order.less != Lots(0) || order.price != message.price;
+        let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^29 accounts");
+        let hidden = Lots(order.remaining.0 - order.shown.0);
+        let altered = Altered { less: order.less, price: message.price, display: order.display, hidden };
+        let is_altered = order.less != Lots(0) || order.price != message.price || order.display != Lots(0);
         let altered = if is_altered { self.alter(altered) } else { 0 };
         let hot = Hot {
             account: index
                 | if message.reduce_only { REDUCES } else { 0 }
-                | if message.builder != 0 { PAYS_BUILDER } else { 0 },
+                | if message.builder != 0 { PAYS_BUILDER } else { 0 }
+                | if order.display != Lots(0) { HIDES } else { 0 },
             credit: order.credit,
             line: order.line,
         };
@@ -141,7 +157,7 @@ impl Orders {
             reduce_only: message.reduce_only,
             altered,
         };
-        let limit = Limit { side: message.side, price: order.price, lots: order.remaining };
+        let limit = Limit { side: message.side, price: order.price, lots: order.shown };
         let handle = book.insert(&mut self.resting, message.nonce, limit, hot, cold);
         account.orders.insert(&self.resting, message.nonce, handle);
         handle
@@ -158,16 +174,41 @@ impl Orders {
         book.remove(&mut self.resting, handle);
     }
 
-    /// Takes lots off an order that stays, without a fill.
+    /// Takes lots off an order that stays, without a fill: first those that the book does not show.
     pub(crate) fn reduce(&mut self, book: &mut Book, handle: Handle, by: Lots) {
-        book.reduce(&mut self.resting, handle, by);
+        let mut shown = by;
         match self.resting.cold(handle).altered {
             0 => {
-                let altered = self.alter(Altered { less: by, price: self.resting.price(handle) });
+                let price = self.resting.price(handle);
+                let altered = self.alter(Altered { less: by, price, display: Lots(0), hidden: Lots(0) });
                 self.resting.cold_mut(handle).altered = altered;
             }
-            place => self.altered[place as usize - 1].less.0 += by.0,
+            place => {
+                let altered = &mut self.altered[place as usize - 1];
+                altered.less.0 += by.0;
+                shown.0 -= by.0.min(altered.hidden.0);
+                altered.hidden.0 = altered.hidden.0.saturating_sub(by.0);
+            }
         }
+        if shown > Lots(0) {
+            book.reduce(&mut self.resting, handle, shown);
+        }
+    }
+
+    /// Lots that the book shows fill, of an order that stays. If they are all that it shows, an iceberg shows the next part,
+    /// behind all others at its price; how much.
+    #[inline]
+    pub(crate) fn fill(&mut self, book: &mut Book, handle: Handle, lots: Lots) -> Option<Lots> {
+        if !self.hides(handle) || lots < self.shown(handle) {
+            book.reduce(&mut self.resting, handle, lots);
+            return None;
+        }
+        let place = self.resting.cold(handle).altered as usize - 1;
+        let altered = &mut self.altered[place];
+        let shown = altered.display.min(altered.hidden);
+        altered.hidden.0 -= shown.0;
+        book.requeue(&mut self.resting, handle, shown);
+        Some(shown)
     }
 
     #[inline]
@@ -200,9 +241,27 @@ impl Orders {
         self.resting.get(handle).nonce()
     }
 
+    /// Whether it is an iceberg.
+    #[inline]
+    pub(crate) fn hides(&self, handle: Handle) -> bool {
+        self.resting.get(handle).hot.account & HIDES != 0
+    }
+
+    /// What the book shows of it.
+    #[inline]
+    pub(crate) fn shown(&self, handle: Handle) -> Lots {
+        self.resting.get(handle).remaining()
+    }
+
+    /// All that can still fill of it.
     #[inline]
     pub(crate) fn remaining(&self, handle: Handle) -> Lots {
-        self.resting.get(handle).remaining()
+        let shown = self.shown(handle);
+        if self.hides(handle) {
+            Lots(shown.0 + self.altered(handle).map_or(0, |altered| altered.hidden.0))
+        } else {
+            shown
+        }
     }
 
     #[inline]
@@ -244,6 +303,8 @@ impl Orders {
             price: self.price(handle),
             remaining: self.remaining(handle),
             less: self.altered(handle).map_or(Lots(0), |altered| altered.less),
+            display: self.altered(handle).map_or(Lots(0), |altered| altered.display),
+            shown: self.shown(handle),
             credit: self.credit(handle),
         }
     }

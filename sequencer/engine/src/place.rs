@@ -14,12 +14,13 @@ use crate::gas;
 use crate::holdings::{Fall, atoms};
 use crate::limits::{BUILDER_FEE_MAX, MATCHES_MAX, ORDERS_MAX, SIZE_MAX};
 use crate::orders::{Hot, ToRest};
+use crate::plans::Waiting;
 use crate::terms::Terms;
 use crate::watch::spends;
 use crate::wide::{MILLION, ceil};
 
 /// The part of an arriving order that is still to be matched.
-struct Arriving<'a> {
+pub(crate) struct Arriving<'a> {
     signed: &'a Signed<Order>,
     instructions: Instructions,
     /// The worst at which it trades, and where it rests.
@@ -27,6 +28,9 @@ struct Arriving<'a> {
     remaining: Lots,
     /// Lots that were taken off it and did not fill.
     less: Lots,
+    /// What of it the book shows at a time; 0 for all.
+    display: Lots,
+    rest: Rest,
     gone: Option<Gone>,
     credit: FeeCredit,
     line: LineRef,
@@ -34,9 +38,78 @@ struct Arriving<'a> {
     stopped: Option<CancelReason>,
 }
 
+/// What becomes of the part that does not fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// What the order's kind says.
+    AsSigned,
+    /// It is a slice: it waits for the next one, with so many lots that did not come.
+    Waits(Lots),
+}
+
+/// Where an order that is checked comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    New,
+    /// It waited: its nonce is spent, and it counts among its account's orders already.
+    Waiting,
+}
+
+impl<'a> Arriving<'a> {
+    /// So many lots of an order that passed its checks.
+    pub(crate) fn new(
+        signed: &'a Signed<Order>,
+        instructions: Instructions,
+        checked: Checked,
+        remaining: Lots,
+    ) -> Self {
+        Self {
+            signed,
+            instructions,
+            price: checked.price,
+            remaining,
+            less: Lots(0),
+            display: Lots(0),
+            rest: Rest::AsSigned,
+            gone: None,
+            credit: FeeCredit::default(),
+            line: LineRef::default(),
+            stopped: None,
+        }
+    }
+
+    /// The same, of which the book shows so much at a time; 0 for all.
+    pub(crate) fn show(self, display: Lots) -> Self {
+        Self { display, ..self }
+    }
+
+    /// The same, going on from what its order has been through.
+    pub(crate) fn resume(self, waiting: &Waiting, rest: Rest) -> Self {
+        let line = if waiting.filled > Lots(0) { LineRef::EARLIER } else { LineRef::default() };
+        Self { less: waiting.less, credit: waiting.credit, line, rest, ..self }
+    }
+
+    /// Lots of what was signed that are not filled: the contract does not know that some may never.
+    fn unfilled(&self) -> u64 {
+        let kept = match self.rest {
+            Rest::AsSigned => Lots(0),
+            Rest::Waits(kept) => kept,
+        };
+        self.remaining.0 + self.less.0 + kept.0
+    }
+}
+
+/// What matching left of an order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    pub(crate) remaining: Lots,
+    pub(crate) less: Lots,
+    pub(crate) credit: FeeCredit,
+}
+
 /// How an account carries an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carried {
+pub(crate) enum Carried {
     /// Whatever of it fills, and of all others, breaks no rule of margin.
     Fully,
     /// It only reduces and makes nothing worse, or other collateral carries its losses: its fills are looked at one by one.
@@ -45,7 +118,7 @@ enum Carried {
 
 /// What came of an order's checks.
 #[derive(Clone, Copy, Debug)]
-struct Checked {
+pub(crate) struct Checked {
     /// The worst price at which it may trade and will rest: its own, or a better one if it slides.
     price: Ticks,
     carried: Carried,
@@ -53,7 +126,7 @@ struct Checked {
 
 /// A resting order that another one replaces. Until that one rests, or does not, the margin of their account still holds it.
 #[derive(Clone, Copy)]
-struct Gone {
+pub(crate) struct Gone {
     handle: Handle,
     standing: Standing,
     fee: i128,
@@ -62,7 +135,7 @@ struct Gone {
 impl Engine {
     pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
         let Order { account, nonce, .. } = signed.message;
-        match self.check_order(signed, instructions, None) {
+        match self.check_order(signed, instructions, None, Origin::New) {
             Ok(checked) => self.accept(signed, instructions, checked, None, events),
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
@@ -88,9 +161,13 @@ impl Engine {
         }
         let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
         let gone = Gone { handle, standing, fee };
-        match self.check_order(signed, instructions, Some(gone)) {
+        match self.check_order(signed, instructions, Some(gone), Origin::New) {
             Ok(checked) => {
                 self.remove_resting(handle);
+                if self.accounts[account_index(account)].links > 0 {
+                    // What follows or excludes an order that moves goes with it.
+                    self.plans.rename(account, old, nonce);
+                }
                 let Standing { market, side, price, lots: remaining } = standing;
                 let reason = CancelReason::Replaced;
                 tell(events, || Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
@@ -112,37 +189,34 @@ impl Engine {
         &mut self,
         signed: &Signed<Order>,
         instructions: Instructions,
-        Checked { price, carried }: Checked,
+        checked: Checked,
         gone: Option<Gone>,
         events: &mut Vec<Event>,
     ) {
         let order = &signed.message;
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
         tell(events, || Event::Accepted { order: signed.message });
+        let arriving = Arriving { gone, ..Arriving::new(signed, instructions, checked, order.size) };
+        self.enter(arriving, checked, events);
+    }
+
+    /// Matches what arrives of an order, and rests, keeps or drops what is left.
+    pub(crate) fn enter(&mut self, mut arriving: Arriving<'_>, checked: Checked, events: &mut Vec<Event>) -> Left {
+        let order = &arriving.signed.message;
         let feed = self.listings[event_index(order.market.event())].terms.feed;
         if feed != FeedId(0) {
             self.open_place(order.account, feed);
         }
-        if carried == Carried::Watched {
+        if checked.carried == Carried::Watched {
             self.watch(order.account);
         }
 
-        let mut arriving = Arriving {
-            signed,
-            instructions,
-            price,
-            remaining: order.size,
-            less: Lots(0),
-            gone,
-            credit: FeeCredit::default(),
-            line: LineRef::default(),
-            stopped: None,
-        };
         if self.awaits_auction(order.market) {
             self.wait_for_auction(&mut arriving, events);
         } else {
             self.match_order(&mut arriving, events);
         }
+        let Arriving { remaining, less, credit, .. } = arriving;
         self.finish(arriving, events);
 
         if feed != FeedId(0) {
@@ -151,19 +225,21 @@ impl Engine {
         let account = &self.accounts[account_index(order.account)];
         let sound = account.watched || account.available() >= 0;
         assert!(sound, "margin was checked for the whole order at its limit and the higher fee");
+        if account.links > 0 && self.live((order.account, order.nonce)).is_none() {
+            self.follow_end((order.account, order.nonce), events);
+        }
+        Left { remaining, less, credit }
     }
 
-    /// Everything that an order must satisfy, cheap checks first: account and signer; market; unsupported fields; price
-    /// and size; expiry; nonce; fee; number of orders; post-only; fill-or-kill; only reducing; position limit; margin.
-    /// It is judged as if the order `gone` were.
-    fn check_order(
+    /// What an order must satisfy whenever it goes to the book, cheap checks first: account and signer; market; unsupported
+    /// fields; price and size; expiry; nonce; fee; number of orders, of which so many are leaving.
+    pub(crate) fn check_form(
         &self,
         signed: &Signed<Order>,
-        instructions: Instructions,
-        gone: Option<Gone>,
-    ) -> Result<Checked, Reject> {
+        origin: Origin,
+        leaving: usize,
+    ) -> Result<(&Account, &Listing), Reject> {
         let order = &signed.message;
-        let leaving = gone.map(|gone| gone.handle);
         let account = self.find_account(order.account).ok_or(Reject::UnknownAccount { account: order.account })?;
         let listing = self.find_market(order.market);
         let may_sign = |listing: &Listing| account.may_sign(signed.signer, listing, order, self.frame.time);
@@ -183,17 +259,34 @@ impl Engine {
             return Err(Reject::BadSize { size: order.size, largest: Lots(SIZE_MAX) });
         }
         self.check_expiry(order.expiry)?;
-        if account.nonces.is_spent(order.nonce) {
+        if origin == Origin::New && account.nonces.is_spent(order.nonce) {
             return Err(Reject::NonceSpent { nonce: order.nonce, next: account.nonces.next() });
         }
-        let rate = terms.highest_fee();
-        let required = Ppm(rate.0 + order.builder_fee.0);
+        let required = Ppm(terms.highest_fee().0 + order.builder_fee.0);
         if order.max_fee < required {
             return Err(Reject::FeeTooLow { max_fee: order.max_fee, required });
         }
-        if account.orders.len() - usize::from(gone.is_some()) >= ORDERS_MAX {
+        let orders = account.orders.len() + account.waiting as usize;
+        if orders - leaving - usize::from(origin == Origin::Waiting) >= ORDERS_MAX {
             return Err(Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
         }
+        Ok((account, listing))
+    }
+
+    /// Everything that an order must satisfy: its form; post-only; fill-or-kill; only reducing; position limit; margin. It is
+    /// judged as if the order `gone` were.
+    pub(crate) fn check_order(
+        &self,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        gone: Option<Gone>,
+        origin: Origin,
+    ) -> Result<Checked, Reject> {
+        let order = &signed.message;
+        let (account, listing) = self.check_form(signed, origin, usize::from(gone.is_some()))?;
+        let terms = &listing.terms;
+        let rate = terms.highest_fee();
+        let leaving = gone.map(|gone| gone.handle);
 
         let price = match order.kind {
             OrderKind::GoodTillCancelled | OrderKind::ImmediateOrCancel => order.price,
@@ -383,23 +476,37 @@ impl Engine {
             }
         }
         let (mut fillable, mut makers) = (0u64, 0u64);
+        // What an iceberg does not show comes behind everything at its price, and in more matches than are counted here.
+        let mut hidden_at = None;
         let queue = book.queue(&self.orders.resting, order.side.opposite());
         for handle in queue.filter(|handle| Some(*handle) != gone).take(MATCHES_MAX as usize) {
             let limit_reached = match order.side {
                 Side::Buy => self.orders.price(handle) > order.price,
                 Side::Sell => self.orders.price(handle) < order.price,
             };
+            let price = self.orders.price(handle);
+            let beyond_hidden = hidden_at.is_some_and(|hidden| hidden != price);
             let maker = &self.accounts[account_index(self.orders.account(handle))];
             makers += dearest(maker, self.orders.pays_builder(handle));
-            if limit_reached || fillable >= order.size.0 || !gas::certain(dearest(taker, order.builder != 0), makers) {
+            if limit_reached
+                || beyond_hidden
+                || fillable >= order.size.0
+                || !gas::certain(dearest(taker, order.builder != 0), makers)
+            {
                 break;
             }
-            // Those of makers that are watched or only reduce may not happen.
+            hidden_at = hidden_at.or(self.orders.hides(handle).then_some(price));
+            // Those of makers that are watched or only reduce may not happen, nor those that another's fill excludes.
+            let excluded = || {
+                let name = (self.orders.account(handle), self.orders.nonce(handle));
+                maker.links > 0 && self.plans.pair(name).is_some()
+            };
             let certain = !maker.watched
                 && !self.orders.reduces(handle)
+                && !excluded()
                 && (!is_spot || order.side == Side::Sell || sells_freely(maker));
             if self.orders.account(handle) != order.account && certain {
-                fillable += self.orders.remaining(handle).0;
+                fillable += self.orders.shown(handle).0;
             } else if self_trade != SelfTrade::CancelMaker {
                 break;
             }
@@ -450,7 +557,7 @@ impl Engine {
                 }
                 continue;
             }
-            let mut size = self.orders.remaining(handle).min(arriving.remaining);
+            let mut size = self.orders.shown(handle).min(arriving.remaining);
             if order.reduce_only {
                 size = size.min(Lots(taking.reducible(&terms, order.market, order.side)));
                 if size.0 == 0 {
@@ -618,7 +725,7 @@ impl Engine {
         let maker_leaves = maker_remaining.0 == 0;
         let still_reserved = credit.outstanding(terms.fee_base(price, maker_remaining), terms.maker_fee.fee());
         // The contract remembers how far an order is filled unless it is full or may not rest.
-        let taker_completes = arriving.remaining.0 + arriving.less.0 == 0 || !may_rest(taker.kind);
+        let taker_completes = arriving.unfilled() == 0 || !may_rest(taker.kind);
 
         let state = &self.accounts[account_index(maker)];
         let trade = Trade { price, size, fee: maker_fee };
@@ -635,7 +742,7 @@ impl Engine {
         let hot = self.orders.hot_mut(handle);
         (hot.credit, hot.line) = (credit, line);
         let state = &self.accounts[account_index(taker.account)];
-        let progress = Progress { partly_filled: false, completes: taker_completes };
+        let progress = Progress { partly_filled: arriving.line.has_filled(), completes: taker_completes };
         let trade = Trade { price, size, fee: taker_fee };
         let netted =
             self.frame.fill((taker.account, taker.nonce, market), &mut arriving.line, trade, market_state, || {
@@ -648,10 +755,14 @@ impl Engine {
         listing.volume += u128::from(size.0);
         listing.fees += maker_fee + taker_fee;
         listing.note_trade(market, price, opened);
+        let mut refilled = None;
         if maker_leaves {
             self.remove_resting(handle);
         } else {
-            listing.books[usize::from(market.outcome())].reduce(&mut self.orders.resting, handle, size);
+            refilled = self.orders.fill(&mut listing.books[usize::from(market.outcome())], handle, size);
+            if maker_reduces && let Some(place) = self.reducing_place(handle) {
+                self.reducing.reduce(place, size);
+            }
         }
 
         let bought = Standing { market, side: Side::Buy, price, lots: size };
@@ -690,6 +801,19 @@ impl Engine {
                 taker_fee: Atoms(taker_fee),
             })
         });
+        if let Some(shown) = refilled {
+            let (account, nonce, side) = (maker, maker_nonce, taker_side.opposite());
+            events.push(Event::Refilled { account, nonce, market, side, price, shown });
+        }
+        if self.is_followed_up(maker) {
+            self.follow_fill((maker, maker_nonce), market, size, events);
+            if maker_leaves {
+                self.follow_end((maker, maker_nonce), events);
+            }
+        }
+        if self.is_followed_up(taker_account) {
+            self.follow_fill((taker_account, taker_nonce), market, size, events);
+        }
     }
 
     /// A sale of an asset that must reduce: the contract has seen what the seller held before it.
@@ -730,7 +854,7 @@ impl Engine {
         let order = &arriving.signed.message;
         let Order { account, nonce, market, side, .. } = *order;
         let (price, remaining) = (arriving.price, arriving.remaining);
-        if remaining.0 == 0 {
+        if remaining.0 == 0 || arriving.rest != Rest::AsSigned {
             return self.release_gone(account, arriving.gone);
         }
         let listing = &self.listings[event_index(market.event())];
@@ -754,9 +878,10 @@ impl Engine {
         let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let Arriving { signed, less, gone, credit, line, .. } = arriving;
-        let resting = ToRest { signed, price, remaining, less, credit, line };
-        self.orders.insert(book, state, &resting);
+        let Arriving { signed, less, display, gone, credit, line, .. } = arriving;
+        let shown = if display == Lots(0) { remaining } else { display.min(remaining) };
+        let resting = ToRest { signed, price, remaining, less, display, shown, credit, line };
+        let handle = self.orders.insert(book, state, &resting);
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(remaining.0);
         let fee = credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee()) + builder;
         let standing = Standing { market, side, price, lots: remaining };
@@ -771,6 +896,13 @@ impl Engine {
             self.note_crossing(market);
         }
         tell(events, || Event::Rested { account, nonce, market, side, price, remaining });
+        if order.reduce_only
+            && let Some(place) = self.reducing_place(handle)
+        {
+            self.reducing.insert(place, price, nonce, remaining);
+            self.accounts[account_index(account)].reducing += 1;
+            self.trim(account, market, events);
+        }
     }
 }
 

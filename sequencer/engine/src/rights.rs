@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use xos_book::Handle;
 use xos_types::{
     AccountId, Address, CancelReason, Event, EventId, FeedId, Lots, MarketId, Order, Phase, Reject, Restriction, Side,
-    SignerGrant, TimeMs, VenueId,
+    Signed, SignerGrant, TimeMs, VenueId,
 };
 
 use crate::account::Account;
 use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::plans::Waiting;
 use crate::terms::Terms;
 
 /// When rights end, soonest first.
@@ -191,6 +192,13 @@ impl Engine {
         for (_, handle) in revoked {
             self.cancel(handle, CancelReason::SignerRevoked, events);
         }
+        let is_revoked = |engine: &Self, waiting: &Waiting| {
+            let state = &engine.accounts[account_index(account)];
+            let listing = &engine.listings[event_index(waiting.market().event())];
+            let Signed { message: order, signer: by, .. } = &waiting.signed;
+            *by == signer && !state.may_sign(signer, listing, order, engine.frame.time)
+        };
+        self.cancel_waiting_of(account, CancelReason::SignerRevoked, is_revoked, events);
     }
 
     /// As [`Self::keep_reducing`], for every event that the venue keeps to its members.

@@ -33,6 +33,7 @@ use crate::log::Log;
 use crate::margin::EventMargin;
 use crate::nonces::Nonces;
 use crate::orders::{Rested, ToRest};
+use crate::plans::{Name, Pair, Plans, Waiting};
 use crate::terms::Terms;
 use crate::watch::Before;
 
@@ -147,9 +148,42 @@ impl<'a> Records<'a> {
         for (account, time) in BTreeMap::<AccountId, TimeMs>::into_iter(switches) {
             engine.switches.set(account, time);
         }
+        self.plans(&mut engine)?;
         hold(&mut engine, held);
         rederive(&mut engine, &sums)?;
         Ok(engine)
+    }
+
+    /// What waits, and the orders that exclude each other.
+    fn plans(&mut self, engine: &mut Engine) -> Result<(), SnapshotError> {
+        let (counters, pairs) = self.next::<((u64, u64), BTreeMap<Name, Pair>)>()?;
+        let known = |engine: &Engine, account: AccountId| {
+            let unknown = || SnapshotError::Damaged(format!("orders of account {account} wait, and it is not there"));
+            engine.find_account(account).map(|_| account_index(account)).ok_or_else(unknown)
+        };
+        for (account, _) in pairs.keys() {
+            let index = known(engine, *account)?;
+            engine.accounts[index].links += 1;
+        }
+        engine.plans = Plans::restore(counters, pairs);
+        for _ in 0..self.next::<usize>()? {
+            let waiting = self.next::<Waiting>()?;
+            let (account, nonce) = waiting.name();
+            let index = known(engine, account)?;
+            let state = &mut engine.accounts[index];
+            state.waiting += 1;
+            state.links += u32::from(waiting.plan.after.is_some());
+            let expiry = waiting.signed.message.expiry;
+            if expiry != TimeMs(0) {
+                engine.expiries.insert((expiry, account, nonce));
+            }
+            engine.plans.insert(waiting);
+        }
+        engine.reducing = engine.find_reducing();
+        for (account, count) in engine.reducing.counts() {
+            engine.accounts[account_index(account)].reducing = count;
+        }
+        Ok(())
     }
 
     /// An account without its orders; its positions go to `held`.
@@ -191,12 +225,12 @@ impl<'a> Records<'a> {
     ) -> Result<(), SnapshotError> {
         let (config, payouts, phase, fees, volume) =
             self.next::<(ListingConfig, Option<Vec<u64>>, Phase, i128, u128)>()?;
+        let (hours, last_trades) = self.next::<(Hours, Vec<Ticks>)>()?;
         let terms = terms_of(&engine.board, event, &config)
             .ok_or_else(|| SnapshotError::Damaged(format!("the feed of listing {event} is not there")))?;
-        let (hours, last_prices) = self.next::<(Hours, Vec<Option<Ticks>>)>()?;
-        let mut listing = Listing { payouts, phase, fees, volume, last_prices, ..Listing::new(event, terms, config) };
-        if listing.last_prices.len() != listing.books.len() {
-            return Err(SnapshotError::Damaged(format!("event {event} has not a last price for each outcome")));
+        let mut listing = Listing { payouts, phase, fees, volume, last_trades, ..Listing::new(event, terms, config) };
+        if listing.last_trades.len() != listing.books.len() {
+            return Err(SnapshotError::Damaged(format!("event {event} has not a last trade for each outcome")));
         }
         if self.next::<usize>()? != listing.books.len() {
             return Err(SnapshotError::Damaged(format!("event {event} has not a book for each outcome")));
@@ -218,12 +252,12 @@ impl<'a> Records<'a> {
                         None if rested.has_filled() => LineRef::EARLIER,
                         None => LineRef::default(),
                     };
-                    let Rested { signed, price, remaining, less, credit } = rested;
+                    let Rested { signed, price, remaining, less, display, shown, credit } = rested;
                     let state = &mut engine.accounts[account_index(account)];
                     engine.orders.insert(
                         book,
                         state,
-                        &ToRest { signed: &signed, price, remaining, less, credit, line },
+                        &ToRest { signed: &signed, price, remaining, less, display, shown, credit, line },
                     );
                     if expiry != TimeMs(0) {
                         engine.expiries.insert((expiry, account, nonce));

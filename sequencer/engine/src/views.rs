@@ -4,13 +4,14 @@ use serde::Serialize;
 use xos_book::Handle;
 use xos_types::{
     AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Hours, Lots, MarketId, Nonce, Order, Phase,
-    Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
+    Plan, Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
 use crate::engine::{Engine, ListingConfig};
 use crate::health::Health;
 use crate::holdings::{Held, Holdings};
+use crate::plans::{Stage, Waiting};
 
 /// An account as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -86,6 +87,39 @@ pub struct OrderView {
     pub price: Ticks,
     /// Lots that still rest.
     pub remaining: Lots,
+    /// How many of them the book does not show.
+    pub hidden: Lots,
+}
+
+/// An order of which something waits outside the books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedView {
+    /// What was signed.
+    pub order: Order,
+    /// When it goes to the book, and in which parts.
+    pub plan: Plan,
+    /// Lots that wait.
+    pub remaining: Lots,
+    /// Lots that its slices filled.
+    pub filled: Lots,
+    /// The order with which it excludes each other, if any.
+    pub excludes: Option<Nonce>,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+}
+
+/// What a planned order waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// The order that it follows.
+    Order,
+    /// A price.
+    Price,
+    /// The time of its next slice.
+    Time(TimeMs),
+    /// The next frame.
+    Frame,
 }
 
 /// A market's book, best prices first.
@@ -304,6 +338,34 @@ impl Engine {
         orders.into_iter().flatten().map(|(_, handle)| self.order_view(handle)).collect()
     }
 
+    /// Orders of an account of which something waits, by nonce.
+    #[must_use]
+    pub fn planned_orders(&self, account: AccountId) -> Vec<PlannedView> {
+        self.plans.of_account(account).map(|waiting| self.planned_view(waiting)).collect()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn planned_order(&self, account: AccountId, nonce: Nonce) -> Option<PlannedView> {
+        self.plans.get((account, nonce)).map(|waiting| self.planned_view(waiting))
+    }
+
+    fn planned_view(&self, waiting: &Waiting) -> PlannedView {
+        PlannedView {
+            order: waiting.signed.message,
+            plan: waiting.plan,
+            remaining: waiting.remaining(),
+            filled: waiting.filled,
+            excludes: self.plans.pair(waiting.name()).map(|pair| pair.with),
+            waits_for: match waiting.stage {
+                Stage::Asleep => WaitsFor::Order,
+                Stage::Armed => WaitsFor::Price,
+                Stage::Paced(next) => WaitsFor::Time(next),
+                Stage::Ready(_) => WaitsFor::Frame,
+            },
+        }
+    }
+
     /// One resting order.
     #[must_use]
     pub fn order(&self, account: AccountId, nonce: Nonce) -> Option<OrderView> {
@@ -387,6 +449,7 @@ impl Engine {
 
     fn order_view(&self, handle: Handle) -> OrderView {
         let (price, remaining) = (self.orders.price(handle), self.orders.remaining(handle));
-        OrderView { order: self.orders.order(handle), price, remaining }
+        let hidden = Lots(remaining.0 - self.orders.shown(handle).0);
+        OrderView { order: self.orders.order(handle), price, remaining, hidden }
     }
 }

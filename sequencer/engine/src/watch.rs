@@ -138,6 +138,9 @@ impl Engine {
                 self.cancel(handle, CancelReason::Margin, events);
             }
         }
+        if all {
+            self.cancel_waiting_of(account, CancelReason::Margin, |_, _| true, events);
+        }
         if failing {
             events.push(Event::Failing { account });
         }

@@ -4,8 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::disallowed_methods, reason = "a test may read its environment")]
 
-#[path = "lives/auction.rs"]
-mod auction;
 #[path = "lives/contract.rs"]
 mod contract;
 #[path = "lives/follower.rs"]
@@ -37,6 +35,7 @@ const OUTCOMES: [u8; 4] = [2, 3, 5, 48];
 #[derive(Clone, Debug)]
 enum Step {
     Place(Placing),
+    Plan { placing: Placing, planning: Planning },
     Replace { pick: usize, placing: Placing },
     Amend { account: u64, pick: usize, percent: u64, stranger: bool },
     CancelMany { account: u64, venue: u32, market: (u32, u8), sides: Sides, nonce: Choice, stranger: bool },
@@ -57,6 +56,27 @@ struct Placing {
     expires_in: Option<i64>,
     stranger: bool,
     instructions: Instructions,
+}
+
+/// A plan to come.
+#[derive(Clone, Debug)]
+struct Planning {
+    after: Option<Other>,
+    cancels: Option<Other>,
+    trigger: Option<Trigger>,
+    pace: Pace,
+    reduce_only: bool,
+    /// It is of the market and side of the order that it excludes, as the exits of a position are.
+    twin: bool,
+}
+
+/// Another order that a plan names.
+#[derive(Clone, Copy, Debug)]
+enum Other {
+    /// One of those that rest or wait.
+    Live(usize),
+    /// This far from its own nonce.
+    Near(i64),
 }
 
 /// Where a nonce comes from.
@@ -95,6 +115,24 @@ fn owner(account: AccountId) -> Address {
         1 | 2 => 1,
         number => u8::try_from(number.min(5)).unwrap(),
     })
+}
+
+/// An order that nobody has placed.
+fn unlikely_order(account: AccountId) -> Order {
+    Order {
+        account,
+        market: MarketId::new(EventId(1), 0),
+        side: Side::Buy,
+        kind: OrderKind::GoodTillCancelled,
+        reduce_only: true,
+        size: Lots(9),
+        price: Ticks(9),
+        nonce: Nonce(3),
+        expiry: TimeMs(0),
+        max_fee: Ppm(0),
+        builder: 0,
+        builder_fee: Ppm(0),
+    }
 }
 
 fn event_config(outcomes: u8, Fees { taker, maker, curve }: Fees) -> EventConfig {
@@ -156,7 +194,7 @@ fn place() -> impl Strategy<Value = Placing> {
         price,
         odd,
         max_fee,
-        (choice(), expires(), prop::bool::weighted(0.02), instructions()),
+        (choice(), expires(), prop::bool::weighted(0.02), instructions(), prop::bool::weighted(0.15)),
     )
         .prop_map(
             |(
@@ -168,14 +206,14 @@ fn place() -> impl Strategy<Value = Placing> {
                 price,
                 odd,
                 max_fee,
-                (nonce, expires_in, stranger, instructions),
+                (nonce, expires_in, stranger, instructions, reduce_only),
             )| {
                 let order = Order {
                     account: AccountId(account),
                     market: MarketId(0),
                     side,
                     kind,
-                    reduce_only: false,
+                    reduce_only,
                     size: Lots(size),
                     price: Ticks(price),
                     nonce: Nonce(0),
@@ -187,6 +225,33 @@ fn place() -> impl Strategy<Value = Placing> {
                 Placing { order, event, outcome, nonce, expires_in, stranger, instructions }
             },
         )
+}
+
+fn planning() -> impl Strategy<Value = Planning> {
+    let other = || {
+        let named = prop_oneof![4 => any::<usize>().prop_map(Other::Live), 2 => (0i64..4).prop_map(Other::Near)];
+        prop_oneof![5 => Just(None), 3 => named.prop_map(Some)]
+    };
+    let level = prop_oneof![20 => 4u64..17, 1 => Just(0), 1 => Just(20), 1 => Just(u64::MAX)];
+    let source = prop_oneof![15 => Just(TriggerSource::Mark), 1 => Just(TriggerSource::Index)];
+    let when = prop_oneof![Just(TriggerWhen::AtOrAbove), Just(TriggerWhen::AtOrBelow)];
+    let trigger = (source, when, level).prop_map(|(source, when, level)| Trigger { source, when, price: Ticks(level) });
+    let pace = prop_oneof![
+        5 => Just(Pace::Whole),
+        3 => (0u64..30).prop_map(|display| Pace::Iceberg { display: Lots(display) }),
+        3 => (1u16..6, prop_oneof![9 => 1_000u32..3_000, 1 => Just(10), 1 => Just(u32::MAX)])
+            .prop_map(|(slices, interval)| Pace::Twap { slices, interval }),
+    ];
+    (other(), other(), prop::option::weighted(0.5, trigger), pace, any::<bool>(), any::<bool>()).prop_map(
+        |(after, cancels, trigger, pace, reduce_only, twin)| Planning {
+            after,
+            cancels,
+            trigger,
+            pace,
+            reduce_only,
+            twin,
+        },
+    )
 }
 
 fn fees() -> impl Strategy<Value = Fees> {
@@ -237,6 +302,7 @@ fn step() -> impl Strategy<Value = Step> {
     let sides = || prop_oneof![Just(Sides::Buy), Just(Sides::Sell), Just(Sides::Both)];
     prop_oneof![
         50 => place().prop_map(Step::Place),
+        12 => (place(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         14 => (any::<usize>(), place()).prop_map(|(pick, placing)| Step::Replace { pick, placing }),
         6 => (account(), any::<usize>(), 0u64..110, stranger())
             .prop_map(|(account, pick, percent, stranger)| Step::Amend { account, pick, percent, stranger }),
@@ -254,8 +320,51 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (account(), 0u32..1_100_000, choice(), expires(), any::<u8>()).prop_map(
             |(account, share, nonce, expires_in, oddity)| Step::Withdraw { account, share, nonce, expires_in, oddity }
         ),
+        4 => (500u64..5_000).prop_map(|later| Step::Frame { later, items: vec![] }),
         8 => (0u64..12, prop::collection::vec(item(), 0..3)).prop_map(|(later, items)| Step::Frame { later, items }),
     ]
+}
+
+/// As [`step`], of people who crowd around one price of one market and hardly do anything else, so that plans come to
+/// something.
+fn crowded_step() -> impl Strategy<Value = Step> {
+    let placing = || {
+        let kind = prop_oneof![
+            8 => Just(OrderKind::GoodTillCancelled),
+            3 => Just(OrderKind::ImmediateOrCancel),
+            1 => Just(OrderKind::FillOrKill),
+            1 => Just(OrderKind::PostOnly),
+        ];
+        (place(), 3u64..=ACCOUNTS, 0u8..2, kind, 1u64..50, 8u64..13, prop::bool::weighted(0.3)).prop_map(
+            |(mut placing, account, outcome, kind, size, price, reduce_only)| {
+                let (account, size, price) = (AccountId(account), Lots(size), Ticks(price));
+                let max_fee = Ppm(100_000);
+                let order = Order { account, kind, size, price, reduce_only, max_fee, ..placing.order };
+                placing.order = Order { builder: 0, builder_fee: Ppm(0), ..order };
+                Placing { event: 2, outcome: outcome / 2, ..placing }
+            },
+        )
+    };
+    prop_oneof![
+        20 => placing().prop_map(Step::Place),
+        20 => (placing(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
+        3 => (any::<usize>(), placing()).prop_map(|(pick, placing)| Step::Replace { pick, placing }),
+        2 => (3u64..=ACCOUNTS, any::<usize>(), 0u64..110)
+            .prop_map(|(account, pick, percent)| Step::Amend { account, pick, percent, stranger: false }),
+        2 => (3u64..=ACCOUNTS, any::<usize>())
+            .prop_map(|(account, pick)| Step::Cancel { account, pick, stranger: false }),
+        1 => (3u64..=ACCOUNTS)
+            .prop_map(|account| Step::Frame { later: 1, items: vec![Item::Deposit { account, amount: 20_000 }] }),
+        8 => (0u64..3_000).prop_map(|later| Step::Frame { later, items: vec![] }),
+        1 => prop_oneof![Just(Phase::Open), Just(Phase::Auction), Just(Phase::Halted)]
+            .prop_map(|phase| Step::Frame { later: 1, items: vec![Item::Phase { event: 2, phase }] }),
+        1 => step(),
+    ]
+}
+
+/// Up to so many steps of either sort.
+fn life(steps: usize) -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![prop::collection::vec(step(), 1..steps), prop::collection::vec(crowded_step(), 1..steps)]
 }
 
 /// The three that live, and the log.
@@ -325,13 +434,36 @@ impl Life {
                 let (order, instructions) = self.order(placing);
                 Command::Place { order, instructions }
             }
+            Step::Plan { mut placing, planning } => {
+                let Planning { after, cancels, trigger, pace, reduce_only, twin } = planning;
+                placing.order.reduce_only |= reduce_only;
+                if let Pace::Twap { .. } = pace
+                    && placing.order.kind != OrderKind::FillOrKill
+                {
+                    placing.order.kind = OrderKind::GoodTillCancelled;
+                }
+                let (mut order, instructions) = self.order(placing);
+                let Order { account, nonce, .. } = order.message;
+                if let Some(Other::Live(pick)) = cancels
+                    && twin
+                {
+                    let Order { market, side, reduce_only, .. } = self.any_order(account, pick);
+                    order.message = Order { market, side, reduce_only, ..order.message };
+                }
+                let name = |other| match other {
+                    Other::Live(pick) => self.any_order(account, pick).nonce,
+                    Other::Near(by) => Nonce(nonce.0.saturating_add_signed(by)),
+                };
+                let plan = Plan { after: after.map(name), trigger, cancels: cancels.map(name), pace };
+                Command::Plan { order, instructions, plan }
+            }
             Step::Replace { pick, placing } => {
                 let (order, instructions) = self.order(placing);
-                Command::Replace { nonce: self.open_order(order.message.account, pick).0, order, instructions }
+                Command::Replace { nonce: self.any_order(order.message.account, pick).nonce, order, instructions }
             }
             Step::Amend { account, pick, percent, stranger } => {
                 let account = AccountId(account);
-                let (nonce, size) = self.open_order(account, pick);
+                let Order { nonce, size, .. } = self.any_order(account, pick);
                 let size = Lots(size.0 * percent / 100);
                 Command::Amend(self.sign(Amend { account, nonce, size }, account, stranger))
             }
@@ -349,7 +481,7 @@ impl Life {
             }
             Step::Cancel { account, pick, stranger } => {
                 let account = AccountId(account);
-                let (nonce, _) = self.open_order(account, pick);
+                let nonce = self.any_order(account, pick).nonce;
                 Command::Cancel(self.sign(Cancel { account, nonce }, account, stranger))
             }
             Step::CancelAll { account, up, stranger } => {
@@ -384,14 +516,12 @@ impl Life {
         (self.sign(order, order.account, stranger), instructions)
     }
 
-    /// One of the account's resting orders and its signed size, or one that it hardly has.
-    fn open_order(&self, account: AccountId, pick: usize) -> (Nonce, Lots) {
-        let open = self.engine.open_orders(account);
-        if open.is_empty() {
-            return (Nonce(3), Lots(9));
-        }
-        let order = open[pick % open.len()].order;
-        (order.nonce, order.size)
+    /// One of an account's orders, resting or waiting, or one that it hardly has.
+    fn any_order(&self, account: AccountId, pick: usize) -> Order {
+        let resting = self.engine.open_orders(account).into_iter().map(|view| view.order);
+        let waiting = self.engine.planned_orders(account).into_iter().map(|view| view.order);
+        let all: Vec<Order> = resting.chain(waiting).collect();
+        if all.is_empty() { unlikely_order(account) } else { all[pick % all.len()] }
     }
 
     /// Drops what the contract would never queue.
@@ -504,6 +634,11 @@ impl Life {
             assert_eq!(view.reserved.0, state.cash + worst_payoff - available, "reserved of {account}");
             let switch = self.naive.switches.get(account).copied().map(TimeMs);
             assert_eq!(self.engine.cancel_after(*account), switch, "dead-man switch of {account}");
+            let waiting: Vec<_> = self.naive.waiting_of(*account);
+            let waiting = waiting.iter().map(|waiting| (waiting.signed.message, waiting.remaining(), waiting.filled));
+            let seen = self.engine.planned_orders(*account);
+            let seen = seen.iter().map(|view| (view.order, view.remaining.0, view.filled.0));
+            assert!(waiting.eq(seen), "what waits of {account}");
             assert_eq!((view.floor.0, view.next_nonce.0), (state.floor, self.naive.next_nonce(*account)));
             let positions: Vec<_> = state.positions.iter().filter(|(_, lots)| **lots != 0).collect();
             let seen = self.engine.positions(*account);
@@ -523,10 +658,10 @@ impl Life {
                 let price = Ticks(resting.price);
                 match levels.last_mut().filter(|level| level.price == price) {
                     Some(level) => {
-                        level.lots.0 += resting.remaining;
+                        level.lots.0 += resting.shown;
                         level.orders += 1;
                     }
-                    None => levels.push(BookLevel { price, lots: Lots(resting.remaining), orders: 1 }),
+                    None => levels.push(BookLevel { price, lots: Lots(resting.shown), orders: 1 }),
                 }
             }
             assert_eq!(seen, levels);
@@ -581,7 +716,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn engine_oracle_and_contract_agree_after_every_command(steps in prop::collection::vec(step(), 1..250)) {
+    fn engine_oracle_and_contract_agree_after_every_command(steps in life(250)) {
         let mut life = Life::begin();
         for step in steps {
             life.step(step);
@@ -606,7 +741,7 @@ proptest! {
 
     #[test]
     fn a_snapshot_anywhere_and_the_rest_of_the_log_give_the_same_events_and_hashes(
-        steps in prop::collection::vec(step(), 1..250), at in any::<prop::sample::Index>(),
+        steps in life(250), at in any::<prop::sample::Index>(),
     ) {
         let mut life = Life::begin();
         for step in steps {
@@ -635,7 +770,7 @@ proptest! {
 
     #[test]
     fn everybody_can_leave_once_every_event_is_resolved(
-        steps in prop::collection::vec(step(), 1..150), weights in prop::collection::vec(0u8..4, 48),
+        steps in life(150), weights in prop::collection::vec(0u8..4, 48),
     ) {
         let mut life = Life::begin();
         for step in steps {
@@ -655,14 +790,15 @@ proptest! {
 }
 
 /// Some lives that are the same in every run and build.
-fn same_lives(count: usize) -> impl Iterator<Item = Life> {
+fn same_lives(count: usize, step: impl Strategy<Value = Step>) -> impl Iterator<Item = Life> {
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
     );
+    let steps = prop::collection::vec(step, 200);
     (0..count).map(move |_| {
         let mut life = Life::begin();
-        for step in prop::collection::vec(step(), 200).new_tree(&mut runner).unwrap().current() {
+        for step in steps.new_tree(&mut runner).unwrap().current() {
             life.step(step);
         }
         life
@@ -672,7 +808,7 @@ fn same_lives(count: usize) -> impl Iterator<Item = Life> {
 /// `make test-builds` compares what this prints in a debug and in a release build.
 #[test]
 fn the_same_lives_have_hashes() {
-    for life in same_lives(10) {
+    for life in same_lives(10, step()).chain(same_lives(10, crowded_step())) {
         let [state, log] = [life.engine.state_hash(), life.engine.log_hash()].map(B256::from);
         println!("\nhash {state} {log}");
     }
@@ -683,11 +819,16 @@ fn the_same_lives_have_hashes() {
 #[test]
 fn lives_meet_every_event_and_refusal() {
     let mut seen = BTreeSet::new();
-    for mut life in same_lives(100) {
+    for mut life in same_lives(100, step()).chain(same_lives(60, crowded_step())) {
         seen.append(&mut life.seen);
     }
     let expected = [
         "Accepted",
+        "Planned",
+        "Refilled",
+        "Refused",
+        "Released",
+        "Triggered",
         "AccountOpened",
         "AuctionFilled",
         "AuctionHeld",
@@ -703,6 +844,9 @@ fn lives_meet_every_event_and_refusal() {
         "HoursSet",
         "PhaseSet",
         "Redeemed",
+        "Reduced NothingToFollow",
+        "Reduced OneCancelsOther",
+        "Reduced OnlyReducing",
         "Reduced Requested",
         "Reduced SelfTrade",
         "ReferrerSet",
@@ -715,12 +859,17 @@ fn lives_meet_every_event_and_refusal() {
         "Cancelled DeadMan",
         "Cancelled EventResolved",
         "Cancelled Expired",
+        "Cancelled Followed",
         "Cancelled ForcedWithdrawal",
         "Cancelled Immediate",
+        "Cancelled NothingToFollow",
+        "Cancelled OneCancelsOther",
         "Cancelled OnlyReducing",
+        "Cancelled Refused",
         "Cancelled Replaced",
         "Cancelled Requested",
         "Cancelled SelfTrade",
+        "Rejected BadPlan",
         "Rejected BadPrice",
         "Rejected BadSize",
         "Rejected Expired",
@@ -742,6 +891,7 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected UnknownOrder",
         "Rejected UnknownToken",
         "Rejected UnknownBuilder",
+        "Rejected Waits",
         "Rejected WouldTrade",
         "Rejected ZeroAmount",
     ];

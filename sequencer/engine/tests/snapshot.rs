@@ -12,7 +12,7 @@ use xos_engine::{Engine, SnapshotError};
 use xos_types::*;
 
 /// A bit of everything that a snapshot holds: fills in this frame and an earlier one, amended and sliding orders, expiry,
-/// keys, memberships, a dead-man switch, fees under way.
+/// keys, memberships, a dead-man switch, fees under way, an iceberg, a slice to come, exits of an entry.
 fn life() -> Group {
     let mut group = Group::new(terms(3, 1_234, 567));
     group.sell(ALICE, 100, 420);
@@ -40,7 +40,24 @@ fn life() -> Group {
     group.apply(Command::CancelAfter(signed(ALICE, switch)));
     group.withdraw(BOB, 999);
     group.buy(BOB, 7, 420);
+    for pace in [Pace::Iceberg { display: Lots(4) }, Pace::Twap { slices: 3, interval: 1_000 }] {
+        let order = group.order(CAROL, Side::Buy, 30, 200);
+        group.apply(planned(order, Plan { pace, ..Plan::default() }));
+    }
+    let entry = group.order(BOB, Side::Buy, 5, 150);
+    let trigger = Trigger { source: TriggerSource::Mark, when: TriggerWhen::AtOrBelow, price: Ticks(100) };
+    let stop = Order { reduce_only: true, expiry: TimeMs(90_000), ..group.order(BOB, Side::Sell, 5, 90) };
+    group.apply(planned(stop, Plan { after: Some(entry.nonce), trigger: Some(trigger), ..Plan::default() }));
+    let profit = Order { reduce_only: true, ..group.order(BOB, Side::Sell, 5, 700) };
+    group.apply(planned(profit, Plan { after: Some(entry.nonce), cancels: Some(stop.nonce), ..Plan::default() }));
+    group.place(entry);
+    group.sell(ALICE, 2, 150);
+    group.frame(2_500, vec![]);
     group
+}
+
+fn planned(order: Order, plan: Plan) -> Command {
+    Command::Plan { order: signed(order.account.0, order), instructions: Instructions::default(), plan }
 }
 
 fn bytes() -> Vec<u8> {

@@ -120,7 +120,10 @@ fn changed_book(event: &Event) -> Option<MarketId> {
     match event {
         Event::Filled(fill) => Some(fill.market),
         Event::AuctionFilled(fill) => Some(fill.market),
-        Event::Rested { market, .. } | Event::Reduced { market, .. } | Event::Cancelled { market, .. } => Some(*market),
+        Event::Rested { market, .. }
+        | Event::Reduced { market, .. }
+        | Event::Refilled { market, .. }
+        | Event::Cancelled { market, .. } => Some(*market),
         _ => None,
     }
 }
@@ -136,6 +139,10 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::Rested { account, .. }
         | Event::Reduced { account, .. }
         | Event::Cancelled { account, .. }
+        | Event::Triggered { account, .. }
+        | Event::Released { account, .. }
+        | Event::Refused { account, .. }
+        | Event::Refilled { account, .. }
         | Event::CancelAfterSet { account, .. }
         | Event::FloorRaised { account, .. }
         | Event::Withdrawn { account, .. }
@@ -149,7 +156,7 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::BuilderSet { account, .. }
         | Event::FeesPaid { account, .. }
         | Event::Rejected { account, .. } => [Some(*account), None],
-        Event::Accepted { order } => [Some(order.account), None],
+        Event::Accepted { order } | Event::Planned { order, .. } => [Some(order.account), None],
         Event::Transferred { account, to, .. } => [Some(*account), Some(*to)],
         Event::EventOpened { .. }
         | Event::EventResolved { .. }

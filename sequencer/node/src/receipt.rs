@@ -96,7 +96,7 @@ impl Effect {
     pub(crate) fn read(command: &Command, events: &[Event]) -> Result<Self, Reject> {
         let mut effect = Self::default();
         let arriving = match command {
-            Command::Place { order, .. } | Command::Replace { order, .. } => {
+            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
                 Some((order.message.account, order.message.nonce))
             }
             Command::Cancel(_)

@@ -201,9 +201,11 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::NotFillable { size, fillable } => {
             (Code::NotFillable, json!({ "size": size.to_string(), "fillable": fillable.to_string() }))
         }
+        Reject::Waits { nonce } => (Code::UnknownOrder, json!({ "nonce": nonce.to_string() })),
         Reject::UnknownOrder { account, nonce } => {
             (Code::UnknownOrder, json!({ "account": account.to_string(), "nonce": nonce.to_string() }))
         }
+        Reject::BadPlan { fault } => (Code::InvalidRequest, json!({ "field": "plan", "fault": fault })),
         Reject::UnknownToken { token, expected } => {
             (Code::UnknownToken, json!({ "token": token, "expected": expected }))
         }

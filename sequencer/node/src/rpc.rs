@@ -104,7 +104,7 @@ impl Rpc {
             }),
             Outcome::Rejected { reject, terms } => {
                 let signing = match command {
-                    Command::Place { order, .. } | Command::Replace { order, .. } => {
+                    Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
                         Some(Signing::of(&self.domain, &order.message))
                     }
                     Command::Amend(signed) => Some(Signing::of(&self.domain, &signed.message)),

@@ -200,7 +200,10 @@ impl Core {
     }
 
     fn terms_of(&self, command: &Command) -> Option<Terms> {
-        let (Command::Place { order, .. } | Command::Replace { order, .. }) = command else { return None };
+        let (Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. }) = command
+        else {
+            return None;
+        };
         Some(Terms::of(self.engine.event(order.message.market.event())?.config))
     }
 

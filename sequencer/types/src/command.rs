@@ -10,6 +10,7 @@ use crate::instructions::Instructions;
 use crate::order::{
     Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, OrderKind, Signed, Transfer, Withdraw,
 };
+use crate::plan::Plan;
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
@@ -62,6 +63,15 @@ pub enum Command {
         /// Index prices for its time, as their sources will verify them.
         prices: Vec<PriceUpdate>,
     },
+    /// A signed order that goes to the book later, or in parts.
+    Plan {
+        /// The order.
+        order: Signed<Order>,
+        /// How to go about it.
+        instructions: Instructions,
+        /// When, and in which parts.
+        plan: Plan,
+    },
 }
 
 impl Command {
@@ -75,7 +85,9 @@ impl Command {
     #[must_use]
     pub fn signer(&self) -> Option<(AccountId, Address)> {
         match self {
-            Self::Place { order, .. } | Self::Replace { order, .. } => Some((order.message.account, order.signer)),
+            Self::Place { order, .. } | Self::Replace { order, .. } | Self::Plan { order, .. } => {
+                Some((order.message.account, order.signer))
+            }
             Self::Cancel(signed) => Some((signed.message.account, signed.signer)),
             Self::Amend(signed) => Some((signed.message.account, signed.signer)),
             Self::CancelAll(signed) => Some((signed.message.account, signed.signer)),
@@ -110,14 +122,16 @@ impl Precedence {
             | Command::CancelAll(_)
             | Command::CancelMany(_)
             | Command::CancelAfter(_) => Some(Self::Cancel),
-            Command::Place { order, .. } | Command::Replace { order, .. }
+            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. }
                 if order.message.kind == OrderKind::PostOnly =>
             {
                 Some(Self::PostOnly)
             }
-            Command::Place { .. } | Command::Replace { .. } | Command::Withdraw(_) | Command::Transfer(_) => {
-                Some(Self::Rest)
-            }
+            Command::Place { .. }
+            | Command::Replace { .. }
+            | Command::Plan { .. }
+            | Command::Withdraw(_)
+            | Command::Transfer(_) => Some(Self::Rest),
             Command::Window { .. } | Command::Frame { .. } => None,
         }
     }

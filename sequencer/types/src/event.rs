@@ -7,7 +7,9 @@ use crate::config::{
     AssetConfig, EventConfig, GroupTerms, Hours, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
 use crate::frame::Frame;
+use crate::instructions::Instructions;
 use crate::order::{Order, Side};
+use crate::plan::Plan;
 use crate::reject::Reject;
 use crate::units::{AccountId, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, Nonce, Ticks, TimeMs, VenueId};
 
@@ -129,6 +131,59 @@ pub enum Event {
     Accepted {
         /// The order.
         order: Order,
+    },
+    /// A planned order was taken. It waits, unless `Released` follows.
+    Planned {
+        /// The order.
+        order: Order,
+        /// How to go about it.
+        instructions: Instructions,
+        /// When, and in which parts.
+        plan: Plan,
+    },
+    /// The price that an order waited for has come.
+    Triggered {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+    },
+    /// A part of a planned order goes to the book, as if it had just arrived. Fills and, if it rests, `Rested` follow; what a
+    /// slice of a TWAP does not fill waits for the next one.
+    Released {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+        /// How much of it.
+        size: Lots,
+    },
+    /// A part of a planned order should have gone to the book and could not. A slice is caught up later; any other order is
+    /// cancelled.
+    Refused {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+        /// How much of it.
+        size: Lots,
+        /// Why.
+        reject: Reject,
+    },
+    /// The book shows the next part of an iceberg, behind all others at its price.
+    Refilled {
+        /// Whose order.
+        account: AccountId,
+        /// Which order.
+        nonce: Nonce,
+        /// Where.
+        market: MarketId,
+        /// On which side.
+        side: Side,
+        /// At which price.
+        price: Ticks,
+        /// How much the book shows of it.
+        shown: Lots,
     },
     /// Two orders met.
     Filled(Fill),
@@ -342,7 +397,7 @@ pub struct Fill {
     pub maker_nonce: Nonce,
     /// What the maker paid; negative for a rebate.
     pub maker_fee: Atoms,
-    /// Lots of the resting order that still rest.
+    /// Lots of the resting order that still rest, shown or not.
     pub maker_remaining: Lots,
     /// Owner of the arriving order.
     pub taker: AccountId,
@@ -419,4 +474,12 @@ pub enum CancelReason {
     TermsChanged,
     /// Its market was delisted.
     Delisted,
+    /// An order that it excludes has filled, or the price of that one came.
+    OneCancelsOther,
+    /// The order that it was to follow has ended, and it is of more lots than that one filled.
+    NothingToFollow,
+    /// The price of an order that was to follow it came: what that one is to close grows no more.
+    Followed,
+    /// When it should have gone to the book it was refused.
+    Refused,
 }

@@ -11,6 +11,7 @@ mod instructions;
 mod logged;
 pub mod number;
 mod order;
+mod plan;
 mod reject;
 mod units;
 
@@ -27,7 +28,8 @@ pub use order::{
     Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Sides,
     Signature, Signed, Transfer, Withdraw,
 };
-pub use reject::{Reject, Restriction};
+pub use plan::{Pace, Plan, Trigger, TriggerSource, TriggerWhen};
+pub use reject::{PlanFault, Reject, Restriction};
 pub use units::{
     AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
     VenueId,

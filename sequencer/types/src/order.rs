@@ -42,6 +42,17 @@ pub enum OrderKind {
     PostOnly = 3,
 }
 
+impl core::fmt::Display for OrderKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::GoodTillCancelled => "good-till-cancelled",
+            Self::ImmediateOrCancel => "immediate-or-cancel",
+            Self::FillOrKill => "fill-or-kill",
+            Self::PostOnly => "post-only",
+        })
+    }
+}
+
 /// A limit order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {

@@ -3,6 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
+use crate::order::OrderKind;
 use crate::units::{AccountId, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs};
 
 /// A refusal changes nothing: no state, and no nonce is spent.
@@ -243,12 +244,18 @@ pub enum Reject {
         /// What could have filled.
         fillable: Lots,
     },
-    /// No such resting order.
-    #[error("account {account} has no resting order with nonce {nonce}")]
+    /// No such order.
+    #[error("account {account} has no order with nonce {nonce}, resting or waiting")]
     UnknownOrder {
         /// Whose.
         account: AccountId,
         /// Which.
+        nonce: Nonce,
+    },
+    /// What waits for a price, a time or another order is in no book, so nothing takes its place there.
+    #[error("order {nonce} waits and cannot be replaced; cancel it and plan another")]
+    Waits {
+        /// Which order.
         nonce: Nonce,
     },
     /// An amended order would not become smaller.
@@ -260,6 +267,12 @@ pub enum Reject {
         size: Lots,
         /// Its size now, counting what has filled.
         current: Lots,
+    },
+    /// The plan of an order is none.
+    #[error("{fault}")]
+    BadPlan {
+        /// What is wrong with it.
+        fault: PlanFault,
     },
     /// The token is not the group's.
     #[error("token {token} is not held here; expected {expected}")]
@@ -300,4 +313,76 @@ impl core::fmt::Display for Restriction {
             Self::Order => "the order is reduce-only",
         })
     }
+}
+
+/// What is wrong with the plan of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "fault")]
+pub enum PlanFault {
+    /// An outcome has no index price.
+    #[error("market {market} trades an outcome, which has no index price; let the trigger look at the mark price")]
+    NoIndex {
+        /// The order's market.
+        market: MarketId,
+    },
+    /// The trigger's level is no price of the market.
+    #[error("trigger price {price} is outside 1 to {highest} ticks; the nearest valid price is {nearest}")]
+    TriggerPrice {
+        /// The level that was given.
+        price: Ticks,
+        /// The highest valid price.
+        highest: Ticks,
+        /// The valid price nearest to the one given.
+        nearest: Ticks,
+    },
+    /// It is to follow or to exclude itself.
+    #[error("order {nonce} names itself; name another order to follow, or to exclude")]
+    Itself {
+        /// The order.
+        nonce: Nonce,
+    },
+    /// It is to rest or to come in parts, and its kind forbids that.
+    #[error(
+        "an order signed {kind} ends with the frame it first fills in; sign a TWAP good-till-cancelled, an iceberg that or post-only"
+    )]
+    EndsAtOnce {
+        /// The kind that was signed.
+        kind: OrderKind,
+    },
+    /// An iceberg shows too little or too much.
+    #[error("an iceberg of this size shows {smallest} to {largest} lots; {display} are outside")]
+    Display {
+        /// The part that was given.
+        display: Lots,
+        /// The smallest part.
+        smallest: Lots,
+        /// The largest part: all of it.
+        largest: Lots,
+    },
+    /// A TWAP has one slice, or more than lots.
+    #[error("{slices} slices are outside 2 to {most}; every slice needs a lot")]
+    Slices {
+        /// The number that was given.
+        slices: u16,
+        /// The most for this size.
+        most: u16,
+    },
+    /// Slices come too fast or too slowly.
+    #[error("an interval of {interval} ms is outside {shortest} to {longest} ms")]
+    Interval {
+        /// The interval that was given.
+        interval: u32,
+        /// The shortest.
+        shortest: u32,
+        /// The longest.
+        longest: u32,
+    },
+    /// An order excludes one other at most.
+    #[error("order {nonce} and order {with} exclude each other already; cancel one of them first")]
+    Paired {
+        /// The order that was named.
+        nonce: Nonce,
+        /// The one that it excludes.
+        with: Nonce,
+    },
 }

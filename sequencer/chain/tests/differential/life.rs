@@ -14,7 +14,8 @@ use xos_chain::{SettleCall, describe_revert, inbox_item_hash};
 use xos_engine::Engine;
 use xos_types::{
     AccountId, Atoms, Cancel, CancelAll, CancelReason, Command, Event, EventId, Frame, GroupConfig, InboxItem,
-    InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Position, Ppm, Side, Ticks, TimeMs, Withdraw,
+    InboxPayload, Instructions, Lots, MarketId, Nonce, Order, OrderKind, Pace, Plan, Position, Ppm, Side, Signed,
+    Ticks, TimeMs, Trigger, TriggerSource, TriggerWhen, Withdraw,
 };
 
 pub(crate) use kinds::{AssetPlan, FeedPlan, KindStep, PerpetualPlan, TermsPlan, TradePlan};
@@ -107,6 +108,8 @@ pub(crate) struct Placement {
     pub(crate) size: u64,
     /// What is odd about it; most values leave it plain.
     pub(crate) twist: u8,
+    /// Of what its plan is made; 0 for none.
+    pub(crate) plan: u64,
 }
 
 /// What happened over lives.
@@ -131,6 +134,12 @@ pub(crate) struct Totals {
     revoked: u64,
     reduced: u64,
     capped: u64,
+    triggered: u64,
+    followed: u64,
+    excluded: u64,
+    sliced: u64,
+    refilled: u64,
+    refused: u64,
     perpetual_lines: u64,
     spot_lines: u64,
     priced: u64,
@@ -171,6 +180,12 @@ impl Totals {
         self.revoked += other.revoked;
         self.reduced += other.reduced;
         self.capped += other.capped;
+        self.triggered += other.triggered;
+        self.followed += other.followed;
+        self.excluded += other.excluded;
+        self.sliced += other.sliced;
+        self.refilled += other.refilled;
+        self.refused += other.refused;
         self.perpetual_lines += other.perpetual_lines;
         self.spot_lines += other.spot_lines;
         self.priced += other.priced;
@@ -189,7 +204,7 @@ impl Totals {
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
     }
 
-    pub(crate) fn kinds(&self) -> [(&'static str, u64); 16] {
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 22] {
         [
             ("order accepted", self.accepted),
             ("order rejected", self.rejected),
@@ -207,6 +222,12 @@ impl Totals {
             ("order of a revoked key cancelled", self.revoked),
             ("order held to reducing", self.reduced),
             ("order stopped by a cap", self.capped),
+            ("order whose price came", self.triggered),
+            ("order that another was to follow and that ended", self.followed),
+            ("order that another excluded", self.excluded),
+            ("partly filled order of which a slice waits", self.sliced),
+            ("iceberg's next part", self.refilled),
+            ("planned order that was refused", self.refused),
         ]
     }
 }
@@ -279,6 +300,8 @@ pub(crate) struct Life {
     hash: B256,
     /// Tokens that each owner's wallet holds, by what the engine said.
     wallets: BTreeMap<Address, u128>,
+    /// Lots that were taken off orders and did not fill.
+    less: BTreeMap<(AccountId, Nonce), u64>,
     /// What the open frame will pay out.
     leaving: Vec<(Address, u128)>,
     minted: u128,
@@ -318,6 +341,7 @@ impl Life {
             batch: 0,
             hash: B256::ZERO,
             wallets: BTreeMap::new(),
+            less: BTreeMap::new(),
             leaving: Vec::new(),
             minted: 0,
             totals: Totals::default(),
@@ -645,7 +669,8 @@ impl Life {
         let key = if agent { self.agent(p.twist) } else { self.key(signer) };
         let signed = key.sign_typed(&self.domain, order);
         let accepted = self.totals.accepted;
-        self.apply(Command::place(signed));
+        let command = self.planned(signed, p.plan);
+        self.apply(command);
         self.totals.agents += u64::from(agent && self.totals.accepted > accepted);
     }
 
@@ -691,7 +716,6 @@ impl Life {
         self.apply(Command::Withdraw(key.sign_typed(&self.domain, withdraw)));
     }
 
-    /// Any command but a frame.
     /// Goes on with the engine that a snapshot of this one gives.
     fn resume(&mut self) {
         let mut snapshot = Vec::new();
@@ -701,6 +725,52 @@ impl Life {
         assert_eq!(self.engine.state_hash(), hash, "a snapshot is the state that it was made of");
     }
 
+    /// Lots that were taken off an order and did not fill.
+    fn less(&self, account: AccountId, nonce: Nonce) -> u64 {
+        self.less.get(&(account, nonce)).copied().unwrap_or(0)
+    }
+
+    /// The command for an order, with the plan that `seed` makes.
+    fn planned(&self, order: Signed<Order>, seed: u64) -> Command {
+        if seed == 0 {
+            return Command::place(order);
+        }
+        let Order { account, market, size, price, nonce, .. } = order.message;
+        let mut seed = seed;
+        let mut dice = |sides: u64| {
+            let rolled = seed % sides;
+            seed /= sides;
+            rolled
+        };
+        let resting = self.engine.open_orders(account).into_iter().map(|view| view.order.nonce);
+        let waiting = self.engine.planned_orders(account).into_iter().map(|view| view.order.nonce);
+        let live: Vec<Nonce> = resting.chain(waiting).collect();
+        let other = |dice: &mut dyn FnMut(u64) -> u64| match (dice(5), dice(64)) {
+            (0 | 1, at) => live.get(usize::try_from(at).unwrap() % live.len().max(1)).copied(),
+            (2, _) => Some(Nonce(nonce.0.wrapping_add(1))),
+            _ => None,
+        };
+        let (after, cancels) = (other(&mut dice), other(&mut dice));
+        let trigger = (dice(2) == 0).then(|| {
+            let priced = self.engine.event(market.event()).is_none();
+            let source = if priced && dice(2) == 0 { TriggerSource::Index } else { TriggerSource::Mark };
+            let when = if dice(2) == 0 { TriggerWhen::AtOrAbove } else { TriggerWhen::AtOrBelow };
+            let level = u128::from(price.0) * u128::from(95 + dice(11)) / 100;
+            Trigger { source, when, price: Ticks(u64::try_from(level).unwrap().max(1)) }
+        });
+        let pace = match dice(3) {
+            0 => Pace::Whole,
+            1 => Pace::Iceberg { display: Lots(size.0.div_ceil(2 + dice(4))) },
+            _ => {
+                let slices = u16::try_from(2 + dice(4)).unwrap();
+                Pace::Twap { slices, interval: u32::try_from(1_000 + 500 * dice(3)).unwrap() }
+            }
+        };
+        let plan = Plan { after, trigger, cancels, pace };
+        Command::Plan { order, instructions: Instructions::default(), plan }
+    }
+
+    /// Any command but a frame.
     fn apply(&mut self, command: Command) {
         let mut events = Vec::new();
         self.engine.apply(&command.into(), &mut events);
@@ -727,7 +797,17 @@ impl Life {
             Event::Filled(fill) => self.totals.rebates += u64::from(fill.maker_fee.0 < 0),
             Event::FeesPaid { account: AccountId::PROTOCOL, .. } => self.totals.shared += 1,
             Event::FeesPaid { account, .. } => self.totals.referred += u64::from(self.builders.contains(account)),
+            Event::Planned { .. } => self.totals.accepted += 1,
+            Event::Triggered { .. } => self.totals.triggered += 1,
+            Event::Refilled { .. } => self.totals.refilled += 1,
+            Event::Refused { .. } => self.totals.refused += 1,
+            Event::Reduced { account, nonce, by, .. } => {
+                *self.less.entry((*account, *nonce)).or_default() += by.0;
+            }
             Event::Cancelled { reason, .. } => {
+                let follows = [CancelReason::NothingToFollow, CancelReason::Followed].contains(reason);
+                self.totals.followed += u64::from(follows);
+                self.totals.excluded += u64::from(*reason == CancelReason::OneCancelsOther);
                 self.totals.revoked += u64::from(*reason == CancelReason::SignerRevoked);
                 self.totals.reduced += u64::from(*reason == CancelReason::OnlyReducing);
                 self.totals.shed += u64::from(*reason == CancelReason::Margin);
@@ -797,8 +877,10 @@ impl Life {
             }
             for open in self.engine.open_orders(id) {
                 let nonce = open.order.nonce;
-                let size = self.kinds.amended.get(&(id, nonce)).copied().unwrap_or(open.order.size.0);
-                partial.push((id, nonce, size - open.remaining.0));
+                partial.push((id, nonce, open.order.size.0 - self.less(id, nonce) - open.remaining.0));
+            }
+            for waiting in self.engine.planned_orders(id) {
+                partial.push((id, waiting.order.nonce, waiting.filled.0));
             }
         }
         Snapshot {
@@ -908,6 +990,8 @@ impl Life {
             let chain = self.evm.view(group, &IGroupViews::nonceStateCall { id: account.0, nonce: nonce.0 });
             assert_eq!((chain.spent, chain.filled), (false, filled), "order {nonce} of account {account}");
             self.totals.partial += u64::from(filled > 0);
+            let waits = self.engine.planned_order(account, nonce).is_some();
+            self.totals.sliced += u64::from(filled > 0 && waits);
         }
         for (&market, &lots) in &engine.open_interest {
             let index = self.numbers.iter().position(|number| *number == market.event().0).unwrap();

@@ -1,7 +1,7 @@
 //! Engine and contract live the same random lives and must agree on everything.
 //!
 //! A life is a list of steps: deposits, venues, events of 2 to 48 outcomes with fees, rebates and caps, orders of every kind
-//! (good and bad ones, by owners and by keys that act for them), cancellations, withdrawals, requests by transaction,
+//! (good and bad ones, by owners and by keys that act for them, at once or with a plan), cancellations, withdrawals, requests by transaction,
 //! memberships, phases, resolutions, frames. Traders sign for real. The inbox is the contract's own, read from
 //! its logs; every sealed frame becomes a batch that the contract must accept, and after each batch both sides are compared
 //! to the atom. In the end everybody leaves with everything.
@@ -66,10 +66,15 @@ fn size() -> impl Strategy<Value = u64> {
     prop_oneof![20 => 1_u64..100, 4 => 100_u64..1_000, 2 => 1_u64..20_000, 1 => 1_u64..1_000_000_000_000, 1 => Just(0)]
 }
 
+/// Most orders come without a plan.
+fn plan() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(0_u64), 1 => any::<u64>()]
+}
+
 fn placement() -> impl Strategy<Value = Placement> {
     let price = prop_oneof![6 => 0_u16..=1_000, 6 => 300_u16..700, 1 => Just(0), 1 => Just(1_000)];
-    (any::<u8>(), any::<u8>(), any::<u8>(), any::<bool>(), 0_u8..8, price, size(), any::<u8>()).prop_map(
-        |(account, event, outcome, buy, kind, price, size, twist)| Placement {
+    (any::<u8>(), any::<u8>(), any::<u8>(), any::<bool>(), 0_u8..8, price, size(), any::<u8>(), plan()).prop_map(
+        |(account, event, outcome, buy, kind, price, size, twist, plan)| Placement {
             account,
             event,
             outcome,
@@ -78,6 +83,7 @@ fn placement() -> impl Strategy<Value = Placement> {
             price,
             size,
             twist,
+            plan,
         },
     )
 }
@@ -184,10 +190,10 @@ fn asset_plan() -> impl Strategy<Value = AssetPlan> {
 fn kind_step() -> impl Strategy<Value = KindStep> {
     let price = prop_oneof![6 => 450_u16..550, 3 => 300_u16..700, 1 => 0_u16..1_000];
     let size = prop_oneof![20 => 1_u64..400, 1 => 1_u64..1_000_000];
-    let trade = (any::<u8>(), any::<u8>(), any::<bool>(), 0_u8..8, price, size, any::<u8>());
+    let trade = (any::<u8>(), any::<u8>(), any::<bool>(), 0_u8..8, price, size, any::<u8>(), plan());
     prop_oneof![
-        100 => trade.prop_map(|(account, market, buy, kind, price, size, twist)| {
-            KindStep::Trade(TradePlan { account, market, buy, kind, price, size, twist })
+        100 => trade.prop_map(|(account, market, buy, kind, price, size, twist, plan)| {
+            KindStep::Trade(TradePlan { account, market, buy, kind, price, size, twist, plan })
         }),
         1 => asset_plan().prop_map(KindStep::Admit),
         1 => (any::<u8>(), terms_plan()).prop_map(|(asset, terms)| KindStep::Spot { asset, terms }),

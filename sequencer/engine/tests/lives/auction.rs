@@ -1,17 +1,14 @@
 //! Call auctions, with every price tried.
 
-use xos_types::*;
-
-use super::naive::{Naive, Part, Resting, base, ceil};
+use super::*;
 
 impl Naive {
     /// At the end of a frame's opening.
-    pub(crate) fn hold_auctions(&mut self, out: &mut Vec<Event>) {
+    pub(super) fn hold_auctions(&mut self, out: &mut Vec<Event>) {
         for (event, outcomes) in
             self.events.iter().map(|(event, (config, _))| (*event, config.outcomes)).collect::<Vec<_>>()
         {
-            let trades = matches!(self.phase(event), Phase::Auction | Phase::Open | Phase::ReduceOnly);
-            if trades && !self.is_closed(event) {
+            if !self.is_shut(MarketId::new(event, 0)) {
                 (0..outcomes).for_each(|k| self.hold_auction(MarketId::new(event, k), out));
             }
         }
@@ -25,9 +22,10 @@ impl Naive {
         }
         let lots = |naive: &Self, side, stands: &dyn Fn(u64) -> bool| -> u128 {
             let orders = naive.side(market, side).into_iter().map(|index| &naive.orders[index]);
-            orders.filter(|order| stands(order.price)).map(|order| u128::from(order.remaining)).sum()
+            orders.filter(|order| stands(order.price)).map(|order| u128::from(order.shown)).sum()
         };
-        let reference = self.last.get(&market).map_or((lowest + highest) / 2, |last| (*last).clamp(lowest, highest));
+        let reference =
+            self.last_trades.get(&market).map_or((lowest + highest) / 2, |last| (*last).clamp(lowest, highest));
         let rank = |price: u64| {
             let demand = lots(self, Side::Buy, &|bid| bid >= price);
             let supply = lots(self, Side::Sell, &|ask| ask <= price);
@@ -49,14 +47,15 @@ impl Naive {
 
     fn meet(&mut self, market: MarketId, price: u64, out: &mut Vec<Event>) {
         let indices = [Side::Buy, Side::Sell].map(|side| self.side(market, side)[0]);
-        let size = indices.map(|index| self.orders[index].remaining).into_iter().min().unwrap();
+        let size = indices.map(|index| self.orders[index].shown).into_iter().min().unwrap();
         let terms = self.terms(market).clone();
         let [buyer, seller] = indices.map(|index| {
-            let Resting { signed, price: limit, remaining, traded, .. } = &mut self.orders[index];
+            let Resting { signed, price: limit, remaining, shown, traded, .. } = &mut self.orders[index];
             let before = ceil(*traded);
             *traded += base(&terms, price, size) * i128::from(terms.terms.maker_fee.fee().0);
             let fee = ceil(*traded) - before;
             *remaining -= size;
+            *shown -= size;
             let Order { account, nonce, side, .. } = signed.message;
             let party =
                 AuctionParty { account, nonce, fee: Atoms(fee), limit: Ticks(*limit), remaining: Lots(*remaining) };
@@ -67,8 +66,18 @@ impl Naive {
             state.cash -= sign * i128::from(price) * i128::from(size) * i128::from(terms.terms.quantum) + fee;
             party
         });
-        self.last.insert(market, price);
+        self.last_trades.insert(market, price);
+        let orders = indices.map(|index| self.orders[index].signed.message);
         self.orders.retain(|resting| resting.remaining > 0);
         out.push(Event::AuctionFilled(AuctionFill { market, price: Ticks(price), size: Lots(size), buyer, seller }));
+        for order in orders {
+            self.refill(&order, out);
+        }
+        for (order, party) in orders.into_iter().zip([buyer, seller]) {
+            self.filled(&order, size, out);
+            if party.remaining == Lots(0) {
+                self.ended(order.account, order.nonce, out);
+            }
+        }
     }
 }

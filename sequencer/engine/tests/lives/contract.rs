@@ -160,7 +160,8 @@ impl Contract {
                 let before = *position;
                 *position += size;
                 let reduces = before != 0 && before.signum() != size.signum() && size.abs() <= before.abs();
-                assert!(phase != Phase::ReduceOnly || reduces, "OnlyReducing");
+                let must_reduce = phase == Phase::ReduceOnly || line.order.message.reduce_only;
+                assert!(reduces || !must_reduce, "OnlyReducing");
                 let one_price =
                     line.notional * u128::from(lines[0].filled.0) == lines[0].notional * u128::from(line.filled.0);
                 assert!(phase != Phase::Auction || one_price, "NotOnePrice");
@@ -188,7 +189,7 @@ impl Contract {
         let order = line.order.message;
         assert_eq!(order.market, market, "OrderForAnotherMarket");
         assert_eq!(self.owners[&order.account], line.order.signer, "OrderSignedByAnother");
-        assert!(!order.reduce_only && order.builder == 0 && order.builder_fee.0 == 0, "NotSupported");
+        assert!(order.builder == 0 && order.builder_fee.0 == 0, "NotSupported");
         assert!(order.expiry.0 == 0 || time <= order.expiry, "OrderExpired");
         let floor = self.floors.get(&order.account).copied().unwrap_or_default();
         assert!(order.nonce >= floor, "NonceBelowFloor");

@@ -34,7 +34,9 @@ impl Follower {
             let Order { account, nonce, .. } = order.signed.message;
             ((account, nonce), order.remaining)
         });
-        assert_eq!(self.open, resting.collect(), "what was submitted has filled, rests or was taken away");
+        let waiting = naive.waiting.iter().map(|order| ((order.account(), order.nonce()), order.remaining()));
+        let live = resting.chain(waiting).collect();
+        assert_eq!(self.open, live, "what was submitted has filled, rests, waits or was taken away");
         for delta in &deltas {
             self.take(delta);
         }
@@ -48,7 +50,7 @@ impl Follower {
             *self.open.get_mut(&(account, nonce)).expect("an order was accepted before anything came of it") -= lots.0;
         };
         match event {
-            Event::Accepted { order } => {
+            Event::Accepted { order } | Event::Planned { order, .. } => {
                 self.open.insert((order.account, order.nonce), order.size.0);
             }
             Event::Filled(fill) => {
@@ -73,10 +75,10 @@ impl Follower {
         let queue = self.orders.entry(level).or_default();
         let known = queue.iter_mut().find(|(account, nonce, _)| (*account, *nonce) == (delta.account, delta.nonce));
         match known {
-            Some((.., remaining)) => *remaining = delta.remaining,
-            None => queue.push((delta.account, delta.nonce, delta.remaining)),
+            Some((.., shown)) => *shown = delta.shown,
+            None => queue.push((delta.account, delta.nonce, delta.shown)),
         }
-        queue.retain(|(.., remaining)| *remaining != Lots(0));
+        queue.retain(|(.., shown)| *shown != Lots(0));
         self.levels.insert(level, (delta.lots, delta.orders));
         self.levels.retain(|_, (_, orders)| *orders > 0);
     }
@@ -103,7 +105,7 @@ impl Follower {
             let queue = levels.iter().flat_map(|level| &self.orders[&(market, side, level.price)]).copied();
             let expected = naive.side(market, side).into_iter().map(|index| {
                 let order = &naive.orders[index];
-                (order.signed.message.account, order.signed.message.nonce, Lots(order.remaining))
+                (order.signed.message.account, order.signed.message.nonce, Lots(order.shown))
             });
             assert!(queue.eq(expected), "level 3 of {market}");
         }

@@ -1,6 +1,11 @@
 //! The same exchange in the most obvious way: one list of orders, sorted when asked; margin recomputed from the textbook;
 //! fees and frames summed from scratch. Slow, and too simple to be wrong in the same way as the engine.
 
+#[path = "auction.rs"]
+mod auction;
+#[path = "plans.rs"]
+mod plans;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_engine::limits::{MATCHES_MAX, ORDERS_MAX, POSITION_MAX, SIZE_MAX, fill_or_kill_matches_max};
@@ -17,7 +22,7 @@ pub(crate) struct Naive {
     hours: BTreeMap<EventId, Hours>,
     closed: BTreeSet<EventId>,
     /// Where each market last traded.
-    pub(crate) last: BTreeMap<MarketId, u64>,
+    last_trades: BTreeMap<MarketId, u64>,
     venues: BTreeMap<VenueId, VenueConfig>,
     pub(crate) builders: BTreeMap<BuilderId, AccountId>,
     pub(crate) orders: Vec<Resting>,
@@ -25,7 +30,10 @@ pub(crate) struct Naive {
     arrivals: u64,
     commands: u64,
     pub(crate) switches: BTreeMap<AccountId, u64>,
-    pub(crate) open: Open,
+    pub(crate) waiting: Vec<plans::Waiting>,
+    pairs: Vec<plans::Pair>,
+    openings: u64,
+    open: Open,
     frames: u64,
 }
 
@@ -45,37 +53,40 @@ pub(crate) struct Resting {
     /// Where it rests.
     pub(crate) price: u64,
     pub(crate) remaining: u64,
+    /// What the book shows of it, and what of an iceberg at a time.
+    pub(crate) shown: u64,
+    display: u64,
     /// Its size now, counting what has filled.
     size: u64,
     /// Σ base·rate of the fills that it paid for.
-    pub(crate) traded: i128,
+    traded: i128,
     arrival: u64,
 }
 
 /// One side of one fill of the open frame.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
-    pub(crate) signed: Signed<Order>,
-    pub(crate) price: u64,
-    pub(crate) size: u64,
-    pub(crate) fee: i128,
+struct Part {
+    signed: Signed<Order>,
+    price: u64,
+    size: u64,
+    fee: i128,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Open {
+struct Open {
     time: u64,
     inbox: Vec<InboxItem>,
     redemptions: Vec<Redemption>,
-    pub(crate) parts: Vec<Part>,
+    parts: Vec<Part>,
     withdrawals: Vec<Signed<Withdraw>>,
 }
 
-pub(crate) fn ceil(amount: i128) -> i128 {
+fn ceil(amount: i128) -> i128 {
     amount.div_euclid(MILLION) + i128::from(amount.rem_euclid(MILLION) != 0)
 }
 
 /// What a fee is a rate of.
-pub(crate) fn base(terms: &EventConfig, price: u64, size: u64) -> i128 {
+fn base(terms: &EventConfig, price: u64, size: u64) -> i128 {
     let value = i128::from(price) * i128::from(size) * i128::from(terms.terms.quantum);
     let ticks = i128::from(terms.ticks);
     if terms.terms.curve { value * (ticks - i128::from(price)) / ticks } else { value }
@@ -99,7 +110,6 @@ impl Naive {
             phases: BTreeMap::new(),
             hours: BTreeMap::new(),
             closed: BTreeSet::new(),
-            last: BTreeMap::new(),
             venues: BTreeMap::new(),
             builders: BTreeMap::new(),
             orders: vec![],
@@ -107,6 +117,10 @@ impl Naive {
             arrivals: 0,
             commands: 0,
             switches: BTreeMap::new(),
+            waiting: vec![],
+            pairs: vec![],
+            openings: 0,
+            last_trades: BTreeMap::new(),
             open: Open::default(),
             frames: 0,
         }
@@ -123,10 +137,11 @@ impl Naive {
                     None => self.execute(*order, *instructions, &mut out),
                 }
             }
+            Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, &mut out),
             Command::Replace { nonce: old, order, instructions } => {
                 let Order { account, nonce, .. } = order.message;
                 let refusal =
-                    self.signer(account, order.signer).or_else(|| self.unknown(account, *old)).or_else(|| {
+                    self.signer(account, order.signer).or_else(|| self.not_resting(account, *old)).or_else(|| {
                         let mut without = self.clone();
                         without.orders.retain(|resting| !is(resting, account, *old));
                         without.refusal(order, *instructions)
@@ -134,6 +149,7 @@ impl Naive {
                 match refusal {
                     Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
                     None => {
+                        self.rename(account, *old, nonce);
                         self.cancel(account, *old, CancelReason::Replaced, &mut out);
                         self.execute(*order, *instructions, &mut out);
                     }
@@ -141,23 +157,17 @@ impl Naive {
             }
             Command::Amend(signed) => {
                 let Amend { account, nonce, size } = signed.message;
-                let index = self.orders.iter().position(|resting| is(resting, account, nonce));
-                let current = index.map_or(0, |index| self.orders[index].size);
+                let (current, remaining) = self.lots(account, nonce).unwrap_or((0, 0));
                 let refusal =
-                    self.signer(account, signed.signer).or_else(|| self.unknown(account, nonce)).or_else(|| {
-                        (size.0 >= current).then_some(Reject::NotSmaller { nonce, size, current: Lots(current) })
-                    });
-                match (refusal, index) {
-                    (Some(reject), _) => out.push(Event::Rejected { account, nonce, reject }),
-                    (None, index) => {
-                        let index = index.unwrap();
-                        let left = (size.0 + self.orders[index].remaining).saturating_sub(current);
-                        if left == 0 {
-                            self.cancel(account, nonce, CancelReason::Requested, &mut out);
-                        } else {
-                            self.reduce(index, current - size.0, CancelReason::Requested, &mut out);
-                        }
+                    self.signer(account, signed.signer).or_else(|| self.unknown_anywhere(account, nonce)).or_else(
+                        || (size.0 >= current).then_some(Reject::NotSmaller { nonce, size, current: Lots(current) }),
+                    );
+                match refusal {
+                    Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
+                    None if size.0 + remaining <= current => {
+                        self.cancel_anywhere(account, nonce, CancelReason::Requested, &mut out);
                     }
+                    None => self.take_off(account, nonce, current - size.0, CancelReason::Requested, &mut out),
                 }
             }
             Command::CancelMany(signed) => {
@@ -179,6 +189,15 @@ impl Naive {
                             self.cancel(account, nonce, CancelReason::Requested, &mut out);
                         }
                     }
+                    for waiting in self.waiting_of(account) {
+                        let order = waiting.signed.message;
+                        let on_venue = venue.0 == 0 || self.terms(order.market).terms.venue == venue;
+                        let on_side = sides == Sides::Both || (sides == Sides::Buy) == (order.side == Side::Buy);
+                        if on_venue && on_side && (market.0 == 0 || order.market == market) {
+                            self.cancel_waiting(account, order.nonce, CancelReason::Requested, &mut out);
+                        }
+                    }
+                    self.ended(account, nonce, &mut out);
                 }
             }
             Command::CancelAfter(signed) => {
@@ -190,13 +209,14 @@ impl Naive {
                     self.switches.insert(account, time.0);
                     self.switches.retain(|_, time| *time != 0);
                     out.push(Event::CancelAfterSet { account, time });
+                    self.ended(account, nonce, &mut out);
                 }
             }
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
-                match self.signer(account, signed.signer).or_else(|| self.unknown(account, nonce)) {
+                match self.signer(account, signed.signer).or_else(|| self.unknown_anywhere(account, nonce)) {
                     Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
-                    None => self.cancel(account, nonce, CancelReason::Requested, &mut out),
+                    None => self.cancel_anywhere(account, nonce, CancelReason::Requested, &mut out),
                 }
             }
             Command::CancelAll(signed) => {
@@ -218,6 +238,15 @@ impl Naive {
     fn raise_floor(&mut self, account: AccountId, below: Nonce, out: &mut Vec<Event>) {
         for nonce in self.nonces_of(account).into_iter().filter(|nonce| *nonce < below) {
             self.cancel(account, nonce, CancelReason::BelowFloor, out);
+        }
+        for waiting in self.waiting_of(account).into_iter().filter(|waiting| waiting.nonce() < below) {
+            self.cancel_waiting(account, waiting.nonce(), CancelReason::BelowFloor, out);
+        }
+        // What they were to follow never comes.
+        let mut never: Vec<_> = self.waiting_of(account).iter().filter_map(|waiting| waiting.after()).collect();
+        never.sort();
+        for followed in never.into_iter().filter(|followed| *followed < below) {
+            self.ended(account, followed, out);
         }
         let state = self.accounts.get_mut(&account).unwrap();
         state.floor = state.floor.max(below.0);
@@ -256,11 +285,13 @@ impl Naive {
         self.builders.get(&self.accounts[&account].referrer).copied()
     }
 
-    pub(crate) fn is_closed(&self, event: EventId) -> bool {
-        self.closed.contains(&event)
+    /// Whether nothing may trade in a market for now.
+    fn is_shut(&self, market: MarketId) -> bool {
+        let event = market.event();
+        self.closed.contains(&event) || matches!(self.phase(event), Phase::Pending | Phase::PostOnly | Phase::Halted)
     }
 
-    pub(crate) fn phase(&self, event: EventId) -> Phase {
+    fn phase(&self, event: EventId) -> Phase {
         self.phases.get(&event).copied().unwrap_or_default()
     }
 
@@ -309,7 +340,7 @@ impl Naive {
 
     // ------------------------------------------------------------------ numbers
 
-    pub(crate) fn terms(&self, market: MarketId) -> &EventConfig {
+    fn terms(&self, market: MarketId) -> &EventConfig {
         &self.events[&market.event()].0
     }
 
@@ -429,6 +460,12 @@ impl Naive {
     }
 
     fn refusal(&self, signed: &Signed<Order>, instructions: Instructions) -> Option<Reject> {
+        let spent = |order: &Order| self.spent(order.account, order.nonce);
+        self.bad_form(signed, spent).or_else(|| self.bad_now(&signed.message, instructions))
+    }
+
+    /// What an order must satisfy even if it only waits.
+    fn bad_form(&self, signed: &Signed<Order>, spent: impl Fn(&Order) -> Option<Reject>) -> Option<Reject> {
         let order = &signed.message;
         let Order { account, market, price, size, .. } = *order;
         if let Some(reject) = self.signer(account, signed.signer) {
@@ -466,16 +503,24 @@ impl Naive {
         if size.0 == 0 || size.0 > SIZE_MAX {
             return Some(Reject::BadSize { size, largest: Lots(SIZE_MAX) });
         }
-        if let Some(reject) = self.expired(order.expiry).or_else(|| self.spent(account, order.nonce)) {
+        if let Some(reject) = self.expired(order.expiry).or_else(|| spent(order)) {
             return Some(reject);
         }
         let required = terms.terms.taker_fee.max(terms.terms.maker_fee.fee());
         if order.max_fee < required {
             return Some(Reject::FeeTooLow { max_fee: order.max_fee, required });
         }
-        if self.nonces_of(account).len() >= ORDERS_MAX {
-            return Some(Reject::TooManyOrders { limit: ORDERS_MAX as u64 });
-        }
+        (self.nonces_of(account).len() + self.waiting_of(account).len() >= ORDERS_MAX)
+            .then_some(Reject::TooManyOrders { limit: ORDERS_MAX as u64 })
+    }
+
+    /// What it must satisfy to go to the book.
+    fn bad_now(&self, order: &Order, instructions: Instructions) -> Option<Reject> {
+        let Order { account, market, price, size, .. } = *order;
+        let event = market.event();
+        let terms = self.terms(market);
+        let highest = Ticks(u64::from(terms.ticks) - 1);
+        let required = terms.terms.taker_fee.max(terms.terms.maker_fee.fee());
         let met = self.opposite(order, price);
         let limit = self.limit(order, instructions);
         if order.kind == OrderKind::PostOnly
@@ -486,12 +531,29 @@ impl Naive {
             return Some(Reject::WouldTrade { price, best: Ticks(self.orders[*best].price) });
         }
         if order.kind == OrderKind::FillOrKill {
+            let closable = self.closable(account, market, order.side);
+            if order.reduce_only && closable < i128::from(size.0) {
+                let fillable = Lots(closable.try_into().unwrap());
+                return Some(Reject::NotFillable { size, fillable });
+            }
             let met =
                 met.iter().take(fill_or_kill_matches_max(terms.outcomes) as usize).map(|index| &self.orders[*index]);
-            let own = |resting: &&Resting| resting.signed.message.account == account;
+            // What does not fill for certain: own ones, those that only reduce, those that another's fill may cancel.
+            let doubtful = |resting: &&Resting| {
+                let maker = &resting.signed.message;
+                maker.account == account || maker.reduce_only || self.partner(maker.account, maker.nonce).is_some()
+            };
             let goes_on = instructions.self_trade == SelfTrade::CancelMaker;
-            let met = met.take_while(|resting| goes_on || !own(resting)).filter(|resting| !own(resting));
-            let fillable: u64 = met.map(|resting| resting.remaining).sum();
+            let mut certain: Vec<&Resting> = met.take_while(|resting| goes_on || !doubtful(resting)).collect();
+            // Nor what comes behind the hidden lots of an iceberg.
+            if let Some(hidden) = certain.iter().find(|resting| resting.display > 0).map(|resting| resting.price) {
+                let within = |resting: &&Resting| {
+                    if order.side == Side::Buy { resting.price <= hidden } else { resting.price >= hidden }
+                };
+                certain.retain(within);
+            }
+            let certain = certain.iter().filter(|resting| !doubtful(resting));
+            let fillable = certain.fold(0, |lots, resting| if lots < size.0 { lots + resting.shown } else { lots });
             if fillable < size.0 {
                 return Some(Reject::NotFillable { size, fillable: Lots(fillable) });
             }
@@ -505,6 +567,9 @@ impl Naive {
                 let (position, reducible) = (Position(position.try_into().unwrap()), Lots(left.try_into().unwrap()));
                 return Some(Reject::OnlyReducing { market, position, reducible, why: Restriction::Phase });
             }
+        } else if order.reduce_only && self.closable(account, market, order.side) == 0 {
+            let position = Position(position.try_into().unwrap());
+            return Some(Reject::OnlyReducing { market, position, reducible: Lots(0), why: Restriction::Order });
         }
         if sign * position + resting + i128::from(size.0) > i128::from(POSITION_MAX) {
             return Some(Reject::PositionLimit { market, limit: Lots(POSITION_MAX) });
@@ -550,15 +615,33 @@ impl Naive {
 
     fn execute(&mut self, signed: Signed<Order>, instructions: Instructions, out: &mut Vec<Event>) {
         let order = signed.message;
-        let Order { account, nonce, market, side, .. } = order;
-        let price = self.limit(&order, instructions);
-        self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
+        self.accounts.get_mut(&order.account).unwrap().used.insert(order.nonce.0);
         out.push(Event::Accepted { order });
-        let (size, arrival) = (order.size.0, self.arrivals);
-        let mut taker = Resting { signed, price: price.0, remaining: size, size, traded: 0, arrival };
-        let mut stopped = false;
+        let arriving = self.arriving(signed, instructions, order.size.0);
+        let left = self.enter(arriving, instructions, out);
+        self.settle_down(left, out);
+    }
+
+    /// So many lots of an order, as they come to the book.
+    fn arriving(&mut self, signed: Signed<Order>, instructions: Instructions, lots: u64) -> Resting {
         self.arrivals += 1;
+        let price = self.limit(&signed.message, instructions).0;
+        let (remaining, size, arrival) = (lots, lots, self.arrivals);
+        Resting { signed, price, remaining, shown: lots, display: 0, size, traded: 0, arrival }
+    }
+
+    /// Trades as far as it goes; what is left, and why it must not rest.
+    fn enter(
+        &mut self,
+        mut taker: Resting,
+        instructions: Instructions,
+        out: &mut Vec<Event>,
+    ) -> (Resting, Option<CancelReason>) {
+        let order = taker.signed.message;
+        let Order { account, nonce, market, side, .. } = order;
+        let price = Ticks(taker.price);
         let waits = self.phase(market.event()) == Phase::Auction;
+        let mut stopped = None;
         for _ in 0..MATCHES_MAX {
             let mut met = self.opposite(&order, price);
             if waits {
@@ -566,13 +649,14 @@ impl Naive {
                 met.sort_by_key(|index| self.orders[*index].signed.message.nonce);
             }
             let Some(&index) = met.first() else { break };
-            if taker.remaining == 0 || stopped {
+            if taker.remaining == 0 || stopped.is_some() {
                 break;
             }
             let maker = self.orders[index].signed.message;
+            let reason = CancelReason::SelfTrade;
             if maker.account == account {
-                let (own, reason) = (self.orders[index].remaining, CancelReason::SelfTrade);
-                stopped = match instructions.self_trade {
+                let own = self.orders[index].remaining;
+                let stops = match instructions.self_trade {
                     SelfTrade::CancelMaker => false,
                     SelfTrade::CancelTaker | SelfTrade::CancelBoth => true,
                     SelfTrade::Decrement => taker.remaining <= own,
@@ -582,34 +666,43 @@ impl Naive {
                     SelfTrade::Decrement if taker.remaining < own => self.reduce(index, taker.remaining, reason, out),
                     _ => self.cancel(account, maker.nonce, reason, out),
                 }
-                if instructions.self_trade == SelfTrade::Decrement && !stopped {
+                if instructions.self_trade == SelfTrade::Decrement && !stops {
                     taker.remaining -= own;
                     taker.size -= own;
                     let (by, remaining) = (Lots(own), Lots(taker.remaining));
                     out.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
                 }
+                stopped = stops.then_some(reason);
+            } else if order.reduce_only && self.closable(account, market, side) == 0 {
+                stopped = Some(CancelReason::OnlyReducing);
             } else {
                 self.trade(index, &mut taker, out);
             }
         }
-        let remaining = Lots(taker.remaining);
-        if taker.remaining == 0 {
-            return;
+        if taker.remaining > 0 && stopped.is_none() {
+            let crosses = !waits && !self.opposite(&order, price).is_empty();
+            stopped = crosses.then_some(CancelReason::MatchLimit);
         }
-        let crosses = !waits && !self.opposite(&order, price).is_empty();
-        let immediate = order.kind == OrderKind::ImmediateOrCancel;
-        if crosses || immediate || stopped {
-            let reason = if stopped {
-                CancelReason::SelfTrade
-            } else if crosses {
-                CancelReason::MatchLimit
-            } else {
-                CancelReason::Immediate
-            };
+        (taker, stopped)
+    }
+
+    /// What is left rests, or is cancelled.
+    fn settle_down(&mut self, (mut taker, stopped): (Resting, Option<CancelReason>), out: &mut Vec<Event>) {
+        let Order { account, nonce, market, side, kind, reduce_only, .. } = taker.signed.message;
+        let (price, remaining) = (Ticks(taker.price), Lots(taker.remaining));
+        let useless = reduce_only && self.closable(account, market, side) == 0;
+        let useless = useless.then_some(CancelReason::OnlyReducing);
+        let immediate = (kind == OrderKind::ImmediateOrCancel).then_some(CancelReason::Immediate);
+        if taker.remaining == 0 {
+            self.ended(account, nonce, out);
+        } else if let Some(reason) = stopped.or(useless).or(immediate) {
             out.push(Event::Cancelled { account, nonce, market, side, price, remaining, reason });
+            self.ended(account, nonce, out);
         } else {
+            taker.shown = if taker.display == 0 { taker.remaining } else { taker.display.min(taker.remaining) };
             self.orders.push(taker);
             out.push(Event::Rested { account, nonce, market, side, price, remaining });
+            self.trim(account, market, out);
         }
     }
 
@@ -617,7 +710,12 @@ impl Naive {
         let (maker, order) = (self.orders[index].signed.message, taker.signed.message);
         let maker = Order { price: Ticks(self.orders[index].price), ..maker };
         let terms = self.terms(maker.market).clone();
-        let size = self.orders[index].remaining.min(taker.remaining);
+        let mut size = self.orders[index].shown.min(taker.remaining);
+        for order in [&maker, &order] {
+            if order.reduce_only {
+                size = size.min(self.closable(order.account, order.market, order.side).try_into().unwrap());
+            }
+        }
         let value = i128::from(maker.price.0) * i128::from(size) * i128::from(terms.terms.quantum);
         let base = base(&terms, maker.price.0, size);
         let charge = |party: &mut Resting, rate: Ppm| {
@@ -635,6 +733,7 @@ impl Naive {
         let maker_fee = charge(&mut self.orders[index], terms.terms.maker_fee.fee()) - rebate;
         let fees = [(&mut self.orders[index], maker_fee), (taker, taker_fee)].map(|(party, fee)| {
             party.remaining -= size;
+            party.shown -= size;
             self.open.parts.push(Part { signed: party.signed, price: maker.price.0, size, fee });
             let account = self.accounts.get_mut(&party.signed.message.account).unwrap();
             let sign = if party.signed.message.side == Side::Buy { 1 } else { -1 };
@@ -642,7 +741,6 @@ impl Naive {
             account.cash -= sign * value + fee;
             fee
         });
-        self.last.insert(maker.market, maker.price.0);
         out.push(Event::Filled(Fill {
             market: maker.market,
             price: maker.price,
@@ -656,8 +754,27 @@ impl Naive {
             taker_nonce: order.nonce,
             taker_fee: Atoms(fees[1]),
         }));
-        if self.orders[index].remaining == 0 {
-            self.orders.remove(index);
+        self.last_trades.insert(maker.market, maker.price.0);
+        let left = self.orders[index].remaining;
+        self.orders.retain(|resting| resting.remaining > 0);
+        self.refill(&maker, out);
+        self.filled(&maker, size, out);
+        if left == 0 {
+            self.ended(maker.account, maker.nonce, out);
+        }
+        self.filled(&order, size, out);
+    }
+
+    /// If all that is shown of an order has filled, the next part of it is, behind all others.
+    fn refill(&mut self, order: &Order, out: &mut Vec<Event>) {
+        let Order { account, nonce, market, side, .. } = *order;
+        let empty = self.orders.iter_mut().find(|resting| is(resting, account, nonce) && resting.shown == 0);
+        if let Some(rest) = empty {
+            rest.shown = rest.display.min(rest.remaining);
+            self.arrivals += 1;
+            rest.arrival = self.arrivals;
+            let (price, shown) = (Ticks(rest.price), Lots(rest.shown));
+            out.push(Event::Refilled { account, nonce, market, side, price, shown });
         }
     }
 
@@ -667,12 +784,15 @@ impl Naive {
         let Order { market, side, .. } = resting.signed.message;
         let price = Ticks(resting.price);
         out.push(Event::Cancelled { account, nonce, market, side, price, remaining: Lots(resting.remaining), reason });
+        self.ended(account, nonce, out);
     }
 
     fn reduce(&mut self, index: usize, by: u64, reason: CancelReason, out: &mut Vec<Event>) {
         let resting = &mut self.orders[index];
         resting.remaining -= by;
         resting.size -= by;
+        // What nobody sees goes first.
+        resting.shown = resting.shown.min(resting.remaining);
         let Order { account, nonce, market, side, .. } = resting.signed.message;
         let (price, by, remaining) = (Ticks(resting.price), Lots(by), Lots(resting.remaining));
         out.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
@@ -705,6 +825,7 @@ impl Naive {
         state.cash -= amount;
         self.open.withdrawals.push(*signed);
         out.push(Event::Withdrawn { account, amount: Atoms(amount), forced: false });
+        self.ended(account, nonce, out);
     }
 
     fn frame(&mut self, time: TimeMs, inbox: &[InboxItem], log_hash: Hash, out: &mut Vec<Event>) {
@@ -739,11 +860,15 @@ impl Naive {
             .map(|resting| {
                 (resting.signed.message.expiry, resting.signed.message.account, resting.signed.message.nonce)
             })
-            .filter(|(expiry, ..)| expiry.0 != 0 && expiry.0 < self.open.time)
             .collect();
+        expired.extend(self.waiting.iter().map(|waiting| {
+            let Order { expiry, account, nonce, .. } = waiting.signed.message;
+            (expiry, account, nonce)
+        }));
+        expired.retain(|(expiry, ..)| expiry.0 != 0 && expiry.0 < self.open.time);
         expired.sort();
         for (_, account, nonce) in expired {
-            self.cancel(account, nonce, CancelReason::Expired, out);
+            self.cancel_anywhere(account, nonce, CancelReason::Expired, out);
         }
         let mut due: Vec<_> = self.switches.iter().map(|(account, time)| (*time, *account)).collect();
         due.retain(|(time, _)| *time <= self.open.time);
@@ -752,6 +877,9 @@ impl Naive {
             self.switches.remove(&account);
             for nonce in self.nonces_of(account) {
                 self.cancel(account, nonce, CancelReason::DeadMan, out);
+            }
+            for waiting in self.waiting_of(account) {
+                self.cancel_waiting(account, waiting.nonce(), CancelReason::DeadMan, out);
             }
         }
         for item in inbox {
@@ -786,6 +914,7 @@ impl Naive {
             out.push(Event::Redeemed { account, event, amount: Atoms(amount) });
         }
         self.hold_auctions(out);
+        self.open_plans(out);
     }
 
     fn consume(&mut self, item: &InboxItem, out: &mut Vec<Event>) {
@@ -818,6 +947,12 @@ impl Naive {
                             self.cancel(index.0, index.1, CancelReason::EventResolved, out);
                         }
                     }
+                }
+                let mut here = self.waiting.clone();
+                here.retain(|waiting| waiting.market().event() == *event);
+                here.sort_by_key(|waiting| (waiting.market(), waiting.arrival));
+                for waiting in here {
+                    self.cancel_waiting(waiting.account(), waiting.nonce(), CancelReason::EventResolved, out);
                 }
                 self.events.get_mut(event).unwrap().1 = Some(payouts.clone());
                 out.push(Event::EventResolved { event: *event, payouts: payouts.clone() });
@@ -861,6 +996,9 @@ impl Naive {
         for nonce in self.nonces_of(account) {
             self.cancel(account, nonce, CancelReason::ForcedWithdrawal, out);
         }
+        for waiting in self.waiting_of(account) {
+            self.cancel_waiting(account, waiting.nonce(), CancelReason::ForcedWithdrawal, out);
+        }
         let spare = (self.accounts[&account].cash + self.worst_payoffs(account)).max(0);
         let paid = i128::try_from(amount).unwrap_or(i128::MAX).min(spare);
         if paid > 0 {
@@ -874,15 +1012,27 @@ fn is(resting: &Resting, account: AccountId, nonce: Nonce) -> bool {
     (resting.signed.message.account, resting.signed.message.nonce) == (account, nonce)
 }
 
-/// One line for each order, in the order of its first fill, by market.
+/// One line for each order, in the order of its first fill, by market. Once a reduce-only order of an account has filled, only
+/// the account's last line grows, as the contract judges each line by what stands before it.
 fn net(parts: &[Part]) -> Vec<(MarketId, Vec<FillLine>)> {
     let mut markets: BTreeMap<MarketId, Vec<FillLine>> = BTreeMap::new();
+    let mut reduced = BTreeSet::new();
     for Part { signed, price, size, fee } in parts {
-        let lines = markets.entry(signed.message.market).or_default();
-        if lines.iter().all(|line| line.order != *signed) {
+        let Order { account, market, .. } = signed.message;
+        let lines = markets.entry(market).or_default();
+        let mut own = lines.iter().rev().filter(|line| line.order.message.account == account);
+        let grows = if reduced.contains(&(account, market)) {
+            own.next().is_some_and(|last| last.order == *signed)
+        } else {
+            own.any(|line| line.order == *signed)
+        };
+        if !grows {
             lines.push(FillLine { order: *signed, filled: Lots(0), notional: 0, fee: Atoms(0) });
         }
-        let line = lines.iter_mut().find(|line| line.order == *signed).unwrap();
+        if signed.message.reduce_only {
+            reduced.insert((account, market));
+        }
+        let line = lines.iter_mut().rev().find(|line| line.order == *signed).unwrap();
         line.filled.0 += size;
         line.notional += u128::from(*price) * u128::from(*size);
         line.fee.0 += fee;

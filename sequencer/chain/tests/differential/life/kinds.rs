@@ -111,6 +111,8 @@ pub(crate) struct TradePlan {
     pub(crate) price: u16,
     pub(crate) size: u64,
     pub(crate) twist: u8,
+    /// Of what its plan is made; 0 for none.
+    pub(crate) plan: u64,
 }
 
 /// What is listed, as the life knows it.
@@ -147,8 +149,6 @@ pub(crate) struct Kinds {
     pub(crate) wallets: BTreeMap<(Address, Address), u128>,
     /// Deposits of assets by inbox index.
     pub(crate) deposits: BTreeMap<u64, (Address, u128)>,
-    /// The size of each order that was amended.
-    pub(crate) amended: BTreeMap<(AccountId, Nonce), u64>,
     /// What the open frame will pay out.
     pub(crate) leaving: Vec<(Address, Address, u128)>,
     /// Deposits that found no room: they wait in the contract.
@@ -464,13 +464,15 @@ impl Life {
                 self.apply(Command::Replace { nonce, order: signed, instructions: Instructions::default() });
             }
             (171..=190, Some(Order { nonce, size, .. })) => {
-                let now = self.kinds.amended.get(&(account, nonce)).copied().unwrap_or(size.0);
+                let now = size.0 - self.less(account, nonce);
                 let amend = Amend { account, nonce, size: Lots(now / 2) };
-                self.kinds.amended.insert((account, nonce), now / 2);
                 self.apply(Command::Amend(key.sign_typed(&self.domain, amend)));
                 self.apply(Command::place(signed));
             }
-            _ => self.apply(Command::place(signed)),
+            _ => {
+                let command = self.planned(signed, plan.plan);
+                self.apply(command);
+            }
         }
     }
 
