@@ -946,6 +946,21 @@ fn a_position_that_changes_sign_takes_its_reduce_only_orders_along() {
 }
 
 #[test]
+fn reduce_only_orders_of_a_perpetual_shrink_with_it() {
+    let mut group = perpetual(100);
+    for (account, side) in [(ALICE, Side::Buy), (BOB, Side::Sell)] {
+        let trade = group.perpetual_order(account, side, 10, 100);
+        group.place(trade);
+    }
+    let exit = reducing(group.perpetual_order(ALICE, Side::Sell, 10, 120));
+    group.place(exit);
+    let sale = group.perpetual_order(ALICE, Side::Sell, 4, 100);
+    group.place(sale);
+    let purchase = group.perpetual_order(CAROL, Side::Buy, 4, 100);
+    assert_eq!(reduced(&group.place(purchase)), [(exit.nonce, 6, CancelReason::OnlyReducing)]);
+}
+
+#[test]
 fn one_large_order_never_meets_a_reduce_only_order_that_has_nothing_left_to_reduce() {
     let mut group = Group::free();
     group.long(10);
@@ -992,6 +1007,24 @@ fn whatever_cancels_resting_orders_cancels_waiting_ones() {
         assert_eq!(gone(&cause(&mut group)), [(order.nonce, reason)]);
         assert_eq!(group.waits(order), None);
     }
+}
+
+#[test]
+fn a_market_that_only_reduces_leaves_waiting_orders_until_their_turn_comes() {
+    let mut group = Group::free();
+    group.long(10);
+    let more = group.order(ALICE, Side::Buy, 10, 500);
+    group.plan(more, below(400));
+    let stop = reducing(immediate(group.order(ALICE, Side::Sell, 10, 300)));
+    group.plan(stop, below(450));
+    group.trade_at(390);
+    group.buy(CAROL, 10, 350);
+    let closed = InboxPayload::PhaseSet { market: MARKET, phase: Phase::ReduceOnly };
+    let events = group.frame(2_000, vec![closed]);
+    let [(nonce, Reject::OnlyReducing { reducible, why, .. })] = refused(&events)[..] else { panic!("{events:?}") };
+    assert_eq!((nonce, reducible, why), (more.nonce, Lots(0), Restriction::Phase));
+    assert_eq!(released(&events), [(stop.nonce, 10)]);
+    assert_eq!(gone(&events).last(), Some(&(stop.nonce, CancelReason::Immediate)));
 }
 
 #[test]
