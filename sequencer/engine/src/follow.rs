@@ -60,11 +60,16 @@ impl Engine {
     }
 
     /// Nothing of an order rests or waits any more, or its nonce went to something else.
-    pub(crate) fn follow_end(&mut self, (account, nonce): Name, events: &mut Vec<Event>) {
-        if self.accounts[account_index(account)].links == 0 {
-            return;
+    #[inline]
+    pub(crate) fn follow_end(&mut self, name: Name, events: &mut Vec<Event>) {
+        if self.accounts[account_index(name.0)].links > 0 {
+            self.end_what_followed(name, events);
         }
-        // Who follows may be followed in turn, in chains as long as an account's orders: a list, and no recursion.
+    }
+
+    #[cold]
+    fn end_what_followed(&mut self, (account, nonce): Name, events: &mut Vec<Event>) {
+        // Who follows may be followed in turn: a list, and no recursion, however long the chain.
         let (mut ended, mut next) = (vec![nonce], 0);
         while let Some(nonce) = ended.get(next).copied() {
             next += 1;

@@ -53,6 +53,9 @@ pub const ASSET_VALUE_MAX: u128 = 1_000_000_000_000_000_000_000_000_000_000;
 /// Highest fee of a builder, of value: 10 %, as the highest of a venue.
 pub const BUILDER_FEE_MAX: Ppm = Ppm(100_000);
 
+/// Orders of one account that wait outside the books. They hold no margin, so that nothing but this bounds how many there are.
+pub const WAITING_MAX: u32 = 200;
+
 /// Parts that an iceberg may come in: each costs those who meet it a match.
 pub const ICEBERG_PARTS_MAX: u64 = 1_000;
 

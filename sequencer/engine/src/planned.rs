@@ -18,9 +18,12 @@ use xos_types::{
 };
 
 use crate::engine::{Engine, account_index, event_index, tell};
+use crate::fees::FeeCredit;
 use crate::follow::Live;
 use crate::gas;
-use crate::limits::{ICEBERG_PARTS_MAX, RELEASES_MAX, SIZE_MAX, TWAP_CATCH_UP, TWAP_INTERVAL_MAX, TWAP_INTERVAL_MIN};
+use crate::limits::{
+    ICEBERG_PARTS_MAX, RELEASES_MAX, SIZE_MAX, TWAP_CATCH_UP, TWAP_INTERVAL_MAX, TWAP_INTERVAL_MIN, WAITING_MAX,
+};
 use crate::place::{Arriving, Checked, Origin, Rest};
 use crate::plans::{Bond, Name, Pair, Stage, Waiting};
 use crate::terms::Terms;
@@ -83,7 +86,10 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<(), Reject> {
         let Order { account, nonce, expiry, .. } = signed.message;
-        self.check_form(signed, Origin::New, 0)?;
+        let (state, _) = self.check_form(signed, Origin::New, 0)?;
+        if state.waiting >= WAITING_MAX {
+            return Err(Reject::TooManyWaiting { limit: WAITING_MAX });
+        }
         let Planned { followed, bond } = self.check_plan(&signed.message, &plan)?;
         self.accounts[account_index(account)].nonces.spend(nonce);
         tell(events, || Event::Planned { order: signed.message, instructions, plan });
@@ -103,18 +109,16 @@ impl Engine {
         state.waiting += 1;
         state.links += u32::from(plan.after.is_some());
         let arrival = self.plans.next_arrival();
-        let (signed, less, filled, credit) = (*signed, Lots(0), Lots(0), Default::default());
-        let began = None;
         self.plans.insert(Waiting {
-            signed,
+            signed: *signed,
             instructions,
             plan,
             arrival,
-            less,
-            filled,
-            credit,
+            less: Lots(0),
+            filled: Lots(0),
+            credit: FeeCredit::default(),
             followed,
-            began,
+            began: None,
             stage,
         });
         Ok(())
@@ -199,11 +203,11 @@ impl Engine {
             self.make_ready(name, self.plans.opening());
         }
         let gas_before = self.frame.gas();
-        let mut released = 0;
-        for name in self.plans.ready() {
-            // One before it may have cancelled it.
-            let Some(waiting) = self.plans.get(name) else { continue };
-            if self.is_shut(waiting.market()) {
+        let (mut released, mut last) = (0, None);
+        while let Some(turn) = self.plans.next_ready(last) {
+            last = Some(turn);
+            let (_, market, _, name) = turn;
+            if self.is_shut(market) {
                 continue;
             }
             let spent = self.frame.gas() - gas_before;

@@ -14,6 +14,7 @@
 //! so what happens does not depend on how it came to be in memory. [`crate::planned`] moves orders along, [`crate::follow`]
 //! says what follows from fills and ends.
 
+use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -111,8 +112,11 @@ pub(crate) struct Plans {
     by_market: BTreeSet<(MarketId, u64, Name)>,
     triggers: BTreeMap<MarketId, Levels>,
     timers: BTreeSet<(TimeMs, u64, Name)>,
-    ready: BTreeSet<(u64, MarketId, u64, Name)>,
+    ready: BTreeSet<Turn>,
 }
+
+/// When an order goes to the book: since which opening it has been ready, its market, and its arrival.
+pub(crate) type Turn = (u64, MarketId, u64, Name);
 
 /// A market's armed orders by source and direction, each set beginning with the level that the price reaches first.
 type Levels = [BTreeSet<(u64, u64, Name)>; 4];
@@ -281,9 +285,11 @@ impl Plans {
         self.openings
     }
 
-    /// What is to go to the book as the frame opens: what has waited longest first, then by market and arrival.
-    pub(crate) fn ready(&self) -> Vec<Name> {
-        self.ready.iter().take_while(|(opening, ..)| *opening <= self.openings).map(|(.., name)| *name).collect()
+    /// What is to go to the book as the frame opens, behind the one before: what has waited longest first, then by market
+    /// and arrival.
+    pub(crate) fn next_ready(&self, before: Option<Turn>) -> Option<Turn> {
+        let behind = (before.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.ready.range(behind).next().copied().filter(|(opening, ..)| *opening <= self.openings)
     }
 
     /// Orders that follow one, by nonce.

@@ -9,6 +9,7 @@ mod group;
 
 use group::*;
 use xos_engine::WaitsFor;
+use xos_engine::limits::{ORDERS_MAX, WAITING_MAX};
 use xos_types::*;
 
 const MARKET: MarketId = MarketId::new(EVENT, 0);
@@ -249,18 +250,30 @@ fn a_planned_order_spends_its_nonce_and_counts_among_the_accounts_orders() {
     let order = group.order(ALICE, Side::Buy, 1, 100);
     group.plan(order, above(900));
     assert!(matches!(rejected(&group.place(order)), Reject::NonceSpent { .. }));
-    for _ in 1..xos_engine::limits::ORDERS_MAX {
+    for _ in 1..ORDERS_MAX {
         let order = group.order(ALICE, Side::Buy, 1, 100);
-        let (order, instructions, plan) = (signed(ALICE, order), Instructions::default(), above(900));
-        group.engine.apply(&Command::Plan { order, instructions, plan }.into(), &mut vec![]);
+        group.engine.apply(&Command::place(signed(ALICE, order)).into(), &mut vec![]);
     }
     let one_more = group.order(ALICE, Side::Buy, 1, 100);
-    assert!(matches!(rejected(&group.place(one_more)), Reject::TooManyOrders { .. }));
-    let one_more = group.order(ALICE, Side::Buy, 1, 100);
-    assert!(matches!(rejected(&group.plan(one_more, above(900))), Reject::TooManyOrders { .. }));
+    let limit = ORDERS_MAX as u64;
+    assert_eq!(*rejected(&group.place(one_more)), Reject::TooManyOrders { limit });
+    assert_eq!(*rejected(&group.plan(one_more, above(900))), Reject::TooManyOrders { limit });
     // When its turn comes it takes nobody's place but its own.
     group.trade_at(950);
     assert_eq!(refused(&group.frame(2_000, vec![])), []);
+    assert_eq!(group.rests(order), Some(1));
+}
+
+#[test]
+fn an_account_has_a_bounded_number_of_orders_that_wait() {
+    let mut group = Group::free();
+    for _ in 0..WAITING_MAX {
+        let order = group.order(ALICE, Side::Buy, 1, 100);
+        assert!(matches!(group.plan(order, above(900))[..], [Event::Planned { .. }]));
+    }
+    let one_more = group.order(ALICE, Side::Buy, 1, 100);
+    assert_eq!(*rejected(&group.plan(one_more, above(900))), Reject::TooManyWaiting { limit: WAITING_MAX });
+    assert!(matches!(group.plan(one_more, iceberg(1)).last(), Some(Event::Rested { .. })), "this one does not wait");
 }
 
 #[test]
@@ -661,19 +674,19 @@ fn exits_of_an_order_that_can_never_come_are_cancelled() {
 }
 
 #[test]
-fn a_chain_of_ten_thousand_followers_ends_without_end() {
+fn a_chain_of_followers_ends_with_its_first() {
     let mut group = Group::free();
     let first = group.order(ALICE, Side::Buy, 1, 100);
     group.place(first);
     let mut last = first;
-    for _ in 1..xos_engine::limits::ORDERS_MAX {
+    for _ in 0..WAITING_MAX {
         let next = group.order(ALICE, Side::Buy, 1, 100);
-        let plan = Plan { after: Some(last.nonce), ..Plan::default() };
-        let (order, instructions) = (signed(ALICE, next), Instructions::default());
-        group.engine.apply(&Command::Plan { order, instructions, plan }.into(), &mut vec![]);
+        group.plan(next, Plan { after: Some(last.nonce), ..Plan::default() });
         last = next;
     }
-    assert_eq!(group.cancel(first).len(), xos_engine::limits::ORDERS_MAX);
+    let events = group.cancel(first);
+    assert_eq!(gone(&events).len(), 1 + WAITING_MAX as usize);
+    assert_eq!(gone(&events).last(), Some(&(last.nonce, CancelReason::NothingToFollow)));
 }
 
 // ---------------------------------------------------------------------- TWAP
@@ -933,6 +946,21 @@ fn a_position_that_changes_sign_takes_its_reduce_only_orders_along() {
 }
 
 #[test]
+fn reduce_only_orders_of_a_perpetual_shrink_with_it() {
+    let mut group = perpetual(100);
+    for (account, side) in [(ALICE, Side::Buy), (BOB, Side::Sell)] {
+        let trade = group.perpetual_order(account, side, 10, 100);
+        group.place(trade);
+    }
+    let exit = reducing(group.perpetual_order(ALICE, Side::Sell, 10, 120));
+    group.place(exit);
+    let sale = group.perpetual_order(ALICE, Side::Sell, 4, 100);
+    group.place(sale);
+    let purchase = group.perpetual_order(CAROL, Side::Buy, 4, 100);
+    assert_eq!(reduced(&group.place(purchase)), [(exit.nonce, 6, CancelReason::OnlyReducing)]);
+}
+
+#[test]
 fn one_large_order_never_meets_a_reduce_only_order_that_has_nothing_left_to_reduce() {
     let mut group = Group::free();
     group.long(10);
@@ -979,6 +1007,24 @@ fn whatever_cancels_resting_orders_cancels_waiting_ones() {
         assert_eq!(gone(&cause(&mut group)), [(order.nonce, reason)]);
         assert_eq!(group.waits(order), None);
     }
+}
+
+#[test]
+fn a_market_that_only_reduces_leaves_waiting_orders_until_their_turn_comes() {
+    let mut group = Group::free();
+    group.long(10);
+    let more = group.order(ALICE, Side::Buy, 10, 500);
+    group.plan(more, below(400));
+    let stop = reducing(immediate(group.order(ALICE, Side::Sell, 10, 300)));
+    group.plan(stop, below(450));
+    group.trade_at(390);
+    group.buy(CAROL, 10, 350);
+    let closed = InboxPayload::PhaseSet { market: MARKET, phase: Phase::ReduceOnly };
+    let events = group.frame(2_000, vec![closed]);
+    let [(nonce, Reject::OnlyReducing { reducible, why, .. })] = refused(&events)[..] else { panic!("{events:?}") };
+    assert_eq!((nonce, reducible, why), (more.nonce, Lots(0), Restriction::Phase));
+    assert_eq!(released(&events), [(stop.nonce, 10)]);
+    assert_eq!(gone(&events).last(), Some(&(stop.nonce, CancelReason::Immediate)));
 }
 
 #[test]

@@ -191,6 +191,9 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::TooManyOrders { limit } => {
             (Code::LimitReached, json!({ "what": "resting orders", "limit": limit.to_string() }))
         }
+        Reject::TooManyWaiting { limit } => {
+            (Code::LimitReached, json!({ "what": "waiting orders", "limit": limit.to_string() }))
+        }
         Reject::WouldTrade { price: given, best } => {
             let data = json!({
                 "price": given.to_string(), "best": best.to_string(),

@@ -222,11 +222,17 @@ pub enum Reject {
         /// Largest absolute position.
         limit: Lots,
     },
-    /// The account has too many resting orders.
-    #[error("account already has {limit} resting orders, the most allowed")]
+    /// The account has too many orders, resting and waiting.
+    #[error("account already has {limit} orders, the most allowed; cancel one first")]
     TooManyOrders {
         /// The most allowed.
         limit: u64,
+    },
+    /// The account has too many orders that wait.
+    #[error("account already has {limit} orders that wait, the most allowed as they hold no margin; cancel one first")]
+    TooManyWaiting {
+        /// The most allowed.
+        limit: u32,
     },
     /// Post-only, but it would have met an order.
     #[error("post-only at {price} would trade against {best}")]

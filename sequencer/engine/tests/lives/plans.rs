@@ -74,7 +74,9 @@ impl Naive {
             plan.after.is_none() && plan.trigger.is_none() && matches!(plan.pace, Pace::Whole | Pace::Iceberg { .. });
         let bad_form = self.bad_form(signed, |order| self.spent(order.account, order.nonce));
         let bad_now = || if at_once { self.bad_now(&order, instructions) } else { None };
-        if let Some(reject) = bad_form.or_else(bad_now).or_else(|| self.bad_plan(&order, &plan)) {
+        let too_many =
+            (!at_once && self.waiting_of(account).len() >= 200).then_some(Reject::TooManyWaiting { limit: 200 });
+        if let Some(reject) = bad_form.or_else(bad_now).or(too_many).or_else(|| self.bad_plan(&order, &plan)) {
             out.push(Event::Rejected { account, nonce, reject });
             return;
         }
