@@ -228,6 +228,8 @@ impl Class {
             | Command::Replace { .. }
             | Command::Withdraw(_)
             | Command::Transfer(_)
+            | Command::Liquidate(_)
+            | Command::Convert(_)
             | Command::Frame { .. } => Self::Rest,
         }
     }

@@ -106,6 +106,8 @@ impl Effect {
             | Command::CancelAfter(_)
             | Command::Withdraw(_)
             | Command::Transfer(_)
+            | Command::Liquidate(_)
+            | Command::Convert(_)
             | Command::Frame { .. } => None,
         };
         for event in events {

@@ -114,6 +114,8 @@ impl Rpc {
                     Command::CancelAll(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Withdraw(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Transfer(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Liquidate(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Convert(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Frame { .. } => None,
                 };
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))

@@ -7,7 +7,9 @@ use crate::config::{
     AssetConfig, EventConfig, GroupTerms, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
 use crate::instructions::Instructions;
-use crate::order::{Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, Signed, Transfer, Withdraw};
+use crate::order::{
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, Signed, Transfer, Withdraw,
+};
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
@@ -45,6 +47,10 @@ pub enum Command {
     Withdraw(Signed<Withdraw>),
     /// A signed transfer to another account.
     Transfer(Signed<Transfer>),
+    /// A keeper's signed wish to take a position of a failing account; it waits for the next frame.
+    Liquidate(Signed<Liquidate>),
+    /// A keeper's signed wish to buy an asset of an account that owes cash; it waits for the next frame.
+    Convert(Signed<Convert>),
     /// Seals the open frame and opens the next one at `time`, beginning with these inbox items.
     Frame {
         /// Time of the frame that opens.
@@ -75,6 +81,8 @@ impl Command {
             Self::CancelAfter(signed) => Some((signed.message.account, signed.signer)),
             Self::Withdraw(signed) => Some((signed.message.account, signed.signer)),
             Self::Transfer(signed) => Some((signed.message.account, signed.signer)),
+            Self::Liquidate(signed) => Some((signed.message.keeper, signed.signer)),
+            Self::Convert(signed) => Some((signed.message.keeper, signed.signer)),
             Self::Frame { .. } => None,
         }
     }

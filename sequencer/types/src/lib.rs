@@ -12,6 +12,7 @@ mod logged;
 pub mod number;
 mod order;
 mod reject;
+mod rescue;
 mod units;
 
 pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
@@ -28,6 +29,7 @@ pub use order::{
     Signature, Signed, Transfer, Withdraw,
 };
 pub use reject::{Reject, Restriction};
+pub use rescue::{Counterparty, Rescue};
 pub use units::{
     AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
     VenueId,

@@ -1,6 +1,7 @@
 //! One life: both sides driven by the same steps, and compared after every batch.
 
 mod kinds;
+mod rescues;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,12 +14,14 @@ use xos_chain::abi::{self, IGateway, IGroupViews, IToken};
 use xos_chain::{SettleCall, describe_revert, inbox_item_hash};
 use xos_engine::Engine;
 use xos_types::{
-    AccountId, Atoms, Cancel, CancelAll, CancelReason, Command, Event, EventId, Frame, GroupConfig, InboxItem,
-    InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Position, Ppm, Side, Ticks, TimeMs, Withdraw,
+    AccountId, Atoms, Cancel, CancelAll, CancelReason, Command, Event, EventId, Frame, GroupConfig, GroupTerms,
+    InboxItem, InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Position, Ppm, Side, Ticks, TimeMs, Withdraw,
 };
 
 pub(crate) use kinds::{AssetPlan, FeedPlan, KindStep, PerpetualPlan, TermsPlan, TradePlan};
 use kinds::{Kinds, KindsSnapshot};
+pub(crate) use rescues::RescueStep;
+use rescues::{RescueSnapshot, RescueTotals};
 
 use crate::evm::{CHAIN_ID, Done, Evm, GAS_LIMIT, Reverted, queued};
 
@@ -54,6 +57,7 @@ pub(crate) enum Step {
     Open(EventPlan),
     Resolve { event: u8, how: u64 },
     Kind(KindStep),
+    Rescue(RescueStep),
     Frame { ms: u64, items: u8, prices: u64 },
 }
 
@@ -143,6 +147,7 @@ pub(crate) struct Totals {
     reduce_only: u64,
     builders: u64,
     uncredited: u64,
+    pub(crate) rescues: RescueTotals,
     most_gas: u64,
     /// Gas used of the gas estimated, in thousandths, of the batch that came closest.
     closest_estimate: u64,
@@ -181,6 +186,7 @@ impl Totals {
         self.reduce_only += other.reduce_only;
         self.builders += other.builders;
         self.uncredited += other.uncredited;
+        self.rescues.add(&other.rescues);
         self.most_gas = self.most_gas.max(other.most_gas);
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
     }
@@ -231,6 +237,7 @@ impl Totals {
 /// The engine's side of the comparison, at a seal.
 struct Snapshot {
     kinds: KindsSnapshot,
+    rescues: RescueSnapshot,
     /// Cash and worst payoff together, without the frame's fees.
     money: BTreeMap<AccountId, i128>,
     /// Owner, cash with what the frame's fees bring, worst payoff.
@@ -287,7 +294,8 @@ impl Life {
         let people = traders.iter().chain([&deployer]).map(Key::address);
         let evm = Evm::deploy(sequencer.address(), deployer.address(), people);
         let governance = deployer.address();
-        let config = GroupConfig { chain_id: CHAIN_ID, group: evm.group, token: evm.token, governance };
+        let terms = GroupTerms::usual(sequencer.address());
+        let config = GroupConfig { chain_id: CHAIN_ID, group: evm.group, token: evm.token, governance, terms };
         let mut life = Self {
             domain: Domain::new(CHAIN_ID, evm.group),
             engine: Engine::new(config),
@@ -363,6 +371,7 @@ impl Life {
                 Step::Open(plan) => self.open(plan),
                 Step::Resolve { event, how } => self.resolve(usize::from(event) % self.events.len(), how),
                 Step::Kind(step) => self.kind_step(&step),
+                Step::Rescue(step) => self.rescue_step(&step),
                 Step::Frame { ms, items, prices } => self.frame(ms, items, prices),
             }
             self.engine.check_invariants();
@@ -732,7 +741,7 @@ impl Life {
             Event::Failing { .. } => self.totals.failing += 1,
             Event::Transferred { .. } => self.totals.transfers += 1,
             Event::FrameSealed(_) => panic!("only a frame command seals"),
-            _ => {}
+            _ => self.note_rescue(event),
         }
     }
 
@@ -752,10 +761,17 @@ impl Life {
         let mut events = events.into_iter().peekable();
         let sealed = events.next_if(|event| matches!(event, Event::FrameSealed(_)));
         if let Some(Event::FrameSealed(frame)) = &sealed {
+            let at_seal = |event: &Event| {
+                matches!(event, Event::FeesPaid { .. } | Event::LossesRepaid { .. } | Event::PaidInPart { .. })
+            };
+            while let Some(event) = events.next_if(at_seal) {
+                self.note(&event);
+            }
             self.settle(frame, &snapshot);
         }
         self.compare(&snapshot);
         self.compare_kinds(&snapshot, sealed.is_some());
+        self.compare_rescues(&snapshot);
         self.tell_source(&prices);
         for event in events {
             self.note(&event);
@@ -784,6 +800,7 @@ impl Life {
         }
         Snapshot {
             kinds: self.kinds_snapshot(),
+            rescues: self.rescue_snapshot(),
             money: self.money_now(),
             accounts,
             open_interest,
@@ -903,7 +920,7 @@ impl Life {
         let inbox = self.evm.view(group, &IGroupViews::inboxCall {});
         assert_eq!(inbox.head, engine.next_inbox);
         let pool = self.evm.view(group, &IGroupViews::poolCall {});
-        assert_eq!((i128::try_from(pool.tokens).unwrap(), pool.badDebt), (engine.custody.0, 0), "the pool");
+        assert_eq!(i128::try_from(pool.tokens).unwrap(), engine.custody.0, "the pool");
 
         // Deposits that no batch has consumed; the engine may have them in its open frame already.
         let waiting: u128 = self.deposits.range(inbox.head..inbox.tail).map(|(_, amount)| amount).sum();

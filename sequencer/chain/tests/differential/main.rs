@@ -18,7 +18,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
 use crate::life::{
-    AssetPlan, EventPlan, FeedPlan, KindStep, Life, PerpetualPlan, Placement, Step, TermsPlan, TradePlan, VenuePlan,
+    AssetPlan, EventPlan, FeedPlan, KindStep, Life, PerpetualPlan, Placement, RescueStep, Step, TermsPlan, TradePlan,
+    VenuePlan,
 };
 
 const LIVES: u32 = 64;
@@ -252,6 +253,54 @@ fn engine_and_contract_agree_on_every_life_with_all_kinds() {
     for (what, count) in totals.more_kinds() {
         assert!(count > 0 || lives < LIVES, "no {what} in {lives} lives: {totals:?}");
     }
+}
+
+fn rescue_step() -> impl Strategy<Value = RescueStep> {
+    let permille = prop_oneof![3 => 300_u16..800, 3 => 1_200_u16..2_500, 3 => 800_u16..1_200, 1 => 10_u16..300];
+    prop_oneof![
+        12 => any::<[u8; 4]>()
+            .prop_map(|[keeper, pick, size, twist]| RescueStep::Liquidate { keeper, pick, size, twist }),
+        8 => any::<[u8; 4]>()
+            .prop_map(|[keeper, pick, amount, twist]| RescueStep::Convert { keeper, pick, amount, twist }),
+        3 => any::<[u8; 2]>().prop_map(|[account, market]| RescueStep::ForceClose { account, market }),
+        4 => any::<[u8; 3]>()
+            .prop_map(|[keeper, pick, size]| RescueStep::ForceLiquidation { keeper, pick, size }),
+        3 => (any::<u32>(), any::<u8>()).prop_map(|(amount, shift)| RescueStep::Fund { amount, shift }),
+        10 => (any::<u8>(), permille, 500_u64..4_000)
+            .prop_map(|(feed, permille, ms)| RescueStep::Crash { feed, permille, ms }),
+        6 => (1_u8..4, prop_oneof![4 => 300_u64..3_000, 1 => 3_000_u64..70_000])
+            .prop_map(|(frames, ms)| RescueStep::Wait { frames, ms }),
+    ]
+}
+
+/// Mostly trades, and what becomes of them.
+fn failing_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => kind_step().prop_map(Step::Kind),
+        4 => rescue_step().prop_map(Step::Rescue),
+        2 => step(),
+    ]
+}
+
+#[test]
+fn engine_and_contract_agree_on_every_life_of_accounts_that_fail() {
+    let lives = lives();
+    let mut runner = runner(lives);
+    let totals = std::cell::RefCell::new(life::Totals::default());
+    let events = proptest::collection::vec(event_plan(), 1..3);
+    let life = (events, listings(), proptest::collection::vec(failing_step(), 100..500));
+    let result = runner.run(&life, |(events, listings, steps)| {
+        let lived = Life::begin(&events).live(&[listings, steps].concat());
+        totals.borrow_mut().add(&lived);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    let totals = totals.into_inner();
+    println!("{lives} lives of accounts that fail: {totals:?}");
+    let missing = totals.rescues.missing(lives);
+    assert!(missing.is_empty() || lives < LIVES, "too few in {lives} lives (seen, least): {missing:?}");
 }
 
 fn lives() -> u32 {

@@ -145,7 +145,8 @@ impl Group {
 
 pub(crate) fn config() -> GroupConfig {
     let governance = Address::repeat_byte(0x60);
-    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance }
+    let terms = GroupTerms::usual(Address::ZERO);
+    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance, terms }
 }
 
 pub(crate) fn deposit(account: u64, amount: u128) -> InboxPayload {
