@@ -151,6 +151,8 @@ pub(crate) struct Totals {
     most_gas: u64,
     /// Gas used of the gas estimated, in thousandths, of the batch that came closest.
     closest_estimate: u64,
+    /// The same among batches with rescues and without fills.
+    closest_rescue: u64,
 }
 
 impl Totals {
@@ -189,6 +191,7 @@ impl Totals {
         self.rescues.add(&other.rescues);
         self.most_gas = self.most_gas.max(other.most_gas);
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
+        self.closest_rescue = self.closest_rescue.max(other.closest_rescue);
     }
 
     pub(crate) fn kinds(&self) -> [(&'static str, u64); 15] {
@@ -860,6 +863,9 @@ impl Life {
         }
         self.totals.most_gas = self.totals.most_gas.max(done.gas_used);
         self.totals.closest_estimate = self.totals.closest_estimate.max(done.gas_used * 1_000 / snapshot.gas);
+        if !frame.rescues.is_empty() && frame.markets.is_empty() {
+            self.totals.closest_rescue = self.totals.closest_rescue.max(done.gas_used * 1_000 / snapshot.gas);
+        }
         assert!(self.totals.most_gas < GAS_LIMIT);
         for (owner, amount) in std::mem::take(&mut self.leaving) {
             *self.wallets.get_mut(&owner).unwrap() += amount;

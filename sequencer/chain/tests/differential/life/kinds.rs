@@ -138,6 +138,15 @@ impl Market {
         self.feed
     }
 
+    pub(super) fn is_delisted(&self) -> bool {
+        self.delisted
+    }
+
+    /// The tick nearest to an index price from below.
+    pub(super) fn tick_at(&self, index: u128) -> Ticks {
+        Ticks(u64::try_from(index / 1_000_000_000 / u128::from(self.quantum)).unwrap().max(1))
+    }
+
     /// Whether it is a perpetual of that feed.
     pub(super) fn holds(&self, feed: FeedId) -> bool {
         self.perpetual && self.feed == feed

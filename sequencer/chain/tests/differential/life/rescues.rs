@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::U256;
 use xos_chain::abi::{self, IGateway, IGroupViews};
-use xos_types::{AccountId, Command, Convert, Event, FeedId, Liquidate, Lots, MarketId, Nonce, TimeMs};
+use xos_types::{
+    AccountId, Command, Convert, Event, FeedId, Liquidate, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, TimeMs,
+};
 
 use super::{Life, Snapshot};
 
@@ -38,11 +40,19 @@ pub(crate) enum RescueStep {
         amount: u32,
         shift: u8,
     },
-    /// A frame in which one price moves, by thousandths of itself.
+    /// Two accounts open opposite positions at index price, of so many parts of what they can carry.
+    Deal {
+        buyer: u8,
+        seller: u8,
+        market: u8,
+        parts: u8,
+    },
+    /// A frame in which one price moves, by thousandths of itself; and keepers that see what came of it.
     Crash {
         feed: u8,
         permille: u16,
         ms: u64,
+        keepers: Vec<[u8; 4]>,
     },
     /// So many frames, a little apart.
     Wait {
@@ -62,7 +72,7 @@ const WANTED: [(&str, u64); 16] = [
     ("flag", 64),
     ("liquidation", 20),
     ("liquidation of a part", 5),
-    ("liquidation without equity", 3),
+    ("liquidation without penalty", 3),
     ("forced liquidation", 5),
     ("conversion", 10),
     ("refused keeper", 20),
@@ -109,6 +119,17 @@ pub(crate) struct RescueSnapshot {
 impl Life {
     pub(crate) fn rescue_step(&mut self, step: &RescueStep) {
         match *step {
+            RescueStep::Crash { feed, permille, ms, ref keepers } => {
+                self.kinds.crash(feed, permille);
+                self.frame(ms, 255, u64::from(permille));
+                for &[keeper, pick, size, twist] in keepers {
+                    if twist >= 180 {
+                        self.force_liquidation(keeper, pick, size);
+                    } else {
+                        self.liquidate(keeper, pick, size, twist);
+                    }
+                }
+            }
             RescueStep::Liquidate { keeper, pick, size, twist } => self.liquidate(keeper, pick, size, twist),
             RescueStep::Convert { keeper, pick, amount, twist } => self.convert(keeper, pick, amount, twist),
             RescueStep::ForceClose { account, market } => self.force_close(account, market),
@@ -117,10 +138,7 @@ impl Life {
                 let fund = AccountId::INSURANCE;
                 self.deposit(self.owner_index(fund), Some(fund), u128::from(amount >> (shift % 28)) + 1);
             }
-            RescueStep::Crash { feed, permille, ms } => {
-                self.kinds.crash(feed, permille);
-                self.frame(ms, 255, u64::from(permille));
-            }
+            RescueStep::Deal { buyer, seller, market, parts } => self.deal(buyer, seller, market, parts),
             RescueStep::Wait { frames, ms } => {
                 for _ in 0..frames {
                     self.frame(ms, 255, 0);
@@ -129,8 +147,43 @@ impl Life {
         }
     }
 
+    fn deal(&mut self, buyer: u8, seller: u8, market: u8, parts: u8) {
+        let perpetuals = self.kinds.markets.iter().filter(|market| market.is_perpetual() && !market.is_delisted());
+        let perpetuals: Vec<_> = perpetuals.cloned().collect();
+        let (buyer, seller) = (self.pick_account(buyer), self.pick_account(seller));
+        if perpetuals.is_empty() || buyer == seller {
+            return;
+        }
+        let market = &perpetuals[usize::from(market) % perpetuals.len()];
+        let Some(view) = self.engine.feeds().find(|view| view.feed == market.feed()) else { return };
+        let free = |id| self.engine.account(id).map_or(0, |view| view.available.0.max(0).unsigned_abs());
+        // Up to 40 times what the poorer has: often too much, sometimes just enough.
+        let most = free(buyer).min(free(seller)) * 40 / (view.price / 1_000_000_000).max(1);
+        let lots = u64::try_from(most * u128::from(parts) / 256).unwrap_or(u64::MAX);
+        let price = market.tick_at(view.price);
+        for (account, side) in [(seller, Side::Sell), (buyer, Side::Buy)] {
+            let order = Order {
+                account,
+                market: market.id(),
+                side,
+                kind: OrderKind::ImmediateOrCancel,
+                reduce_only: false,
+                size: Lots(lots),
+                price,
+                nonce: self.next_nonce(account),
+                expiry: TimeMs(0),
+                max_fee: Ppm(1_000_000),
+                builder: 0,
+                builder_fee: Ppm(0),
+            };
+            let kind = if side == Side::Sell { OrderKind::GoodTillCancelled } else { order.kind };
+            let key = self.key(self.owner_index(account)).clone();
+            self.apply(Command::place(key.sign_typed(&self.domain, Order { kind, ..order })));
+        }
+    }
+
     fn liquidate(&mut self, keeper: u8, pick: u8, size: u8, twist: u8) {
-        let keeper = self.pick_account(keeper);
+        let keeper = self.pick_keeper(keeper);
         let Some(mut request) = self.request_liquidation(keeper, pick, size) else { return };
         match twist {
             0..=9 => request.expiry = TimeMs(self.now.0 + u64::from(twist) * 100),
@@ -142,6 +195,12 @@ impl Life {
         let owner = self.key(self.owner_index(keeper)).clone();
         let key = if (21..=40).contains(&twist) { self.agent(twist).clone() } else { owner };
         self.apply(Command::Liquidate(key.sign_typed(&self.domain, request)));
+    }
+
+    /// Mostly who can carry most.
+    fn pick_keeper(&self, pick: u8) -> AccountId {
+        let richest = self.engine.account_ids().max_by_key(|id| self.engine.account(*id).unwrap().available);
+        if pick < 100 { self.pick_account(pick) } else { richest.unwrap() }
     }
 
     /// A liquidation of an account that fails, if one does; else of anybody who holds something.
@@ -198,7 +257,7 @@ impl Life {
     }
 
     fn force_liquidation(&mut self, keeper: u8, pick: u8, size: u8) {
-        let keeper = self.pick_account(keeper);
+        let keeper = self.pick_keeper(keeper);
         let Some(request) = self.request_liquidation(keeper, pick, size) else { return };
         let owner = self.key(self.owner_index(keeper)).address();
         let request = abi::Liquidate {
@@ -224,8 +283,7 @@ impl Life {
             Event::Liquidated { account, market, charge, forced, .. } => {
                 seen.push(if *forced { "forced liquidation" } else { "liquidation" });
                 seen.extend(held(*account, *market).then_some("liquidation of a part"));
-                let penalized = self.engine.feeds().any(|view| view.loss > 0) && charge.0 == 0;
-                seen.extend(penalized.then_some("liquidation without equity"));
+                seen.extend((charge.0 == 0).then_some("liquidation without penalty"));
             }
             Event::Converted { .. } => seen.push("conversion"),
             Event::RescueRefused { .. } => seen.push("refused keeper"),
