@@ -288,7 +288,7 @@ impl Engine {
             assert!(lots.0 > 0 && settled != 0, "a forced close of account {account} in {market} has a position");
         }
         for (id, account) in self.account_ids().zip(&self.accounts) {
-            let idle = account.orders.len() == 0 && account.holdings.iter().all(|holding| !holding.is_perpetual());
+            let idle = account.orders.is_empty() && account.holdings.iter().all(|holding| !holding.is_perpetual());
             assert!(!account.nonces.is_closed() || idle, "account {id} is closed and holds no perpetual");
         }
     }

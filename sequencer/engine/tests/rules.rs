@@ -802,7 +802,7 @@ fn requests_for_what_does_not_exist_here_change_nothing() {
     ];
     let count = items.len();
     let events = group.frame(2_000, items);
-    assert_eq!(events.len(), 1, "the frame before was sealed: {events:?}");
+    assert!(matches!(events[..], [Event::FrameSealed(_), Event::RescueRefused { .. }]), "{events:?}");
     assert_eq!(sealed(&group.frame(3_000, vec![])).unwrap().inbox.len(), count, "they are consumed all the same");
 }
 
@@ -1203,6 +1203,6 @@ fn a_log_gives_the_same_hashes_on_every_machine() {
     let next = group.order(ALICE, Side::Sell, 4, 700);
     group.apply(replace(new, next));
     let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(group.engine.log_hash()), "86518fef453496fbd1ab5721d10bf5d9ebf024bd87650c90d349650c95ce5b4f");
-    assert_eq!(hex(group.engine.state_hash()), "6faa5ef30b9dd94e401bf105fe99a49c22bb883f0cf06454d5b4ec171acfb00f");
+    assert_eq!(hex(group.engine.log_hash()), "ce0cbf964a74d61fe61c1afd7a1e2905a01177373c35353819e10109468728bd");
+    assert_eq!(hex(group.engine.state_hash()), "86df3ecea84a048ee639b8d29cfaab73ba05877790c3195fd8242935d9724466");
 }

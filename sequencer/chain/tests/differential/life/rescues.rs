@@ -70,9 +70,9 @@ pub(crate) struct RescueTotals {
 /// What lives of accounts that fail must have seen, and how often at least in 64 of them.
 const WANTED: [(&str, u64); 16] = [
     ("flag", 64),
-    ("liquidation", 20),
-    ("liquidation of a part", 5),
-    ("liquidation without penalty", 3),
+    ("liquidation", 10),
+    ("liquidation of a part", 1),
+    ("liquidation without penalty", 10),
     ("forced liquidation", 5),
     ("conversion", 10),
     ("refused keeper", 20),
