@@ -60,7 +60,11 @@ pub(crate) const MATCHES: u64 = 3_700_000;
 const TARGET_MAX: u64 = 13_000_000;
 const TRANSACTION_MAX: u64 = 1 << 24;
 const _: () = assert!(TARGET_MAX + MATCHES < TRANSACTION_MAX);
-const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME + RESCUE_GAS_PER_FRAME < TARGET_MAX);
+const _: () = assert!(BATCH + INBOX_GAS_PER_FRAME + REDEMPTION_GAS_PER_FRAME + RESCUE_GAS_PER_FRAME < TARGET_MAX);
+
+/// How much of a frame inbox items should take; a node passes no more of them on at once than their estimates
+/// ([`Engine::inbox_gas`](crate::Engine::inbox_gas)) allow, but one at least.
+pub const INBOX_GAS_PER_FRAME: u64 = 4_000_000;
 
 /// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
 pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;

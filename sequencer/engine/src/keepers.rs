@@ -167,10 +167,9 @@ impl Engine {
                 postponed.push_back(request);
                 continue;
             }
-            let [held, own] = [asked.account, asked.keeper].map(|id| self.places(id));
             let cost = match request {
-                Request::Liquidation(_) => gas::liquidation(held, own),
-                Request::Conversion(_) => gas::conversion(held, own),
+                Request::Liquidation(_) => self.liquidation_gas(asked.account, asked.keeper),
+                Request::Conversion(_) => gas::conversion(self.places(asked.account), self.places(asked.keeper)),
             };
             if !budget.allows(cost) {
                 self.rescues.queue.push_front(request);
@@ -212,11 +211,14 @@ impl Engine {
 
     /// A liquidation that a keeper forced through the inbox. It happens if it can.
     pub(crate) fn force_liquidation(&mut self, request: &Liquidate, events: &mut Vec<Event>) {
-        let [held, own] = [request.account, request.keeper].map(|id| self.places(id));
-        self.frame.charge(gas::liquidation(held, own));
+        self.frame.charge(self.liquidation_gas(request.account, request.keeper));
         if let Err(reject) = self.liquidate(request, Forced::Yes, events) {
             events.push(Event::RescueRefused { keeper: request.keeper, nonce: request.nonce, reject });
         }
+    }
+
+    pub(crate) fn liquidation_gas(&self, account: AccountId, keeper: AccountId) -> u64 {
+        gas::liquidation(self.places(account), self.places(keeper))
     }
 
     /// Places that an account's holdings and orders take; one that does not exist has none.

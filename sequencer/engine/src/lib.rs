@@ -51,7 +51,7 @@ mod watch;
 mod wide;
 
 pub use engine::Engine;
-pub use gas::{REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
+pub use gas::{INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
 pub use health::Health;
 pub use snapshot::SnapshotError;
 pub use views::{AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView};

@@ -3,13 +3,14 @@
 use serde::Serialize;
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Lots, MarketId, Nonce, Order, Phase,
-    Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
+    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, InboxPayload, Lots, MarketId, Nonce, Order,
+    Phase, Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
 use crate::engine::{Engine, ListingConfig, account_index, event_index};
 use crate::feeds::Feed;
+use crate::gas;
 use crate::health::Health;
 use crate::holdings::{Held, Holdings, Perpetual};
 
@@ -156,6 +157,16 @@ impl Engine {
     #[must_use]
     pub fn frame_gas(&self) -> u64 {
         self.frame.gas()
+    }
+
+    /// Estimated gas of an inbox item in a frame; from above.
+    #[must_use]
+    pub fn inbox_gas(&self, payload: &InboxPayload) -> u64 {
+        let tried = match payload {
+            InboxPayload::ForcedLiquidation(request) => self.liquidation_gas(request.account, request.keeper),
+            _ => 0,
+        };
+        gas::inbox_item(payload) + tried
     }
 
     /// Time of the open frame; 0 before the first.
