@@ -56,10 +56,6 @@ impl Engine {
         let Some(exit) = self.exit(account, listing) else { return true };
         let fund = AccountId::INSURANCE;
         if self.fund_can_carry(&exit) {
-            // The fund is judged by what it was before, which a close of its own positions would not leave whole.
-            if account == fund && self.rescues.busy.contains(&fund) {
-                return true;
-            }
             let cost = gas::takeover(self.places(account), self.places(fund));
             if !budget.allows(cost) {
                 return false;

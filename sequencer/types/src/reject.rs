@@ -282,7 +282,7 @@ pub enum Reject {
         account: AccountId,
     },
     /// The market is for isolated accounts.
-    #[error("market {market} is for isolated accounts, and account {keeper} is none of it")]
+    #[error("market {market} is for isolated accounts, and account {keeper} is not one of them")]
     IsolatedOnly {
         /// The keeper.
         keeper: AccountId,
