@@ -48,6 +48,10 @@ contract Deploy is Broadcaster {
         write(deployed);
     }
 
+    function termsOf(Deployed memory deployed) private pure returns (GroupTerms memory) {
+        return GroupTerms({sequencer: deployed.sequencer, maxHoldings: 16, keeperShare: 500_000, grace: 5000});
+    }
+
     /// @dev The three contracts name each other, so two of their addresses are foretold from the deployer's nonce.
     function deployGroup(Deployed memory deployed) private {
         (address deployer, address token) = (deployed.deployer, address(deployed.token));
@@ -56,10 +60,8 @@ contract Deploy is Broadcaster {
         address escapeHatch = vm.computeCreateAddress(deployer, nonce + 2);
         // casting to 'uint64' is safe because forge refuses the variable if it is larger
         uint64 inboxDeadline = uint64(vm.envOr("INBOX_DEADLINE_MS", uint256(24 hours * 1000)));
-        GroupTerms memory terms =
-            GroupTerms({sequencer: deployed.sequencer, maxHoldings: 16, keeperShare: 500_000, grace: 5000});
 
-        deployed.group = new RiskGroup(token, gateway, escapeHatch, deployer, inboxDeadline, terms);
+        deployed.group = new RiskGroup(token, gateway, escapeHatch, deployer, inboxDeadline, termsOf(deployed));
         uint256 requestFee = vm.envOr("REQUEST_FEE_WEI", uint256(1e14));
         deployed.gateway = new Gateway(address(deployed.group), token, deployer, deployer, requestFee);
         deployed.escapeHatch = new EscapeHatch(address(deployed.group));
@@ -78,7 +80,11 @@ contract Deploy is Broadcaster {
         vm.serializeAddress(json, "gateway", address(deployed.gateway));
         vm.serializeAddress(json, "escapeHatch", address(deployed.escapeHatch));
         vm.serializeAddress(json, "governance", deployed.deployer);
-        vm.serializeAddress(json, "sequencer", deployed.sequencer);
+        GroupTerms memory terms = termsOf(deployed);
+        vm.serializeAddress(json, "sequencer", terms.sequencer);
+        vm.serializeUint(json, "maxHoldings", terms.maxHoldings);
+        vm.serializeUint(json, "keeperShare", terms.keeperShare);
+        vm.serializeUint(json, "grace", terms.grace);
         vm.serializeAddress(json, "deployer", deployed.deployer);
         string memory text = vm.serializeUint(json, "block", block.number);
         vm.writeJson(text, deploymentPath());

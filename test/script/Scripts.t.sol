@@ -42,6 +42,9 @@ contract ScriptsTest is Test {
         assertEq(vm.parseJsonAddress(written, ".sequencer"), sequencer);
         assertEq(vm.parseJsonAddress(written, ".deployer"), deployer);
         assertEq(views.terms().sequencer, sequencer);
+        assertEq(vm.parseJsonUint(written, ".maxHoldings"), views.terms().maxHoldings);
+        assertEq(vm.parseJsonUint(written, ".keeperShare"), views.terms().keeperShare);
+        assertEq(vm.parseJsonUint(written, ".grace"), views.terms().grace);
         assertEq(group.inboxDeadline(), 86_400_000);
         assertEq(gateway.group(), address(group));
         assertEq(EscapeHatch(group.escapeHatch()).group(), address(group));

@@ -11,7 +11,7 @@ mod wire;
 pub use error::{ApiError, Code};
 pub use rpc::{XosApiClient, XosApiServer};
 pub use wire::{
-    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, EventInfo, EventStatus,
-    FillInfo, Info, Level, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, PositionInfo,
-    Receipt, SettlementInfo, StateHash, TradeInfo, WithdrawRequest,
+    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
+    EventStatus, FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest,
+    OrderStatus, PositionInfo, Receipt, SettlementInfo, StateHash, TradeInfo, WithdrawRequest,
 };

@@ -6,8 +6,9 @@ use jsonrpsee::proc_macros::rpc;
 use xos_types::{AccountId, EventId, MarketId, Nonce};
 
 use crate::wire::{
-    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, EventInfo, Info, MarketInfo,
-    OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo, WithdrawRequest,
+    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
+    Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
+    WithdrawRequest,
 };
 
 /// Everything that a trader, an interface or an auditor asks of the sequencer.
@@ -89,6 +90,16 @@ pub trait XosApi {
     /// Withdraws to the account's owner; the frame's batch pays it out.
     #[method(name = "withdraw")]
     async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack>;
+
+    /// Asks to take a position of a failing account. It waits for the next frame; the keeper's `xos_subscribeAccount` says what
+    /// came of it.
+    #[method(name = "liquidate")]
+    async fn liquidate(&self, liquidate: LiquidateRequest) -> RpcResult<Ack>;
+
+    /// Asks to buy an asset of an account that owes cash. It waits for the next frame; the keeper's `xos_subscribeAccount` says
+    /// what came of it.
+    #[method(name = "convert")]
+    async fn convert(&self, convert: ConvertRequest) -> RpcResult<Ack>;
 
     /// The best 20 levels of a book: first as it stands, then after every ingress window that changed it. Who reads
     /// slowly skips to the latest.

@@ -89,6 +89,55 @@ pub struct WithdrawRequest {
     pub signature: Bytes,
 }
 
+/// A keeper's signed wish to take a position of a failing account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LiquidateRequest {
+    /// Who takes.
+    pub keeper: AccountId,
+    /// Who fails.
+    pub account: AccountId,
+    /// Which perpetual.
+    pub market: MarketId,
+    /// At most so many lots of it.
+    pub size: Lots,
+    /// Worst index price for the keeper, atoms per lot times 1e9: the highest for a long position, the lowest for a short one.
+    #[serde(with = "number")]
+    pub limit: u128,
+    /// Any number not used before by the keeper.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may happen; 0 for no end.
+    #[serde(default)]
+    pub expiry: TimeMs,
+    /// Over the EIP-712 `Liquidate`.
+    pub signature: Bytes,
+}
+
+/// A keeper's signed wish to buy an asset of an account that owes cash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConvertRequest {
+    /// Who buys.
+    pub keeper: AccountId,
+    /// Who owes.
+    pub account: AccountId,
+    /// The asset's feed.
+    pub asset: u8,
+    /// At most so many of its atoms.
+    #[serde(with = "number")]
+    pub amount: u128,
+    /// Highest index price for the keeper, atoms per lot times 1e9.
+    #[serde(with = "number")]
+    pub limit: u128,
+    /// Any number not used before by the keeper.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may happen; 0 for no end.
+    #[serde(default)]
+    pub expiry: TimeMs,
+    /// Over the EIP-712 `Convert`.
+    pub signature: Bytes,
+}
+
 /// The sequencer's promise: the command stands in the log at `sequence`, and the log up to `log_sequence` hashes to
 /// `log_hash`. Signed (EIP-712 `LogHead(uint64 sequence,bytes32 logHash)`), so that a broken promise can be proven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,12 +1,12 @@
 //! From a sealed frame to the calldata of `settle`.
 
 use alloy::primitives::{B256, Bytes, keccak256};
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolValue};
 use xos_auth::{Domain, Key};
-use xos_types::{FillLine, Frame, MarketId, Order, OrderKind, Side, Signature, TimeMs};
+use xos_types::{Convert, FillLine, Frame, MarketId, Order, OrderKind, Rescue, Side, Signature, TimeMs};
 
 use crate::abi::{self, IRiskGroup};
-use crate::payload::item_to_abi;
+use crate::payload::{item_to_abi, liquidate_to_abi};
 
 /// Where the batch's encoding begins in the calldata: after the selector, the batch's offset and the signature's two
 /// words. The contract insists on it and hashes from there.
@@ -142,9 +142,43 @@ fn batch_to_abi(frame: &Frame, parent: B256) -> abi::Batch {
             .map(|update| abi::FundingUpdate { feed: update.feed.0, index: update.index })
             .collect(),
         transfers: transfers.collect(),
-        rescues: Vec::new(),
+        rescues: frame.rescues.iter().map(rescue_to_abi).collect(),
         // Every order has a signature of its own.
         trees: Vec::new(),
+    }
+}
+
+fn rescue_to_abi(rescue: &Rescue) -> abi::Rescue {
+    let (kind, payload) = match rescue {
+        Rescue::Flag { account } => (abi::RescueKind::Flag, account.0.abi_encode()),
+        Rescue::Liquidation(signed) => {
+            let signature = signature_to_abi(&signed.signature);
+            (abi::RescueKind::Liquidation, (liquidate_to_abi(&signed.message), signature).abi_encode_params())
+        }
+        Rescue::Conversion(signed) => {
+            let signature = signature_to_abi(&signed.signature);
+            (abi::RescueKind::Conversion, (convert_to_abi(&signed.message), signature).abi_encode_params())
+        }
+        Rescue::Takeover { account, market } => (abi::RescueKind::Takeover, (account.0, market.0).abi_encode_params()),
+        Rescue::Deleveraging { account, market, others } => {
+            let others: Vec<abi::Counterparty> =
+                others.iter().map(|other| abi::Counterparty { account: other.account.0, size: other.size.0 }).collect();
+            (abi::RescueKind::Deleveraging, (account.0, market.0, others).abi_encode_params())
+        }
+        Rescue::Bankruptcy { account } => (abi::RescueKind::Bankruptcy, account.0.abi_encode()),
+    };
+    abi::Rescue { kind, payload: payload.into() }
+}
+
+fn convert_to_abi(request: &Convert) -> abi::Convert {
+    abi::Convert {
+        keeper: request.keeper.0,
+        account: request.account.0,
+        asset: request.asset,
+        amount: request.amount,
+        limit: request.limit,
+        nonce: request.nonce.0,
+        expiry: request.expiry.0,
     }
 }
 
@@ -193,8 +227,8 @@ fn signature_to_abi(signature: &Signature) -> abi::Signature {
 mod tests {
     use alloy::primitives::{Address, U256};
     use xos_types::{
-        AccountId, Atoms, EventId, FeedId, FundingUpdate, InboxItem, InboxPayload, Lots, Nonce, Ppm, PriceUpdate,
-        Redemption, Signed, Ticks, Transfer, Withdraw,
+        AccountId, Atoms, Counterparty, EventId, FeedId, FundingUpdate, InboxItem, InboxPayload, Liquidate, Lots,
+        Nonce, Ppm, PriceUpdate, Redemption, Signed, Ticks, Transfer, Withdraw,
     };
 
     use super::*;
@@ -225,6 +259,37 @@ mod tests {
         key().sign_typed(&domain(), order)
     }
 
+    /// One of each kind.
+    fn rescues() -> Vec<Rescue> {
+        let (account, market) = (AccountId(2), MarketId(5 << 8));
+        let liquidate = Liquidate {
+            keeper: AccountId(3),
+            account,
+            market,
+            size: Lots(9),
+            limit: 8,
+            nonce: Nonce(7),
+            expiry: TimeMs(6),
+        };
+        let convert = Convert {
+            keeper: AccountId(3),
+            account,
+            asset: 2,
+            amount: 9,
+            limit: 8,
+            nonce: Nonce(8),
+            expiry: TimeMs(6),
+        };
+        vec![
+            Rescue::Flag { account },
+            Rescue::Liquidation(key().sign_typed(&domain(), liquidate)),
+            Rescue::Conversion(key().sign_typed(&domain(), convert)),
+            Rescue::Takeover { account, market },
+            Rescue::Deleveraging { account, market, others: vec![Counterparty { account, size: Lots(4) }] },
+            Rescue::Bankruptcy { account },
+        ]
+    }
+
     fn frame() -> Frame {
         let line = |side| FillLine { order: order(side), filled: Lots(10), notional: 5_000, fee: Atoms(3) };
         let withdraw = Withdraw {
@@ -251,6 +316,7 @@ mod tests {
             log_hash: [6; 32],
             inbox: vec![InboxItem { index: 8, time: TimeMs(900), payload }],
             redemptions: vec![Redemption { account: AccountId(2), market: MarketId(4 << 8) }],
+            rescues: rescues(),
             markets: vec![(MarketId(258), vec![line(Side::Buy), line(Side::Sell)])],
             withdrawals: vec![key().sign_typed(&domain(), withdraw)],
             prices: vec![PriceUpdate { feed: FeedId(1), answer: 1, published_at: TimeMs(990), proof: vec![1, 2, 3] }],
@@ -275,6 +341,23 @@ mod tests {
         assert_eq!(batch_hash(&frame(), B256::repeat_byte(1), &domain()), call.hash);
     }
 
+    /// As the contract decodes them: `abi.decode(payload, (AccountId, MarketId, Counterparty[]))` and the like.
+    #[test]
+    fn each_rescue_has_the_payload_of_its_kind() {
+        let encoded: Vec<abi::Rescue> = rescues().iter().map(rescue_to_abi).collect();
+        let words: Vec<usize> = encoded.iter().map(|rescue| rescue.payload.len() / 32).collect();
+        assert_eq!(words, [1, 9, 9, 2, 6, 1]);
+        assert!(encoded.iter().zip(0u8..).all(|(rescue, kind)| u8::from(rescue.kind) == kind));
+        type Deleveraging = (u64, u32, Vec<abi::Counterparty>);
+        let (account, market, others) = Deleveraging::abi_decode_params(&encoded[4].payload).unwrap();
+        assert_eq!((account, market, others[0].account, others[0].size), (2, 5 << 8, 2, 4));
+        type Conversion = (abi::Convert, abi::Signature);
+        let (convert, signature) = Conversion::abi_decode_params(&encoded[2].payload).unwrap();
+        assert_eq!((convert.keeper, convert.account, convert.asset, convert.amount), (3, 2, 2, 9));
+        let Rescue::Conversion(signed) = &rescues()[2] else { unreachable!() };
+        assert_eq!(signature, signature_to_abi(&signed.signature));
+    }
+
     #[test]
     fn the_probe_asks_about_the_same_bytes() {
         let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key());
@@ -295,7 +378,7 @@ mod tests {
 
     #[test]
     fn everything_in_a_frame_changes_the_hash() {
-        let changes: [fn(&mut Frame); 18] = [
+        let changes: [fn(&mut Frame); 20] = [
             |frame| frame.id += 1,
             |frame| frame.time.0 += 1,
             |frame| frame.sequence += 1,
@@ -304,6 +387,8 @@ mod tests {
             |frame| frame.inbox.clear(),
             |frame| frame.redemptions[0].account.0 += 1,
             |frame| frame.redemptions[0].market.0 += 1,
+            |frame| frame.rescues.swap(0, 5),
+            |frame| frame.rescues[0] = Rescue::Flag { account: AccountId(9) },
             |frame| frame.markets[0].0.0 += 1,
             |frame| frame.markets[0].1[1].notional += 1,
             |frame| frame.markets[0].1[0].order.signature.r[31] ^= 1,

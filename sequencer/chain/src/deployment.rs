@@ -5,7 +5,7 @@ use std::path::Path;
 use alloy::primitives::Address;
 use serde::{Deserialize, Serialize};
 use xos_auth::Domain;
-use xos_types::GroupConfig;
+use xos_types::{GroupConfig, GroupTerms, Ppm};
 
 use crate::error::ChainError;
 
@@ -27,6 +27,12 @@ pub struct Deployment {
     pub governance: Address,
     /// Who signs batches.
     pub sequencer: Address,
+    /// Most assets and perpetuals that an account may hold at once, as the group was created.
+    pub max_holdings: u8,
+    /// What a keeper gets of a liquidation's penalty, parts per million, as the group was created.
+    pub keeper_share: u32,
+    /// Milliseconds that keepers have before the insurance fund takes over, as the group was created.
+    pub grace: u32,
     /// Who lists the markets of the first venue.
     pub deployer: Address,
     /// The block that the group was created in: nothing of it is older.
@@ -61,8 +67,9 @@ impl Deployment {
     /// What the journal and the EIP-712 domain are bound to.
     #[must_use]
     pub const fn group_config(&self) -> GroupConfig {
-        let Self { chain_id, group, token, governance, .. } = *self;
-        GroupConfig { chain_id, group, token, governance }
+        let Self { chain_id, group, token, governance, sequencer, max_holdings, grace, .. } = *self;
+        let terms = GroupTerms { sequencer, max_holdings, keeper_share: Ppm(self.keeper_share), grace };
+        GroupConfig { chain_id, group, token, governance, terms }
     }
 
     /// What signatures for this group are good for.

@@ -394,7 +394,7 @@ fn grant_from_abi(grant: &abi::SignerGrant) -> SignerGrant {
     }
 }
 
-fn liquidate_to_abi(request: &Liquidate) -> abi::Liquidate {
+pub(crate) fn liquidate_to_abi(request: &Liquidate) -> abi::Liquidate {
     abi::Liquidate {
         keeper: request.keeper.0,
         account: request.account.0,

@@ -12,8 +12,8 @@ use std::alloc::System;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use xos_engine::{Engine, limits};
 use xos_types::{
-    AccountId, Address, Command, EventConfig, EventId, GroupConfig, InboxItem, InboxPayload, Lots, MarketId, Nonce,
-    Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
+    AccountId, Address, Command, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Lots,
+    MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
 };
 
 #[global_allocator]
@@ -96,8 +96,13 @@ fn order(n: u64, accounts: u64) -> Command {
 fn main() {
     let orders = std::env::args().nth(1).map_or(ORDERS, |orders| orders.parse().expect("a number of orders"));
     let accounts = orders.div_ceil(limits::ORDERS_MAX as u64);
-    let mut engine =
-        Engine::new(GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO });
+    let mut engine = Engine::new(GroupConfig {
+        chain_id: 1,
+        group: Address::ZERO,
+        token: Address::ZERO,
+        governance: Address::ZERO,
+        terms: GroupTerms::usual(Address::ZERO),
+    });
     let mut events = Vec::with_capacity(1 << 16);
     engine.apply(&opening(accounts).into(), &mut events);
     // Seals the frame, which still holds the inbox.

@@ -11,12 +11,17 @@ use std::time::Instant;
 
 use xos_engine::Engine;
 use xos_types::{
-    AccountId, Address, Command, EventConfig, EventId, GroupConfig, InboxItem, InboxPayload, Logged, Lots, MarketId,
-    Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
+    AccountId, Address, Command, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Logged, Lots,
+    MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
 };
 
-const GROUP: GroupConfig =
-    GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
+const GROUP: GroupConfig = GroupConfig {
+    chain_id: 1,
+    group: Address::ZERO,
+    token: Address::ZERO,
+    governance: Address::ZERO,
+    terms: GroupTerms::usual(Address::ZERO),
+};
 const VENUE: VenueId = VenueId(1);
 const EVENTS: u32 = 50;
 const TICKS: u32 = 1_000;

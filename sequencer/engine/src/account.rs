@@ -380,16 +380,18 @@ impl Account {
         self.note(frame, grew, spent);
     }
 
-    /// Pays out and clears the positions in a resolved event.
-    pub(crate) fn redeem(&mut self, terms: &Terms, event: EventId, payouts: &[u64]) -> i128 {
+    /// Pays out and clears the positions in a resolved event. Returns what the account gets, and what a closed one would get
+    /// above what counted for it: that belongs to the insurance fund, which paid its debt.
+    pub(crate) fn redeem(&mut self, terms: &Terms, event: EventId, payouts: &[u64]) -> (i128, i128) {
         let margin = self.margins.remove(&event).expect("queued because it holds positions");
         let payoff = margin.payoff(terms, payouts);
         assert!(payoff >= margin.worst_payoff, "no resolution pays less than the worst payoff");
         assert!(margin.worst_payoff == margin.worst_with_orders, "orders were cancelled when the event was resolved");
         self.worst_payoff -= margin.worst_payoff;
         self.worst_with_orders -= margin.worst_with_orders;
-        self.cash += payoff;
-        payoff
+        let surplus = if self.nonces.is_closed() { payoff - margin.worst_payoff } else { 0 };
+        self.cash += payoff - surplus;
+        (payoff - surplus, surplus)
     }
 
     /// Applies a change to an event's margin and carries what it moved into the account's sums.

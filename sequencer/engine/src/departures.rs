@@ -37,9 +37,10 @@ impl Engine {
         match self.check_departure(departure, Way::Outside) {
             Ok(asset) => {
                 self.spend_message(account, nonce);
-                self.pay_out(account, asset, amount);
-                self.frame.withdraw(*signed);
+                self.take_out(account, asset, amount);
                 events.push(left(account, asset, amount));
+                self.pay_if_whole(asset, amount);
+                self.frame.withdraw(*signed);
                 self.follow_end((account, nonce), events);
             }
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
@@ -59,13 +60,15 @@ impl Engine {
             }
         };
         self.spend_message(account, nonce);
-        self.frame.transfer(*signed);
         if way == Way::Outside {
-            self.pay_out(account, asset, amount);
+            self.take_out(account, asset, amount);
             events.push(left(account, asset, amount));
+            self.pay_if_whole(asset, amount);
+            self.frame.transfer(*signed);
             self.follow_end((account, nonce), events);
             return;
         }
+        self.frame.transfer(*signed);
         let frame = self.frame.id();
         self.charge_holdings(account);
         self.charge_holdings(to);
@@ -86,8 +89,15 @@ impl Engine {
         self.follow_end((account, nonce), events);
     }
 
-    /// Takes atoms out of an account and of what the group holds.
-    pub(crate) fn pay_out(&mut self, account: AccountId, asset: FeedId, amount: u128) {
+    /// Pays a claim out of the pool, unless losses are shared: then what it is worth is known when the frame is sealed.
+    fn pay_if_whole(&mut self, asset: FeedId, amount: u128) {
+        if asset == FeedId(0) && self.pool.bad_debt == 0 {
+            self.pool.tokens -= i128::try_from(amount).expect("what is available is within 128 bits");
+        }
+    }
+
+    /// Takes atoms out of an account, and an asset out of what the group holds of it.
+    pub(crate) fn take_out(&mut self, account: AccountId, asset: FeedId, amount: u128) {
         let frame = self.frame.id();
         // It is judged, and so is the fund, which decides how much may leave.
         self.charge_holdings(account);
@@ -99,7 +109,6 @@ impl Engine {
         if asset == FeedId(0) {
             let atoms = i128::try_from(amount).expect("what is available is within 128 bits");
             state.cash -= atoms;
-            self.custody -= atoms;
         } else {
             self.take_asset(account, asset, amount);
             self.board[asset].custody -= amount;
@@ -128,7 +137,10 @@ impl Engine {
             };
         }
         let target = self.find_account(to).ok_or(Reject::UnknownAccount { account: to })?;
-        if target.owner == state.owner { Ok(()) } else { Err(Reject::NotSameOwner { account, to }) }
+        if target.owner != state.owner {
+            return Err(Reject::NotSameOwner { account, to });
+        }
+        if target.nonces.is_closed() { Err(Reject::AccountClosed { account: to }) } else { Ok(()) }
     }
 
     /// The asset that leaves (0 for cash), if it may: account, signer, token, amount, expiry, nonce, then what margin needs.
@@ -153,8 +165,8 @@ impl Engine {
             if atoms > state.available() {
                 return Err(state.insufficient(atoms, 0));
             }
-            if way == Way::Outside && atoms > self.custody {
-                return Err(Reject::PoolExhausted { pool: Atoms(self.custody) });
+            if way == Way::Outside {
+                self.check_pool(atoms)?;
             }
         } else {
             self.check_asset_departure(state, asset, amount)?;
@@ -172,6 +184,19 @@ impl Engine {
             Way::Inside(to) => self.check_room(to, asset)?,
         }
         Ok(asset)
+    }
+
+    /// The pool has the claim, whatever fees of the frame will do to what it is worth, and covers at least an atom of it.
+    fn check_pool(&self, claim: i128) -> Result<(), Reject> {
+        let waiting: i128 = self.waiting_claims().map(|(_, claim)| claim).sum();
+        let left = self.pool.tokens - waiting;
+        if claim > left {
+            return Err(Reject::PoolExhausted { pool: Atoms(left) });
+        }
+        if self.pool.covered(claim) == 0 {
+            return Err(Reject::WorthNothing { amount: claim.unsigned_abs() });
+        }
+        Ok(())
     }
 
     fn check_asset_departure(&self, state: &Account, asset: FeedId, amount: u128) -> Result<(), Reject> {

@@ -60,9 +60,9 @@ impl Engine {
     pub(crate) fn write_state(&self, writer: impl Write) -> io::Result<Hash> {
         let mut digest = Digest::new(writer);
         digest.record(STATE)?;
-        digest.record(&(self.config, &self.log, self.next_inbox, self.custody))?;
+        digest.record(&(self.config, &self.log, self.next_inbox, self.pool))?;
         digest.record(&(&self.venues, &self.builders, self.group_terms))?;
-        digest.record(&(&self.board, &self.watched, &self.lingering))?;
+        digest.record(&(&self.board, &self.watched, &self.lingering, &self.rescues))?;
         digest.record(&self.frame)?;
         digest.record(&self.accounts.len())?;
         for account in &self.accounts {

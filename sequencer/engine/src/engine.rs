@@ -19,9 +19,11 @@ use crate::frame::OpenFrame;
 use crate::gas;
 use crate::holdings::Perpetual;
 use crate::log::Log;
+use crate::losses::{Pool, tell_cut};
 use crate::orders::Orders;
 use crate::plans::Plans;
 use crate::reducing::Reducing;
+use crate::rescue::Rescues;
 use crate::rights::Rights;
 use crate::terms::Terms;
 use crate::watch::{Before, Suspects};
@@ -31,9 +33,9 @@ use crate::wide::{PRICE_SCALE, floor};
 ///
 /// ```
 /// use xos_engine::Engine;
-/// use xos_types::{Address, Command, GroupConfig, Logged, TimeMs};
+/// use xos_types::{Address, Command, GroupConfig, GroupTerms, Logged, TimeMs};
 ///
-/// let config = GroupConfig { chain_id: 1952, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
+/// let config = GroupConfig { chain_id: 1952, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO, terms: GroupTerms::usual(Address::ZERO) };
 /// let mut engine = Engine::new(config);
 /// let mut events = Vec::new();
 /// let first = Logged::new(Command::Frame { time: TimeMs(1_000), inbox: vec![], prices: vec![] });
@@ -65,8 +67,8 @@ pub struct Engine {
     pub(crate) venues: BTreeMap<VenueId, VenueConfig>,
     /// Where the fees of builders and referrers go.
     pub(crate) builders: BTreeMap<BuilderId, AccountId>,
-    /// The group's terms as last changed; `None` while they are those of its deployment.
-    pub(crate) group_terms: Option<GroupTerms>,
+    /// The group's terms now.
+    pub(crate) group_terms: GroupTerms,
     /// Ends of keys that may trade and of memberships, soonest first. Derived from `accounts`.
     pub(crate) rights: Rights,
     pub(crate) orders: Orders,
@@ -84,8 +86,10 @@ pub struct Engine {
     pub(crate) redemptions: BTreeSet<(EventId, AccountId)>,
     pub(crate) frame: OpenFrame,
     pub(crate) next_inbox: u64,
-    /// Deposits less withdrawals of the settlement token: the contract's pool.
-    pub(crate) custody: i128,
+    /// Deposits less withdrawals of the settlement token, and what accounts own on paper beyond that.
+    pub(crate) pool: Pool,
+    /// Accounts that fail, and who rescues them.
+    pub(crate) rescues: Rescues,
 }
 
 /// An event with its books, or a market with its one.
@@ -170,7 +174,7 @@ impl Engine {
             moved: BTreeSet::new(),
             venues: BTreeMap::new(),
             builders: BTreeMap::new(),
-            group_terms: None,
+            group_terms: config.terms,
             rights: Rights::default(),
             orders: Orders::default(),
             expiries: BTreeSet::new(),
@@ -182,7 +186,8 @@ impl Engine {
             redemptions: BTreeSet::new(),
             frame: OpenFrame::new(1, TimeMs(0)),
             next_inbox: 0,
-            custody: 0,
+            pool: Pool { tokens: 0, bad_debt: 0 },
+            rescues: Rescues::default(),
         }
     }
 
@@ -215,6 +220,8 @@ impl Engine {
             Command::Withdraw(signed) => self.withdraw(signed, events),
             Command::Transfer(signed) => self.transfer(signed, events),
             Command::Window { .. } => {}
+            Command::Liquidate(signed) => self.queue_liquidation(signed, events),
+            Command::Convert(signed) => self.queue_conversion(signed, events),
             Command::Frame { time, inbox, prices } => self.open(*time, inbox, prices, events),
         }
     }
@@ -237,7 +244,8 @@ impl Engine {
 
     fn seal(&mut self, events: &mut Vec<Event>) {
         let (sequence, log_hash) = (self.log.sequence(), self.log.end_block());
-        let accrued = self.accrued_fees();
+        let fees = self.frame_fees();
+        let (pool, paid) = self.settled_pool(fees.repaid);
         self.settle_entries();
         for (account, asset) in std::mem::take(&mut self.lingering) {
             let holdings = &mut self.accounts[account_index(account)].holdings;
@@ -248,7 +256,11 @@ impl Engine {
         }
         if let Some(frame) = self.frame.seal(sequence, log_hash) {
             events.push(Event::FrameSealed(Box::new(frame)));
-            self.pay_fees(accrued, events);
+            self.pay_fees(fees, events);
+            self.pool = pool;
+            for (account, claim, paid) in paid {
+                tell_cut(account, claim, paid, events);
+            }
         }
     }
 
@@ -265,7 +277,10 @@ impl Engine {
                 let order = &line.order.message;
                 let holdings = &mut self.accounts[account_index(order.account)].holdings;
                 let holding = holdings.find_mut(terms.feed).expect("a place is kept until the frame is sealed");
-                holding.held.perpetual().settle(order.side, line.filled, line.notional);
+                let held = holding.held.perpetual();
+                let before = held.settled_size;
+                held.settle(order.side, line.filled, line.notional);
+                self.rescues.end_forced(order.account, *market, before, held.settled_size);
             }
             for line in lines {
                 let account = line.order.message.account;
@@ -281,8 +296,9 @@ impl Engine {
         self.frame = open;
     }
 
-    /// The start of a frame, in the order of the batch's steps: what the chain said, prices and funding, the withdrawals that
-    /// are forced, then redemptions, and last what waits for prices or time. Each sees the state that the contract will see.
+    /// The start of a frame, in the order of the batch's steps: what the chain said, prices and funding, withdrawals and
+    /// liquidations that are forced, redemptions, rescues, then fills: auctions, and what has waited for prices or time. Each
+    /// sees the state that the contract will see.
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], prices: &[PriceUpdate], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
@@ -302,12 +318,17 @@ impl Engine {
             self.keep_reducing_at(feed, events);
         }
         for item in inbox {
-            if let InboxPayload::ForcedWithdrawal { account, token, amount } = item.payload {
-                self.force_withdrawal(account, token, amount, events);
+            match &item.payload {
+                InboxPayload::ForcedWithdrawal { account, token, amount } => {
+                    self.force_withdrawal(*account, *token, *amount, events);
+                }
+                InboxPayload::ForcedLiquidation(request) => self.force_liquidation(request, events),
+                _ => {}
             }
         }
         self.redeem_queue(events);
-        self.review(events);
+        let failing = self.rescue(events);
+        self.review(&failing, events);
         self.hold_auctions(events);
         self.open_plans(events);
     }
@@ -395,12 +416,14 @@ impl Engine {
             self.frame.redeem(Redemption { account, market }, cost);
             if terms.kind == MarketKind::Perpetual {
                 let amount = self.close_delisted(account, event);
+                self.rescues.close_delisted(account, market);
                 events.push(Event::Closed { account, market, amount: Atoms(amount) });
                 continue;
             }
             let payouts = listing.payouts.as_ref().expect("only resolved events are queued");
-            let amount = self.accounts[account_index(account)].redeem(&terms, event, payouts);
+            let (amount, surplus) = self.accounts[account_index(account)].redeem(&terms, event, payouts);
             events.push(Event::Redeemed { account, event, amount: Atoms(amount) });
+            self.insure(surplus, events);
         }
     }
 

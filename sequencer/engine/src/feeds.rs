@@ -20,7 +20,8 @@ use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    Address, AssetConfig, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate, Ticks, TimeMs,
+    Address, AssetConfig, EventId, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate,
+    Ticks, TimeMs,
 };
 
 use crate::limits::INDEX_MAX;
@@ -57,6 +58,9 @@ pub(crate) struct Feed {
     remainder: i128,
     /// The last trade, atoms per lot times 1e9; 0 before the first.
     pub(crate) last_trade: i128,
+    /// What a perpetual has cost others so far, in atoms: what the fund lost on takeovers, and what accounts without equity
+    /// owed when keepers took their last positions.
+    pub(crate) loss: u128,
     /// Of an asset: atoms that accounts hold together, deposits less what left.
     pub(crate) custody: u128,
     /// Accounts that have a holding there, in no order. Derived from the accounts.
@@ -177,6 +181,7 @@ impl Feed {
             sampled: time,
             remainder: 0,
             last_trade: 0,
+            loss: 0,
             custody: 0,
             holders: Vec::new(),
         }
@@ -223,6 +228,36 @@ impl Feed {
     /// A trade of its market, of which it is the mark's part.
     pub(crate) fn note_trade(&mut self, terms: &Terms, price: Ticks) {
         self.last_trade = i128::from(price.0) * terms.quantum * PRICE_SCALE;
+    }
+
+    /// Of a perpetual the liquidation's penalty, of an asset the conversion's discount.
+    pub(crate) fn penalty(&self) -> Ppm {
+        match &self.kind {
+            FeedKind::Perpetual { penalty, .. } => *penalty,
+            FeedKind::Asset(config) => config.conversion_discount,
+        }
+    }
+
+    /// The most that a perpetual may cost others.
+    pub(crate) fn loss_cap(&self) -> u128 {
+        match &self.kind {
+            FeedKind::Perpetual { loss_cap, .. } => *loss_cap,
+            FeedKind::Asset(_) => unreachable!("asked of what holds a perpetual"),
+        }
+    }
+
+    /// What lots are worth at index price, rounded down, and the penalty on that, rounded up.
+    pub(crate) fn value_and_charge(&self, lots: i64) -> (i128, i128) {
+        let value = floor(scaled(lots.into(), self.price), PRICE_SCALE);
+        (value, ceil(value.abs() * i128::from(self.penalty().0), MILLION))
+    }
+
+    /// The listing of a perpetual.
+    pub(crate) fn listing(&self) -> Option<EventId> {
+        match self.kind {
+            FeedKind::Perpetual { market, .. } => Some(market.event()),
+            FeedKind::Asset(_) => None,
+        }
     }
 
     pub(crate) fn is_perpetual(&self) -> bool {

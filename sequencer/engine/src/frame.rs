@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xos_types::{
     AccountId, Atoms, EventId, FillLine, Frame, FundingUpdate, Hash, InboxItem, Lots, MarketId, Nonce, Order, Ppm,
-    PriceUpdate, Redemption, Side, Signed, Ticks, TimeMs, Transfer, Withdraw,
+    PriceUpdate, Redemption, Rescue, Side, Signed, Ticks, TimeMs, Transfer, Withdraw,
 };
 
 use crate::distinct::{Distinct, Key};
@@ -98,6 +98,7 @@ pub(crate) struct OpenFrame {
     prices: Vec<PriceUpdate>,
     funding: Vec<FundingUpdate>,
     redemptions: Vec<Redemption>,
+    rescues: Vec<Rescue>,
     markets: BTreeMap<MarketId, Vec<FillLine>>,
     withdrawals: Vec<Signed<Withdraw>>,
     transfers: Vec<Signed<Transfer>>,
@@ -117,6 +118,7 @@ impl OpenFrame {
             prices: Vec::new(),
             funding: Vec::new(),
             redemptions: Vec::new(),
+            rescues: Vec::new(),
             markets: BTreeMap::new(),
             withdrawals: Vec::new(),
             transfers: Vec::new(),
@@ -174,6 +176,20 @@ impl OpenFrame {
     pub(crate) fn redeem(&mut self, redemption: Redemption, gas: u64) {
         self.gas += gas;
         self.redemptions.push(redemption);
+    }
+
+    /// A step of a rescue, and what it costs.
+    pub(crate) fn rescue(&mut self, rescue: Rescue, gas: u64) {
+        self.gas += gas;
+        self.rescues.push(rescue);
+    }
+
+    pub(crate) fn withdrawals(&self) -> &[Signed<Withdraw>] {
+        &self.withdrawals
+    }
+
+    pub(crate) fn transfers(&self) -> &[Signed<Transfer>] {
+        &self.transfers
     }
 
     pub(crate) fn withdraw(&mut self, withdraw: Signed<Withdraw>) {
@@ -261,11 +277,12 @@ impl OpenFrame {
         // What is filled in every frame keeps its memory.
         self.touched.clear();
         let next = Self { touched: std::mem::take(&mut self.touched), ..Self::new(self.id, self.time) };
-        let Self { id, time, inbox, prices, funding, redemptions, markets, withdrawals, transfers, .. } =
+        let Self { id, time, inbox, prices, funding, redemptions, rescues, markets, withdrawals, transfers, .. } =
             std::mem::replace(self, next);
         let nothing_said = inbox.is_empty() && prices.is_empty() && funding.is_empty();
         let nothing_left = withdrawals.is_empty() && transfers.is_empty();
-        if nothing_said && nothing_left && redemptions.is_empty() && markets.is_empty() {
+        let nothing_happened = redemptions.is_empty() && rescues.is_empty() && markets.is_empty();
+        if nothing_said && nothing_left && nothing_happened {
             return None;
         }
         self.id += 1;
@@ -282,6 +299,7 @@ impl OpenFrame {
             prices,
             funding,
             redemptions,
+            rescues,
             markets,
             withdrawals,
             transfers,

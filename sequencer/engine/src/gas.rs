@@ -60,7 +60,11 @@ pub(crate) const MATCHES: u64 = 3_700_000;
 pub(crate) const TARGET_MAX: u64 = 13_000_000;
 const TRANSACTION_MAX: u64 = 1 << 24;
 const _: () = assert!(TARGET_MAX + MATCHES < TRANSACTION_MAX);
-const _: () = assert!(BATCH + REDEMPTION_GAS_PER_FRAME + RELEASES_PER_FRAME + MATCHES < TARGET_MAX);
+const _: () = assert!(BATCH + INBOX_GAS_PER_FRAME + REDEMPTION_GAS_PER_FRAME + RESCUE_GAS_PER_FRAME < TARGET_MAX);
+
+/// How much of a frame inbox items should take; a node passes no more of them on at once than their estimates
+/// ([`Engine::inbox_gas`](crate::Engine::inbox_gas)) allow, but one at least.
+pub const INBOX_GAS_PER_FRAME: u64 = 4_000_000;
 
 /// How much of a frame redemptions may take; the rest of the queue waits for the next frames.
 pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
@@ -69,6 +73,8 @@ pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
 pub const AUCTION_GAS_PER_FRAME: u64 = 5_000_000;
 /// Once planned orders have brought so much to a frame as it opens, the rest of them waits for the next ones.
 pub(crate) const RELEASES_PER_FRAME: u64 = 3_000_000;
+/// How much of a frame rescues may take, a third of it for each of their parts; the rest waits for the next frames.
+pub const RESCUE_GAS_PER_FRAME: u64 = 4_200_000;
 
 /// What a storage word holds when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,10 +242,54 @@ pub(crate) fn inbox_item(payload: &InboxPayload) -> u64 {
         | InboxPayload::VenueSet { .. }
         | InboxPayload::TermsSet(_) => FIRST_WRITE,
         InboxPayload::HoursSet { .. } => 0,
-        InboxPayload::ForcedClose { .. } => 2 * COLD_READ,
-        InboxPayload::ForcedLiquidation(_) => 6 * COLD_READ,
+        InboxPayload::ForcedClose { .. } => 3 * COLD_READ + FIRST_WRITE,
+        // What it does is counted when it is tried.
+        InboxPayload::ForcedLiquidation(_) => 0,
     };
     INBOX_ITEM + REWRITE + INBOX_BYTE * abi_bytes(payload) + writes
+}
+
+/// A step of a rescue: its calldata, its event, and the words that it looks at before anything.
+const RESCUE: u64 = 16_000;
+/// A position that leaves an account: its word, the account's cash, what is open, and whether its owner forced a close.
+const LEAVES: u64 = JUDGED + 4 * REWRITE + 4 * COLD_READ;
+/// A position that comes to an account that has none yet: its word, its mark, cash, and what is open.
+const COMES: u64 = JUDGED + 3 * FIRST_WRITE + 2 * REWRITE + 4 * COLD_READ;
+
+/// A flag on an account that holds so many assets and perpetuals.
+pub(crate) fn flag(held: usize) -> u64 {
+    RESCUE + FIRST_WRITE + 3 * COLD_READ + holdings(held)
+}
+
+/// A liquidation of an account by a keeper that holds so much: the signature, the nonce, the market's loss, the fund's part.
+pub(crate) fn liquidation(held: usize, own: usize) -> u64 {
+    RESCUE + LINE + 2 * FIRST_WRITE + 2 * REWRITE + LEAVES + COMES + holdings(held + own + 2)
+}
+
+/// A conversion, from an account to a keeper that hold so much.
+pub(crate) fn conversion(held: usize, own: usize) -> u64 {
+    RESCUE + LINE + FIRST_WRITE + LEAVES + COMES + holdings(held + own + 2)
+}
+
+/// A takeover, from an account to an insurance fund that hold so much.
+pub(crate) fn takeover(held: usize, fund: usize) -> u64 {
+    RESCUE + REWRITE + LEAVES + COMES + holdings(held + fund + 2)
+}
+
+/// A deleveraging, of an account that holds so much; without those who close against it.
+pub(crate) fn deleveraging(held: usize, fund: usize) -> u64 {
+    RESCUE + LEAVES + holdings(held + fund + 2)
+}
+
+/// One who closes against it and holds so much: it is ranked, then closed and judged.
+pub(crate) fn counterparty(held: usize) -> u64 {
+    RESCUE / 4 + LEAVES + holdings(held + 1)
+}
+
+/// A bankruptcy of an account, with a fund that holds so much, and so many assets that go to it.
+pub(crate) fn bankruptcy(held: usize, fund: usize, swept: usize) -> u64 {
+    let sweeping = (LEAVES + COMES) * swept as u64;
+    RESCUE + 2 * JUDGED + 4 * REWRITE + FIRST_WRITE + 6 * COLD_READ + sweeping + holdings(held + fund + swept + 2)
 }
 
 /// Storage words that an account's positions in an event take.

@@ -11,8 +11,8 @@
 use xos_types::{FeedId, Lots, MarketKind};
 
 use crate::account::{Account, Standing, cash_of};
-use crate::feeds::{Board, notional, scaled};
-use crate::holdings::{Held, asset_value};
+use crate::feeds::{Board, Feed, notional, scaled};
+use crate::holdings::{Asset, Held, asset_value};
 use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, floor};
 
@@ -35,6 +35,27 @@ pub struct Health {
     pub blocked: bool,
 }
 
+/// What a position in a perpetual counts for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weight {
+    /// Atoms, rounded down.
+    pub(crate) value: i128,
+    /// Atoms, rounded up.
+    pub(crate) initial: i128,
+    pub(crate) maintenance: i128,
+}
+
+impl Weight {
+    pub(crate) fn of(feed: &Feed, size: i64) -> Self {
+        let notional = notional(size.unsigned_abs().into(), feed.price);
+        Self {
+            value: floor(scaled(size.into(), feed.price), PRICE_SCALE),
+            initial: feed.tiers().initial(notional),
+            maintenance: feed.tiers().maintenance(notional),
+        }
+    }
+}
+
 impl Health {
     /// What new risk must leave above zero.
     #[must_use]
@@ -48,16 +69,27 @@ impl Health {
         self.maintenance_equity - self.maintenance_requirement
     }
 
+    /// Initial health if one position became another, and cash with it.
+    pub(crate) fn initial_after(&self, feed: &Feed, before: i64, after: i64, cash: i128) -> i128 {
+        let (old, new) = (Weight::of(feed, before), Weight::of(feed, after));
+        self.initial() + cash + new.value - old.value + old.initial - new.initial
+    }
+
+    /// What an account can give away: neither its initial health nor its `usd` may fall below zero for it.
+    pub(crate) fn spare(&self) -> i128 {
+        if self.blocked { 0 } else { self.initial().min(self.usd).max(0) }
+    }
+
     fn of(money: i128, held: impl Iterator<Item = (FeedId, Held)>, board: &Board) -> Self {
         let mut health = Self { usd: money, ..Self::default() };
         for (id, held) in held {
             let feed = &board[id];
             match held {
                 Held::Perpetual(held) if held.size != 0 => {
-                    let notional = notional(held.size.unsigned_abs().into(), feed.price);
-                    health.usd += floor(scaled(held.size.into(), feed.price), PRICE_SCALE) + held.funding(feed);
-                    health.initial_requirement += feed.tiers().initial(notional);
-                    health.maintenance_requirement += feed.tiers().maintenance(notional);
+                    let weight = Weight::of(feed, held.size);
+                    health.usd += weight.value + held.funding(feed);
+                    health.initial_requirement += weight.initial;
+                    health.maintenance_requirement += weight.maintenance;
                     health.blocked |= feed.stale;
                     health.holdings += 1;
                 }
@@ -102,6 +134,16 @@ impl Account {
         }
         assert!(traded || trade.lots == Lots(0), "a place is made before anything is traded");
         Health::of(money + paid, held.into_iter(), board)
+    }
+
+    /// Its health with so many atoms more of an asset, and so much cash less.
+    pub(crate) fn health_with_asset(&self, board: &Board, id: FeedId, amount: u128, paid: i128) -> Health {
+        let mut held: Vec<_> = self.holdings.iter().map(|holding| (holding.feed, holding.held)).collect();
+        match held.iter_mut().find(|(feed, _)| *feed == id) {
+            Some((_, held)) => held.asset().balance += amount,
+            None => held.push((id, Held::Asset(Asset { balance: amount, ..Asset::default() }))),
+        }
+        Health::of(self.cash + self.worst_payoff - paid, held.into_iter(), board)
     }
 
     /// By how much the worst payoff of an event moves with a trade.

@@ -275,6 +275,10 @@ impl Holding {
         }
     }
 
+    pub(crate) fn is_perpetual(&self) -> bool {
+        matches!(self.held, Held::Perpetual(_))
+    }
+
     /// Nothing held and no orders.
     pub(crate) fn is_empty(&self) -> bool {
         match self.held {
@@ -401,6 +405,17 @@ impl Perpetual {
         self.size += if side == Side::Buy { lots } else { -lots };
         // The contract keeps nothing of a position that is closed.
         self.paid_up_to = if self.size == 0 { 0 } else { feed.funding_index };
+        paid
+    }
+
+    /// Signed lots change hands outside the book, before any fill of a frame. Returns the cash that funding up to now brings.
+    pub(crate) fn hand_over(&mut self, feed: &Feed, lots: i64, notional: u128) -> i128 {
+        assert!(self.size == self.settled_size && !self.unsettled, "nothing has traded in the frame yet");
+        let paid = self.funding(feed);
+        self.size += lots;
+        self.paid_up_to = if self.size == 0 { 0 } else { feed.funding_index };
+        let side = if lots > 0 { Side::Buy } else { Side::Sell };
+        self.settle(side, Lots(lots.unsigned_abs()), notional);
         paid
     }
 

@@ -4,8 +4,7 @@
 use xos_book::Handle;
 use xos_types::{
     AccountId, Address, AssetConfig, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, FeedId, Hours,
-    InboxItem, InboxPayload, Liquidate, MarketId, MarketKind, PerpetualConfig, Phase, Side, SpotConfig, VenueConfig,
-    VenueId,
+    InboxItem, InboxPayload, MarketId, MarketKind, PerpetualConfig, Phase, Side, SpotConfig, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
@@ -41,15 +40,14 @@ impl Engine {
             }
             InboxPayload::EventOpened { event, config } => self.open_event(*event, config, events),
             InboxPayload::EventResolved { event, payouts } => self.resolve_event(*event, payouts, events),
-            // As on chain it waits until the whole inbox is consumed: [`Engine::force_withdrawal`].
-            InboxPayload::ForcedWithdrawal { .. } => {}
+            // As on chain they wait until there are prices: [`Engine::force_withdrawal`], [`Engine::force_liquidation`].
+            InboxPayload::ForcedWithdrawal { .. } | InboxPayload::ForcedLiquidation(_) => {}
             InboxPayload::CancelAll { account, floor } => {
                 if self.knows(*account) {
                     self.raise_floor(*account, *floor, events);
                 }
             }
-            InboxPayload::ForcedClose { account, market } => self.refuse_forced_close(*account, *market),
-            InboxPayload::ForcedLiquidation(request) => self.refuse_forced_liquidation(request),
+            InboxPayload::ForcedClose { account, market } => self.force_close(*account, *market, item.time, events),
             InboxPayload::SignerSet { account, grant } => self.set_signer(*account, *grant, events),
             InboxPayload::MembershipSet { account, venue, until } => {
                 self.set_membership(*account, *venue, *until, events);
@@ -65,7 +63,7 @@ impl Engine {
             InboxPayload::PhaseSet { market, phase } => self.set_phase(*market, *phase, events),
             InboxPayload::HoursSet { market, hours } => self.set_hours(*market, *hours, events),
             InboxPayload::TermsSet(terms) => {
-                self.group_terms = Some(*terms);
+                self.group_terms = *terms;
                 // Some may hold more now than they may.
                 let most = usize::from(terms.max_holdings);
                 let crowded = self.account_ids().zip(&self.accounts).filter(|(_, state)| state.holdings.len() > most);
@@ -83,27 +81,9 @@ impl Engine {
         self.board.asset_of(token).expect("the contract moves tokens that it knows")
     }
 
-    /// Serving neither yet, the engine stops where the contract would act on one.
-    fn refuse_forced_close(&self, account: AccountId, market: MarketId) {
-        let Some(state) = self.find_account(account) else { return };
-        let listing = self.find_market(market).expect("the contract takes closes in perpetuals that exist");
-        let holds = state.position(&listing.terms, market) != 0;
-        assert!(!holds, "a forced close of account {account} in {market} must be served, and this engine serves none");
-    }
-
-    fn refuse_forced_liquidation(&self, request: &Liquidate) {
-        let Some(state) = self.find_account(request.account) else { return };
-        let failing = state.health(&self.board).maintenance() < 0;
-        assert!(
-            !failing,
-            "a forced liquidation of account {} must be served, and this engine serves none",
-            request.account
-        );
-    }
-
     /// Whether a request concerns an account that exists. Owners may also ask for isolated accounts before a transfer opens
     /// them, and this engine opens none yet: they hold nothing, so nothing comes of it.
-    fn knows(&self, account: AccountId) -> bool {
+    pub(crate) fn knows(&self, account: AccountId) -> bool {
         let known = self.find_account(account).is_some();
         assert!(known || account.is_isolated(), "the contract takes requests of accounts that exist");
         known
@@ -212,10 +192,9 @@ impl Engine {
         assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
         let state = &mut self.accounts[account_index(account)];
         *state.principal.entry(FeedId(0)).or_default() += amount;
-        let amount = i128::try_from(amount).expect("DEPOSIT_MAX is far below 2^127");
-        state.cash += amount;
-        self.custody += amount;
-        events.push(Event::Deposited { account, amount: Atoms(amount) });
+        let claim = self.buy_claim(amount);
+        self.accounts[account_index(account)].cash += claim;
+        events.push(Event::Deposited { account, amount: Atoms(claim) });
     }
 
     /// No deposit may stop an account from trading, as one holding too many would: it waits to be claimed instead.
@@ -261,7 +240,6 @@ impl Engine {
     }
 
     fn set_asset(&mut self, id: FeedId, config: AssetConfig, events: &mut Vec<Event>) {
-        assert!(self.group_terms.is_some(), "set the group's terms through its inbox before it admits an asset");
         if usize::from(id.0) == self.board.len() + 1 {
             self.board.push(Feed::asset(config));
         } else {
@@ -283,7 +261,6 @@ impl Engine {
 
     /// Opens a perpetual, or changes the terms of one. Then its orders leave: they were accepted under others.
     fn set_perpetual(&mut self, market: MarketId, id: FeedId, config: &PerpetualConfig, events: &mut Vec<Event>) {
-        assert!(self.group_terms.is_some(), "set the group's terms through its inbox before it lists a perpetual");
         let event = market.event();
         let terms = Terms::perpetual(id, config);
         if self.find_listing(event).is_none() {
@@ -355,10 +332,11 @@ impl Engine {
         }
         self.cancel_waiting_of(account, CancelReason::ForcedWithdrawal, |_, _| true, events);
         let paid = amount.min(self.spare(account, asset)).min(self.gate(account, asset));
-        if paid == 0 {
+        let worthless = asset == FeedId(0) && self.pool.covered(paid.cast_signed()) == 0;
+        if paid == 0 || worthless {
             return;
         }
-        self.pay_out(account, asset, paid);
+        self.take_out(account, asset, paid);
         let event = if asset == FeedId(0) {
             let amount = Atoms(i128::try_from(paid).expect("cash is within 128 bits"));
             Event::Withdrawn { account, amount, forced: true }
@@ -366,6 +344,11 @@ impl Engine {
             Event::AssetWithdrawn { account, asset, amount: paid, forced: true }
         };
         events.push(event);
+        if asset == FeedId(0) {
+            self.pay_claim(account, paid.cast_signed(), events);
+        } else {
+            self.rescues.busy.insert(account);
+        }
     }
 
     /// What can leave: of cash, what neither initial health nor `usd` needs, as far as the pool has it. Of an asset, the whole
@@ -377,7 +360,7 @@ impl Engine {
             return 0;
         }
         if asset == FeedId(0) {
-            return health.initial().min(health.usd).min(self.custody).max(0).unsigned_abs();
+            return health.spare().min(self.pool.tokens).unsigned_abs();
         }
         let feed = &self.board[asset];
         let balance = state.holdings.asset(asset).map_or(0, |held| held.balance);

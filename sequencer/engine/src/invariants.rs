@@ -44,6 +44,7 @@ impl Engine {
             self.check_feed(id);
         }
         assert!(self.moved.is_empty() && self.suspects.is_empty(), "a frame opens with everybody looked at");
+        self.check_rescues();
         self.switches.check();
         self.check_plans();
         let altered = self.accounts.iter().flat_map(|account| account.orders.iter());
@@ -296,7 +297,7 @@ impl Engine {
                 account.margins.get(event).map_or(0, |margin| margin.payoff(&listing.terms, payouts))
             })
             .sum();
-        let fees: i128 = self.accrued_fees().values().map(|amount| amount.0).sum();
+        let fees = self.frame_fees();
         // Perpetuals sum to nothing at any one price, so what their values and funding add is what rounding took, or is
         // going to: less than two atoms a holder. What it took before is in the pool for good.
         let perpetuals: i128 = self
@@ -311,11 +312,18 @@ impl Engine {
                 Held::Asset(_) => None,
             })
             .sum();
-        let claims = cash + owed + fees + perpetuals;
+        // Claims that wait are paid, and losses repaid, when the frame is sealed.
+        let waiting: i128 = self.waiting_claims().map(|(_, claim)| claim).sum();
+        let claims = cash + owed + fees.accrued.values().map(|amount| amount.0).sum::<i128>() + perpetuals;
+        let (claims, covered) = (claims + waiting + fees.repaid, self.pool.tokens + self.pool.bad_debt);
+        assert!(self.pool.tokens >= 0 && self.pool.bad_debt >= 0, "a pool and the losses that it does not cover");
         if self.board.len() == 0 {
-            assert_eq!(claims, self.custody, "claims are deposits less withdrawals");
+            assert_eq!(claims, covered, "claims are deposits less withdrawals, and shared losses");
         } else {
-            assert!(claims <= self.custody, "no more is claimed than came in and did not leave: {claims}");
+            assert!(
+                claims <= covered,
+                "no more is claimed than came in and did not leave, or is shared as a loss: {claims}"
+            );
         }
     }
 }

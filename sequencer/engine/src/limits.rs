@@ -50,6 +50,9 @@ pub const LOT_VALUE_MAX: u64 = 100_000_000_000;
 /// What a balance of an asset counts for at most, in atoms.
 pub const ASSET_VALUE_MAX: u128 = 1_000_000_000_000_000_000_000_000_000_000;
 
+/// Requests of keepers that may wait for the next frame.
+pub const KEEPERS_QUEUE_MAX: usize = 256;
+
 /// Highest fee of a builder, of value: 10 %, as the highest of a venue.
 pub const BUILDER_FEE_MAX: Ppm = Ppm(100_000);
 

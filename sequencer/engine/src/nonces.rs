@@ -10,6 +10,8 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xos_types::Nonce;
 
+/// The floor of a closed account.
+const CLOSED: u64 = u64::MAX;
 /// Nonces of the contract's to a word of storage.
 const WORD: u64 = 256;
 
@@ -49,6 +51,17 @@ impl Nonces {
             self.floor = floor.0;
             self.spent.insert(0, floor.0 - 1);
         }
+    }
+
+    /// Spends every nonce: nothing can be signed for the account any more.
+    pub(crate) fn close(&mut self) {
+        self.floor = CLOSED;
+        self.spent.insert(0, u64::MAX);
+    }
+
+    /// Whether the account is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.floor == CLOSED && self.spent.contains(u64::MAX)
     }
 
     /// The contract sets the nonce's bit: something of its message happened.

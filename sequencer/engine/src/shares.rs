@@ -2,8 +2,7 @@
 //! share line by line, then of each market's rest the protocol's and the insurance fund's, and what remains is the venue's.
 //! Shares round down, in favour of the venue's treasury. A builder's fee is the trader's beside that, line by line.
 //!
-//! The contract first pays losses that all accounts share out of what the insurance fund earns. There are none before an
-//! account is declared bankrupt.
+//! Losses that all accounts share are paid first out of what the insurance fund earns (`losses`).
 
 use std::collections::BTreeMap;
 
@@ -13,12 +12,28 @@ use crate::engine::{Engine, account_index, event_index};
 use crate::fees::{builder_fee, share};
 use crate::gas::{MarketState, Word};
 
+/// What the fees of a frame bring.
+#[derive(Debug, Default)]
+pub(crate) struct FrameFees {
+    /// By account.
+    pub(crate) accrued: BTreeMap<AccountId, Atoms>,
+    /// Of losses that all share.
+    pub(crate) repaid: i128,
+}
+
 impl Engine {
     /// What the open frame's fees bring when it is sealed, by account. They are nobody's cash before, so nothing that happens
     /// later in the frame (a rebate, a share that rounds the other way) can take from anybody what was counted with.
     #[must_use]
     pub fn accrued_fees(&self) -> BTreeMap<AccountId, Atoms> {
+        self.frame_fees().accrued
+    }
+
+    /// The same, with what of them pays losses.
+    pub(crate) fn frame_fees(&self) -> FrameFees {
         let mut accrued = BTreeMap::new();
+        let mut pool = self.pool;
+        let mut repaid = 0;
         for (market, lines) in self.frame.markets() {
             let listing = &self.listings[event_index(market.event())];
             let venue = &self.venues[&listing.terms.venue];
@@ -34,17 +49,22 @@ impl Engine {
             let protocol = share(total, venue.protocol_share);
             let insurance = share(total, venue.insurance_share);
             add(&mut accrued, AccountId::PROTOCOL, protocol);
-            add(&mut accrued, AccountId::INSURANCE, insurance);
+            let pays_losses = pool.repay(insurance);
+            repaid += pays_losses;
+            add(&mut accrued, AccountId::INSURANCE, insurance - pays_losses);
             add(&mut accrued, venue.treasury, total - protocol - insurance);
         }
-        accrued
+        FrameFees { accrued, repaid }
     }
 
-    /// Turns what was accrued into cash; `accrued` is that of the frame that was just sealed.
-    pub(crate) fn pay_fees(&mut self, accrued: BTreeMap<AccountId, Atoms>, events: &mut Vec<Event>) {
+    /// Turns what was accrued in the frame that was just sealed into cash.
+    pub(crate) fn pay_fees(&mut self, FrameFees { accrued, repaid }: FrameFees, events: &mut Vec<Event>) {
         for (account, amount) in accrued {
             self.accounts[account_index(account)].cash += amount.0;
             events.push(Event::FeesPaid { account, amount });
+        }
+        if repaid != 0 {
+            events.push(Event::LossesRepaid { amount: Atoms(repaid) });
         }
     }
 

@@ -30,10 +30,12 @@ use crate::fees::builder_reserve;
 use crate::frame::{LineRef, OpenFrame};
 use crate::holdings::Held;
 use crate::log::Log;
+use crate::losses::Pool;
 use crate::margin::EventMargin;
 use crate::nonces::Nonces;
 use crate::orders::{Rested, ToRest};
 use crate::plans::{Name, Pair, Plans, Waiting};
+use crate::rescue::Rescues;
 use crate::terms::Terms;
 use crate::watch::Before;
 
@@ -117,13 +119,13 @@ impl<'a> Records<'a> {
     }
 
     fn engine(&mut self) -> Result<Engine, SnapshotError> {
-        let (config, log, next_inbox, custody) = self.next::<(GroupConfig, Log, u64, i128)>()?;
+        let (config, log, next_inbox, pool) = self.next::<(GroupConfig, Log, u64, Pool)>()?;
         let mut engine = Engine::new(config);
-        (engine.log, engine.next_inbox, engine.custody) = (log, next_inbox, custody);
+        (engine.log, engine.next_inbox, engine.pool) = (log, next_inbox, pool);
         (engine.venues, engine.builders, engine.group_terms) =
-            self.next::<(BTreeMap<VenueId, VenueConfig>, BTreeMap<BuilderId, AccountId>, Option<GroupTerms>)>()?;
-        (engine.board, engine.watched, engine.lingering) =
-            self.next::<(Board, BTreeMap<AccountId, Before>, Vec<(AccountId, FeedId)>)>()?;
+            self.next::<(BTreeMap<VenueId, VenueConfig>, BTreeMap<BuilderId, AccountId>, GroupTerms)>()?;
+        (engine.board, engine.watched, engine.lingering, engine.rescues) =
+            self.next::<(Board, BTreeMap<AccountId, Before>, Vec<(AccountId, FeedId)>, Rescues)>()?;
         engine.frame = self.next::<OpenFrame>()?;
 
         let accounts = self.next::<usize>()?;

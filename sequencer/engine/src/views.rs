@@ -3,14 +3,16 @@
 use serde::Serialize;
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Hours, Lots, MarketId, Nonce, Order, Phase,
-    Plan, Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
+    AccountId, Address, Atoms, EventConfig, EventId, FeedId, GroupConfig, Hours, InboxPayload, Lots, MarketId, Nonce,
+    Order, Phase, Plan, Position, Side, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::Account;
-use crate::engine::{Engine, ListingConfig};
+use crate::engine::{Engine, ListingConfig, account_index, event_index};
+use crate::feeds::Feed;
+use crate::gas;
 use crate::health::Health;
-use crate::holdings::{Held, Holdings};
+use crate::holdings::{Held, Holdings, Perpetual};
 use crate::plans::{Stage, Waiting};
 
 /// An account as its owner sees it.
@@ -44,7 +46,7 @@ pub struct HoldingView {
     /// Signed lots of a perpetual, atoms of an asset.
     #[serde(with = "xos_types::number")]
     pub amount: i128,
-    /// Average price at which a perpetual was entered, as of the last sealed frame; 0 of an asset.
+    /// Average price at which a perpetual was entered, once the open frame is settled; 0 of an asset.
     pub entry: Ticks,
     /// Funding index up to which a perpetual has paid; 0 of an asset.
     #[serde(with = "xos_types::number")]
@@ -73,6 +75,9 @@ pub struct FeedView {
     /// What a long lot of a perpetual has paid, atoms times 1e9.
     #[serde(with = "xos_types::number")]
     pub funding_index: i128,
+    /// What a perpetual has cost others, in atoms.
+    #[serde(with = "xos_types::number")]
+    pub loss: u128,
     /// Atoms of an asset that accounts hold.
     #[serde(with = "xos_types::number")]
     pub custody: u128,
@@ -198,6 +203,16 @@ impl Engine {
         self.frame.gas()
     }
 
+    /// Estimated gas of an inbox item in a frame; from above.
+    #[must_use]
+    pub fn inbox_gas(&self, payload: &InboxPayload) -> u64 {
+        let tried = match payload {
+            InboxPayload::ForcedLiquidation(request) => self.liquidation_gas(request.account, request.keeper),
+            _ => 0,
+        };
+        gas::inbox_item(payload) + tried
+    }
+
     /// Time of the open frame; 0 before the first.
     #[must_use]
     pub fn frame_time(&self) -> TimeMs {
@@ -216,10 +231,57 @@ impl Engine {
         self.next_inbox
     }
 
-    /// Deposits less withdrawals: what the contract must hold for its accounts once every sealed frame is settled.
+    /// Deposits less withdrawals: what the contract must hold for its accounts once every frame, the open one included, is
+    /// settled.
     #[must_use]
     pub fn custody(&self) -> Atoms {
-        Atoms(self.custody)
+        Atoms(self.settled_pool(self.frame_fees().repaid).0.tokens)
+    }
+
+    /// Losses that all accounts share then: what they own on paper beyond that.
+    #[must_use]
+    pub fn bad_debt(&self) -> Atoms {
+        Atoms(self.settled_pool(self.frame_fees().repaid).0.bad_debt)
+    }
+
+    /// When an account was last flagged as failing.
+    #[must_use]
+    pub fn flagged_at(&self, account: AccountId) -> Option<TimeMs> {
+        self.rescues.flagged_at(account)
+    }
+
+    /// What is left of a close that an owner forced, and since when, once the open frame is settled.
+    #[must_use]
+    pub fn forced_close(&self, account: AccountId, market: MarketId) -> Option<(Lots, TimeMs)> {
+        let left = self.rescues.forced_close(account, market)?;
+        let (_, ended) = self.settled_position(account, market);
+        (!ended).then_some(left)
+    }
+
+    /// Requests of keepers that wait for the next frame.
+    #[must_use]
+    pub fn waiting_keepers(&self) -> usize {
+        self.rescues.queue.len()
+    }
+
+    fn settled_entry(&self, account: AccountId, held: &Perpetual, feed: &Feed) -> u64 {
+        let listing = feed.listing().expect("a perpetual has a listing");
+        if held.unsettled { self.settled_position(account, MarketId::new(listing, 0)).0.entry } else { held.entry }
+    }
+
+    /// An account's position in a perpetual as the open frame's lines leave it, and whether one of them ended the position that
+    /// was there.
+    fn settled_position(&self, account: AccountId, market: MarketId) -> (Perpetual, bool) {
+        let terms = self.listings[event_index(market.event())].terms;
+        let held = self.accounts[account_index(account)].holdings.perpetual(terms.feed);
+        let (mut held, mut ended) = (held.copied().unwrap_or_default(), false);
+        let lines = self.frame.markets().get(&market).into_iter().flatten();
+        for line in lines.filter(|line| line.order.message.account == account) {
+            let before = held.settled_size;
+            held.settle(line.order.message.side, line.filled, line.notional);
+            ended |= before != 0 && before.signum() != held.settled_size.signum();
+        }
+        (held, ended)
     }
 
     /// Redemptions that wait for a later frame's gas.
@@ -281,7 +343,7 @@ impl Engine {
             Held::Perpetual(held) => HoldingView {
                 feed: holding.feed,
                 amount: held.size.into(),
-                entry: Ticks(held.entry),
+                entry: Ticks(self.settled_entry(account, &held, &self.board[holding.feed])),
                 paid_up_to: held.paid_up_to,
                 offered: 0,
             },
@@ -308,6 +370,7 @@ impl Engine {
                 breached: feed.breached,
                 stale: feed.stale,
                 funding_index: feed.funding_index,
+                loss: feed.loss,
                 custody: feed.custody,
             }
         })

@@ -28,10 +28,9 @@ pub(crate) struct Before {
 }
 
 impl Engine {
-    /// The most assets and perpetuals that an account may hold. None is listed before the group's terms are known, and until
-    /// then there is nothing to hold.
+    /// The most assets and perpetuals that an account may hold.
     pub(crate) fn holdings_max(&self) -> usize {
-        self.group_terms.map_or(0, |terms| terms.max_holdings.into())
+        self.group_terms.max_holdings.into()
     }
 
     /// Makes a place for what the account is about to hold or order.
@@ -87,7 +86,7 @@ impl Engine {
                     held.loss = loss;
                 }
             });
-            let most = self.group_terms.map_or(0, |terms| terms.max_holdings.into());
+            let most = usize::from(self.group_terms.max_holdings);
             if account.available() < 0 || feed.stale || account.holdings.len() > most {
                 self.suspects.insert(number);
             }
@@ -95,11 +94,15 @@ impl Engine {
     }
 
     /// Judges everybody who may have come to be watched, or to be watched no more.
-    pub(crate) fn review(&mut self, events: &mut Vec<Event>) {
+    ///
+    /// `told` are those of whom it was said already that they fail.
+    pub(crate) fn review(&mut self, told: &BTreeSet<AccountId>, events: &mut Vec<Event>) {
         let mut suspects = std::mem::take(&mut self.suspects);
         suspects.extend(std::mem::take(&mut self.watched).into_keys());
         for account in suspects {
-            self.shed(account, events);
+            if self.shed(account, events) && !told.contains(&account) {
+                events.push(Event::Failing { account });
+            }
             let state = &self.accounts[account_index(account)];
             let health = state.health(&self.board);
             let watched = state.available() < 0 || health.blocked || state.holdings.len() > self.holdings_max();
@@ -119,11 +122,11 @@ impl Engine {
         }
     }
 
-    /// Takes orders from an account that cannot carry them.
-    fn shed(&mut self, account: AccountId, events: &mut Vec<Event>) {
+    /// Takes orders from an account that cannot carry them; whether it fails.
+    pub(crate) fn shed(&mut self, account: AccountId, events: &mut Vec<Event>) -> bool {
         let state = &self.accounts[account_index(account)];
         if state.available() >= 0 {
-            return;
+            return false;
         }
         let failing = state.health(&self.board).maintenance() < 0;
         // What may leave the group depends on the fund, so it takes no chances.
@@ -141,9 +144,7 @@ impl Engine {
         if all {
             self.cancel_waiting_of(account, CancelReason::Margin, |_, _| true, events);
         }
-        if failing {
-            events.push(Event::Failing { account });
-        }
+        failing
     }
 
     /// Whether the contract would take a batch that ends with this trade of a watched account.

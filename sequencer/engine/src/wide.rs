@@ -33,6 +33,14 @@ pub(crate) fn mul_div_up(a: u128, b: u128, c: u128) -> u128 {
     u128::try_from(quotient).unwrap_or(u128::MAX)
 }
 
+/// `⌊a · b / c⌋` towards minus infinity, of a quotient that fits.
+pub(crate) fn mul_div_floor(a: i128, b: u128, c: u128) -> i128 {
+    let size = a.unsigned_abs();
+    let quotient = if a < 0 { mul_div_up(size, b, c) } else { mul_div(size, b, c) };
+    let quotient = i128::try_from(quotient).expect("money is within 127 bits");
+    if a < 0 { -quotient } else { quotient }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +57,7 @@ mod tests {
         assert_eq!(mul_div_up(u128::MAX, 10, 20), u128::MAX / 2 + 1);
         assert_eq!(mul_div(u128::MAX, 3, 1), u128::MAX);
         assert_eq!(mul_div(7, 3, 2), 10);
+        assert_eq!((mul_div_floor(7, 3, 2), mul_div_floor(-7, 3, 2), mul_div_floor(-8, 3, 2)), (10, -11, -12));
+        assert_eq!(mul_div_floor(-i128::MAX, 3, 6), -(i128::MAX / 2) - 1);
     }
 }

@@ -149,7 +149,9 @@ struct Replay {
 impl Replay {
     fn new(scale: &Scale) -> Self {
         let governance = Address::repeat_byte(0x60);
-        let config = GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance };
+        let terms = GroupTerms { sequencer: OWNER, max_holdings: 32, keeper_share: Ppm(500_000), grace: 10_000 };
+        let group = Address::repeat_byte(0x99);
+        let config = GroupConfig { chain_id: 1952, group, token: TOKEN, governance, terms };
         let mut replay = Self {
             engine: Engine::new(config),
             events: Vec::new(),
@@ -197,10 +199,8 @@ impl Replay {
             insurance_share: Ppm(0),
             referrer_share: Ppm(0),
         };
-        let terms = GroupTerms { sequencer: OWNER, max_holdings: 32, keeper_share: Ppm(500_000), grace: 10_000 };
         let payloads: Vec<InboxPayload> = deposits
             .chain([
-                InboxPayload::TermsSet(terms),
                 InboxPayload::VenueSet { venue: VENUE, config: venue },
                 InboxPayload::PerpetualSet { market: MARKET, feed: FEED, config: perpetual },
             ])

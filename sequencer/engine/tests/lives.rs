@@ -380,7 +380,13 @@ struct Life {
 }
 
 fn group() -> GroupConfig {
-    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance: GOVERNANCE }
+    GroupConfig {
+        chain_id: 1952,
+        group: Address::repeat_byte(0x99),
+        token: TOKEN,
+        governance: GOVERNANCE,
+        terms: GroupTerms::usual(Address::ZERO),
+    }
 }
 
 impl Life {

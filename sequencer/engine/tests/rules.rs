@@ -802,7 +802,7 @@ fn requests_for_what_does_not_exist_here_change_nothing() {
     ];
     let count = items.len();
     let events = group.frame(2_000, items);
-    assert_eq!(events.len(), 1, "the frame before was sealed: {events:?}");
+    assert!(matches!(events[..], [Event::FrameSealed(_), Event::RescueRefused { .. }]), "{events:?}");
     assert_eq!(sealed(&group.frame(3_000, vec![])).unwrap().inbox.len(), count, "they are consumed all the same");
 }
 
@@ -1203,6 +1203,6 @@ fn a_log_gives_the_same_hashes_on_every_machine() {
     let next = group.order(ALICE, Side::Sell, 4, 700);
     group.apply(replace(new, next));
     let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(group.engine.log_hash()), "eb5bfa9337401420111b1ae78816cc66530e2110d9094f897b7db92459a8951c");
-    assert_eq!(hex(group.engine.state_hash()), "16f6b5c411efa85760944737d0d2b60457f764c8750e7e2739400139ee949af6");
+    assert_eq!(hex(group.engine.log_hash()), "1d14c80762d964a4db2f6771518d50bfa6e90d81325ca0869209139e203b212d");
+    assert_eq!(hex(group.engine.state_hash()), "1ec3c26af4d79f9ac19c5d8c0668b81d3fcaf4238fca8d7118c6a40013730cb4");
 }

@@ -11,8 +11,8 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use xos_journal::Journal;
 use xos_types::{
-    AccountId, Address, Command, EventId, GroupConfig, Logged, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side,
-    Signature, Signed, Ticks, TimeMs,
+    AccountId, Address, Command, EventId, GroupConfig, GroupTerms, Logged, Lots, MarketId, Nonce, Order, OrderKind,
+    Ppm, Side, Signature, Signed, Ticks, TimeMs,
 };
 
 const BLOCKS: u64 = 3_000;
@@ -40,7 +40,13 @@ fn order(nonce: u64) -> Logged {
 fn main() -> Result<(), Box<dyn Error>> {
     let parent = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let dir = tempfile::tempdir_in(parent)?;
-    let config = GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
+    let config = GroupConfig {
+        chain_id: 1,
+        group: Address::ZERO,
+        token: Address::ZERO,
+        governance: Address::ZERO,
+        terms: GroupTerms::usual(Address::ZERO),
+    };
     let (mut journal, _) = Journal::open(dir.path(), &config)?;
 
     let mut append_us = Histogram::<u64>::new(3)?;

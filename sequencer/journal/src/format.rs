@@ -1,12 +1,14 @@
 //! The bytes of headers and blocks; the table is in the crate's documentation.
 
-use xos_types::{Address, GroupConfig, Hash, Logged};
+use xos_types::{Address, GroupConfig, GroupTerms, Hash, Logged, Ppm};
 
 const MAGIC: [u8; 8] = *b"XOSJRNL\0";
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// Bytes of the file's header.
-pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 3 * 20 + HASH_BYTES;
+pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 3 * 20 + TERMS_BYTES + HASH_BYTES;
+/// Bytes of a group's terms.
+const TERMS_BYTES: usize = 20 + 1 + 4 + 4;
 /// Bytes of a block before its payload.
 pub(crate) const BLOCK_HEAD_BYTES: usize = 4 + 4 + 8 + HASH_BYTES;
 pub(crate) const HASH_BYTES: usize = 32;
@@ -26,6 +28,11 @@ pub(crate) fn encode_header(config: &GroupConfig) -> [u8; HEADER_BYTES] {
     bytes.extend_from_slice(config.group.as_slice());
     bytes.extend_from_slice(config.token.as_slice());
     bytes.extend_from_slice(config.governance.as_slice());
+    let GroupTerms { sequencer, max_holdings, keeper_share, grace } = config.terms;
+    bytes.extend_from_slice(sequencer.as_slice());
+    bytes.push(max_holdings);
+    bytes.extend_from_slice(&keeper_share.0.to_le_bytes());
+    bytes.extend_from_slice(&grace.to_le_bytes());
     bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
     bytes.try_into().expect("the fields add up to HEADER_BYTES")
 }
@@ -44,11 +51,16 @@ pub(crate) fn decode_header(bytes: &[u8; HEADER_BYTES]) -> Result<(GroupConfig, 
     let group = Address::from(take::<20>(&mut rest));
     let token = Address::from(take::<20>(&mut rest));
     let governance = Address::from(take::<20>(&mut rest));
+    let sequencer = Address::from(take::<20>(&mut rest));
+    let [max_holdings] = take::<1>(&mut rest);
+    let keeper_share = Ppm(u32::from_le_bytes(take(&mut rest)));
+    let grace = u32::from_le_bytes(take(&mut rest));
     let hash: Hash = take(&mut rest);
     if *blake3::hash(&bytes[..HEADER_BYTES - HASH_BYTES]).as_bytes() != hash {
         return Err("its header's hash does not match".to_owned());
     }
-    Ok((GroupConfig { chain_id, group, token, governance }, hash))
+    let terms = GroupTerms { sequencer, max_holdings, keeper_share, grace };
+    Ok((GroupConfig { chain_id, group, token, governance, terms }, hash))
 }
 
 /// What stands before a block's payload.

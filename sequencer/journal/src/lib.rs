@@ -6,11 +6,12 @@
 //! | header | bytes | | block | bytes |
 //! |---|---|---|---|---|
 //! | magic `XOSJRNL\0` | 8 | | payload length | 4 |
-//! | format version, 3 | 4 | | number of commands | 4 |
+//! | format version, 4 | 4 | | number of commands | 4 |
 //! | chain id | 8 | | sequence number of the first | 8 |
 //! | group contract | 20 | | hash of the block before (first block: of the header) | 32 |
 //! | settlement token | 20 | | payload: the commands, postcard, one after another | … |
 //! | governance | 20 | | blake3 of the above | 32 |
+//! | the terms that the group was created with: sequencer, most holdings, keepers' share, grace | 20, 1, 4, 4 | | | |
 //! | blake3 of the above | 32 | | | |
 //!
 //! One block holds one ingress window of commands in execution order, and is one group commit: one `write`, one

@@ -147,7 +147,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use xos_types::{Address, Command, TimeMs};
+    use xos_types::{Address, Command, GroupTerms, TimeMs};
 
     use super::*;
 
@@ -158,7 +158,13 @@ mod tests {
     #[test]
     fn a_failed_write_poisons_the_journal() {
         let dir = tempfile::tempdir().unwrap();
-        let config = GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
+        let config = GroupConfig {
+            chain_id: 1,
+            group: Address::ZERO,
+            token: Address::ZERO,
+            governance: Address::ZERO,
+            terms: GroupTerms::usual(Address::ZERO),
+        };
         let (mut journal, _) = Journal::open(dir.path(), &config).unwrap();
         journal.append(&[frame(1)]).unwrap();
         let disk = std::mem::replace(&mut journal.file, OpenOptions::new().write(true).open("/dev/full").unwrap());

@@ -16,6 +16,7 @@ fn group() -> GroupConfig {
         group: Address::repeat_byte(0x11),
         token: Address::repeat_byte(0x22),
         governance: Address::repeat_byte(0x55),
+        terms: GroupTerms::usual(Address::repeat_byte(0x66)),
     }
 }
 

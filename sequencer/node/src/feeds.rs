@@ -83,7 +83,9 @@ impl Feeds {
             if self.accounts.is_empty() {
                 continue;
             }
-            for account in concerned(event).into_iter().flatten() {
+            let others = if let Event::Deleveraged { others, .. } = event { others.as_slice() } else { &[] };
+            let others = others.iter().map(|other| other.account);
+            for account in concerned(event).into_iter().flatten().chain(others) {
                 if let Some(listeners) = self.accounts.get(&account) {
                     let _ = listeners.send(Arc::new(AccountEvent { sequence, event: event.clone() }));
                 }
@@ -149,6 +151,14 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::AssetDeposited { account, .. }
         | Event::AssetWithdrawn { account, .. }
         | Event::Failing { account }
+        | Event::Flagged { account }
+        | Event::CloseForced { account, .. }
+        | Event::TakenOver { account, .. }
+        | Event::Deleveraged { account, .. }
+        | Event::Bankrupt { account, .. }
+        | Event::PaidInPart { account, .. }
+        | Event::RescueQueued { keeper: account, .. }
+        | Event::RescueRefused { keeper: account, .. }
         | Event::Closed { account, .. }
         | Event::SignerSet { account, .. }
         | Event::MembershipSet { account, .. }
@@ -158,6 +168,10 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::Rejected { account, .. } => [Some(*account), None],
         Event::Accepted { order } | Event::Planned { order, .. } => [Some(order.account), None],
         Event::Transferred { account, to, .. } => [Some(*account), Some(*to)],
+        Event::Liquidated { account, keeper, .. } | Event::Converted { account, keeper, .. } => {
+            [Some(*account), Some(*keeper)]
+        }
+        Event::Swept { account, .. } => [Some(*account), Some(AccountId::INSURANCE)],
         Event::EventOpened { .. }
         | Event::EventResolved { .. }
         | Event::PhaseSet { .. }
@@ -172,6 +186,7 @@ fn concerned(event: &Event) -> [Option<AccountId>; 2] {
         | Event::Priced { .. }
         | Event::PriceLeftOut { .. }
         | Event::Funded { .. }
+        | Event::LossesRepaid { .. }
         | Event::FrameSealed(_) => [None, None],
     }
 }

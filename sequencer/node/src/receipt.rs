@@ -107,6 +107,8 @@ impl Effect {
             | Command::Withdraw(_)
             | Command::Transfer(_)
             | Command::Window { .. }
+            | Command::Liquidate(_)
+            | Command::Convert(_)
             | Command::Frame { .. } => None,
         };
         for event in events {

@@ -212,6 +212,51 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::UnknownToken { token, expected } => {
             (Code::UnknownToken, json!({ "token": token, "expected": expected }))
         }
+        Reject::WorthNothing { amount } => {
+            (Code::InvalidRequest, json!({ "field": "amount", "got": amount.to_string(), "expected": "more" }))
+        }
+        Reject::AccountClosed { account } => (Code::UnknownAccount, json!({ "account": account.to_string() })),
+        Reject::QueueFull { limit } => (Code::LimitReached, json!({ "what": "keepers' requests", "limit": limit })),
+        Reject::NotPerpetual { market } => {
+            (Code::InvalidRequest, json!({ "field": "market", "got": market, "expected": "a perpetual" }))
+        }
+        Reject::SameOwner { keeper, account } => {
+            let data = json!({ "field": "keeper", "keeper": keeper.to_string(), "account": account.to_string() });
+            (Code::InvalidRequest, data)
+        }
+        Reject::IsolatedOnly { keeper, market } => {
+            (Code::OnlyReducing, json!({ "account": keeper.to_string(), "market": market }))
+        }
+        Reject::NotMember { account, venue } => {
+            (Code::OnlyReducing, json!({ "account": account.to_string(), "venue": venue }))
+        }
+        Reject::NotPriced { feed } => (Code::MarketClosed, json!({ "feed": feed, "status": "not priced" })),
+        Reject::NothingToLiquidate { account, market } => {
+            (Code::NotFillable, json!({ "account": account.to_string(), "market": market }))
+        }
+        Reject::KeeperLimit { limit, price } => {
+            (Code::NotFillable, json!({ "limit": limit.to_string(), "price": price.to_string() }))
+        }
+        Reject::NotFailing { account, maintenance } => {
+            let data = json!({ "account": account.to_string(), "maintenance": maintenance.to_string() });
+            (Code::NotFillable, data)
+        }
+        Reject::NotWholeLastPosition { account, market } => {
+            (Code::NotFillable, json!({ "account": account.to_string(), "market": market }))
+        }
+        Reject::LossAboveCap { market, loss, cap } => {
+            let data = json!({ "what": "loss", "market": market, "loss": loss.to_string(), "limit": cap.to_string() });
+            (Code::LimitReached, data)
+        }
+        Reject::KeeperShort { keeper, missing } => {
+            (Code::InsufficientFunds, json!({ "account": keeper.to_string(), "missing": missing.to_string() }))
+        }
+        Reject::OwesNothing { account, usd } => {
+            (Code::NotFillable, json!({ "account": account.to_string(), "usd": usd.to_string() }))
+        }
+        Reject::NothingToConvert { account, asset } => {
+            (Code::NotFillable, json!({ "account": account.to_string(), "asset": asset }))
+        }
         Reject::ZeroAmount => {
             (Code::InvalidRequest, json!({ "field": "amount", "got": "0", "expected": "at least 1 atom" }))
         }

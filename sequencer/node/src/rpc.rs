@@ -11,15 +11,15 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
 use xos_api::{
-    AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, Code, EventInfo,
-    EventStatus, Info, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, PositionInfo,
-    Receipt, StateHash, TradeInfo, WithdrawRequest, XosApiServer,
+    AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, Code,
+    ConvertRequest, EventInfo, EventStatus, Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome,
+    OrderRequest, OrderStatus, PositionInfo, Receipt, StateHash, TradeInfo, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
 use xos_engine::OrderView;
 use xos_types::{
-    AccountId, Address, B256, Cancel, CancelAll, Command, EventId, GroupConfig, MarketId, Nonce, Order, Signed, Ticks,
-    Withdraw,
+    AccountId, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId, Nonce,
+    Order, Signed, Ticks, Withdraw,
 };
 
 use crate::feeds::book_info;
@@ -114,6 +114,8 @@ impl Rpc {
                     Command::CancelAll(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Withdraw(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Transfer(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Liquidate(signed) => Some(Signing::of(&self.domain, &signed.message)),
+                    Command::Convert(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::Window { .. } | Command::Frame { .. } => None,
                 };
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
@@ -415,6 +417,34 @@ impl XosApiServer for Rpc {
             expiry: withdraw.expiry,
         };
         let verified = verify_for(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw);
+        self.execute_one(verified).await
+    }
+
+    async fn liquidate(&self, liquidate: LiquidateRequest) -> RpcResult<Ack> {
+        let message = Liquidate {
+            keeper: liquidate.keeper,
+            account: liquidate.account,
+            market: liquidate.market,
+            size: liquidate.size,
+            limit: liquidate.limit,
+            nonce: liquidate.nonce,
+            expiry: liquidate.expiry,
+        };
+        let verified = verify_for(&self.domain, liquidate.keeper, message, &liquidate.signature, Command::Liquidate);
+        self.execute_one(verified).await
+    }
+
+    async fn convert(&self, convert: ConvertRequest) -> RpcResult<Ack> {
+        let message = Convert {
+            keeper: convert.keeper,
+            account: convert.account,
+            asset: convert.asset,
+            amount: convert.amount,
+            limit: convert.limit,
+            nonce: convert.nonce,
+            expiry: convert.expiry,
+        };
+        let verified = verify_for(&self.domain, convert.keeper, message, &convert.signature, Command::Convert);
         self.execute_one(verified).await
     }
 

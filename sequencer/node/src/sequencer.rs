@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc as tokio_mpsc;
-use xos_engine::Engine;
+use xos_engine::{Engine, INBOX_GAS_PER_FRAME};
 use xos_journal::{Journal, JournalError};
 use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
@@ -227,11 +227,13 @@ impl Core {
 
     fn take_inbox(&mut self) -> Vec<InboxItem> {
         let mut taken = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut gas) = (0, 0);
         while taken.len() < self.pace.frame_inbox_items {
             let Some(item) = self.next_item.take().or_else(|| self.inbox.try_recv().ok()) else { break };
             bytes += payload_bytes(&item.payload);
-            if bytes > self.pace.frame_inbox_bytes && !taken.is_empty() {
+            gas += self.engine.inbox_gas(&item.payload);
+            let too_much = bytes > self.pace.frame_inbox_bytes || gas > INBOX_GAS_PER_FRAME;
+            if too_much && !taken.is_empty() {
                 self.next_item = Some(item);
                 break;
             }

@@ -1,7 +1,7 @@
 //! Commands and events for unit tests.
 
 use xos_types::{
-    AccountId, Address, Atoms, Cancel, Command, Event, EventConfig, EventId, Fill, GroupConfig, InboxItem,
+    AccountId, Address, Atoms, Cancel, Command, Event, EventConfig, EventId, Fill, GroupConfig, GroupTerms, InboxItem,
     InboxPayload, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms,
     VenueConfig, VenueId, Withdraw,
 };
@@ -11,6 +11,7 @@ pub(crate) const GROUP: GroupConfig = GroupConfig {
     group: Address::repeat_byte(0x11),
     token: Address::repeat_byte(0x22),
     governance: Address::repeat_byte(0x33),
+    terms: GroupTerms::usual(Address::repeat_byte(0x44)),
 };
 /// The accounts of [`inbox`].
 pub(crate) const ALICE: u64 = 3;

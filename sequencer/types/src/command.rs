@@ -8,7 +8,7 @@ use crate::config::{
 };
 use crate::instructions::Instructions;
 use crate::order::{
-    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Liquidate, Order, OrderKind, Signed, Transfer, Withdraw,
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, OrderKind, Signed, Transfer, Withdraw,
 };
 use crate::plan::Plan;
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
@@ -48,6 +48,10 @@ pub enum Command {
     Withdraw(Signed<Withdraw>),
     /// A signed transfer to another account.
     Transfer(Signed<Transfer>),
+    /// A keeper's signed wish to take a position of a failing account; it waits for the next frame.
+    Liquidate(Signed<Liquidate>),
+    /// A keeper's signed wish to buy an asset of an account that owes cash; it waits for the next frame.
+    Convert(Signed<Convert>),
     /// An ingress window begins: until the next one commands stand in order of their [`Precedence`], so that whoever reads the
     /// log sees that nobody was let in before a maker who withdrew in the same window. It changes nothing else.
     Window {
@@ -95,6 +99,8 @@ impl Command {
             Self::CancelAfter(signed) => Some((signed.message.account, signed.signer)),
             Self::Withdraw(signed) => Some((signed.message.account, signed.signer)),
             Self::Transfer(signed) => Some((signed.message.account, signed.signer)),
+            Self::Liquidate(signed) => Some((signed.message.keeper, signed.signer)),
+            Self::Convert(signed) => Some((signed.message.keeper, signed.signer)),
             Self::Window { .. } | Self::Frame { .. } => None,
         }
     }
@@ -131,7 +137,9 @@ impl Precedence {
             | Command::Replace { .. }
             | Command::Plan { .. }
             | Command::Withdraw(_)
-            | Command::Transfer(_) => Some(Self::Rest),
+            | Command::Transfer(_)
+            | Command::Liquidate(_)
+            | Command::Convert(_) => Some(Self::Rest),
             Command::Window { .. } | Command::Frame { .. } => None,
         }
     }

@@ -16,6 +16,8 @@ pub struct GroupConfig {
     pub token: Address,
     /// Owner of the insurance fund and of the protocol's treasury.
     pub governance: Address,
+    /// The terms that it was created with; its inbox may bring others.
+    pub terms: GroupTerms,
 }
 
 /// What a market charges, and whom it lets in. Mirrors `TradingTerms` in `Types.sol`.
@@ -201,6 +203,14 @@ pub struct GroupTerms {
     pub keeper_share: Ppm,
     /// Milliseconds that keepers have before the insurance fund takes over.
     pub grace: u32,
+}
+
+impl GroupTerms {
+    /// What the deploy script gives a group.
+    #[must_use]
+    pub const fn usual(sequencer: Address) -> Self {
+        Self { sequencer, max_holdings: 16, keeper_share: Ppm(500_000), grace: 5_000 }
+    }
 }
 
 /// What a key may do for an account. Mirrors `SignerGrant` in `Types.sol`.

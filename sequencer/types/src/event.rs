@@ -11,7 +11,10 @@ use crate::instructions::Instructions;
 use crate::order::{Order, Side};
 use crate::plan::Plan;
 use crate::reject::Reject;
-use crate::units::{AccountId, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, Nonce, Ticks, TimeMs, VenueId};
+use crate::rescue::Counterparty;
+use crate::units::{
+    AccountId, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, Nonce, Position, Ticks, TimeMs, VenueId,
+};
 
 /// One consequence of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +30,7 @@ pub enum Event {
     Deposited {
         /// To whom.
         account: AccountId,
-        /// How much.
+        /// How much: what arrived, or while losses are shared the larger claim that it buys.
         amount: Atoms,
     },
     /// An event's markets are open.
@@ -108,6 +111,130 @@ pub enum Event {
     Failing {
         /// Which account.
         account: AccountId,
+    },
+    /// A failing account was flagged: from now on the keepers' time runs.
+    Flagged {
+        /// Which account.
+        account: AccountId,
+    },
+    /// A keeper's request waits for the next frame's prices.
+    RescueQueued {
+        /// The keeper.
+        keeper: AccountId,
+        /// Which of its messages.
+        nonce: Nonce,
+    },
+    /// A keeper's request came to nothing. It is gone, and so is its nonce.
+    RescueRefused {
+        /// The keeper.
+        keeper: AccountId,
+        /// Which of its messages.
+        nonce: Nonce,
+        /// Why.
+        reject: Reject,
+    },
+    /// A keeper took a position, or a part of it, of a failing account.
+    Liquidated {
+        /// Who fails.
+        account: AccountId,
+        /// Who took.
+        keeper: AccountId,
+        /// Which of its messages.
+        nonce: Nonce,
+        /// In which perpetual.
+        market: MarketId,
+        /// Signed lots that changed hands.
+        size: Position,
+        /// What they are worth at index price.
+        value: Atoms,
+        /// The penalty that the account paid on it.
+        charge: Atoms,
+        /// The keeper's part of the penalty; the rest is the insurance fund's.
+        keeper_part: Atoms,
+        /// Asked for through the contract's inbox.
+        forced: bool,
+    },
+    /// A keeper bought an asset of an account that owed cash.
+    Converted {
+        /// Who owed.
+        account: AccountId,
+        /// Who bought.
+        keeper: AccountId,
+        /// Which of its messages.
+        nonce: Nonce,
+        /// Which asset.
+        asset: FeedId,
+        /// How many of its atoms.
+        #[serde(with = "crate::number")]
+        amount: u128,
+        /// For how much cash.
+        paid: Atoms,
+    },
+    /// An owner's close of a position waits for its market's price: at index price less the market's penalty.
+    CloseForced {
+        /// Whose position.
+        account: AccountId,
+        /// In which perpetual.
+        market: MarketId,
+        /// Lots to close.
+        size: Lots,
+    },
+    /// The insurance fund took a position.
+    TakenOver {
+        /// Whose.
+        account: AccountId,
+        /// In which perpetual.
+        market: MarketId,
+        /// Signed lots that changed hands.
+        size: Position,
+        /// Cash that the account got for them (negative: it paid), funding apart.
+        received: Atoms,
+    },
+    /// Opposite positions closed against one.
+    Deleveraged {
+        /// Whose.
+        account: AccountId,
+        /// In which perpetual.
+        market: MarketId,
+        /// Signed lots that were closed.
+        size: Position,
+        /// Cash that the account got for them (negative: it paid), funding apart; the others paid it.
+        received: Atoms,
+        /// Who closed against it, in order.
+        others: Vec<Counterparty>,
+    },
+    /// What was left of an asset, too little for anybody to buy, went to the insurance fund.
+    Swept {
+        /// Whose.
+        account: AccountId,
+        /// Which asset.
+        asset: FeedId,
+        /// How many of its atoms.
+        #[serde(with = "crate::number")]
+        amount: u128,
+    },
+    /// Nothing was left of an account but a debt. It is closed.
+    Bankrupt {
+        /// Whose.
+        account: AccountId,
+        /// The debt.
+        debt: Atoms,
+        /// What the insurance fund paid of it; all accounts share the rest.
+        paid: Atoms,
+    },
+    /// What the insurance fund earned paid losses that all accounts share.
+    LossesRepaid {
+        /// How much of them.
+        amount: Atoms,
+    },
+    /// While losses are shared, a claim on cash that left was paid in part.
+    PaidInPart {
+        /// Whose.
+        account: AccountId,
+        /// What left the account.
+        claim: Atoms,
+        /// What was paid for it.
+        paid: Atoms,
     },
     /// An account's position in a delisted perpetual was paid at its last price.
     Closed {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{InboxItem, PriceUpdate};
 use crate::order::{Order, Signed, Transfer, Withdraw};
+use crate::rescue::Rescue;
 use crate::units::{AccountId, Atoms, FeedId, Hash, Lots, MarketId, TimeMs};
 
 /// Everything that happened between two seals, netted, in the order of the batch's steps.
@@ -25,6 +26,8 @@ pub struct Frame {
     pub funding: Vec<FundingUpdate>,
     /// Positions that it paid out, before any fill.
     pub redemptions: Vec<Redemption>,
+    /// What happened to accounts that fail, before any fill.
+    pub rescues: Vec<Rescue>,
     /// Fills netted per order, by market in ascending order; within a market in order of the order's first fill.
     pub markets: Vec<(MarketId, Vec<FillLine>)>,
     /// Signed withdrawals, in order.

@@ -13,6 +13,7 @@ pub mod number;
 mod order;
 mod plan;
 mod reject;
+mod rescue;
 mod units;
 
 pub use command::{Command, InboxItem, InboxPayload, Precedence, PriceUpdate};
@@ -30,6 +31,7 @@ pub use order::{
 };
 pub use plan::{Pace, Plan, Trigger, TriggerSource, TriggerWhen};
 pub use reject::{PlanFault, Reject, Restriction};
+pub use rescue::{Counterparty, Rescue};
 pub use units::{
     AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
     VenueId,

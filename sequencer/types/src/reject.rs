@@ -4,7 +4,9 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::order::OrderKind;
-use crate::units::{AccountId, Atoms, BuilderId, EventId, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs};
+use crate::units::{
+    AccountId, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, Nonce, Position, Ppm, Ticks, TimeMs, VenueId,
+};
 
 /// A refusal changes nothing: no state, and no nonce is spent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -291,6 +293,131 @@ pub enum Reject {
     /// A withdrawal of nothing.
     #[error("the amount must be at least 1 atom")]
     ZeroAmount,
+    /// A claim of which the pool covers less than an atom.
+    #[error("while losses are shared, {amount} atoms are worth less than one")]
+    WorthNothing {
+        /// The amount that was given.
+        #[serde(with = "crate::number")]
+        amount: u128,
+    },
+    /// The account went bankrupt.
+    #[error("account {account} is closed")]
+    AccountClosed {
+        /// The number that was given.
+        account: AccountId,
+    },
+    /// As many keepers' requests wait for the next frame as may.
+    #[error("{limit} requests of keepers wait for the next frame, the most that may; try again in it")]
+    QueueFull {
+        /// The most that may.
+        limit: u64,
+    },
+    /// Only positions in perpetuals are liquidated.
+    #[error("market {market} is no perpetual")]
+    NotPerpetual {
+        /// The market that was given.
+        market: MarketId,
+    },
+    /// Nobody rescues its own account.
+    #[error("keeper {keeper} and account {account} have one owner; somebody else must do it")]
+    SameOwner {
+        /// The keeper.
+        keeper: AccountId,
+        /// The account.
+        account: AccountId,
+    },
+    /// The market is for isolated accounts.
+    #[error("market {market} is for isolated accounts, and account {keeper} is not one of them")]
+    IsolatedOnly {
+        /// The keeper.
+        keeper: AccountId,
+        /// The market that was given.
+        market: MarketId,
+    },
+    /// Only members of the venue may take new risk there.
+    #[error("account {account} is no member of venue {venue}")]
+    NotMember {
+        /// The account that was given.
+        account: AccountId,
+        /// The venue.
+        venue: VenueId,
+    },
+    /// There is no such asset or perpetual, or its price is too old, broke a rule, or was never given.
+    #[error("feed {feed} has no price that may be relied on")]
+    NotPriced {
+        /// Which feed.
+        feed: FeedId,
+    },
+    /// There is no such position, or none of it was asked for.
+    #[error("there is nothing to take of account {account} in market {market}")]
+    NothingToLiquidate {
+        /// The account that was given.
+        account: AccountId,
+        /// The market that was given.
+        market: MarketId,
+    },
+    /// The index price is worse than the keeper wants.
+    #[error("the index price is {price}, worse than the keeper's limit of {limit}")]
+    KeeperLimit {
+        /// The limit that was given: atoms per lot, times 1e9.
+        #[serde(with = "crate::number")]
+        limit: u128,
+        /// The index price.
+        #[serde(with = "crate::number")]
+        price: u128,
+    },
+    /// The account is healthy.
+    #[error("account {account} does not fail: its maintenance health is {maintenance}")]
+    NotFailing {
+        /// The account that was given.
+        account: AccountId,
+        /// Its maintenance health.
+        maintenance: Atoms,
+    },
+    /// An account without equity leaves a debt to whoever shares it, so its last position goes to a keeper whole or not at all.
+    #[error("account {account} has no equity left: a keeper takes its last position, and all of it")]
+    NotWholeLastPosition {
+        /// The account that was given.
+        account: AccountId,
+        /// The market that was given.
+        market: MarketId,
+    },
+    /// The market may not cost others so much.
+    #[error("market {market} would have cost others {loss} atoms, more than its cap of {cap}")]
+    LossAboveCap {
+        /// The market that was given.
+        market: MarketId,
+        /// What it would have cost.
+        #[serde(with = "crate::number")]
+        loss: u128,
+        /// The most that it may.
+        #[serde(with = "crate::number")]
+        cap: u128,
+    },
+    /// The keeper could not carry what it would take.
+    #[error("keeper {keeper} would be {missing} atoms short with it")]
+    KeeperShort {
+        /// The keeper.
+        keeper: AccountId,
+        /// What it would be short of.
+        missing: Atoms,
+    },
+    /// The account owes nothing.
+    #[error("account {account} owes nothing: its cash and what counts as such is {usd}")]
+    OwesNothing {
+        /// The account that was given.
+        account: AccountId,
+        /// Cash and what counts as such.
+        usd: Atoms,
+    },
+    /// The account has nothing of that asset, or none of it was asked for.
+    #[error("account {account} has nothing of asset {asset} to convert")]
+    NothingToConvert {
+        /// The account that was given.
+        account: AccountId,
+        /// The asset that was given.
+        asset: FeedId,
+    },
 }
 
 /// Why an account may only reduce its position in a market.

@@ -18,7 +18,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
 use crate::life::{
-    AssetPlan, EventPlan, FeedPlan, KindStep, Life, PerpetualPlan, Placement, Step, TermsPlan, TradePlan, VenuePlan,
+    AssetPlan, EventPlan, FeedPlan, KindStep, Life, PerpetualPlan, Placement, RescueStep, Step, TermsPlan, TradePlan,
+    VenuePlan,
 };
 
 const LIVES: u32 = 64;
@@ -258,6 +259,86 @@ fn engine_and_contract_agree_on_every_life_with_all_kinds() {
     for (what, count) in totals.more_kinds() {
         assert!(count > 0 || lives < LIVES, "no {what} in {lives} lives: {totals:?}");
     }
+}
+
+fn rescue_step() -> impl Strategy<Value = RescueStep> {
+    let permille = prop_oneof![3 => 300_u16..800, 3 => 1_200_u16..2_500, 3 => 800_u16..1_200, 1 => 10_u16..300];
+    prop_oneof![
+        24 => any::<[u8; 4]>()
+            .prop_map(|[buyer, seller, market, parts]| RescueStep::Deal { buyer, seller, market, parts }),
+        12 => any::<[u8; 4]>()
+            .prop_map(|[keeper, pick, size, twist]| RescueStep::Liquidate { keeper, pick, size, twist }),
+        8 => any::<[u8; 4]>()
+            .prop_map(|[keeper, pick, amount, twist]| RescueStep::Convert { keeper, pick, amount, twist }),
+        3 => any::<[u8; 2]>().prop_map(|[account, market]| RescueStep::ForceClose { account, market }),
+        4 => any::<[u8; 3]>()
+            .prop_map(|[keeper, pick, size]| RescueStep::ForceLiquidation { keeper, pick, size }),
+        3 => (any::<u32>(), any::<u8>()).prop_map(|(amount, shift)| RescueStep::Fund { amount, shift }),
+        10 => (any::<u8>(), permille, 500_u64..4_000, proptest::collection::vec(any::<[u8; 4]>(), 0..4))
+            .prop_map(|(feed, permille, ms, keepers)| RescueStep::Crash { feed, permille, ms, keepers }),
+        6 => (1_u8..4, prop_oneof![4 => 300_u64..3_000, 1 => 3_000_u64..70_000])
+            .prop_map(|(frames, ms)| RescueStep::Wait { frames, ms }),
+    ]
+}
+
+/// Assets, and perpetuals with high leverage whose prices may move far; everybody has some collateral.
+fn fragile_listings() -> impl Strategy<Value = Vec<Step>> {
+    let feed =
+        || feed_plan().prop_map(|plan| FeedPlan { max_age: 60_000, max_gap: 100_000, max_move: 1_000_000, ..plan });
+    let asset = (asset_plan(), feed(), 300_000_u32..=900_000).prop_map(|(plan, feed, weight)| AssetPlan {
+        weights: [weight, weight + 50_000, plan.weights[2]],
+        feed,
+        ..plan
+    });
+    let fractions = proptest::array::uniform4(20_u32..120);
+    let perpetual =
+        (perpetual_plan(), fractions, feed()).prop_map(|(plan, initial, feed)| PerpetualPlan { initial, feed, ..plan });
+    let terms = (terms_plan(), prop_oneof![2 => Just(0_u32), 1 => Just(500)]).prop_map(|(plan, taker_fee)| TermsPlan {
+        taker_fee,
+        maker_fee: 0,
+        restricted: false,
+        caps: [0; 2],
+        ..plan
+    });
+    let perpetuals = proptest::collection::vec((terms, perpetual), 1..4);
+    (asset, perpetuals, any::<u64>()).prop_map(|(asset, perpetuals, prices)| {
+        let admit = KindStep::Admit(AssetPlan { pick: 255, ..asset });
+        let perpetuals = perpetuals.into_iter().map(|(terms, perpetual)| KindStep::Perpetual { terms, perpetual });
+        let deposits = (0..8_u8).map(|n| KindStep::Deposit { account: n, asset: 0, amount: u64::from(n) << 50 });
+        let open = Step::Frame { ms: 1_000, items: u8::MAX, prices };
+        let steps = [admit].into_iter().chain(perpetuals).chain(deposits).map(Step::Kind);
+        steps.chain([open.clone(), open]).collect()
+    })
+}
+
+/// Mostly trades, and what becomes of them.
+fn failing_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => kind_step().prop_map(Step::Kind),
+        12 => rescue_step().prop_map(Step::Rescue),
+        1 => step(),
+    ]
+}
+
+#[test]
+fn engine_and_contract_agree_on_every_life_of_accounts_that_fail() {
+    let lives = lives();
+    let mut runner = runner(lives);
+    let totals = std::cell::RefCell::new(life::Totals::default());
+    let events = proptest::collection::vec(event_plan(), 1..3);
+    let life = (events, fragile_listings(), proptest::collection::vec(failing_step(), 100..400));
+    let result = runner.run(&life, |(events, listings, steps)| {
+        let lived = Life::begin(&events).live(&[listings, steps].concat());
+        totals.borrow_mut().add(&lived);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    let totals = totals.into_inner();
+    println!("{lives} lives of accounts that fail: {totals:?}");
+    let missing = totals.rescues.missing(lives);
+    assert!(missing.is_empty() || lives < LIVES, "too few in {lives} lives (seen, least): {missing:?}");
 }
 
 fn lives() -> u32 {

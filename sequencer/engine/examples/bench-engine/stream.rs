@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 
 use xos_engine::Engine;
 use xos_types::{
-    AccountId, Address, Cancel, CancelReason, Command, Event, EventConfig, EventId, GroupConfig, InboxItem,
+    AccountId, Address, Cancel, CancelReason, Command, Event, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem,
     InboxPayload, Instructions, Logged, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks,
     TimeMs, TradingTerms, VenueConfig, VenueId,
 };
 
-pub(crate) const GROUP: GroupConfig =
-    GroupConfig { chain_id: 1, group: Address::ZERO, token: Address::ZERO, governance: Address::ZERO };
+pub(crate) const GROUP: GroupConfig = GroupConfig {
+    chain_id: 1,
+    group: Address::ZERO,
+    token: Address::ZERO,
+    governance: Address::ZERO,
+    terms: GroupTerms::usual(Address::ZERO),
+};
 const VENUE: VenueId = VenueId(1);
 /// Number of the first account that a deposit opens.
 const FIRST: u64 = 3;

@@ -228,7 +228,9 @@ impl Naive {
                 }
             }
             Command::Withdraw(signed) => self.withdraw(signed, &mut out),
-            Command::Transfer(_) | Command::Window { .. } => unreachable!("not part of these lives"),
+            Command::Transfer(_) | Command::Liquidate(_) | Command::Convert(_) | Command::Window { .. } => {
+                unreachable!("not part of these lives")
+            }
             Command::Frame { time, inbox, .. } => self.frame(*time, inbox, log_hash, &mut out),
         }
         self.commands += 1;
@@ -842,6 +844,7 @@ impl Naive {
                 log_hash,
                 inbox: open.inbox,
                 redemptions: open.redemptions,
+                rescues: Vec::new(),
                 markets: net(&open.parts),
                 withdrawals: open.withdrawals,
                 prices: Vec::new(),

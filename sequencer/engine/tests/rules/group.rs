@@ -83,15 +83,29 @@ impl Group {
     }
 
     pub(crate) fn frame(&mut self, time: u64, payloads: Vec<InboxPayload>) -> Vec<Event> {
+        self.frame_with(time, payloads, vec![])
+    }
+
+    pub(crate) fn frame_with(
+        &mut self,
+        time: u64,
+        payloads: Vec<InboxPayload>,
+        prices: Vec<PriceUpdate>,
+    ) -> Vec<Event> {
         let inbox = (self.inbox..).zip(payloads).map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload });
         let inbox: Vec<_> = inbox.collect();
         self.inbox += inbox.len() as u64;
-        self.apply(Command::Frame { time: TimeMs(time), inbox, prices: vec![] })
+        self.apply(Command::Frame { time: TimeMs(time), inbox, prices })
+    }
+
+    pub(crate) fn next_nonce(&mut self) -> Nonce {
+        self.nonce += 1;
+        Nonce(self.nonce)
     }
 
     /// An order of the event's outcome 0 with the next unused nonce of the group.
     pub(crate) fn order(&mut self, account: u64, side: Side, size: u64, price: u64) -> Order {
-        self.nonce += 1;
+        let nonce = self.next_nonce();
         Order {
             account: AccountId(account),
             market: MarketId::new(EVENT, 0),
@@ -100,7 +114,7 @@ impl Group {
             reduce_only: false,
             size: Lots(size),
             price: Ticks(price),
-            nonce: Nonce(self.nonce),
+            nonce,
             expiry: TimeMs(0),
             max_fee: Ppm(100_000),
             builder: 0,
@@ -123,8 +137,7 @@ impl Group {
     }
 
     pub(crate) fn withdraw(&mut self, account: u64, amount: u128) -> Vec<Event> {
-        self.nonce += 1;
-        let (account_id, nonce) = (AccountId(account), Nonce(self.nonce));
+        let (account_id, nonce) = (AccountId(account), self.next_nonce());
         let message = Withdraw { account: account_id, token: TOKEN, amount, nonce, expiry: TimeMs(0) };
         self.apply(Command::Withdraw(signed(account, message)))
     }
@@ -145,7 +158,8 @@ impl Group {
 
 pub(crate) fn config() -> GroupConfig {
     let governance = Address::repeat_byte(0x60);
-    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance }
+    let terms = GroupTerms::usual(Address::ZERO);
+    GroupConfig { chain_id: 1952, group: Address::repeat_byte(0x99), token: TOKEN, governance, terms }
 }
 
 pub(crate) fn deposit(account: u64, amount: u128) -> InboxPayload {

@@ -132,6 +132,28 @@ impl Market {
         self.id == market
     }
 
+    pub(super) fn id(&self) -> MarketId {
+        self.id
+    }
+
+    pub(super) fn feed(&self) -> FeedId {
+        self.feed
+    }
+
+    pub(super) fn is_delisted(&self) -> bool {
+        self.delisted
+    }
+
+    /// The tick nearest to an index price from below.
+    pub(super) fn tick_at(&self, index: u128) -> Ticks {
+        Ticks(u64::try_from(index / 1_000_000_000 / u128::from(self.quantum)).unwrap().max(1))
+    }
+
+    /// Whether it is a perpetual of that feed.
+    pub(super) fn holds(&self, feed: FeedId) -> bool {
+        self.perpetual && self.feed == feed
+    }
+
     pub(super) fn is_perpetual(&self) -> bool {
         self.perpetual
     }
@@ -154,6 +176,16 @@ pub(crate) struct Kinds {
     /// Deposits that found no room: they wait in the contract.
     pub(crate) unclaimed: BTreeMap<Address, u128>,
     pub(crate) minted: BTreeMap<Address, u128>,
+    /// The feed whose price moves next, and to how many thousandths.
+    crashing: Option<(usize, u16)>,
+}
+
+impl Kinds {
+    /// One of the prices moves in the next frame.
+    pub(super) fn crash(&mut self, feed: u8, permille: u16) {
+        let count = self.feeds.len();
+        self.crashing = (count > 0).then(|| (usize::from(feed) % count, permille));
+    }
 }
 
 /// The engine's side of the comparison, at a seal.
@@ -489,11 +521,14 @@ impl Life {
     /// Prices for a frame, picked by `seed`, for the feeds that the engine knows or is about to.
     pub(crate) fn next_prices(&mut self, mut seed: u64) -> Vec<PriceUpdate> {
         let mut updates = Vec::new();
+        let crashing = self.kinds.crashing.take();
         for number in 1..=self.kinds.feeds.len() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let pick = seed >> 33;
             let dollars = &mut self.kinds.feeds[number - 1].1;
+            let crash = crashing.filter(|(feed, _)| *feed == number - 1).map(|(_, permille)| u128::from(permille));
             let permille = match pick % 16 {
+                _ if crash.is_some() => crash.unwrap(),
                 0..=2 => continue,
                 3..=5 => 1_000,
                 6..=13 => 990 + u128::from(pick / 16 % 21),
@@ -561,15 +596,11 @@ impl Life {
             let account = self.evm.view(group, &IGroupViews::accountCall { id: id.0 });
             let bits: U256 = held.iter().fold(U256::ZERO, |bits, view| bits | U256::ONE << usize::from(view.feed.0));
             assert_eq!(account.held, bits, "what account {id} holds");
-            let later = self.engine.holdings(*id);
             for view in held {
                 let chain = self.evm.view(group, &IGroupViews::holdingCall { id: id.0, feed: view.feed.0 });
                 assert_eq!(i128::try_from(chain.amount).unwrap(), view.amount, "account {id} at feed {}", view.feed);
                 assert_eq!(i128::try_from(chain.paidUpTo).unwrap(), view.paid_up_to, "{id} at {}", view.feed);
-                // Entry prices are reckoned when a frame is sealed.
-                if let Some(later) = later.iter().find(|later| later.feed == view.feed) {
-                    assert_eq!(chain.entryPrice, U256::from(later.entry.0), "entry of {id} at {}", view.feed);
-                }
+                assert_eq!(chain.entryPrice, U256::from(view.entry.0), "entry of {id} at {}", view.feed);
             }
         }
         for &(id, token, principal) in &kinds.principal {

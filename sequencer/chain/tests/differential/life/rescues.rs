@@ -1,0 +1,360 @@
+//! Accounts that fail in a life: prices that crash, keepers, closes and liquidations by transaction, a fund that is rich or poor,
+//! and what the contract must say of all that after each batch.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::U256;
+use xos_chain::abi::{self, IGateway, IGroupViews};
+use xos_types::{
+    AccountId, Command, Convert, Event, FeedId, Liquidate, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, TimeMs,
+};
+
+use super::{Life, Snapshot};
+
+/// A step about accounts that fail.
+#[derive(Clone, Debug)]
+pub(crate) enum RescueStep {
+    Liquidate {
+        keeper: u8,
+        pick: u8,
+        size: u8,
+        twist: u8,
+    },
+    Convert {
+        keeper: u8,
+        pick: u8,
+        amount: u8,
+        twist: u8,
+    },
+    ForceClose {
+        account: u8,
+        market: u8,
+    },
+    ForceLiquidation {
+        keeper: u8,
+        pick: u8,
+        size: u8,
+    },
+    /// A deposit into the insurance fund, of so many atoms shifted right.
+    Fund {
+        amount: u32,
+        shift: u8,
+    },
+    /// Two accounts open opposite positions at index price, of so many parts of what they can carry.
+    Deal {
+        buyer: u8,
+        seller: u8,
+        market: u8,
+        parts: u8,
+    },
+    /// A frame in which one price moves, by thousandths of itself; and keepers that see what came of it.
+    Crash {
+        feed: u8,
+        permille: u16,
+        ms: u64,
+        keepers: Vec<[u8; 4]>,
+    },
+    /// So many frames, a little apart.
+    Wait {
+        frames: u8,
+        ms: u64,
+    },
+}
+
+/// What happened to accounts that fail, over lives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RescueTotals {
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// What lives of accounts that fail must have seen, and how often at least in 64 of them.
+const WANTED: [(&str, u64); 16] = [
+    ("flag", 64),
+    ("liquidation", 10),
+    ("liquidation of a part", 1),
+    ("liquidation without penalty", 10),
+    ("forced liquidation", 5),
+    ("conversion", 10),
+    ("refused keeper", 20),
+    ("forced close", 20),
+    ("takeover", 20),
+    ("takeover of a healthy account's position", 3),
+    ("deleveraging", 20),
+    ("deleveraging of several", 3),
+    ("bankruptcy", 5),
+    ("bankruptcy that all share", 3),
+    ("loss repaid", 3),
+    ("claim paid in part", 1),
+];
+
+impl RescueTotals {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (what, count) in &other.counts {
+            *self.counts.entry(what).or_default() += count;
+        }
+    }
+
+    fn count(&mut self, what: &'static str, if_so: bool) {
+        *self.counts.entry(what).or_default() += u64::from(if_so);
+    }
+
+    /// What was seen too rarely in so many lives.
+    pub(crate) fn missing(&self, lives: u32) -> Vec<(&'static str, u64, u64)> {
+        let seen = |what| self.counts.get(what).copied().unwrap_or(0);
+        let least = |wanted: u64| wanted * u64::from(lives) / 64;
+        let counted = WANTED.map(|(what, wanted)| (what, seen(what), least(wanted)));
+        counted.into_iter().filter(|(_, seen, least)| seen < least).collect()
+    }
+}
+
+/// The engine's side of the comparison, at a seal.
+pub(crate) struct RescueSnapshot {
+    flagged: Vec<(AccountId, u64)>,
+    forced: Vec<(AccountId, MarketId, u64, u64)>,
+    losses: Vec<(FeedId, u128)>,
+    closed: Vec<(AccountId, bool)>,
+    bad_debt: i128,
+}
+
+impl Life {
+    pub(crate) fn rescue_step(&mut self, step: &RescueStep) {
+        match *step {
+            RescueStep::Crash { feed, permille, ms, ref keepers } => {
+                self.kinds.crash(feed, permille);
+                self.frame(ms, 255, u64::from(permille));
+                for &[keeper, pick, size, twist] in keepers {
+                    if twist >= 180 {
+                        self.force_liquidation(keeper, pick, size);
+                    } else {
+                        self.liquidate(keeper, pick, size, twist);
+                    }
+                }
+            }
+            RescueStep::Liquidate { keeper, pick, size, twist } => self.liquidate(keeper, pick, size, twist),
+            RescueStep::Convert { keeper, pick, amount, twist } => self.convert(keeper, pick, amount, twist),
+            RescueStep::ForceClose { account, market } => self.force_close(account, market),
+            RescueStep::ForceLiquidation { keeper, pick, size } => self.force_liquidation(keeper, pick, size),
+            RescueStep::Fund { amount, shift } => {
+                let fund = AccountId::INSURANCE;
+                self.deposit(self.owner_index(fund), Some(fund), u128::from(amount >> (shift % 28)) + 1);
+            }
+            RescueStep::Deal { buyer, seller, market, parts } => self.deal(buyer, seller, market, parts),
+            RescueStep::Wait { frames, ms } => {
+                for _ in 0..frames {
+                    self.frame(ms, 255, 0);
+                }
+            }
+        }
+    }
+
+    fn deal(&mut self, buyer: u8, seller: u8, market: u8, parts: u8) {
+        let perpetuals = self.kinds.markets.iter().filter(|market| market.is_perpetual() && !market.is_delisted());
+        let perpetuals: Vec<_> = perpetuals.cloned().collect();
+        let (buyer, seller) = (self.pick_account(buyer), self.pick_account(seller));
+        if perpetuals.is_empty() || buyer == seller {
+            return;
+        }
+        let market = &perpetuals[usize::from(market) % perpetuals.len()];
+        let Some(view) = self.engine.feeds().find(|view| view.feed == market.feed()) else { return };
+        let free = |id| self.engine.account(id).map_or(0, |view| view.available.0.max(0).unsigned_abs());
+        // Up to 40 times what the poorer has: often too much, sometimes just enough.
+        let most = free(buyer).min(free(seller)) * 40 / (view.price / 1_000_000_000).max(1);
+        let lots = u64::try_from(most * u128::from(parts) / 256).unwrap_or(u64::MAX);
+        let price = market.tick_at(view.price);
+        for (account, side) in [(seller, Side::Sell), (buyer, Side::Buy)] {
+            let order = Order {
+                account,
+                market: market.id(),
+                side,
+                kind: OrderKind::ImmediateOrCancel,
+                reduce_only: false,
+                size: Lots(lots),
+                price,
+                nonce: self.next_nonce(account),
+                expiry: TimeMs(0),
+                max_fee: Ppm(1_000_000),
+                builder: 0,
+                builder_fee: Ppm(0),
+            };
+            let kind = if side == Side::Sell { OrderKind::GoodTillCancelled } else { order.kind };
+            let key = self.key(self.owner_index(account)).clone();
+            self.apply(Command::place(key.sign_typed(&self.domain, Order { kind, ..order })));
+        }
+    }
+
+    fn liquidate(&mut self, keeper: u8, pick: u8, size: u8, twist: u8) {
+        let keeper = self.pick_keeper(keeper);
+        let Some(mut request) = self.request_liquidation(keeper, pick, size) else { return };
+        match twist {
+            0..=9 => request.expiry = TimeMs(self.now.0 + u64::from(twist) * 100),
+            10..=14 => request.limit = 1_000_000_000_000,
+            15..=17 => request.nonce = Nonce(u64::from(twist)),
+            18..=20 => request.keeper = request.account,
+            _ => {}
+        }
+        let owner = self.key(self.owner_index(keeper)).clone();
+        let key = if (21..=40).contains(&twist) { self.agent(twist).clone() } else { owner };
+        self.apply(Command::Liquidate(key.sign_typed(&self.domain, request)));
+    }
+
+    /// Mostly who can carry most.
+    fn pick_keeper(&self, pick: u8) -> AccountId {
+        let richest = self.engine.account_ids().max_by_key(|id| self.engine.account(*id).unwrap().available);
+        if pick < 100 { self.pick_account(pick) } else { richest.unwrap() }
+    }
+
+    /// A liquidation of an account that fails, if one does; else of anybody who holds something.
+    fn request_liquidation(&mut self, keeper: AccountId, pick: u8, size: u8) -> Option<Liquidate> {
+        let mut held = Vec::new();
+        for account in self.engine.account_ids() {
+            let fails = self.engine.health(account).unwrap().maintenance() < 0;
+            for view in self.engine.holdings(account) {
+                let market = self.kinds.markets.iter().find(|market| market.holds(view.feed));
+                held.extend(market.map(|market| (fails, account, market.id(), view.amount)));
+            }
+        }
+        let failing: Vec<_> = held.iter().filter(|(fails, ..)| *fails).copied().collect();
+        let among = if failing.is_empty() || pick >= 240 { held } else { failing };
+        let &(_, account, market, amount) = among.get(usize::from(pick) % among.len().max(1))?;
+        let whole = u64::try_from(amount.unsigned_abs()).unwrap();
+        let size = if size >= 128 { whole.saturating_add(u64::from(size)) } else { whole * u64::from(size) / 128 };
+        let limit = if amount > 0 { u128::MAX } else { 0 };
+        let nonce = self.next_nonce(keeper);
+        Some(Liquidate { keeper, account, market, size: Lots(size), limit, nonce, expiry: TimeMs(0) })
+    }
+
+    fn convert(&mut self, keeper: u8, pick: u8, amount: u8, twist: u8) {
+        let keeper = self.pick_account(keeper);
+        let mut held = Vec::new();
+        for account in self.engine.account_ids() {
+            let owes = self.engine.health(account).unwrap().usd < 0;
+            for view in self.engine.holdings(account).into_iter().filter(|view| view.amount > 0) {
+                held.push((owes, account, view.feed, view.amount.unsigned_abs()));
+            }
+        }
+        let owing: Vec<_> = held.iter().filter(|(owes, ..)| *owes).copied().collect();
+        let among = if owing.is_empty() || pick >= 250 { held } else { owing };
+        let Some(&(_, account, asset, balance)) = among.get(usize::from(pick) % among.len().max(1)) else { return };
+        let amount = if amount >= 128 { balance } else { balance * u128::from(amount) / 128 };
+        let limit = if twist < 10 { 1_000 } else { u128::MAX };
+        let expiry = TimeMs(if twist < 20 { self.now.0 + 500 } else { 0 });
+        let nonce = self.next_nonce(keeper);
+        let request = Convert { keeper, account, asset: asset.0, amount, limit, nonce, expiry };
+        let key = self.key(self.owner_index(keeper)).clone();
+        self.apply(Command::Convert(key.sign_typed(&self.domain, request)));
+    }
+
+    fn force_close(&mut self, account: u8, market: u8) {
+        let perpetuals: Vec<MarketId> =
+            self.kinds.markets.iter().filter(|market| market.is_perpetual()).map(super::kinds::Market::id).collect();
+        if perpetuals.is_empty() {
+            return;
+        }
+        let market = perpetuals[usize::from(market) % perpetuals.len()];
+        let account = self.pick_account(account);
+        let owner = self.key(self.owner_index(account)).address();
+        self.request(owner, &IGateway::requestCloseCall { account: account.0, market: market.0 });
+    }
+
+    fn force_liquidation(&mut self, keeper: u8, pick: u8, size: u8) {
+        let keeper = self.pick_keeper(keeper);
+        let Some(request) = self.request_liquidation(keeper, pick, size) else { return };
+        let owner = self.key(self.owner_index(keeper)).address();
+        let request = abi::Liquidate {
+            keeper: request.keeper.0,
+            account: request.account.0,
+            market: request.market.0,
+            size: request.size.0,
+            limit: request.limit,
+            nonce: request.nonce.0,
+            expiry: request.expiry.0,
+        };
+        self.request(owner, &IGateway::requestLiquidationCall { request });
+    }
+
+    pub(crate) fn note_rescue(&mut self, event: &Event) {
+        let held = |account: AccountId, market: MarketId| {
+            let feed = self.kinds.markets.iter().find(|of| of.is(market)).unwrap().feed();
+            self.engine.holdings(account).into_iter().any(|view| view.feed == feed)
+        };
+        let mut seen = Vec::new();
+        match event {
+            Event::Flagged { .. } => seen.push("flag"),
+            Event::Liquidated { account, market, charge, forced, .. } => {
+                seen.push(if *forced { "forced liquidation" } else { "liquidation" });
+                seen.extend(held(*account, *market).then_some("liquidation of a part"));
+                seen.extend((charge.0 == 0).then_some("liquidation without penalty"));
+            }
+            Event::Converted { .. } => seen.push("conversion"),
+            Event::RescueRefused { .. } => seen.push("refused keeper"),
+            Event::CloseForced { .. } => seen.push("forced close"),
+            Event::TakenOver { account, .. } => {
+                seen.push("takeover");
+                let healthy = self.engine.flagged_at(*account).is_none();
+                seen.extend(healthy.then_some("takeover of a healthy account's position"));
+            }
+            Event::Deleveraged { others, .. } => {
+                seen.push("deleveraging");
+                seen.extend((others.len() > 1).then_some("deleveraging of several"));
+            }
+            Event::Bankrupt { debt, paid, .. } => {
+                seen.push("bankruptcy");
+                seen.extend((debt != paid).then_some("bankruptcy that all share"));
+            }
+            Event::LossesRepaid { .. } => seen.push("loss repaid"),
+            Event::PaidInPart { account, claim, paid } => {
+                seen.push("claim paid in part");
+                let owner = self.key(self.owner_index(*account)).address();
+                let [claim, paid] = [claim, paid].map(|atoms| atoms.0.unsigned_abs());
+                let entry = self.leaving.iter_mut().find(|entry| **entry == (owner, claim));
+                entry.expect("what is paid in part has left").1 = paid;
+            }
+            _ => {}
+        }
+        for what in seen {
+            self.totals.rescues.count(what, true);
+        }
+    }
+
+    pub(crate) fn rescue_snapshot(&self) -> RescueSnapshot {
+        let ids: Vec<AccountId> = self.engine.account_ids().collect();
+        let perpetuals = || self.kinds.markets.iter().filter(|market| market.is_perpetual());
+        let known = || perpetuals().filter(|market| self.engine.open_interest(market.id()).is_some());
+        let forced = |id: AccountId| {
+            known().map(move |market| {
+                let close = self.engine.forced_close(id, market.id());
+                let (lots, since) = close.map_or((0, 0), |(lots, since)| (lots.0, since.0));
+                (id, market.id(), lots, since)
+            })
+        };
+        RescueSnapshot {
+            flagged: ids.iter().map(|id| (*id, self.engine.flagged_at(*id).map_or(0, |time| time.0))).collect(),
+            forced: ids.iter().flat_map(|id| forced(*id)).collect(),
+            losses: self.engine.feeds().map(|view| (view.feed, view.loss)).collect(),
+            closed: ids.iter().map(|id| (*id, self.engine.account(*id).unwrap().floor == Nonce(u64::MAX))).collect(),
+            bad_debt: self.engine.bad_debt().0,
+        }
+    }
+
+    /// The contract remembers what the engine does.
+    pub(super) fn compare_rescues(&mut self, engine: &Snapshot) {
+        let (group, ours) = (self.evm.group, &engine.rescues);
+        for &(id, time) in &ours.flagged {
+            assert_eq!(self.evm.view(group, &IGroupViews::flaggedAtCall { id: id.0 }), time, "flag of {id}");
+        }
+        for &(id, market, lots, since) in &ours.forced {
+            let chain = self.evm.view(group, &IGroupViews::forcedCloseCall { id: id.0, market: market.0 });
+            assert_eq!((chain.size, chain.since), (lots, since), "forced close of {id} in {market}");
+        }
+        for &(feed, loss) in &ours.losses {
+            let chain = self.evm.view(group, &IGroupViews::feedCall { id: feed.0 });
+            assert_eq!(U256::from(chain.loss), U256::from(loss), "loss at feed {feed}");
+        }
+        for &(id, closed) in &ours.closed {
+            let chain = self.evm.view(group, &IGroupViews::accountCall { id: id.0 });
+            assert_eq!(chain.nonceFloor == u64::MAX, closed, "whether {id} is closed");
+        }
+        let pool = self.evm.view(group, &IGroupViews::poolCall {});
+        assert_eq!(i128::try_from(pool.badDebt).unwrap(), ours.bad_debt, "losses that all share");
+    }
+}
