@@ -298,11 +298,14 @@ impl Account {
         (old, old_fee): (Standing, i128),
         (new, new_fee): (Standing, i128),
     ) {
-        if terms.kind != MarketKind::Outcome {
-            self.release(terms, board, old, old_fee);
-            return self.reserve(terms, board, new, new_fee);
-        }
         self.fee_reserve += new_fee - old_fee;
+        if terms.kind != MarketKind::Outcome {
+            let feed = &board[terms.feed];
+            return self.holdings.change(terms.feed, feed, |held| {
+                held.release(feed, old.offer(terms));
+                held.reserve(feed, new.offer(terms));
+            });
+        }
         self.change(terms, new.market.event(), |margin| {
             margin.release(terms, old.market.outcome(), old.side, old.price, old.lots);
             margin.reserve(terms, new.market.outcome(), new.side, new.price, new.lots);

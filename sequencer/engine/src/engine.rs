@@ -488,10 +488,15 @@ impl Engine {
     }
 }
 
-/// Adds an event, made where it will lie: building it elsewhere and copying it makes the processor wait for the stores.
-#[inline]
+/// Adds an event, made where it will lie: building it elsewhere and copying it makes the processor wait for the stores. So
+/// there is room before it is made, and the compiler knows.
+#[inline(always)]
 pub(crate) fn tell(events: &mut Vec<Event>, event: impl FnOnce() -> Event) {
-    events.extend(std::iter::once_with(event));
+    if events.len() == events.capacity() {
+        events.reserve(1);
+        assert!(events.len() < events.capacity(), "room was just made");
+    }
+    events.push(event());
 }
 
 /// Index of an account that exists.

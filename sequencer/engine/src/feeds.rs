@@ -24,7 +24,7 @@ use xos_types::{
 };
 
 use crate::limits::INDEX_MAX;
-use crate::wide::{MILLION, PRICE_SCALE, ceil, floor, mul_div};
+use crate::wide::{MILLION, PRICE_SCALE, ceil, floor, mul_div, times};
 
 /// How long a constant premium takes to flow once, in milliseconds: 8 hours.
 pub(crate) const CONVERGENCE_MS: i128 = 8 * HOUR_MS;
@@ -147,12 +147,12 @@ impl Tiers {
     /// `⌈notional · fraction⌉` for new risk. It never falls as the notional grows, as no tier's fraction is below the one
     /// before (`Limits.sol`).
     pub(crate) fn initial(&self, notional: i128) -> i128 {
-        ceil(notional * i128::from(self.initial[self.of(notional)]), MILLION)
+        ceil(times(notional, self.initial[self.of(notional)].into()), MILLION)
     }
 
     /// The same to stay.
     pub(crate) fn maintenance(&self, notional: i128) -> i128 {
-        ceil(notional * i128::from(self.maintenance[self.of(notional)]), MILLION)
+        ceil(times(notional, self.maintenance[self.of(notional)].into()), MILLION)
     }
 }
 
@@ -303,11 +303,13 @@ fn perpetual_kind(market: MarketId, config: &PerpetualConfig) -> FeedKind {
 
 /// What `lots` are worth at an index price before the last division: atoms times 1e9. A position and a price are at most
 /// 1e15 and 1e20.
+#[inline]
 pub(crate) fn scaled(lots: i128, price: i128) -> i128 {
-    lots * price
+    times(lots, price)
 }
 
 /// Notional of a position, rounded up.
+#[inline]
 pub(crate) fn notional(lots: u128, price: i128) -> i128 {
     let lots = i128::try_from(lots).expect("positions and their orders are within 2 · POSITION_MAX lots");
     ceil(scaled(lots, price), PRICE_SCALE)

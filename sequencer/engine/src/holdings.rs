@@ -22,7 +22,7 @@ use xos_types::{FeedId, Lots, Side, Ticks};
 
 use crate::feeds::{Feed, notional, scaled};
 use crate::limits::ASSET_VALUE_MAX;
-use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div};
+use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
 #[derive(Debug, Default)]
@@ -152,20 +152,20 @@ pub(crate) struct Offer {
 
 impl Offer {
     pub(crate) fn new(side: Side, price: Ticks, quantum: i128, lots: Lots) -> Self {
-        Self { side, lots, lot_price: i128::from(price.0) * quantum }
+        Self { side, lots, lot_price: times(price.0.into(), quantum) }
     }
 
     /// What it loses at once against the index if it fills, atoms times 1e9.
     fn loss(self, index: i128) -> i128 {
         let worse = match self.side {
-            Side::Buy => self.lot_price * PRICE_SCALE - index,
-            Side::Sell => index - self.lot_price * PRICE_SCALE,
+            Side::Buy => times(self.lot_price, PRICE_SCALE) - index,
+            Side::Sell => index - times(self.lot_price, PRICE_SCALE),
         };
-        worse.max(0) * i128::from(self.lots.0)
+        if worse <= 0 { 0 } else { times(worse, self.lots.0.into()) }
     }
 
     fn cost(self) -> i128 {
-        self.lot_price * i128::from(self.lots.0)
+        times(self.lot_price, self.lots.0.into())
     }
 }
 
@@ -391,7 +391,7 @@ impl Perpetual {
         if feed.funding_index == self.paid_up_to {
             return 0;
         }
-        floor(-i128::from(self.size) * (feed.funding_index - self.paid_up_to), PRICE_SCALE)
+        floor(times(-i128::from(self.size), feed.funding_index - self.paid_up_to), PRICE_SCALE)
     }
 
     fn trade(&mut self, feed: &Feed, side: Side, lots: Lots) -> i128 {
