@@ -117,6 +117,17 @@ impl Account {
         }
     }
 
+    /// Reads a bit of each cache line of the record, so that it is fetched.
+    pub(crate) fn glance(&self) -> u64 {
+        let seen = self.cash ^ self.fee_reserve ^ self.worst_with_orders ^ self.holdings.requirement;
+        u64::from(seen != 0)
+            ^ self.nonces.next().0
+            ^ self.orders.len() as u64
+            ^ self.did.frame
+            ^ u64::from(self.owner.0[0])
+            ^ self.memberships.len() as u64
+    }
+
     /// Cash and what counts as such, every resting order at its worst.
     pub(crate) fn usd_with_orders(&self) -> i128 {
         self.cash + self.worst_with_orders - self.fee_reserve + self.holdings.usd

@@ -21,7 +21,7 @@ use crate::log::Log;
 use crate::orders::Orders;
 use crate::rights::Rights;
 use crate::terms::Terms;
-use crate::watch::{Before, Suspects};
+use crate::watch::{Before, Moved, Suspects};
 use crate::wide::{PRICE_SCALE, floor};
 
 /// One risk group: its accounts, books and open frame, and the log position that they stand for.
@@ -260,9 +260,12 @@ impl Engine {
             self.consume(item, events);
         }
         let turned_stale = self.take_prices(prices, events);
-        self.fund(events);
+        let funded = self.fund(events);
         for feed in std::mem::take(&mut self.moved) {
-            self.revalue(feed);
+            self.revalue(feed, Moved::Price);
+        }
+        for feed in funded {
+            self.revalue(feed, Moved::Funding);
         }
         // What orders lose against the index is known at its new price before any of them leaves.
         for feed in turned_stale {
@@ -308,8 +311,9 @@ impl Engine {
         turned_stale
     }
 
-    /// Moves the funding index of every perpetual by the premium of its mark price.
-    fn fund(&mut self, events: &mut Vec<Event>) {
+    /// Moves the funding index of every perpetual by the premium of its mark price. Returns those of which nothing else moved.
+    fn fund(&mut self, events: &mut Vec<Event>) -> Vec<FeedId> {
+        let mut funded = Vec::new();
         let time = self.frame.time;
         for event in (1u32..).map(EventId).take(self.listings.len()) {
             let listing = &self.listings[event_index(event)];
@@ -322,11 +326,14 @@ impl Engine {
             let best = book.best(Side::Buy).zip(book.best(Side::Sell)).map(|(bid, ask)| (scaled(bid), scaled(ask)));
             let mark = self.board[terms.feed].mark(best);
             if let Some(update) = self.board[terms.feed].fund(terms.feed, mark, time) {
-                self.moved.insert(update.feed);
+                if !self.moved.contains(&update.feed) {
+                    funded.push(update.feed);
+                }
                 self.frame.fund(update);
                 events.push(Event::Funded { feed: update.feed, index: update.index });
             }
         }
+        funded
     }
 
     /// The contract settles a fill only if the frame's time is at most the order's expiry.

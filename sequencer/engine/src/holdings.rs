@@ -179,6 +179,16 @@ impl Holdings {
         self.list.len()
     }
 
+    /// Reads a bit of each cache line of an entry, so that they are fetched.
+    pub(crate) fn glance(&self, feed: FeedId) -> u64 {
+        let Some(holding) = self.find(feed) else { return 0 };
+        let held = match holding.held {
+            Held::Perpetual(held) => held.bid_lots ^ held.entry ^ u64::from(held.paid_up_to != 0),
+            Held::Asset(held) => held.bid_lots ^ held.recent.frame ^ u64::from(held.balance != 0),
+        };
+        held ^ u64::from(holding.counts.requirement != 0)
+    }
+
     pub(crate) fn find(&self, feed: FeedId) -> Option<&Holding> {
         self.list.iter().find(|holding| holding.feed == feed)
     }

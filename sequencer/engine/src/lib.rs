@@ -7,7 +7,7 @@
 //! orders away; `orders` keeps what rests,
 //! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
-//! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
+//! `watch` who needs a closer look; `ahead` fetches what the next commands will touch; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
 //! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
 //! knows who may act and who may only reduce; `views` answers questions, `digest` walks the state for its hash and for the
 //! `snapshot` that an engine can start from.
@@ -17,6 +17,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod ahead;
 mod cancels;
 mod departures;
 mod digest;
@@ -45,6 +46,7 @@ mod views;
 mod watch;
 mod wide;
 
+pub use ahead::LOOK_AHEAD;
 pub use engine::Engine;
 pub use gas::REDEMPTION_GAS_PER_FRAME;
 pub use health::Health;

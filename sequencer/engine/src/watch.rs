@@ -27,6 +27,15 @@ pub(crate) struct Before {
     maintenance: i128,
 }
 
+/// What of a feed has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// Its price, terms or state.
+    Price,
+    /// Only its funding index, and orders owe no funding.
+    Funding,
+}
+
 impl Engine {
     /// The most assets and perpetuals that an account may hold. None is listed before the group's terms are known, and until
     /// then there is nothing to hold.
@@ -61,14 +70,15 @@ impl Engine {
         }
     }
 
-    /// Values what is held and ordered at a feed anew, after its price, funding, terms or state have moved.
-    pub(crate) fn revalue(&mut self, id: FeedId) {
+    /// Values what is held at a feed anew, and what is ordered there if it is not only funding that has moved.
+    pub(crate) fn revalue(&mut self, id: FeedId, moved: Moved) {
         let feed = &self.board[id];
         for &index in &feed.holders {
             let account = &mut self.accounts[index as usize];
             let number = AccountId(u64::from(index) + 1);
-            let mut loss = 0;
-            if account.holdings.perpetual(id).is_some_and(|held| held.bid_lots != 0 || held.ask_lots != 0) {
+            let held = account.holdings.perpetual(id);
+            let mut loss = held.map_or(0, |held| held.loss);
+            if moved == Moved::Price && held.is_some_and(|held| held.bid_lots != 0 || held.ask_lots != 0) {
                 let mut sum = crate::holdings::Perpetual::default();
                 for handle in account.orders.iter() {
                     let standing = self.orders.standing(handle);

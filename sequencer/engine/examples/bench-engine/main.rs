@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use opening::{GROUP, Opening};
 use stream::{Crowd, Stream};
-use xos_engine::Engine;
+use xos_engine::{Engine, LOOK_AHEAD};
 use xos_types::{Event, Logged};
 
 const COMMANDS: usize = 300_000;
@@ -57,9 +57,12 @@ fn opened(stream: &Stream) -> Engine {
 }
 
 fn run(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) {
-    for command in commands {
-        events.clear();
-        engine.apply(command, events);
+    for window in commands.chunks(LOOK_AHEAD) {
+        engine.look_ahead(window.iter().map(Logged::command));
+        for command in window {
+            events.clear();
+            engine.apply(command, events);
+        }
     }
 }
 
