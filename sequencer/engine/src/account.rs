@@ -22,7 +22,7 @@ use xos_types::{
 
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
-use crate::holdings::{Fall, Holdings, Offer, grows};
+use crate::holdings::{Fall, Foreseen, Holdings, Offer, grows};
 use crate::margin::{EventMargin, Outcome, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
@@ -264,9 +264,22 @@ impl Account {
     /// By how much health would fall if this order stood and the other, of the same listing, did not; without fees.
     #[inline]
     pub(crate) fn fall(&self, terms: &Terms, board: &Board, order: Standing, gone: Option<Standing>) -> Fall {
+        self.foresee(terms, board, order, gone, &mut None)
+    }
+
+    /// The same, and what would be then: of what has an index price, where it is dear to reckon twice.
+    #[inline]
+    pub(crate) fn foresee(
+        &self,
+        terms: &Terms,
+        board: &Board,
+        order: Standing,
+        gone: Option<Standing>,
+        foreseen: &mut Option<Foreseen>,
+    ) -> Fall {
         if terms.kind != MarketKind::Outcome {
             let gone = gone.map(|gone| gone.offer(terms));
-            return self.holdings.fall(terms.feed, &board[terms.feed], order.offer(terms), gone);
+            return self.holdings.foresee(terms.feed, &board[terms.feed], order.offer(terms), gone, foreseen);
         }
         let risk = risk(self.margins.get(&order.market.event()), terms, order, gone);
         Fall { usd: risk, initial: risk }

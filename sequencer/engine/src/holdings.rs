@@ -141,6 +141,14 @@ pub(crate) struct Fall {
     pub(crate) initial: i128,
 }
 
+/// A holding as it would be if an order stood. An order that then meets nobody comes to rest in it without another look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Foreseen {
+    held: Held,
+    before: Counts,
+    after: Counts,
+}
+
 /// Lots of an order at its price, in atoms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offer {
@@ -245,9 +253,7 @@ impl Holdings {
         let result = change(&mut holding.held);
         let (before, after) = (holding.counts, holding.held.counts(feed));
         holding.counts = after;
-        self.usd += after.usd - before.usd;
-        self.collateral += after.collateral - before.collateral;
-        self.requirement += after.requirement - before.requirement;
+        self.count(before, after);
         result
     }
 
@@ -259,21 +265,46 @@ impl Holdings {
         holding.counts.collateral - held.counts(feed).collateral
     }
 
-    /// By how much health would fall if the offer stood too, and the other did not.
-    pub(crate) fn fall(&self, id: FeedId, feed: &Feed, offer: Offer, gone: Option<Offer>) -> Fall {
-        let (mut held, before) = match self.find(id) {
+    /// By how much health would fall if the offer stood too, and the other did not; and into `foreseen`, what would be then.
+    #[inline]
+    pub(crate) fn foresee(
+        &self,
+        id: FeedId,
+        feed: &Feed,
+        offer: Offer,
+        gone: Option<Offer>,
+        foreseen: &mut Option<Foreseen>,
+    ) -> Fall {
+        let (held, before) = match self.find(id) {
             Some(holding) => (holding.held, holding.counts),
             None if feed.is_perpetual() => (Held::Perpetual(Perpetual::default()), Counts::default()),
             None => (Held::Asset(Asset::default()), Counts::default()),
         };
+        let Foreseen { held, before, after } = foreseen.insert(Foreseen { held, before, after: before });
         if let Some(gone) = gone {
             held.release(feed, gone);
         }
         held.reserve(feed, offer);
-        let after = held.counts(feed);
+        *after = held.counts(feed);
         let usd = before.usd - after.usd;
         let initial = usd + before.collateral - after.collateral + after.requirement - before.requirement;
         Fall { usd, initial }
+    }
+
+    /// Makes what was foreseen so; nothing of the holding has changed since.
+    #[inline]
+    pub(crate) fn fulfil(&mut self, id: FeedId, foreseen: &Foreseen) {
+        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
+        debug_assert_eq!(holding.counts, foreseen.before);
+        (holding.held, holding.counts) = (foreseen.held, foreseen.after);
+        self.count(foreseen.before, foreseen.after);
+    }
+
+    #[inline]
+    fn count(&mut self, before: Counts, after: Counts) {
+        self.usd += after.usd - before.usd;
+        self.collateral += after.collateral - before.collateral;
+        self.requirement += after.requirement - before.requirement;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::engine::{Engine, Listing, account_index, event_index, tell};
 use crate::fees::{FeeCredit, builder_reserve, rebate};
 use crate::frame::{LineRef, Trade};
 use crate::gas;
-use crate::holdings::{Fall, atoms};
+use crate::holdings::{Fall, Foreseen, atoms};
 use crate::limits::{BUILDER_FEE_MAX, MATCHES_MAX, ORDERS_MAX, SIZE_MAX};
 use crate::orders::{Hot, ToRest};
 use crate::terms::Terms;
@@ -28,6 +28,8 @@ struct Arriving<'a> {
     /// Lots that were taken off it and did not fill.
     less: Lots,
     gone: Option<Gone>,
+    /// What was foreseen when margin was checked, as long as nothing has happened since.
+    foreseen: Option<&'a Foreseen>,
     credit: FeeCredit,
     line: LineRef,
     /// Why matching ended though it might have gone on.
@@ -62,8 +64,9 @@ struct Gone {
 impl Engine {
     pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
         let Order { account, nonce, .. } = signed.message;
-        match self.check_order(signed, instructions, None) {
-            Ok(checked) => self.accept(signed, instructions, checked, None, events),
+        let mut foreseen = None;
+        match self.check_order(signed, instructions, None, &mut foreseen) {
+            Ok(checked) => self.accept(signed, instructions, checked, None, foreseen.as_ref(), events),
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
     }
@@ -88,13 +91,14 @@ impl Engine {
         }
         let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
         let gone = Gone { handle, standing, fee };
-        match self.check_order(signed, instructions, Some(gone)) {
+        let mut foreseen = None;
+        match self.check_order(signed, instructions, Some(gone), &mut foreseen) {
             Ok(checked) => {
                 self.remove_resting(handle);
                 let Standing { market, side, price, lots: remaining } = standing;
                 let reason = CancelReason::Replaced;
                 tell(events, || Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
-                self.accept(signed, instructions, checked, Some(gone), events);
+                self.accept(signed, instructions, checked, Some(gone), foreseen.as_ref(), events);
             }
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
@@ -114,6 +118,7 @@ impl Engine {
         instructions: Instructions,
         Checked { price, carried }: Checked,
         gone: Option<Gone>,
+        foreseen: Option<&Foreseen>,
         events: &mut Vec<Event>,
     ) {
         let order = &signed.message;
@@ -134,6 +139,7 @@ impl Engine {
             remaining: order.size,
             less: Lots(0),
             gone,
+            foreseen,
             credit: FeeCredit::default(),
             line: LineRef::default(),
             stopped: None,
@@ -151,12 +157,13 @@ impl Engine {
 
     /// Everything that an order must satisfy, cheap checks first: account and signer; market; unsupported fields; price
     /// and size; expiry; nonce; fee; number of orders; post-only; fill-or-kill; only reducing; position limit; margin.
-    /// It is judged as if the order `gone` were.
+    /// It is judged as if the order `gone` were. What its margin would then be is left in `foreseen`.
     fn check_order(
         &self,
         signed: &Signed<Order>,
         instructions: Instructions,
         gone: Option<Gone>,
+        foreseen: &mut Option<Foreseen>,
     ) -> Result<Checked, Reject> {
         let order = &signed.message;
         let leaving = gone.map(|gone| gone.handle);
@@ -215,7 +222,7 @@ impl Engine {
         // because they are at most the value.
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(order.size.0);
         let fee = FeeCredit::default().outstanding(terms.fee_base(price, order.size), rate) + builder;
-        let carried = self.check_margin(account, listing, order, standing, fee, gone)?;
+        let carried = self.check_margin(listing, order, standing, fee, gone, foreseen)?;
         if carried == Carried::Watched && order.kind == OrderKind::FillOrKill {
             // Its fills are looked at one by one, and the last may not happen.
             return Err(Reject::NotFillable { size: order.size, fillable: Lots(0) });
@@ -226,17 +233,17 @@ impl Engine {
     /// Whether the account can carry an order with `fee` when `gone` is gone, and how; see [`Carried`].
     fn check_margin(
         &self,
-        account: &Account,
         listing: &Listing,
         order: &Order,
         standing: Standing,
         fee: i128,
         gone: Option<Gone>,
+        foreseen: &mut Option<Foreseen>,
     ) -> Result<Carried, Reject> {
-        let terms = &listing.terms;
+        let (account, terms) = (&self.accounts[account_index(order.account)], &listing.terms);
         // What goes counts together with what comes where they share a listing, and else by itself.
         let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == order.market.event());
-        let fall = account.fall(terms, &self.board, standing, here);
+        let fall = account.foresee(terms, &self.board, standing, here, foreseen);
         let freed = gone.filter(|_| here.is_none()).map(|gone| self.freed_by(account, gone.standing));
         let freed_fee = gone.map_or(0, |gone| gone.fee);
         let (freed_usd, freed_initial) = freed.map_or((0, 0), |freed| (-freed.usd, -freed.initial));
@@ -435,6 +442,7 @@ impl Engine {
                 return;
             }
             met += 1;
+            arriving.foreseen = None;
             if maker == order.account {
                 self.meet_own(handle, arriving, events);
                 if terms.feed != FeedId(0) {
@@ -725,15 +733,19 @@ impl Engine {
         let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let Arriving { signed, less, gone, credit, line, .. } = arriving;
+        let Arriving { signed, less, gone, foreseen, credit, line, .. } = arriving;
         let resting = ToRest { signed, price, remaining, less, credit, line };
         self.orders.insert(book, state, &resting);
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(remaining.0);
         let fee = credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee()) + builder;
         let standing = Standing { market, side, price, lots: remaining };
-        match gone {
-            Some(gone) => state.swap(terms, &self.board, (gone.standing, gone.fee), (standing, fee)),
-            None => state.reserve(terms, &self.board, standing, fee),
+        match (foreseen, gone) {
+            (Some(foreseen), gone) => {
+                state.fee_reserve += fee - gone.map_or(0, |gone| gone.fee);
+                state.holdings.fulfil(terms.feed, foreseen);
+            }
+            (None, Some(gone)) => state.swap(terms, &self.board, (gone.standing, gone.fee), (standing, fee)),
+            (None, None) => state.reserve(terms, &self.board, standing, fee),
         }
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));
