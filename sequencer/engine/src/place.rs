@@ -27,7 +27,7 @@ struct Arriving<'a> {
     remaining: Lots,
     /// Lots that were taken off it and did not fill.
     less: Lots,
-    gone: Option<Gone>,
+    gone: Option<&'a Gone>,
     /// What was foreseen when margin was checked, as long as nothing has happened since.
     foreseen: Option<&'a Foreseen>,
     credit: FeeCredit,
@@ -92,13 +92,13 @@ impl Engine {
         let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
         let gone = Gone { handle, standing, fee };
         let mut foreseen = None;
-        match self.check_order(signed, instructions, Some(gone), &mut foreseen) {
+        match self.check_order(signed, instructions, Some(&gone), &mut foreseen) {
             Ok(checked) => {
                 self.remove_resting(handle);
                 let Standing { market, side, price, lots: remaining } = standing;
                 let reason = CancelReason::Replaced;
                 tell(events, || Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
-                self.accept(signed, instructions, checked, Some(gone), foreseen.as_ref(), events);
+                self.accept(signed, instructions, checked, Some(&gone), foreseen.as_ref(), events);
             }
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
@@ -117,7 +117,7 @@ impl Engine {
         signed: &Signed<Order>,
         instructions: Instructions,
         Checked { price, carried }: Checked,
-        gone: Option<Gone>,
+        gone: Option<&Gone>,
         foreseen: Option<&Foreseen>,
         events: &mut Vec<Event>,
     ) {
@@ -145,7 +145,7 @@ impl Engine {
             stopped: None,
         };
         self.match_order(&mut arriving, events);
-        self.finish(arriving, events);
+        self.finish(&mut arriving, events);
 
         if feed != FeedId(0) {
             self.tidy(order.account, feed);
@@ -162,7 +162,7 @@ impl Engine {
         &self,
         signed: &Signed<Order>,
         instructions: Instructions,
-        gone: Option<Gone>,
+        gone: Option<&Gone>,
         foreseen: &mut Option<Foreseen>,
     ) -> Result<Checked, Reject> {
         let order = &signed.message;
@@ -205,7 +205,7 @@ impl Engine {
         };
 
         let standing = Standing { market: order.market, side: order.side, price, lots: order.size };
-        let on_this_side = |gone: &Gone| (gone.standing.market, gone.standing.side) == (order.market, order.side);
+        let on_this_side = |gone: &&Gone| (gone.standing.market, gone.standing.side) == (order.market, order.side);
         let freed = gone.filter(on_this_side).map_or(Lots(0), |gone| gone.standing.lots);
         self.check_reducing(account, listing, order, freed)?;
         let exposure =
@@ -237,7 +237,7 @@ impl Engine {
         order: &Order,
         standing: Standing,
         fee: i128,
-        gone: Option<Gone>,
+        gone: Option<&Gone>,
         foreseen: &mut Option<Foreseen>,
     ) -> Result<Carried, Reject> {
         let (account, terms) = (&self.accounts[account_index(order.account)], &listing.terms);
@@ -286,7 +286,7 @@ impl Engine {
     }
 
     /// What is offered must be there.
-    fn check_balance(&self, account: &Account, terms: &Terms, size: Lots, gone: Option<Gone>) -> Result<(), Reject> {
+    fn check_balance(&self, account: &Account, terms: &Terms, size: Lots, gone: Option<&Gone>) -> Result<(), Reject> {
         let required = atoms(&self.board[terms.feed], size);
         let sold = gone.filter(|gone| {
             let of = &self.listings[event_index(gone.standing.market.event())].terms;
@@ -318,7 +318,7 @@ impl Engine {
 
     /// The refusal of an order that its account cannot pay, in the numbers that would hold if `gone` were.
     #[cold]
-    fn insufficient(&self, account: &Account, standing: Standing, fee: i128, gone: Option<Gone>) -> Reject {
+    fn insufficient(&self, account: &Account, standing: Standing, fee: i128, gone: Option<&Gone>) -> Reject {
         let terms = &self.listings[event_index(standing.market.event())].terms;
         let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == standing.market.event());
         let freed = gone.map_or(Fall::default(), |gone| self.freed_by(account, gone.standing));
@@ -693,8 +693,8 @@ impl Engine {
     }
 
     /// The margin lets go of an order that was replaced.
-    fn release_gone(&mut self, account: AccountId, gone: Option<Gone>) {
-        if let Some(Gone { standing, fee, .. }) = gone {
+    fn release_gone(&mut self, account: AccountId, gone: Option<&Gone>) {
+        if let Some(&Gone { standing, fee, .. }) = gone {
             let terms = &self.listings[event_index(standing.market.event())].terms;
             let feed = terms.feed;
             self.accounts[account_index(account)].release(terms, &self.board, standing, fee);
@@ -705,7 +705,7 @@ impl Engine {
     }
 
     /// What is left rests, or is dropped and says why.
-    fn finish(&mut self, mut arriving: Arriving<'_>, events: &mut Vec<Event>) {
+    fn finish(&mut self, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let order = &arriving.signed.message;
         let Order { account, nonce, market, side, .. } = *order;
         let (price, remaining) = (arriving.price, arriving.remaining);
@@ -726,14 +726,14 @@ impl Engine {
             return self.release_gone(account, arriving.gone);
         }
         let shares_event = |gone: &Gone| gone.standing.market.event() == market.event();
-        if !arriving.gone.as_ref().is_none_or(shares_event) {
+        if !arriving.gone.is_none_or(shares_event) {
             self.release_gone(account, arriving.gone.take());
         }
         let listing = &mut self.listings[event_index(market.event())];
         let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let Arriving { signed, less, gone, foreseen, credit, line, .. } = arriving;
+        let Arriving { signed, less, gone, foreseen, credit, line, .. } = *arriving;
         let resting = ToRest { signed, price, remaining, less, credit, line };
         self.orders.insert(book, state, &resting);
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(remaining.0);
