@@ -164,7 +164,7 @@ impl Offer {
     }
 
     /// What it loses at once against the index if it fills, atoms times 1e9.
-    fn loss(self, index: i128) -> i128 {
+    pub(crate) fn loss(self, index: i128) -> i128 {
         let worse = match self.side {
             Side::Buy => times(self.lot_price, PRICE_SCALE) - index,
             Side::Sell => index - times(self.lot_price, PRICE_SCALE),
@@ -210,6 +210,14 @@ impl Holdings {
             Held::Perpetual(held) => Some(held),
             Held::Asset(_) => None,
         }
+    }
+
+    /// Of whoever is listed as a holder; whoever changes what it counts for values it anew.
+    ///
+    /// # Panics
+    /// If there is no place for the feed.
+    pub(crate) fn perpetual_mut(&mut self, feed: FeedId) -> &mut Perpetual {
+        self.find_mut(feed).expect("whoever is listed has a place").held.perpetual()
     }
 
     pub(crate) fn asset(&self, feed: FeedId) -> Option<&Asset> {
