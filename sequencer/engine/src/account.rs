@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xos_book::OpenOrders;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Order, Reject, Side,
-    SignerGrant, Ticks, TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, MarketKind, Order, Reject, Side, SignerGrant, Ticks,
+    TimeMs, VenueId,
 };
 
 use crate::feeds::Board;
@@ -26,6 +26,7 @@ use crate::holdings::{Fall, Foreseen, Holdings, Offer, grows};
 use crate::margin::{EventMargin, Outcome, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
+use crate::principal::Principal;
 use crate::terms::Terms;
 
 /// State of one account.
@@ -52,8 +53,8 @@ pub(crate) struct Account {
     pub(crate) fee_reserve: i128,
     /// Positions in perpetuals, balances of assets, and their orders.
     pub(crate) holdings: Holdings,
-    /// By token (0 for the settlement token): what was paid in less what was taken out, not below 0.
-    pub(crate) principal: BTreeMap<FeedId, u128>,
+    /// What was paid in less what was taken out.
+    pub(crate) principal: Principal,
     /// What it did in the open frame.
     did: Did,
     /// Whether its fills are looked at one by one; see `watch`.
@@ -111,7 +112,7 @@ impl Account {
             worst_with_orders: 0,
             fee_reserve: 0,
             holdings: Holdings::default(),
-            principal: BTreeMap::new(),
+            principal: Principal::default(),
             did: Did::default(),
             watched: false,
         }

@@ -22,6 +22,7 @@ use xos_types::{FeedId, Lots, Side, Ticks};
 
 use crate::feeds::{Feed, notional, scaled};
 use crate::limits::ASSET_VALUE_MAX;
+use crate::room::{HALF, make_room};
 use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
@@ -237,6 +238,7 @@ impl Holdings {
         let held =
             if feed.is_perpetual() { Held::Perpetual(Perpetual::default()) } else { Held::Asset(Asset::default()) };
         let at = self.list.partition_point(|holding| holding.feed < id);
+        make_room(&mut self.list, HALF);
         self.list.insert(at, Holding { feed: id, place, held, counts: Counts::default() });
     }
 
