@@ -58,6 +58,19 @@ impl Book {
         crosses.then(|| price_of(against, ladder.best_key()))
     }
 
+    /// The order behind which a new one would queue, if there is any at that price; `O(depth)`.
+    #[inline]
+    #[must_use]
+    pub fn youngest<H: Copy + Default, C: Copy>(
+        &self,
+        orders: &Orders<H, C>,
+        side: Side,
+        price: Ticks,
+    ) -> Option<Handle> {
+        let level = orders.levels.find(self.ladder(side), key_of(side, price))?;
+        Handle::new(orders.levels.get(level).youngest)
+    }
+
     /// The order that one of `side` at `limit` would meet first; `O(1)`.
     #[inline]
     #[must_use]

@@ -233,6 +233,19 @@ impl Levels {
         &mut self.leaves[id.leaf()].levels[id.level()]
     }
 
+    /// Reads a bit of a level and of its leaf.
+    #[inline]
+    pub(crate) fn glance(&self, id: LevelId) -> u64 {
+        let leaf = &self.leaves[id.leaf()];
+        leaf.key ^ leaf.levels[id.level()].lots_low
+    }
+
+    /// The level of a key, if it has a leaf.
+    #[inline]
+    pub(crate) fn find(&self, ladder: &Ladder, key: u64) -> Option<LevelId> {
+        Some(LevelId::new(self.find_leaf(ladder, key)?, level_of(key)))
+    }
+
     #[inline]
     pub(crate) fn side(&self, id: LevelId) -> Side {
         self.leaves[id.leaf()].side

@@ -90,6 +90,13 @@ impl OpenOrders {
         }
     }
 
+    /// The order that most likely has that nonce, without a look at it.
+    #[inline]
+    #[must_use]
+    pub fn glance(&self, nonce: Nonce) -> Option<Handle> {
+        self.probe(nonce).next().and_then(|home| self.places[home])
+    }
+
     /// Adds an order of a nonce that is not here yet.
     #[inline]
     pub fn insert<H: Copy + Default, C: Copy>(&mut self, orders: &Orders<H, C>, nonce: Nonce, handle: Handle) {

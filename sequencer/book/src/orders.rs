@@ -134,6 +134,15 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
         self.levels.price(self.get(handle).level)
     }
 
+    /// Reads a bit of an order's level and of its neighbours in the queue, so that they are fetched. It has no meaning.
+    #[inline]
+    #[must_use]
+    pub fn glance_around(&self, handle: Handle) -> u64 {
+        let order = self.get(handle);
+        let neighbours = self.records[order.older as usize].nonce ^ self.records[order.younger as usize].nonce;
+        neighbours ^ self.levels.glance(order.level)
+    }
+
     /// Leaves and inner nodes of the trees of prices, for whoever watches memory.
     #[must_use]
     pub fn tree_size(&self) -> (usize, usize) {

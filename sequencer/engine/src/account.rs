@@ -16,16 +16,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xos_book::OpenOrders;
 use xos_types::{
-    AccountId, Address, Atoms, BuilderId, EventId, FeedId, Lots, MarketId, MarketKind, Order, Reject, Side,
-    SignerGrant, Ticks, TimeMs, VenueId,
+    AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, MarketKind, Order, Reject, Side, SignerGrant, Ticks,
+    TimeMs, VenueId,
 };
 
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
-use crate::holdings::{Fall, Holdings, Offer, grows};
+use crate::holdings::{Fall, Foreseen, Holdings, Offer, grows};
 use crate::margin::{EventMargin, Outcome, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
+use crate::principal::Principal;
 use crate::terms::Terms;
 
 /// State of one account.
@@ -52,8 +53,8 @@ pub(crate) struct Account {
     pub(crate) fee_reserve: i128,
     /// Positions in perpetuals, balances of assets, and their orders.
     pub(crate) holdings: Holdings,
-    /// By token (0 for the settlement token): what was paid in less what was taken out, not below 0.
-    pub(crate) principal: BTreeMap<FeedId, u128>,
+    /// What was paid in less what was taken out.
+    pub(crate) principal: Principal,
     /// What it did in the open frame.
     did: Did,
     /// Whether its fills are looked at one by one; see `watch`.
@@ -116,13 +117,24 @@ impl Account {
             worst_with_orders: 0,
             fee_reserve: 0,
             holdings: Holdings::default(),
-            principal: BTreeMap::new(),
+            principal: Principal::default(),
             did: Did::default(),
             watched: false,
             waiting: 0,
             links: 0,
             reducing: 0,
         }
+    }
+
+    /// Reads a bit of each cache line of the record, so that it is fetched.
+    pub(crate) fn glance(&self) -> u64 {
+        let seen = self.cash ^ self.fee_reserve ^ self.worst_with_orders ^ self.holdings.requirement;
+        u64::from(seen != 0)
+            ^ self.nonces.next().0
+            ^ self.orders.len() as u64
+            ^ self.did.frame
+            ^ u64::from(self.owner.0[0])
+            ^ self.memberships.len() as u64
     }
 
     /// Cash and what counts as such, every resting order at its worst.
@@ -261,9 +273,22 @@ impl Account {
     /// By how much health would fall if this order stood and the other, of the same listing, did not; without fees.
     #[inline]
     pub(crate) fn fall(&self, terms: &Terms, board: &Board, order: Standing, gone: Option<Standing>) -> Fall {
+        self.foresee(terms, board, order, gone, &mut None)
+    }
+
+    /// The same, and what would be then: of what has an index price, where it is dear to reckon twice.
+    #[inline]
+    pub(crate) fn foresee(
+        &self,
+        terms: &Terms,
+        board: &Board,
+        order: Standing,
+        gone: Option<Standing>,
+        foreseen: &mut Option<Foreseen>,
+    ) -> Fall {
         if terms.kind != MarketKind::Outcome {
             let gone = gone.map(|gone| gone.offer(terms));
-            return self.holdings.fall(terms.feed, &board[terms.feed], order.offer(terms), gone);
+            return self.holdings.foresee(terms.feed, &board[terms.feed], order.offer(terms), gone, foreseen);
         }
         let risk = risk(self.margins.get(&order.market.event()), terms, order, gone);
         Fall { usd: risk, initial: risk }
@@ -306,11 +331,14 @@ impl Account {
         (old, old_fee): (Standing, i128),
         (new, new_fee): (Standing, i128),
     ) {
-        if terms.kind != MarketKind::Outcome {
-            self.release(terms, board, old, old_fee);
-            return self.reserve(terms, board, new, new_fee);
-        }
         self.fee_reserve += new_fee - old_fee;
+        if terms.kind != MarketKind::Outcome {
+            let feed = &board[terms.feed];
+            return self.holdings.change(terms.feed, feed, |held| {
+                held.release(feed, old.offer(terms));
+                held.reserve(feed, new.offer(terms));
+            });
+        }
         self.change(terms, new.market.event(), |margin| {
             margin.release(terms, old.market.outcome(), old.side, old.price, old.lots);
             margin.reserve(terms, new.market.outcome(), new.side, new.price, new.lots);

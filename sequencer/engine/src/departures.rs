@@ -104,7 +104,7 @@ impl Engine {
         self.charge_holdings(AccountId::INSURANCE);
         let state = &mut self.accounts[account_index(account)];
         state.note(frame, true, asset == FeedId(0));
-        let principal = state.principal.entry(asset).or_default();
+        let principal = state.principal.of_mut(asset);
         *principal = principal.saturating_sub(amount);
         if asset == FeedId(0) {
             let atoms = i128::try_from(amount).expect("what is available is within 128 bits");
@@ -122,7 +122,7 @@ impl Engine {
         if fund.health(&self.board).usd >= 0 {
             return u128::MAX;
         }
-        self.accounts[account_index(account)].principal.get(&asset).copied().unwrap_or(0)
+        self.accounts[account_index(account)].principal.of(asset)
     }
 
     /// A key may move money between its owner's accounts; where another group's gateway sends it only the owner may say.

@@ -26,7 +26,7 @@ use crate::reducing::Reducing;
 use crate::rescue::Rescues;
 use crate::rights::Rights;
 use crate::terms::Terms;
-use crate::watch::{Before, Suspects};
+use crate::watch::{Before, Moved, Suspects};
 use crate::wide::{PRICE_SCALE, floor};
 
 /// One risk group: its accounts, books and open frame, and the log position that they stand for.
@@ -309,9 +309,12 @@ impl Engine {
         }
         self.keep_hours(events);
         let turned_stale = self.take_prices(prices, events);
-        self.fund(events);
+        let funded = self.fund(events);
         for feed in std::mem::take(&mut self.moved) {
-            self.revalue(feed);
+            self.revalue(feed, Moved::Price);
+        }
+        for feed in funded {
+            self.revalue(feed, Moved::Funding);
         }
         // What orders lose against the index is known at its new price before any of them leaves.
         for feed in turned_stale {
@@ -364,8 +367,9 @@ impl Engine {
         turned_stale
     }
 
-    /// Moves the funding index of every perpetual by the premium of its mark price.
-    fn fund(&mut self, events: &mut Vec<Event>) {
+    /// Moves the funding index of every perpetual by the premium of its mark price. Returns those of which nothing else moved.
+    fn fund(&mut self, events: &mut Vec<Event>) -> Vec<FeedId> {
+        let mut funded = Vec::new();
         let time = self.frame.time;
         for event in (1u32..).map(EventId).take(self.listings.len()) {
             let listing = &self.listings[event_index(event)];
@@ -375,11 +379,14 @@ impl Engine {
             }
             let mark = self.mark(listing);
             if let Some(update) = self.board[terms.feed].fund(terms.feed, mark, time) {
-                self.moved.insert(update.feed);
+                if !self.moved.contains(&update.feed) {
+                    funded.push(update.feed);
+                }
                 self.frame.fund(update);
                 events.push(Event::Funded { feed: update.feed, index: update.index });
             }
         }
+        funded
     }
 
     /// The mark price of a market that has an index: atoms per lot, times 1e9.
@@ -576,10 +583,15 @@ impl Engine {
     }
 }
 
-/// Adds an event, made where it will lie: building it elsewhere and copying it makes the processor wait for the stores.
-#[inline]
+/// Adds an event, made where it will lie: building it elsewhere and copying it makes the processor wait for the stores. So
+/// there is room before it is made, and the compiler knows.
+#[inline(always)]
 pub(crate) fn tell(events: &mut Vec<Event>, event: impl FnOnce() -> Event) {
-    events.extend(std::iter::once_with(event));
+    if events.len() == events.capacity() {
+        events.reserve(1);
+        assert!(events.len() < events.capacity(), "room was just made");
+    }
+    events.push(event());
 }
 
 /// Index of an account that exists.

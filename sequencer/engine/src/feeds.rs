@@ -12,8 +12,8 @@
 //! Δindex = ⌊premium · elapsed / CONVERGENCE_MS⌋, at most ⌊index price · cap · elapsed / (1e6 · hour)⌋ either way
 //! ```
 //!
-//! in atoms per lot times 1e9. What the division leaves is carried to the next frame, so frequent frames lose nothing; it is
-//! less than one part in 1e9 of an atom a lot. The cap is the contract's, for the time since the index last moved, at most an
+//! in atoms per lot times 1e9. The index moves at most once a second; what frames in between sampled, and what the division
+//! leaves (less than one part in 1e9 of an atom a lot), is carried on, so frequent frames lose nothing. The cap is the contract's, for the time since the index last moved, at most an
 //! hour: what is above it is forgone.
 
 use core::ops::{Index, IndexMut};
@@ -26,11 +26,14 @@ use xos_types::{
 
 use crate::limits::INDEX_MAX;
 use crate::terms::Terms;
-use crate::wide::{MILLION, PRICE_SCALE, ceil, floor, mul_div};
+use crate::wide::{MILLION, PRICE_SCALE, ceil, floor, mul_div, times};
 
 /// How long a constant premium takes to flow once, in milliseconds: 8 hours.
 pub(crate) const CONVERGENCE_MS: i128 = 8 * HOUR_MS;
 const HOUR_MS: i128 = 3_600_000;
+/// How long the index stands still at least: whenever it moves, everybody who holds the perpetual is valued anew, and the
+/// batch pays for it.
+const FUNDING_MS: u64 = 1_000;
 /// A source's prices have 18 decimals.
 const SOURCE_SCALE: u128 = 1_000_000_000_000_000_000;
 
@@ -54,7 +57,7 @@ pub(crate) struct Feed {
     funding_time: TimeMs,
     /// Up to when premiums are counted.
     sampled: TimeMs,
-    /// What the last division left, in 1 / [`CONVERGENCE_MS`].
+    /// What is due and not in the index yet, in 1 / [`CONVERGENCE_MS`].
     remainder: i128,
     /// The last trade, atoms per lot times 1e9; 0 before the first.
     pub(crate) last_trade: i128,
@@ -149,12 +152,12 @@ impl Tiers {
     /// `⌈notional · fraction⌉` for new risk. It never falls as the notional grows, as no tier's fraction is below the one
     /// before (`Limits.sol`).
     pub(crate) fn initial(&self, notional: i128) -> i128 {
-        ceil(notional * i128::from(self.initial[self.of(notional)]), MILLION)
+        ceil(times(notional, self.initial[self.of(notional)].into()), MILLION)
     }
 
     /// The same to stay.
     pub(crate) fn maintenance(&self, notional: i128) -> i128 {
-        ceil(notional * i128::from(self.maintenance[self.of(notional)]), MILLION)
+        ceil(times(notional, self.maintenance[self.of(notional)].into()), MILLION)
     }
 }
 
@@ -300,6 +303,10 @@ impl Feed {
         }
         // A premium is a price at most, so these products are far below 2^127.
         let due = (mark - self.price) * elapsed + self.remainder;
+        if time.0 - self.funding_time.0 < FUNDING_MS {
+            self.remainder = due;
+            return None;
+        }
         let since = i128::from(time.0 - self.funding_time.0).min(HOUR_MS);
         let cap = floor(self.price * i128::from(funding_cap.0) * since, MILLION * HOUR_MS);
         let step = floor(due, CONVERGENCE_MS);
@@ -337,12 +344,55 @@ fn perpetual_kind(market: MarketId, config: &PerpetualConfig) -> FeedKind {
 
 /// What `lots` are worth at an index price before the last division: atoms times 1e9. A position and a price are at most
 /// 1e15 and 1e20.
+#[inline]
 pub(crate) fn scaled(lots: i128, price: i128) -> i128 {
-    lots * price
+    times(lots, price)
 }
 
 /// Notional of a position, rounded up.
+#[inline]
 pub(crate) fn notional(lots: u128, price: i128) -> i128 {
     let lots = i128::try_from(lots).expect("positions and their orders are within 2 · POSITION_MAX lots");
     ceil(scaled(lots, price), PRICE_SCALE)
+}
+
+#[cfg(test)]
+mod tests {
+    use xos_types::{B256, EventId, Lots, TradingTerms, VenueId};
+
+    use super::*;
+
+    fn perpetual() -> Feed {
+        let source =
+            FeedConfig { source: Address::ZERO, name: B256::ZERO, unit: 1, max_age: 0, max_gap: 0, max_move: Ppm(0) };
+        let config = PerpetualConfig {
+            terms: TradingTerms { open_interest_cap: Lots(0), ..TradingTerms::free(VenueId(1), 1) },
+            feed: source,
+            initial_fractions: [Ppm(2); 4],
+            maintenance_fractions: [Ppm(1); 4],
+            tier_bounds: [1, 2, 3],
+            penalty: Ppm(0),
+            funding_cap: Ppm(1_000_000),
+            loss_cap: 0,
+            title: String::new(),
+        };
+        let mut feed = Feed::perpetual(MarketId::new(EventId(1), 0), &config, TimeMs(0));
+        (feed.price, feed.stale) = (7_000_000_007, false);
+        feed
+    }
+
+    #[test]
+    fn frequent_frames_move_the_funding_index_once_a_second_and_lose_nothing() {
+        let (mut seldom, mut often) = (perpetual(), perpetual());
+        let (mark, mut moves) = (7_000_100_000, 0);
+        for time in (1u64..=5_000).map(TimeMs) {
+            moves += usize::from(often.fund(FeedId(1), mark, time).is_some());
+        }
+        for time in (1_000u64..=5_000).step_by(1_000).map(TimeMs) {
+            seldom.fund(FeedId(1), mark, time);
+        }
+        assert_eq!(moves, 5);
+        assert_eq!((often.funding_index, often.remainder), (seldom.funding_index, seldom.remainder));
+        assert_eq!(often.funding_index, 99_993 * 5_000 / CONVERGENCE_MS);
+    }
 }

@@ -107,6 +107,9 @@ pub(crate) struct OpenFrame {
     /// What of accounts the batch will have written.
     touched: Distinct<(AccountId, Touched)>,
     gas: u64,
+    /// Room that a market's lines get at once: as many as the busiest market had in the last frame. It changes nothing else.
+    #[serde(skip)]
+    room: usize,
 }
 
 impl OpenFrame {
@@ -125,6 +128,7 @@ impl OpenFrame {
             reduced: BTreeMap::new(),
             touched: Distinct::default(),
             gas: gas::BATCH,
+            room: 0,
         }
     }
 
@@ -220,7 +224,7 @@ impl OpenFrame {
         let notional = u128::from(price.0) * u128::from(size.0);
         let lines = self.markets.entry(market).or_insert_with(|| {
             self.gas += gas::market(market_state);
-            Vec::new()
+            Vec::with_capacity(self.room)
         });
         let last = if self.reduced.is_empty() { None } else { self.reduced.get_mut(&(account, market)) };
         let is_its = |found: &&mut FillLine| {
@@ -276,7 +280,8 @@ impl OpenFrame {
     pub(crate) fn seal(&mut self, sequence: u64, log_hash: Hash) -> Option<Frame> {
         // What is filled in every frame keeps its memory.
         self.touched.clear();
-        let next = Self { touched: std::mem::take(&mut self.touched), ..Self::new(self.id, self.time) };
+        let room = self.markets.values().map(Vec::len).max().unwrap_or(self.room);
+        let next = Self { touched: std::mem::take(&mut self.touched), room, ..Self::new(self.id, self.time) };
         let Self { id, time, inbox, prices, funding, redemptions, rescues, markets, withdrawals, transfers, .. } =
             std::mem::replace(self, next);
         let nothing_said = inbox.is_empty() && prices.is_empty() && funding.is_empty();

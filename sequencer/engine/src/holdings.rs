@@ -22,7 +22,8 @@ use xos_types::{FeedId, Lots, Side, Ticks};
 
 use crate::feeds::{Feed, notional, scaled};
 use crate::limits::ASSET_VALUE_MAX;
-use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div};
+use crate::room::{HALF, make_room};
+use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
 #[derive(Debug, Default)]
@@ -141,6 +142,14 @@ pub(crate) struct Fall {
     pub(crate) initial: i128,
 }
 
+/// A holding as it would be if an order stood. An order that then meets nobody comes to rest in it without another look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Foreseen {
+    held: Held,
+    before: Counts,
+    after: Counts,
+}
+
 /// Lots of an order at its price, in atoms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offer {
@@ -152,20 +161,20 @@ pub(crate) struct Offer {
 
 impl Offer {
     pub(crate) fn new(side: Side, price: Ticks, quantum: i128, lots: Lots) -> Self {
-        Self { side, lots, lot_price: i128::from(price.0) * quantum }
+        Self { side, lots, lot_price: times(price.0.into(), quantum) }
     }
 
     /// What it loses at once against the index if it fills, atoms times 1e9.
-    fn loss(self, index: i128) -> i128 {
+    pub(crate) fn loss(self, index: i128) -> i128 {
         let worse = match self.side {
-            Side::Buy => self.lot_price * PRICE_SCALE - index,
-            Side::Sell => index - self.lot_price * PRICE_SCALE,
+            Side::Buy => times(self.lot_price, PRICE_SCALE) - index,
+            Side::Sell => index - times(self.lot_price, PRICE_SCALE),
         };
-        worse.max(0) * i128::from(self.lots.0)
+        if worse <= 0 { 0 } else { times(worse, self.lots.0.into()) }
     }
 
     fn cost(self) -> i128 {
-        self.lot_price * i128::from(self.lots.0)
+        times(self.lot_price, self.lots.0.into())
     }
 }
 
@@ -177,6 +186,16 @@ impl Holdings {
     /// Holdings, and feeds with resting orders.
     pub(crate) fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// Reads a bit of each cache line of an entry, so that they are fetched.
+    pub(crate) fn glance(&self, feed: FeedId) -> u64 {
+        let Some(holding) = self.find(feed) else { return 0 };
+        let held = match holding.held {
+            Held::Perpetual(held) => held.bid_lots ^ held.entry ^ u64::from(held.paid_up_to != 0),
+            Held::Asset(held) => held.bid_lots ^ held.recent.frame ^ u64::from(held.balance != 0),
+        };
+        held ^ u64::from(holding.counts.requirement != 0)
     }
 
     pub(crate) fn find(&self, feed: FeedId) -> Option<&Holding> {
@@ -192,6 +211,14 @@ impl Holdings {
             Held::Perpetual(held) => Some(held),
             Held::Asset(_) => None,
         }
+    }
+
+    /// Of whoever is listed as a holder; whoever changes what it counts for values it anew.
+    ///
+    /// # Panics
+    /// If there is no place for the feed.
+    pub(crate) fn perpetual_mut(&mut self, feed: FeedId) -> &mut Perpetual {
+        self.find_mut(feed).expect("whoever is listed has a place").held.perpetual()
     }
 
     pub(crate) fn asset(&self, feed: FeedId) -> Option<&Asset> {
@@ -211,6 +238,7 @@ impl Holdings {
         let held =
             if feed.is_perpetual() { Held::Perpetual(Perpetual::default()) } else { Held::Asset(Asset::default()) };
         let at = self.list.partition_point(|holding| holding.feed < id);
+        make_room(&mut self.list, HALF);
         self.list.insert(at, Holding { feed: id, place, held, counts: Counts::default() });
     }
 
@@ -235,9 +263,7 @@ impl Holdings {
         let result = change(&mut holding.held);
         let (before, after) = (holding.counts, holding.held.counts(feed));
         holding.counts = after;
-        self.usd += after.usd - before.usd;
-        self.collateral += after.collateral - before.collateral;
-        self.requirement += after.requirement - before.requirement;
+        self.count(before, after);
         result
     }
 
@@ -249,21 +275,46 @@ impl Holdings {
         holding.counts.collateral - held.counts(feed).collateral
     }
 
-    /// By how much health would fall if the offer stood too, and the other did not.
-    pub(crate) fn fall(&self, id: FeedId, feed: &Feed, offer: Offer, gone: Option<Offer>) -> Fall {
-        let (mut held, before) = match self.find(id) {
+    /// By how much health would fall if the offer stood too, and the other did not; and into `foreseen`, what would be then.
+    #[inline]
+    pub(crate) fn foresee(
+        &self,
+        id: FeedId,
+        feed: &Feed,
+        offer: Offer,
+        gone: Option<Offer>,
+        foreseen: &mut Option<Foreseen>,
+    ) -> Fall {
+        let (held, before) = match self.find(id) {
             Some(holding) => (holding.held, holding.counts),
             None if feed.is_perpetual() => (Held::Perpetual(Perpetual::default()), Counts::default()),
             None => (Held::Asset(Asset::default()), Counts::default()),
         };
+        let Foreseen { held, before, after } = foreseen.insert(Foreseen { held, before, after: before });
         if let Some(gone) = gone {
             held.release(feed, gone);
         }
         held.reserve(feed, offer);
-        let after = held.counts(feed);
+        *after = held.counts(feed);
         let usd = before.usd - after.usd;
         let initial = usd + before.collateral - after.collateral + after.requirement - before.requirement;
         Fall { usd, initial }
+    }
+
+    /// Makes what was foreseen so; nothing of the holding has changed since.
+    #[inline]
+    pub(crate) fn fulfil(&mut self, id: FeedId, foreseen: &Foreseen) {
+        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
+        debug_assert_eq!(holding.counts, foreseen.before);
+        (holding.held, holding.counts) = (foreseen.held, foreseen.after);
+        self.count(foreseen.before, foreseen.after);
+    }
+
+    #[inline]
+    fn count(&mut self, before: Counts, after: Counts) {
+        self.usd += after.usd - before.usd;
+        self.collateral += after.collateral - before.collateral;
+        self.requirement += after.requirement - before.requirement;
     }
 }
 
@@ -395,7 +446,7 @@ impl Perpetual {
         if feed.funding_index == self.paid_up_to {
             return 0;
         }
-        floor(-i128::from(self.size) * (feed.funding_index - self.paid_up_to), PRICE_SCALE)
+        floor(times(-i128::from(self.size), feed.funding_index - self.paid_up_to), PRICE_SCALE)
     }
 
     fn trade(&mut self, feed: &Feed, side: Side, lots: Lots) -> i128 {

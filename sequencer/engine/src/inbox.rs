@@ -12,6 +12,7 @@ use crate::engine::{Engine, Listing, ListingConfig, account_index, event_index};
 use crate::feeds::Feed;
 use crate::holdings::{Holding, asset_value};
 use crate::limits::DEPOSIT_MAX;
+use crate::room::{HALF, SIXTEENTH, make_room};
 use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, mul_div_up};
 
@@ -182,8 +183,11 @@ impl Engine {
         if self.find_account(account).is_none() {
             let next = AccountId(self.accounts.len() as u64 + 1);
             assert_eq!(account, next, "the contract numbers accounts from 1 without gaps");
+            make_room(&mut self.accounts, SIXTEENTH);
             self.accounts.push(Account::new(owner));
-            self.owners.entry(owner).or_default().push(account);
+            let owned = self.owners.entry(owner).or_default();
+            make_room(owned, HALF);
+            owned.push(account);
             events.push(Event::AccountOpened { account, owner });
         }
     }
@@ -191,7 +195,7 @@ impl Engine {
     fn deposit(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
         assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
         let state = &mut self.accounts[account_index(account)];
-        *state.principal.entry(FeedId(0)).or_default() += amount;
+        *state.principal.of_mut(FeedId(0)) += amount;
         let claim = self.buy_claim(amount);
         self.accounts[account_index(account)].cash += claim;
         events.push(Event::Deposited { account, amount: Atoms(claim) });
@@ -205,7 +209,7 @@ impl Engine {
         let credited = holds || state.holdings.held() < self.holdings_max();
         if credited {
             self.give_asset(account, asset, amount, Given::ByDeposit);
-            *self.accounts[account_index(account)].principal.entry(asset).or_default() += amount;
+            *self.accounts[account_index(account)].principal.of_mut(asset) += amount;
             self.board[asset].custody += amount;
         }
         events.push(Event::AssetDeposited { account, asset, amount, credited });

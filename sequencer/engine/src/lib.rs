@@ -9,7 +9,7 @@
 //! reduce-only orders within what there is to reduce; `orders` keeps what rests, in [`xos_book`]'s price-time order;
 //! `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
-//! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
+//! `watch` who needs a closer look; `ahead` fetches what the next commands will touch; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
 //! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
 //! knows who may act and who may only reduce; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state for its hash and for the
 //! `snapshot` that an engine can start from.
@@ -19,6 +19,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod ahead;
 mod auction;
 mod cancels;
 mod departures;
@@ -48,9 +49,11 @@ mod orders;
 mod place;
 mod planned;
 mod plans;
+mod principal;
 mod reducing;
 mod rescue;
 mod rights;
+mod room;
 mod shares;
 mod snapshot;
 mod terms;
@@ -58,6 +61,7 @@ mod views;
 mod watch;
 mod wide;
 
+pub use ahead::LOOK_AHEAD;
 pub use depth::{Delta, Depth};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};

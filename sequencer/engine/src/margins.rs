@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use xos_types::EventId;
 
 use crate::margin::EventMargin;
+use crate::room::{HALF, make_room};
 
 /// Entries of a list; what has more is a tree.
 const FEW: usize = 16;
@@ -48,10 +49,7 @@ impl Margins {
         match self {
             Self::Few(list) => {
                 let place = place_of(list, event).unwrap_or_else(|place| {
-                    if list.is_empty() {
-                        // Most accounts stay with one, and a vector would begin with four.
-                        list.reserve_exact(1);
-                    }
+                    make_room(list, HALF);
                     list.insert(place, (event, new()));
                     place
                 });

@@ -211,6 +211,13 @@ impl Orders {
         Some(shown)
     }
 
+    /// Reads a bit of an order and of what lies apart, so that both are fetched.
+    #[inline]
+    pub(crate) fn glance(&self, handle: Handle) -> u64 {
+        let cold = self.resting.cold(handle);
+        self.nonce(handle).0 ^ cold.expiry.0 ^ u64::from(cold.signature.vs[31])
+    }
+
     #[inline]
     pub(crate) fn hot_mut(&mut self, handle: Handle) -> &mut Hot {
         self.resting.hot_mut(handle)

@@ -11,7 +11,7 @@ use crate::engine::{Engine, Listing, account_index, event_index, tell};
 use crate::fees::{FeeCredit, builder_reserve, rebate};
 use crate::frame::{LineRef, Trade};
 use crate::gas;
-use crate::holdings::{Fall, atoms};
+use crate::holdings::{Fall, Foreseen, atoms};
 use crate::limits::{BUILDER_FEE_MAX, MATCHES_MAX, ORDERS_MAX, SIZE_MAX};
 use crate::orders::{Hot, ToRest};
 use crate::plans::Waiting;
@@ -31,7 +31,9 @@ pub(crate) struct Arriving<'a> {
     /// What of it the book shows at a time; 0 for all.
     display: Lots,
     rest: Rest,
-    gone: Option<Gone>,
+    gone: Option<&'a Gone>,
+    /// What was foreseen when margin was checked, as long as nothing has happened since.
+    foreseen: Option<&'a Foreseen>,
     credit: FeeCredit,
     line: LineRef,
     /// Why matching ended though it might have gone on.
@@ -72,6 +74,7 @@ impl<'a> Arriving<'a> {
             display: Lots(0),
             rest: Rest::AsSigned,
             gone: None,
+            foreseen: None,
             credit: FeeCredit::default(),
             line: LineRef::default(),
             stopped: None,
@@ -135,8 +138,9 @@ pub(crate) struct Gone {
 impl Engine {
     pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
         let Order { account, nonce, .. } = signed.message;
-        match self.check_order(signed, instructions, None, Origin::New) {
-            Ok(checked) => self.accept(signed, instructions, checked, None, events),
+        let mut foreseen = None;
+        match self.check_order(signed, instructions, None, Origin::New, &mut foreseen) {
+            Ok(checked) => self.accept(signed, instructions, checked, None, foreseen.as_ref(), events),
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
     }
@@ -161,7 +165,8 @@ impl Engine {
         }
         let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
         let gone = Gone { handle, standing, fee };
-        match self.check_order(signed, instructions, Some(gone), Origin::New) {
+        let mut foreseen = None;
+        match self.check_order(signed, instructions, Some(&gone), Origin::New, &mut foreseen) {
             Ok(checked) => {
                 self.remove_resting(handle);
                 if self.accounts[account_index(account)].links > 0 {
@@ -171,7 +176,7 @@ impl Engine {
                 let Standing { market, side, price, lots: remaining } = standing;
                 let reason = CancelReason::Replaced;
                 tell(events, || Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
-                self.accept(signed, instructions, checked, Some(gone), events);
+                self.accept(signed, instructions, checked, Some(&gone), foreseen.as_ref(), events);
             }
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
@@ -190,13 +195,14 @@ impl Engine {
         signed: &Signed<Order>,
         instructions: Instructions,
         checked: Checked,
-        gone: Option<Gone>,
+        gone: Option<&Gone>,
+        foreseen: Option<&Foreseen>,
         events: &mut Vec<Event>,
     ) {
         let order = &signed.message;
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
         tell(events, || Event::Accepted { order: signed.message });
-        let arriving = Arriving { gone, ..Arriving::new(signed, instructions, checked, order.size) };
+        let arriving = Arriving { gone, foreseen, ..Arriving::new(signed, instructions, checked, order.size) };
         self.enter(arriving, checked, events);
     }
 
@@ -217,7 +223,7 @@ impl Engine {
             self.match_order(&mut arriving, events);
         }
         let Arriving { remaining, less, credit, .. } = arriving;
-        self.finish(arriving, events);
+        self.finish(&mut arriving, events);
 
         if feed != FeedId(0) {
             self.tidy(order.account, feed);
@@ -274,13 +280,14 @@ impl Engine {
     }
 
     /// Everything that an order must satisfy: its form; post-only; fill-or-kill; only reducing; position limit; margin. It is
-    /// judged as if the order `gone` were.
+    /// judged as if the order `gone` were. What its margin would then be is left in `foreseen`.
     pub(crate) fn check_order(
         &self,
         signed: &Signed<Order>,
         instructions: Instructions,
-        gone: Option<Gone>,
+        gone: Option<&Gone>,
         origin: Origin,
+        foreseen: &mut Option<Foreseen>,
     ) -> Result<Checked, Reject> {
         let order = &signed.message;
         let (account, listing) = self.check_form(signed, origin, usize::from(gone.is_some()))?;
@@ -295,7 +302,7 @@ impl Engine {
         };
 
         let standing = Standing { market: order.market, side: order.side, price, lots: order.size };
-        let on_this_side = |gone: &Gone| (gone.standing.market, gone.standing.side) == (order.market, order.side);
+        let on_this_side = |gone: &&Gone| (gone.standing.market, gone.standing.side) == (order.market, order.side);
         let freed = gone.filter(on_this_side).map_or(Lots(0), |gone| gone.standing.lots);
         self.check_reducing(account, listing, order, freed)?;
         let exposure =
@@ -312,7 +319,7 @@ impl Engine {
         // because they are at most the value.
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(order.size.0);
         let fee = FeeCredit::default().outstanding(terms.fee_base(price, order.size), rate) + builder;
-        let carried = self.check_margin(account, listing, order, standing, fee, gone)?;
+        let carried = self.check_margin(listing, order, standing, fee, gone, foreseen)?;
         if carried == Carried::Watched && order.kind == OrderKind::FillOrKill {
             // Its fills are looked at one by one, and the last may not happen.
             return Err(Reject::NotFillable { size: order.size, fillable: Lots(0) });
@@ -323,17 +330,17 @@ impl Engine {
     /// Whether the account can carry an order with `fee` when `gone` is gone, and how; see [`Carried`].
     fn check_margin(
         &self,
-        account: &Account,
         listing: &Listing,
         order: &Order,
         standing: Standing,
         fee: i128,
-        gone: Option<Gone>,
+        gone: Option<&Gone>,
+        foreseen: &mut Option<Foreseen>,
     ) -> Result<Carried, Reject> {
-        let terms = &listing.terms;
+        let (account, terms) = (&self.accounts[account_index(order.account)], &listing.terms);
         // What goes counts together with what comes where they share a listing, and else by itself.
         let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == order.market.event());
-        let fall = account.fall(terms, &self.board, standing, here);
+        let fall = account.foresee(terms, &self.board, standing, here, foreseen);
         let freed = gone.filter(|_| here.is_none()).map(|gone| self.freed_by(account, gone.standing));
         let freed_fee = gone.map_or(0, |gone| gone.fee);
         let (freed_usd, freed_initial) = freed.map_or((0, 0), |freed| (-freed.usd, -freed.initial));
@@ -376,7 +383,7 @@ impl Engine {
     }
 
     /// What is offered must be there.
-    fn check_balance(&self, account: &Account, terms: &Terms, size: Lots, gone: Option<Gone>) -> Result<(), Reject> {
+    fn check_balance(&self, account: &Account, terms: &Terms, size: Lots, gone: Option<&Gone>) -> Result<(), Reject> {
         let required = atoms(&self.board[terms.feed], size);
         let sold = gone.filter(|gone| {
             let of = &self.listings[event_index(gone.standing.market.event())].terms;
@@ -408,7 +415,7 @@ impl Engine {
 
     /// The refusal of an order that its account cannot pay, in the numbers that would hold if `gone` were.
     #[cold]
-    fn insufficient(&self, account: &Account, standing: Standing, fee: i128, gone: Option<Gone>) -> Reject {
+    fn insufficient(&self, account: &Account, standing: Standing, fee: i128, gone: Option<&Gone>) -> Reject {
         let terms = &self.listings[event_index(standing.market.event())].terms;
         let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == standing.market.event());
         let freed = gone.map_or(Fall::default(), |gone| self.freed_by(account, gone.standing));
@@ -546,6 +553,7 @@ impl Engine {
                 return;
             }
             met += 1;
+            arriving.foreseen = None;
             if maker == order.account {
                 self.meet_own(handle, arriving, events);
                 if terms.feed != FeedId(0) {
@@ -618,6 +626,7 @@ impl Engine {
         let order = &arriving.signed.message;
         let feed = self.listings[event_index(order.market.event())].terms.feed;
         for handle in self.own_crossing(order, arriving.price) {
+            arriving.foreseen = None;
             self.meet_own(handle, arriving, events);
             if feed != FeedId(0) {
                 // It may have been all that its place was for.
@@ -838,8 +847,8 @@ impl Engine {
     }
 
     /// The margin lets go of an order that was replaced.
-    fn release_gone(&mut self, account: AccountId, gone: Option<Gone>) {
-        if let Some(Gone { standing, fee, .. }) = gone {
+    fn release_gone(&mut self, account: AccountId, gone: Option<&Gone>) {
+        if let Some(&Gone { standing, fee, .. }) = gone {
             let terms = &self.listings[event_index(standing.market.event())].terms;
             let feed = terms.feed;
             self.accounts[account_index(account)].release(terms, &self.board, standing, fee);
@@ -850,7 +859,7 @@ impl Engine {
     }
 
     /// What is left rests, or is dropped and says why.
-    fn finish(&mut self, mut arriving: Arriving<'_>, events: &mut Vec<Event>) {
+    fn finish(&mut self, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let order = &arriving.signed.message;
         let Order { account, nonce, market, side, .. } = *order;
         let (price, remaining) = (arriving.price, arriving.remaining);
@@ -871,23 +880,27 @@ impl Engine {
             return self.release_gone(account, arriving.gone);
         }
         let shares_event = |gone: &Gone| gone.standing.market.event() == market.event();
-        if !arriving.gone.as_ref().is_none_or(shares_event) {
+        if !arriving.gone.is_none_or(shares_event) {
             self.release_gone(account, arriving.gone.take());
         }
         let listing = &mut self.listings[event_index(market.event())];
         let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let Arriving { signed, less, display, gone, credit, line, .. } = arriving;
+        let Arriving { signed, less, display, gone, foreseen, credit, line, .. } = *arriving;
         let shown = if display == Lots(0) { remaining } else { display.min(remaining) };
         let resting = ToRest { signed, price, remaining, less, display, shown, credit, line };
         let handle = self.orders.insert(book, state, &resting);
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(remaining.0);
         let fee = credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee()) + builder;
         let standing = Standing { market, side, price, lots: remaining };
-        match gone {
-            Some(gone) => state.swap(terms, &self.board, (gone.standing, gone.fee), (standing, fee)),
-            None => state.reserve(terms, &self.board, standing, fee),
+        match (foreseen, gone) {
+            (Some(foreseen), gone) => {
+                state.fee_reserve += fee - gone.map_or(0, |gone| gone.fee);
+                state.holdings.fulfil(terms.feed, foreseen);
+            }
+            (None, Some(gone)) => state.swap(terms, &self.board, (gone.standing, gone.fee), (standing, fee)),
+            (None, None) => state.reserve(terms, &self.board, standing, fee),
         }
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));

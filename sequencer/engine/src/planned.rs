@@ -65,7 +65,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<(), Reject> {
         let Order { account, nonce, size, .. } = signed.message;
-        let checked = self.check_order(signed, instructions, None, Origin::New)?;
+        let checked = self.check_order(signed, instructions, None, Origin::New, &mut None)?;
         let Planned { bond, .. } = self.check_plan(&signed.message, &plan)?;
         self.accounts[account_index(account)].nonces.spend(nonce);
         tell(events, || Event::Planned { order: signed.message, instructions, plan });
@@ -383,7 +383,7 @@ impl Engine {
         }
         let order = Order { size, kind, ..waiting.signed.message };
         let part = Signed { message: order, ..waiting.signed };
-        self.check_order(&part, waiting.instructions, None, Origin::Waiting)
+        self.check_order(&part, waiting.instructions, None, Origin::Waiting, &mut None)
     }
 
     /// Cancels what waits in a listing's markets, market by market, in order of arrival.

@@ -379,7 +379,7 @@ impl Engine {
     /// What was paid into an account of a token (0 for the settlement token), less what was taken out.
     #[must_use]
     pub fn principal(&self, account: AccountId, asset: FeedId) -> u128 {
-        self.find_account(account).and_then(|state| state.principal.get(&asset).copied()).unwrap_or(0)
+        self.find_account(account).map_or(0, |state| state.principal.of(asset))
     }
 
     /// Lots open in a market: the sum of long positions.

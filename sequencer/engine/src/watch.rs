@@ -16,8 +16,8 @@ use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
 use crate::account::Standing;
 use crate::engine::{Engine, account_index, event_index};
+use crate::feeds::FeedKind;
 use crate::health::Health;
-use crate::holdings::{Held, Offer};
 use crate::terms::Terms;
 
 /// A watched account at the start of the frame, or of its being watched.
@@ -25,6 +25,15 @@ use crate::terms::Terms;
 pub(crate) struct Before {
     usd: i128,
     maintenance: i128,
+}
+
+/// What of a feed has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// Its price, terms or state.
+    Price,
+    /// Only its funding index, and orders owe no funding.
+    Funding,
 }
 
 impl Engine {
@@ -60,35 +69,38 @@ impl Engine {
         }
     }
 
-    /// Values what is held and ordered at a feed anew, after its price, funding, terms or state have moved.
-    pub(crate) fn revalue(&mut self, id: FeedId) {
+    /// Values what is held at a feed anew, and what is ordered there if it is not only funding that has moved.
+    pub(crate) fn revalue(&mut self, id: FeedId, moved: Moved) {
+        if moved == Moved::Price {
+            self.reckon_losses(id);
+        }
         let feed = &self.board[id];
+        let most = self.holdings_max();
         for &index in &feed.holders {
             let account = &mut self.accounts[index as usize];
-            let number = AccountId(u64::from(index) + 1);
-            let mut loss = 0;
-            if account.holdings.perpetual(id).is_some_and(|held| held.bid_lots != 0 || held.ask_lots != 0) {
-                let mut sum = crate::holdings::Perpetual::default();
-                for handle in account.orders.iter() {
-                    let standing = self.orders.standing(handle);
-                    let terms = &self.listings[event_index(standing.market.event())].terms;
-                    if terms.kind == MarketKind::Perpetual && terms.feed == id {
-                        let offer = Offer::new(standing.side, standing.price, terms.quantum, standing.lots);
-                        let mut held = Held::Perpetual(sum);
-                        held.reserve(feed, offer);
-                        sum = *held.perpetual();
-                    }
-                }
-                loss = sum.loss;
-            }
-            account.holdings.change(id, feed, |held| {
-                if let Held::Perpetual(held) = held {
-                    held.loss = loss;
-                }
-            });
-            let most = usize::from(self.group_terms.max_holdings);
+            account.holdings.change(id, feed, |_| ());
             if account.available() < 0 || feed.stale || account.holdings.len() > most {
-                self.suspects.insert(number);
+                self.suspects.insert(AccountId(u64::from(index) + 1));
+            }
+        }
+    }
+
+    /// What resting orders lose against the index at its new price. Only the best of a book do: bids above it and asks below.
+    fn reckon_losses(&mut self, id: FeedId) {
+        let feed = &self.board[id];
+        let FeedKind::Perpetual { market, .. } = feed.kind else { return };
+        for &index in &feed.holders {
+            self.accounts[index as usize].holdings.perpetual_mut(id).loss = 0;
+        }
+        let listing = &self.listings[event_index(market.event())];
+        for side in [Side::Buy, Side::Sell] {
+            for handle in listing.books[0].queue(&self.orders.resting, side) {
+                let loss = self.orders.standing(handle).offer(&listing.terms).loss(feed.price);
+                if loss == 0 {
+                    break;
+                }
+                let account = &mut self.accounts[account_index(self.orders.account(handle))];
+                account.holdings.perpetual_mut(id).loss += loss;
             }
         }
     }

@@ -7,14 +7,55 @@ pub(crate) const PRICE_SCALE: i128 = 1_000_000_000;
 /// Parts in one.
 pub(crate) const MILLION: i128 = 1_000_000;
 
+/// `a · b`. Nearly every factor fits 64 bits, and checking a product of two of 128 is a call.
+#[inline]
+pub(crate) fn times(a: i128, b: i128) -> i128 {
+    match (i64::try_from(a), i64::try_from(b)) {
+        (Ok(a), Ok(b)) => i128::from(a) * i128::from(b),
+        _ => a * b,
+    }
+}
+
 /// `⌊a / b⌋` for positive `b`: what an account receives is never more, what it owes never less.
-pub(crate) const fn floor(a: i128, b: i128) -> i128 {
-    a.div_euclid(b)
+#[inline]
+pub(crate) fn floor(a: i128, b: i128) -> i128 {
+    let (quotient, remainder) = div_rem(a.unsigned_abs(), b);
+    if a < 0 { -quotient - i128::from(remainder != 0) } else { quotient }
 }
 
 /// `⌈a / b⌉` for positive `b`.
-pub(crate) const fn ceil(a: i128, b: i128) -> i128 {
-    -(-a).div_euclid(b)
+#[inline]
+pub(crate) fn ceil(a: i128, b: i128) -> i128 {
+    let (quotient, remainder) = div_rem(a.unsigned_abs(), b);
+    if a > 0 { quotient + i128::from(remainder != 0) } else { -quotient }
+}
+
+/// Quotient and remainder by a positive `b`. By a constant of 32 bits, which nearly every divisor is, it takes a few
+/// multiplications: digit by digit, as on paper. Otherwise it is a call.
+#[inline(always)]
+fn div_rem(a: u128, b: i128) -> (i128, u128) {
+    let Ok(divisor) = u32::try_from(b) else {
+        let b = b.unsigned_abs();
+        return ((a / b).cast_signed(), a % b);
+    };
+    let (divisor, high, low) = (u64::from(divisor), high_half(a), low_half(a));
+    if high == 0 {
+        return ((low / divisor).into(), (low % divisor).into());
+    }
+    // What is left of one digit is below the divisor, so it and the next one are 64 bits.
+    let middle = (high % divisor) << 32 | low >> 32;
+    let last = (middle % divisor) << 32 | low & u64::from(u32::MAX);
+    let quotient = u128::from(high / divisor) << 64 | u128::from(middle / divisor) << 32 | u128::from(last / divisor);
+    (quotient.cast_signed(), (last % divisor).into())
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "it is what is asked for")]
+const fn low_half(a: u128) -> u64 {
+    a as u64
+}
+
+const fn high_half(a: u128) -> u64 {
+    low_half(a >> 64)
 }
 
 /// `⌊a · b / c⌋`, or the highest number if it is higher than that.
@@ -49,6 +90,22 @@ mod tests {
     fn floors_go_down_and_ceilings_up_on_both_sides_of_zero() {
         assert_eq!((floor(7, 2), floor(-7, 2), floor(-8, 2)), (3, -4, -4));
         assert_eq!((ceil(7, 2), ceil(-7, 2), ceil(8, 2)), (4, -3, 4));
+    }
+
+    #[test]
+    fn divisions_by_digits_are_those_of_128_bits() {
+        let edges =
+            [0, 1, 999_999_999, 1_000_000_000, u64::MAX.into(), 1 << 64, (1 << 96) - 1, i128::MAX - 1, i128::MAX];
+        for (a, b) in
+            edges.into_iter().flat_map(|a| [(a, PRICE_SCALE), (a, MILLION), (a, u32::MAX.into()), (a, 1 << 40)])
+        {
+            for a in [a, -a] {
+                assert_eq!(floor(a, b), a.div_euclid(b), "{a} / {b}");
+                assert_eq!(ceil(a, b), -(-a).div_euclid(b), "{a} / {b}");
+            }
+        }
+        assert_eq!(times(i128::from(i64::MIN), i128::from(i64::MIN)), 1 << 126);
+        assert_eq!(times(-3, 1 << 100), -3 << 100);
     }
 
     #[test]

@@ -1,81 +1,101 @@
-//! Once a group has been as busy as it gets, orders come, move and go without allocating. Alone in its file: the count is the
-//! process's.
+//! Once a group has been as busy as it gets, orders come, move, trade and go without allocating, in markets of every kind. Alone
+//! in its file: the count is the process's.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-#![allow(dead_code, reason = "the group's helpers serve other tests too")]
-
-#[path = "rules/group.rs"]
-mod group;
+#[path = "../examples/opening/mod.rs"]
+mod opening;
 
 use std::alloc::System;
 
-use group::*;
+use opening::{FIRST, GROUP, Opening, empty_frame, order, sign};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use xos_engine::Engine;
 use xos_types::*;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// A day's worth of commands: quotes that move, shrink and leave, and, if so asked, takers that hit some of them.
-fn commands(group: &mut Group, takes: bool) -> Vec<Logged> {
+const OPENING: Opening =
+    Opening { accounts: 3, cash: 1_000_000_000_000, events: 1, spots: 1, perpetuals: 1, ticks: 1_000 };
+const ALICE: AccountId = AccountId(FIRST);
+const BOB: AccountId = AccountId(FIRST + 1);
+const CAROL: AccountId = AccountId(FIRST + 2);
+
+/// Each account counts its own nonces, as is the custom.
+#[derive(Default)]
+struct Counters([u64; 3]);
+
+impl Counters {
+    fn next(&mut self, account: AccountId) -> Nonce {
+        let count = &mut self.0[usize::try_from(account.0 - FIRST).expect("few accounts")];
+        *count += 1;
+        Nonce(*count)
+    }
+}
+
+/// A day's worth of commands in a market: quotes that move, shrink and leave, and, if so asked, takers that hit some of them.
+fn commands(counters: &mut Counters, market: MarketId, takes: bool) -> Vec<Logged> {
     let mut commands = vec![];
-    // Each account counts its own nonces, as is the custom.
-    let mut next = [ALICE, BOB, CAROL].map(|account| group.engine.account(AccountId(account)).unwrap().next_nonce.0);
-    let mut count = |account: u64| {
-        let next = &mut next[usize::try_from(account - ALICE).unwrap()];
-        *next += 1;
-        Nonce(*next - 1)
-    };
     for round in 0..200 {
         for (account, side, middle) in [(ALICE, Side::Buy, 400), (BOB, Side::Sell, 600)] {
-            let mut order = |price| Order { nonce: count(account), ..group.order(account, side, 10, price) };
-            let (first, second) = (order(middle - round % 50), order(middle + round % 50));
-            let (account, nonce) = (first.account, second.nonce);
-            commands.push(Command::place(signed(account.0, first)));
+            let mut quote = |price| {
+                let order = order(account, counters.next(account), market, side, price);
+                Order { size: Lots(10), ..order }
+            };
+            let (first, second) = (quote(middle - round % 50), quote(middle + round % 50));
+            let nonce = second.nonce;
+            commands.push(Command::place(sign(first, account)));
             let instructions = Instructions::default();
-            commands.push(Command::Replace { nonce: first.nonce, order: signed(account.0, second), instructions });
-            commands.push(Command::Amend(signed(account.0, Amend { account, nonce, size: Lots(5) })));
+            commands.push(Command::Replace { nonce: first.nonce, order: sign(second, account), instructions });
+            commands.push(Command::Amend(sign(Amend { account, nonce, size: Lots(5) }, account)));
             if takes {
-                let taker = Order { kind: OrderKind::ImmediateOrCancel, ..group.order(CAROL, side.opposite(), 2, 500) };
-                let price = Ticks(if side == Side::Buy { 1 } else { 999 });
-                let nonce = count(CAROL);
-                commands.push(Command::place(signed(CAROL, Order { price, nonce, ..taker })));
+                let price = if side == Side::Buy { 1 } else { 999 };
+                let taker = order(CAROL, counters.next(CAROL), market, side.opposite(), price);
+                let taker = Order { kind: OrderKind::ImmediateOrCancel, size: Lots(2), ..taker };
+                commands.push(Command::place(sign(taker, CAROL)));
             }
-            commands.push(Command::Cancel(signed(account.0, Cancel { account, nonce })));
+            commands.push(Command::Cancel(sign(Cancel { account, nonce }, account)));
         }
     }
     commands.into_iter().map(Logged::new).collect()
 }
 
-/// Allocations and reallocations while the group applies the commands.
-fn allocations(group: &mut Group, commands: &[Logged], events: &mut Vec<Event>) -> usize {
-    let region = Region::new(ALLOCATOR);
+/// Allocations and reallocations while the engine applies the commands, and how many of these traded.
+fn allocations(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) -> (usize, usize) {
+    let (region, mut trades) = (Region::new(ALLOCATOR), 0);
     for command in commands {
         events.clear();
-        group.engine.apply(command, events);
+        engine.apply(command, events);
         assert!(!matches!(events[0], Event::Rejected { .. }), "{events:?}");
+        trades += usize::from(events.iter().any(|event| matches!(event, Event::Filled(_))));
     }
     let change = region.change();
-    change.allocations + change.reallocations
+    (change.allocations + change.reallocations, trades)
 }
 
 #[test]
-fn quotes_move_without_allocating_and_fills_allocate_only_their_frames_lines() {
-    let mut group = Group::free();
-    // Positions stay, so the margin of the event does.
-    for (buyer, seller, lots) in [(ALICE, BOB, 900), (CAROL, BOB, 300)] {
-        group.sell(seller, lots, 500);
-        group.buy(buyer, lots, 500);
-    }
+fn orders_come_move_and_go_without_allocating_and_fills_allocate_once_for_their_markets_lines() {
+    let (mut engine, mut counters) = (Engine::new(GROUP), Counters::default());
     let mut events = Vec::with_capacity(64);
-    for takes in [false, true] {
-        let warm = commands(&mut group, takes);
-        allocations(&mut group, &warm, &mut events);
-        group.frame(2_000, vec![]);
-        let measured = commands(&mut group, takes);
-        let count = allocations(&mut group, &measured, &mut events);
-        // A frame's lines leave with it; their vector doubles until it holds the 600 of this one.
-        let most = if takes { 12 } else { 0 };
-        assert!(count <= most, "{} commands allocated {count} times", measured.len());
+    engine.apply(&OPENING.frame(1_000_000, |_, _| true).into(), &mut events);
+    for market in OPENING.markets() {
+        // Positions stay, so what they lie in does.
+        for (buyer, seller, lots) in [(ALICE, BOB, 900), (CAROL, BOB, 300)] {
+            for (account, side) in [(seller, Side::Sell), (buyer, Side::Buy)] {
+                let order = Order { size: Lots(lots), ..order(account, counters.next(account), market, side, 500) };
+                engine.apply(&Command::place(sign(order, account)).into(), &mut events);
+            }
+        }
+        for takes in [false, true] {
+            let warm = commands(&mut counters, market, takes);
+            allocations(&mut engine, &warm, &mut events);
+            engine.apply(&empty_frame(2_000).into(), &mut events);
+            let measured = commands(&mut counters, market, takes);
+            let (count, trades) = allocations(&mut engine, &measured, &mut events);
+            assert_eq!(trades, if takes { 400 } else { 0 });
+            // A frame's lines leave with it: what the next one needs is a list for the market, and where to keep that.
+            let most = if takes { 2 } else { 0 };
+            assert!(count <= most, "{} commands in {market} allocated {count} times", measured.len());
+            engine.apply(&empty_frame(2_000).into(), &mut events);
+        }
     }
 }

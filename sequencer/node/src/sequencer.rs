@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc as tokio_mpsc;
-use xos_engine::{Engine, INBOX_GAS_PER_FRAME};
+use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
 use xos_journal::{Journal, JournalError};
 use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
@@ -151,13 +151,16 @@ impl Core {
         let commands: Vec<_> = requests.iter_mut().map(|request| std::mem::take(&mut request.commands)).collect();
         let mut outcomes: Vec<Vec<Option<Outcome>>> =
             commands.iter().map(|commands| commands.iter().map(|_| None).collect()).collect();
-        let mut rest = maker_friendly(commands).into_iter().peekable();
+        let mut rest = maker_friendly(commands).into_iter();
         let mut opening = Some(Logged::new(Command::Window { time: TimeMs(unix_ms()) }));
-        while rest.peek().is_some() {
+        while !rest.as_slice().is_empty() {
             let mut block = Vec::new();
             let mut applied = Vec::new();
             let mut places = Vec::new();
-            for Placed { request, position, command } in rest.by_ref() {
+            while let Some(Placed { request, position, command }) = rest.next() {
+                if block.len().is_multiple_of(LOOK_AHEAD) {
+                    self.engine.look_ahead(rest.as_slice().iter().map(|placed| &placed.command));
+                }
                 // A stranger's command is refused without a place in the log, which strangers could fill otherwise.
                 if let Some(reject) = self.stranger(&command) {
                     outcomes[request][position] = Some(Outcome::Rejected { reject, terms: None });

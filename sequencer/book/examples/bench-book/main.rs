@@ -1,9 +1,7 @@
 //! The book alone on one core: `cargo run --release -p xos-book --example bench-book`.
 //!
-//! The usual mix of books' benchmarks (exchange-core's): about 1,000 resting orders of 1,000 accounts in 750 price slots; 9 % of
-//! the commands are orders that rest, 3 % immediate-or-cancel orders, 6 % cancels, and 82 % moves: a cancel and a new
-//! order at another price, of another size and nonce, in one command. About 6 % of the commands trade. Orders are found by
-//! account and nonce, and whoever trades reads maker, price and size of every fill; there is no margin and no journal.
+//! The usual mix ([`mix`]) on about 1,000 resting orders of 1,000 accounts in 750 price slots. Orders are found by account and
+//! nonce, and whoever trades reads maker, price and size of every fill; there is no margin and no journal.
 //!
 //! Beside it, on the same commands and in alternating runs, the book that everybody writes first ([`btree`]). Then both
 //! once more with a million resting orders at 15,000 prices, and the insertions of liquibook's own benchmark. Each result is a line of JSON.
@@ -14,6 +12,8 @@
 
 mod btree;
 mod ladder;
+#[path = "../mix/mod.rs"]
+mod mix;
 mod stream;
 
 use std::time::Instant;
@@ -80,7 +80,7 @@ fn print(bench: &str, value: f64, unit: &str) {
 
 fn mixed(bench: &str, crowd: Crowd, commands: usize, runs: usize) {
     let stream = Stream::mixed(commands, crowd);
-    stream.check_mix();
+    stream.mix.check();
     let (mut rates, mut ratios) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         let (ours, fills, size) = run::<LadderBook>(stream::ACCOUNTS, &stream.commands, stream.warm);

@@ -1,6 +1,7 @@
 //! Commands, written before anything is measured.
 
 use crate::ladder::LadderBook;
+use crate::mix::{Dice, Kind, Mix};
 use crate::{Contender, Fills};
 
 pub(crate) const ACCOUNTS: usize = 1_000;
@@ -47,46 +48,23 @@ pub(crate) struct Stream {
     pub(crate) commands: Vec<Command>,
     /// How many of them only fill the book.
     pub(crate) warm: usize,
-    /// Orders that rest, immediate ones, cancels, moves; and how many of all of them traded.
-    mix: [usize; 5],
-}
-
-/// Xorshift: the same commands every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
+    pub(crate) mix: Mix,
 }
 
 impl Stream {
-    /// It is what the head of `main.rs` says, within a hundredth.
-    pub(crate) fn check_mix(&self) {
-        let measured = self.commands.len() - self.warm;
-        for (count, percent) in self.mix.into_iter().zip([9, 3, 6, 82, 6]) {
-            let difference = (count * 100).abs_diff(measured * percent);
-            assert!(difference <= measured, "the mix is {:?} of {measured}", self.mix);
-        }
-    }
-
     /// See the head of `main.rs`.
     pub(crate) fn mixed(count: usize, Crowd { orders: target, spread, .. }: Crowd) -> Self {
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice::default();
         let mut nonces = vec![0; ACCOUNTS];
         // The stream is written along a book, so that whatever is cancelled or moved rests.
         let (mut book, mut fills) = (LadderBook::new(ACCOUNTS), Fills::default());
         let mut resting: Vec<(u32, u64)> = Vec::new();
-        let mut stream = Self { commands: Vec::new(), warm: target, mix: [0; 5] };
+        let mut stream = Self { commands: Vec::new(), warm: target, mix: Mix::default() };
         while stream.commands.len() < target + count {
             let warm = stream.commands.len() < target;
             let live = book.resting();
             let pick = |dice: &mut Dice, resting: &mut Vec<(u32, u64)>| loop {
-                let pick = usize::try_from(dice.below(resting.len() as u64)).expect("a small index");
-                let (account, nonce) = resting.swap_remove(pick);
+                let (account, nonce) = resting.swap_remove(dice.index(resting.len()));
                 if book.contains(account, nonce) {
                     return (account, nonce);
                 }
@@ -95,35 +73,29 @@ impl Stream {
                 let nonce = &mut nonces[account as usize];
                 *nonce += 1;
                 let buys = dice.below(2) == 0;
-                // A move that trades costs the book an order, its own or one that it meets. Small takers cost no more, so that
-                // what is added, cancelled and traded is in balance.
-                let (distance, lots) = if crosses {
-                    (dice.below(spread / 40), 1 + dice.below(6))
-                } else {
-                    (dice.below(spread), 1 + dice.below(100))
-                };
+                let (distance, lots) = dice.distance_and_lots(spread, crosses);
                 let price = if buys == crosses { MIDDLE + 1 + distance } else { MIDDLE - distance };
                 Limit { account, nonce: *nonce, buys, price, lots }
             };
             let anybody = |dice: &mut Dice| u32::try_from(dice.below(ACCOUNTS as u64)).expect("few accounts");
-            let (kind, command) = match if warm { 0 } else { dice.below(100) } {
-                // Nine and six of a hundred, but for what keeps the number of orders where it is.
-                0..15 if live < target - target / 20 || (live < target + target / 20 && dice.below(15) < 9) => {
+            let kind = if warm { Kind::Rest } else { dice.kind(live, target) };
+            let command = match kind {
+                Kind::Rest => {
                     let account = anybody(&mut dice);
-                    (0, Command::Place(limit(&mut dice, account, false)))
+                    Command::Place(limit(&mut dice, account, false))
                 }
-                0..15 => {
+                Kind::Cancel => {
                     let (account, nonce) = pick(&mut dice, &mut resting);
-                    (2, Command::Cancel { account, nonce })
+                    Command::Cancel { account, nonce }
                 }
-                15..18 => {
+                Kind::Immediate => {
                     let account = anybody(&mut dice);
-                    (1, Command::ImmediateOrCancel(limit(&mut dice, account, true)))
+                    Command::ImmediateOrCancel(limit(&mut dice, account, true))
                 }
-                _ => {
+                Kind::Move => {
                     let (account, nonce) = pick(&mut dice, &mut resting);
-                    let crosses = dice.below(1_000) < 35;
-                    (3, Command::Move { nonce, to: limit(&mut dice, account, crosses) })
+                    let crosses = dice.move_crosses();
+                    Command::Move { nonce, to: limit(&mut dice, account, crosses) }
                 }
             };
             let before = fills.count;
@@ -132,8 +104,7 @@ impl Stream {
                 resting.push((to.account, to.nonce));
             }
             if !warm {
-                stream.mix[kind] += 1;
-                stream.mix[4] += usize::from(fills.count > before);
+                stream.mix.count(kind, fills.count > before);
             }
             stream.commands.push(command);
         }
@@ -142,7 +113,7 @@ impl Stream {
 
     /// Liquibook's `pt_order_book`: nothing but orders, alternating sides, prices within ten ticks of 1880 and 1884, 100 to 1,000 lots.
     pub(crate) fn liquibook(count: usize) -> Self {
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice::default();
         let orders = (0..count as u64).map(|index| {
             let buys = index % 2 == 0;
             let price = dice.below(10) + if buys { 1_880 } else { 1_884 };
@@ -150,6 +121,6 @@ impl Stream {
             let lots = 100 * (1 + dice.below(10));
             Command::Place(Limit { account, nonce: index / ACCOUNTS as u64, buys, price, lots })
         });
-        Self { commands: orders.collect(), warm: 0, mix: [0; 5] }
+        Self { commands: orders.collect(), warm: 0, mix: Mix::default() }
     }
 }

@@ -1,28 +1,39 @@
 //! The engine on one core: `cargo run --release -p xos-engine --example bench-engine`.
 //!
-//! The usual mix of matching engines' benchmarks (exchange-core's): one market, 1,000 accounts that hold positions and
-//! collateral, about 1,000 resting orders in 750 price slots; 9 % of the commands are orders that rest, 3 %
-//! immediate-or-cancel orders, 6 % cancels and 82 % replacements; about 6 % trade. A frame is sealed whenever a node would,
-//! at 12M gas. What is measured is `Engine::apply` as the node calls it: rights, nonces, margin, matching, fees, netting into
-//! frames, events and the log's hash; not signatures and not the journal. Commands and their bytes are made before.
+//! **The mixed workload** is the usual mix of matching engines' benchmarks ([`mix`]: 9 % orders that rest, 3 % immediate ones,
+//! 6 % cancels, 82 % replacements, about 6 % trade) in one perpetual: 1,000 accounts, all of which hold positions and
+//! collateral, and about 1,000 resting orders in 750 price slots. Margin is on, takers pay a fee, and a replacement carries its
+//! newly signed order. The log's clock runs at a million commands a second; a frame is sealed whenever a node would, at 12M
+//! gas (every 800 commands or so), and every 100 ms of the clock one brings a new index price, at which all positions and
+//! orders are valued anew. What is measured is `Engine::apply` as the node calls it: rights, nonces, margin, matching, fees,
+//! netting into frames, events and the log's hash; not signatures and not the journal. Commands and their bytes are made
+//! before.
 //!
 //! - **throughput**: what else a machine does can only slow it down, so the stream is run many times, in pieces, and each
 //!   piece counts with its fastest time; the median run stands beside it. Commands come from the cache, where whoever decoded
 //!   them has left them.
 //! - **open loop**: a million commands a second, each with a time at which it is due whatever became of those before it; its
 //!   latency counts from then, so a stall delays everything behind it. The run with the lowest p99 counts.
-//! - **many markets**: 100 markets, 100,000 accounts and a million resting orders: nearly every order is a miss of every cache.
+//! - **replay**: the same log from its bytes alone, as after a crash: decoding, then all of the above.
+//! - **many markets**: the same mix in 100 markets (20 events of two outcomes, 30 spot markets of as many assets, 30 perpetuals),
+//!   100,000 accounts that trade in eight of them each, and a million resting orders: nearly every order is a miss of every
+//!   cache. Prices stand still; what a frame costs that moves all of them is measured apart.
 //!
-//! Each result is a line of JSON. With an argument, only what it names: `mixed`, `open`, `many`.
+//! Each result is a line of JSON. With an argument, only what it names: `mixed`, `open`, `replay`, `many`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout)]
 
+#[path = "../../../book/examples/mix/mod.rs"]
+mod mix;
+#[path = "../opening/mod.rs"]
+mod opening;
 mod stream;
 
 use std::time::{Duration, Instant};
 
-use stream::{Crowd, GROUP, Stream};
-use xos_engine::Engine;
+use opening::{GROUP, Opening};
+use stream::{Crowd, Stream};
+use xos_engine::{Engine, LOOK_AHEAD};
 use xos_types::{Event, Logged};
 
 const COMMANDS: usize = 300_000;
@@ -46,9 +57,22 @@ fn opened(stream: &Stream) -> Engine {
 }
 
 fn run(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) {
-    for command in commands {
+    for window in commands.chunks(LOOK_AHEAD) {
+        engine.look_ahead(window.iter().map(Logged::command));
+        for command in window {
+            events.clear();
+            engine.apply(command, events);
+        }
+    }
+}
+
+/// Decodes and applies a log.
+fn replay(engine: &mut Engine, mut log: &[u8], events: &mut Vec<Event>) {
+    while !log.is_empty() {
+        let (command, rest) = Logged::take_from(log).expect("it was just encoded");
         events.clear();
-        engine.apply(command, events);
+        engine.apply(&command, events);
+        log = rest;
     }
 }
 
@@ -58,17 +82,17 @@ fn touch(commands: &[Logged]) {
     std::hint::black_box(sum);
 }
 
-fn throughput(bench: &str, stream: &Stream, runs: usize) {
-    let mut fastest = vec![u128::MAX; stream.commands.chunks(PIECE).count()];
+/// Runs the pieces of a stream, one after the other and all of it `runs` times.
+fn throughput<P>(bench: &str, stream: &Stream, runs: usize, pieces: &[P], mut run: impl FnMut(&mut Engine, &P)) {
+    let mut fastest = vec![u128::MAX; pieces.len()];
     let mut totals = Vec::new();
-    let mut events = Vec::with_capacity(1 << 16);
     for _ in 0..runs {
         let mut engine = opened(stream);
         let mut total = 0;
-        for (piece, fastest) in stream.commands.chunks(PIECE).zip(&mut fastest) {
-            touch(piece);
+        for ((piece, fastest), commands) in pieces.iter().zip(&mut fastest).zip(stream.commands.chunks(PIECE)) {
+            touch(commands);
             let start = Instant::now();
-            run(&mut engine, piece, &mut events);
+            run(&mut engine, piece);
             let elapsed = start.elapsed().as_nanos();
             *fastest = elapsed.min(*fastest);
             total += elapsed;
@@ -79,6 +103,19 @@ fn throughput(bench: &str, stream: &Stream, runs: usize) {
     let rate = |nanoseconds: u128| stream.commands.len() as u128 * 1_000_000_000 / nanoseconds;
     print(&format!("{bench}.throughput"), rate(fastest.iter().sum()), "commands/s");
     print(&format!("{bench}.throughput_median"), rate(totals[runs / 2]), "commands/s");
+}
+
+fn apply_throughput(bench: &str, stream: &Stream, runs: usize) {
+    let pieces: Vec<_> = stream.commands.chunks(PIECE).collect();
+    let mut events = Vec::with_capacity(1 << 16);
+    throughput(bench, stream, runs, &pieces, |engine, piece| run(engine, piece, &mut events));
+}
+
+fn replay_throughput(bench: &str, stream: &Stream, runs: usize) {
+    let bytes = |piece: &[Logged]| piece.iter().flat_map(|command| command.bytes()).copied().collect::<Vec<u8>>();
+    let pieces: Vec<_> = stream.commands.chunks(PIECE).map(bytes).collect();
+    let mut events = Vec::with_capacity(1 << 16);
+    throughput(bench, stream, runs, &pieces, |engine, piece| replay(engine, piece, &mut events));
 }
 
 /// Latencies of every command, sorted.
@@ -100,28 +137,60 @@ fn open_loop(stream: &Stream, between: Duration) -> Vec<u128> {
     latencies
 }
 
+/// Microseconds that a frame takes in which every index price moves.
+fn reprice(stream: &Stream, opening: &Opening) -> u128 {
+    let mut engine = opened(stream);
+    let mut events = Vec::with_capacity(1 << 16);
+    run(&mut engine, &stream.commands, &mut events);
+    let frame = stream.reprice(opening);
+    let start = Instant::now();
+    events.clear();
+    engine.apply(&frame, &mut events);
+    start.elapsed().as_micros()
+}
+
 fn main() {
     let asked = std::env::args().nth(1);
     let wants = |what: &str| asked.as_deref().is_none_or(|asked| asked == what);
 
-    let crowd = Crowd { accounts: 1_000, events: 1, orders: 1_000, spread: 810, slots: Some(750) };
-    let stream = Stream::mixed(COMMANDS, crowd);
-    stream.check_mix();
-    if wants("mixed") {
-        throughput("engine.mixed", &stream, RUNS);
-    }
-    if wants("open") {
-        let at = |latencies: &Vec<u128>, per_mille: usize| latencies[latencies.len() * per_mille / 1_000];
-        let runs = (0..OPEN_LOOP_RUNS).map(|_| open_loop(&stream, Duration::from_micros(1)));
-        let best = runs.min_by_key(|latencies| at(latencies, 990)).expect("there are runs");
-        for (name, per_mille) in [("p50", 500), ("p99", 990), ("p999", 999)] {
-            print(&format!("engine.mixed.open_loop_1m.{name}_ns"), at(&best, per_mille), "ns");
+    if wants("mixed") || wants("open") || wants("replay") {
+        let opening = Opening {
+            accounts: 1_000,
+            cash: 1_000_000_000_000_000,
+            events: 0,
+            spots: 0,
+            perpetuals: 1,
+            ticks: 100_000,
+        };
+        let crowd = Crowd { opening, markets: 1, orders: 1_000, spread: 810, slots: Some(750), reprices: true };
+        let stream = Stream::mixed(COMMANDS, crowd);
+        if wants("mixed") {
+            apply_throughput("engine.mixed", &stream, RUNS);
+        }
+        if wants("open") {
+            let at = |latencies: &Vec<u128>, per_mille: usize| latencies[latencies.len() * per_mille / 1_000];
+            let runs = (0..OPEN_LOOP_RUNS).map(|_| open_loop(&stream, Duration::from_micros(1)));
+            let best = runs.min_by_key(|latencies| at(latencies, 990)).expect("there are runs");
+            for (name, per_mille) in [("p50", 500), ("p99", 990), ("p999", 999)] {
+                print(&format!("engine.mixed.open_loop_1m.{name}_ns"), at(&best, per_mille), "ns");
+            }
+        }
+        if wants("replay") {
+            replay_throughput("engine.replay", &stream, RUNS);
         }
     }
     if wants("many") {
-        let crowd = Crowd { accounts: 100_000, events: 50, orders: 1_000_000, spread: 7_500, slots: None };
+        let opening = Opening {
+            accounts: 100_000,
+            cash: 1_000_000_000_000_000,
+            events: 20,
+            spots: 30,
+            perpetuals: 30,
+            ticks: 100_000,
+        };
+        let crowd = Crowd { opening, markets: 8, orders: 1_000_000, spread: 7_500, slots: None, reprices: false };
         let stream = Stream::mixed(COMMANDS, crowd);
-        stream.check_mix();
-        throughput("engine.many_markets", &stream, RUNS / 4);
+        apply_throughput("engine.many_markets", &stream, RUNS / 4);
+        print("engine.many_markets.reprice_us", reprice(&stream, &opening), "us");
     }
 }

@@ -4,58 +4,42 @@ use std::collections::BTreeMap;
 
 use xos_engine::Engine;
 use xos_types::{
-    AccountId, Address, Cancel, CancelReason, Command, Event, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem,
-    InboxPayload, Instructions, Logged, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks,
-    TimeMs, TradingTerms, VenueConfig, VenueId,
+    AccountId, Cancel, CancelReason, Command, Event, Instructions, Logged, Lots, MarketId, Nonce, Order, OrderKind,
+    Side, TimeMs,
 };
 
-pub(crate) const GROUP: GroupConfig = GroupConfig {
-    chain_id: 1,
-    group: Address::ZERO,
-    token: Address::ZERO,
-    governance: Address::ZERO,
-    terms: GroupTerms::usual(Address::ZERO),
-};
-const VENUE: VenueId = VenueId(1);
-/// Number of the first account that a deposit opens.
-const FIRST: u64 = 3;
-const TICKS: u32 = 100_000;
-const MIDDLE: u64 = 50_000;
+use crate::mix::{Dice, Kind, Mix};
+use crate::opening::{FIRST, GROUP, Opening, order, sign};
+
 /// Gas at which a node seals a frame.
 const FRAME_GAS: u64 = 12_000_000;
+/// Of the log's clock.
+const COMMANDS_PER_MS: usize = 1_000;
+const MS_BETWEEN_PRICES: u64 = 100;
 
 /// Who trades where.
 #[derive(Clone, Copy)]
 pub(crate) struct Crowd {
-    pub(crate) accounts: u64,
-    /// Events of two outcomes; both trade, or only the first if there is one event.
-    pub(crate) events: u32,
+    pub(crate) opening: Opening,
+    /// Markets in which an account trades.
+    pub(crate) markets: usize,
     /// Resting orders in all.
     pub(crate) orders: usize,
     /// Prices of a side on which they come to rest.
     pub(crate) spread: u64,
-    /// Prices that they then occupy, on both sides, if it is to be checked.
+    /// Prices that they then occupy in the first market, on both sides, if it is to be checked.
     pub(crate) slots: Option<usize>,
+    /// Whether prices move now and then.
+    pub(crate) reprices: bool,
 }
+
+/// Accounts that trade in the same markets are so many numbers apart.
+const CIRCLES: u64 = 50;
 
 pub(crate) struct Stream {
-    /// Deposits, events, positions, and a book of orders.
+    /// Deposits, markets, positions, and a book of orders.
     pub(crate) opening: Vec<Logged>,
     pub(crate) commands: Vec<Logged>,
-    /// Orders that rest, immediate ones, cancels, replacements; and how many of all of them traded.
-    mix: [usize; 5],
-}
-
-/// Xorshift: the same commands every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
 }
 
 type Name = (AccountId, Nonce);
@@ -64,6 +48,8 @@ type Name = (AccountId, Nonce);
 struct Writer {
     dice: Dice,
     crowd: Crowd,
+    /// By circle.
+    markets: Vec<Vec<MarketId>>,
     engine: Engine,
     events: Vec<Event>,
     nonces: Vec<u64>,
@@ -71,114 +57,104 @@ struct Writer {
     live: Vec<(Name, MarketId, Side)>,
     places: BTreeMap<Name, usize>,
     log: Vec<Logged>,
+    /// When the first command of the log came, the last frame, and the last prices.
+    began: u64,
     time: u64,
-}
-
-fn owner(account: AccountId) -> Address {
-    Address::left_padding_from(&account.0.to_be_bytes())
-}
-
-fn sign<T>(message: T, account: AccountId) -> Signed<T> {
-    let mut signature = Signature { r: [0x5a; 32], vs: [0xa5; 32] };
-    signature.r[..8].copy_from_slice(&account.0.to_le_bytes());
-    Signed { message, signature, signer: owner(account) }
+    priced: u64,
 }
 
 fn index(number: u64) -> usize {
     usize::try_from(number).expect("a small number")
 }
 
-impl Stream {
-    /// The mix is what the head of `main.rs` says, within a hundredth.
-    pub(crate) fn check_mix(&self) {
-        let measured: usize = self.mix[..4].iter().sum();
-        for (count, percent) in self.mix.into_iter().zip([9, 3, 6, 82, 6]) {
-            let difference = (count * 100).abs_diff(measured * percent);
-            assert!(difference <= measured, "the mix is {:?} of {measured}", self.mix);
-        }
+impl Crowd {
+    /// The markets of each circle: as many of each kind as there are in all, in proportion.
+    fn circles(&self) -> Vec<Vec<MarketId>> {
+        let all = self.opening.markets();
+        let step = all.len() / self.markets;
+        (0..index(CIRCLES))
+            .map(|circle| (0..self.markets).map(|n| all[(circle + n * step) % all.len()]).collect())
+            .collect()
     }
+}
 
+impl Stream {
     pub(crate) fn mixed(count: usize, crowd: Crowd) -> Self {
         let mut writer = Writer::open(crowd);
         writer.take_positions();
         while writer.live.len() < crowd.orders {
             writer.add();
         }
+        writer.seal();
         let opening = std::mem::take(&mut writer.log);
-        let mut mix = [0; 5];
+        writer.began = writer.time;
+        let mut mix = Mix::default();
         while writer.log.len() < count {
             let (kind, trades) = writer.step();
-            mix[kind] += 1;
-            mix[4] += usize::from(trades);
+            mix.count(kind, trades);
         }
         writer.check();
-        Self { opening, commands: writer.log, mix }
+        mix.check();
+        Self { opening, commands: writer.log }
+    }
+
+    /// A frame in which every index price moves, to follow the last command.
+    pub(crate) fn reprice(&self, opening: &Opening) -> Logged {
+        let time = |logged: &Logged| match logged.command() {
+            Command::Frame { time, .. } => Some(time.0),
+            _ => None,
+        };
+        let last = self.commands.iter().rev().find_map(time);
+        let time = last.expect("so many commands fill a frame") + 1_000;
+        Command::Frame { time: TimeMs(time), inbox: Vec::new(), prices: opening.prices(time, 1) }.into()
     }
 }
 
 impl Writer {
     fn open(crowd: Crowd) -> Self {
-        let Crowd { accounts, events, .. } = crowd;
-        let deposits = (FIRST..FIRST + accounts).map(|account| {
-            let account = AccountId(account);
-            let amount = 1_000_000_000_000_000;
-            InboxPayload::Deposit { account, owner: owner(account), token: Address::ZERO, amount }
-        });
-        let config = EventConfig {
-            terms: TradingTerms { taker_fee: Ppm(500), ..TradingTerms::free(VENUE, 100) },
-            outcomes: 2,
-            ticks: TICKS,
-            resolver: Address::ZERO,
-            title: "Champion".into(),
-            labels: vec!["Yes".into(), "No".into()],
-        };
-        let opened =
-            (1..=events).map(|event| InboxPayload::EventOpened { event: EventId(event), config: config.clone() });
-        let config = VenueConfig {
-            treasury: AccountId::PROTOCOL,
-            protocol_share: Ppm(0),
-            insurance_share: Ppm(50_000),
-            referrer_share: Ppm(0),
-        };
-        let payloads = (0..).zip(deposits.chain([InboxPayload::VenueSet { venue: VENUE, config }]).chain(opened));
-        let inbox = payloads.map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload }).collect();
+        let markets = crowd.circles();
+        let trades = |account: AccountId, market| markets[index((account.0 - FIRST) % CIRCLES)].contains(&market);
+        let frame = crowd.opening.frame(1_000_000, trades);
         let mut writer = Self {
-            dice: Dice(0x9e37_79b9_7f4a_7c15),
+            dice: Dice::default(),
             crowd,
+            markets,
             engine: Engine::new(GROUP),
             events: Vec::new(),
-            nonces: vec![0; index(FIRST + accounts)],
+            nonces: vec![0; index(FIRST + crowd.opening.accounts)],
             live: Vec::new(),
             places: BTreeMap::new(),
             log: Vec::new(),
+            began: 1,
             time: 1,
+            priced: 1,
         };
-        writer.write(Command::Frame { time: TimeMs(1), inbox, prices: Vec::new() });
+        writer.write(frame);
         writer
     }
 
-    /// Every account trades with its neighbour, so that all hold positions.
+    /// Every account trades with the next one of its circle, so that all hold positions.
     fn take_positions(&mut self) {
-        for account in FIRST..FIRST + self.crowd.accounts {
-            let market = self.market();
-            for (side, account) in
-                [(Side::Sell, account), (Side::Buy, FIRST + (account + 1 - FIRST) % self.crowd.accounts)]
-            {
-                let order = Order { size: Lots(500), ..self.order(AccountId(account), market, side, MIDDLE) };
+        let accounts = self.crowd.opening.accounts;
+        for account in FIRST..FIRST + accounts {
+            let (account, next) = (AccountId(account), AccountId(FIRST + (account - FIRST + CIRCLES) % accounts));
+            let market = self.market(account);
+            for (side, account) in [(Side::Sell, account), (Side::Buy, next)] {
+                let middle = self.crowd.opening.middle();
+                let order = Order { size: Lots(500), ..self.order(account, market, side, middle) };
                 self.write(Command::place(sign(order, order.account)));
             }
         }
     }
 
-    fn market(&mut self) -> MarketId {
-        let events = self.crowd.events;
-        let event = EventId(1 + u32::try_from(self.dice.below(events.into())).expect("few events"));
-        let outcome = if events == 1 { 0 } else { self.dice.below(2) };
-        MarketId::new(event, u8::try_from(outcome).expect("two outcomes"))
+    /// One of those in which the account trades.
+    fn market(&mut self, account: AccountId) -> MarketId {
+        let markets = &self.markets[index((account.0 - FIRST) % CIRCLES)];
+        markets[self.dice.index(markets.len())]
     }
 
     fn anybody(&mut self) -> AccountId {
-        AccountId(FIRST + self.dice.below(self.crowd.accounts))
+        AccountId(FIRST + self.dice.below(self.crowd.opening.accounts))
     }
 
     fn side(&mut self) -> Side {
@@ -188,82 +164,72 @@ impl Writer {
     fn order(&mut self, account: AccountId, market: MarketId, side: Side, price: u64) -> Order {
         let nonce = &mut self.nonces[index(account.0)];
         *nonce += 1;
-        Order {
-            account,
-            market,
-            side,
-            kind: OrderKind::GoodTillCancelled,
-            reduce_only: false,
-            size: Lots(1),
-            price: Ticks(price),
-            nonce: Nonce(*nonce),
-            expiry: TimeMs(0),
-            max_fee: Ppm(1_000),
-            builder: 0,
-            builder_fee: Ppm(0),
-        }
+        order(account, Nonce(*nonce), market, side, price)
     }
 
-    /// An order that trades, or one that rests. One that replaces another and trades costs the book an order, its own or one
-    /// that it meets; small takers cost no more, so that what is added, cancelled and traded is in balance.
+    /// An order that trades, or one that rests.
     fn limit(&mut self, account: AccountId, market: MarketId, side: Side, crosses: bool) -> Order {
-        let spread = self.crowd.spread;
-        let (distance, lots) = if crosses {
-            (self.dice.below(spread / 40), 1 + self.dice.below(6))
-        } else {
-            (self.dice.below(spread), 1 + self.dice.below(100))
-        };
-        let buys = side == Side::Buy;
-        let price = if buys == crosses { MIDDLE + 1 + distance } else { MIDDLE - distance };
+        let (distance, lots) = self.dice.distance_and_lots(self.crowd.spread, crosses);
+        let (buys, middle) = (side == Side::Buy, self.crowd.opening.middle());
+        let price = if buys == crosses { middle + 1 + distance } else { middle - distance };
         Order { size: Lots(lots), ..self.order(account, market, side, price) }
     }
 
     fn add(&mut self) -> bool {
-        let (account, market, side) = (self.anybody(), self.market(), self.side());
+        let account = self.anybody();
+        let (market, side) = (self.market(account), self.side());
         let order = self.limit(account, market, side, false);
         self.write(Command::place(sign(order, account)))
     }
 
     fn pick(&mut self) -> (Name, MarketId, Side) {
-        let pick = self.dice.below(self.live.len() as u64);
-        self.live[index(pick)]
+        self.live[self.dice.index(self.live.len())]
     }
 
     /// One command of the mix: which kind, and whether it traded.
-    fn step(&mut self) -> (usize, bool) {
-        let (live, target) = (self.live.len(), self.crowd.orders);
-        match self.dice.below(100) {
-            // Nine and six of a hundred, but for what keeps the number of orders where it is.
-            0..15 if live < target - target / 20 || (live < target + target / 20 && self.dice.below(15) < 9) => {
-                (0, self.add())
-            }
-            0..15 => {
+    fn step(&mut self) -> (Kind, bool) {
+        let kind = self.dice.kind(self.live.len(), self.crowd.orders);
+        let trades = match kind {
+            Kind::Rest => self.add(),
+            Kind::Cancel => {
                 let ((account, nonce), ..) = self.pick();
-                (2, self.write(Command::Cancel(sign(Cancel { account, nonce }, account))))
+                self.write(Command::Cancel(sign(Cancel { account, nonce }, account)))
             }
-            15..18 => {
-                let (account, market, side) = (self.anybody(), self.market(), self.side());
+            Kind::Immediate => {
+                let account = self.anybody();
+                let (market, side) = (self.market(account), self.side());
                 let order = self.limit(account, market, side, true);
                 let order = Order { kind: OrderKind::ImmediateOrCancel, ..order };
-                (1, self.write(Command::place(sign(order, account))))
+                self.write(Command::place(sign(order, account)))
             }
-            _ => {
+            Kind::Move => {
                 let ((account, nonce), market, side) = self.pick();
-                let crosses = self.dice.below(1_000) < 35;
+                let crosses = self.dice.move_crosses();
                 let order = sign(self.limit(account, market, side, crosses), account);
-                (3, self.write(Command::Replace { nonce, order, instructions: Instructions::default() }))
+                self.write(Command::Replace { nonce, order, instructions: Instructions::default() })
             }
-        }
+        };
+        (kind, trades)
     }
 
     /// Adds a command, and a frame if the open one is full; returns whether it traded.
     fn write(&mut self, command: Command) -> bool {
         let trades = self.apply(command);
         if self.engine.frame_gas() >= FRAME_GAS {
-            self.time += 1_000;
-            self.apply(Command::Frame { time: TimeMs(self.time), inbox: Vec::new(), prices: Vec::new() });
+            self.seal();
         }
         trades
+    }
+
+    fn seal(&mut self) {
+        let time = self.began + (self.log.len() / COMMANDS_PER_MS) as u64;
+        self.time = time;
+        let mut prices = Vec::new();
+        if self.crowd.reprices && time >= self.priced + MS_BETWEEN_PRICES {
+            self.priced = time;
+            prices = self.crowd.opening.prices(time, self.dice.below(10));
+        }
+        self.apply(Command::Frame { time: TimeMs(time), inbox: Vec::new(), prices });
     }
 
     fn apply(&mut self, command: Command) -> bool {
@@ -309,7 +275,7 @@ impl Writer {
         let (orders, target) = (self.engine.resting_orders(), self.crowd.orders);
         assert!(orders.abs_diff(target) <= target / 10, "{orders} orders");
         if let Some(slots) = self.crowd.slots {
-            let book = self.engine.book(MarketId::new(EventId(1), 0), usize::MAX).expect("it exists");
+            let book = self.engine.book(self.crowd.opening.markets()[0], usize::MAX).expect("it exists");
             let occupied = book.bids.len() + book.asks.len();
             assert!(occupied.abs_diff(slots) <= slots / 10, "{occupied} prices");
         }

@@ -1,0 +1,180 @@
+//! A look ahead at the commands that come next.
+//!
+//! With many accounts and orders nearly everything that a command touches lies in memory and not in a cache, and each step on
+//! the way (account, index of its orders, order, level) waits for the one before. Commands that come together need not wait for
+//! each other: one pass over all of them for each step, and the machine fetches a window's accounts side by side, then its
+//! orders, then their levels. It only reads, so nothing that happens depends on who looked ahead, or how far.
+
+use std::hint::black_box;
+
+use xos_book::Handle;
+use xos_types::{AccountId, Command, MarketId, MarketKind, Nonce, Side, Ticks};
+
+use crate::account::Account;
+use crate::engine::Engine;
+
+/// How many commands are looked at side by side: about as many as memory serves at once, and few enough to still be in the first
+/// cache when their turn comes.
+pub const LOOK_AHEAD: usize = 16;
+
+/// Accounts and orders, together, that lie in the caches anyway; what is fetched for nothing costs a tenth of a command.
+const CACHED: usize = 10_000;
+
+/// What a command is going to touch.
+#[derive(Clone, Copy, Default)]
+struct Target {
+    account: AccountId,
+    /// The order that it is about.
+    nonce: Option<Nonce>,
+    handle: Option<Handle>,
+    /// Where a new one may come to rest.
+    arriving: Option<(MarketId, Side, Ticks)>,
+    /// The order behind which it would queue.
+    youngest: Option<Handle>,
+}
+
+impl Target {
+    fn of(command: &Command) -> Option<Self> {
+        let (account, nonce, order) = match command {
+            Command::Place { order, .. } => (order.message.account, None, Some(&order.message)),
+            Command::Replace { nonce, order, .. } => (order.message.account, Some(*nonce), Some(&order.message)),
+            Command::Cancel(signed) => (signed.message.account, Some(signed.message.nonce), None),
+            Command::Amend(signed) => (signed.message.account, Some(signed.message.nonce), None),
+            _ => return None,
+        };
+        let arriving = order.map(|order| (order.market, order.side, order.price));
+        Some(Self { account, nonce, arriving, ..Self::default() })
+    }
+}
+
+impl Engine {
+    /// Fetches what the first [`LOOK_AHEAD`] of these commands will touch, unless the state is small. Worth it when they are
+    /// applied right after; it changes nothing.
+    pub fn look_ahead<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
+        if self.accounts.len() + self.orders.len() >= CACHED {
+            self.fetch(commands);
+        }
+    }
+
+    fn fetch<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
+        let mut targets = [Target::default(); LOOK_AHEAD];
+        let mut count = 0;
+        for (target, command) in targets.iter_mut().zip(commands.filter_map(Target::of)) {
+            *target = command;
+            count += 1;
+        }
+        let targets = &mut targets[..count];
+        let mut seen = 0;
+        for target in targets.iter() {
+            seen ^= self.find_account(target.account).map_or(0, Account::glance);
+        }
+        for target in targets.iter_mut() {
+            let Some(account) = self.find_account(target.account) else { continue };
+            target.handle = target.nonce.and_then(|nonce| account.orders.glance(nonce));
+            if let Some((market, side, price)) = target.arriving
+                && let Some(book) = self.find_book(market)
+            {
+                target.youngest = book.youngest(&self.orders.resting, side, price);
+                seen ^= self.glance_at_margin(account, market);
+            }
+        }
+        for target in targets.iter() {
+            seen ^= target.handle.map_or(0, |handle| self.orders.glance(handle));
+            seen ^= target.youngest.map_or(0, |handle| self.orders.nonce(handle).0);
+        }
+        for target in targets.iter() {
+            seen ^= target.handle.map_or(0, |handle| self.orders.resting.glance_around(handle));
+        }
+        black_box(seen);
+    }
+
+    fn glance_at_margin(&self, account: &Account, market: MarketId) -> u64 {
+        let Some(listing) = self.find_market(market) else { return 0 };
+        if listing.terms.kind != MarketKind::Outcome {
+            return account.holdings.glance(listing.terms.feed);
+        }
+        account.margins.get(&market.event()).map_or(0, |margin| margin.outcomes[0].bid_lots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xos_types::{
+        Address, Cancel, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Instructions, Lots,
+        Order, OrderKind, Ppm, Signature, Signed, TimeMs, TradingTerms, VenueConfig, VenueId,
+    };
+
+    use super::*;
+
+    fn signed<T>(message: T) -> Signed<T> {
+        Signed { message, signature: Signature::default(), signer: Address::ZERO }
+    }
+
+    fn order(account: u64, market: u32, price: u64) -> Signed<Order> {
+        signed(Order {
+            account: AccountId(account),
+            market: MarketId(market),
+            side: Side::Buy,
+            kind: OrderKind::GoodTillCancelled,
+            reduce_only: false,
+            size: Lots(1),
+            price: Ticks(price),
+            nonce: Nonce(7),
+            expiry: TimeMs(0),
+            max_fee: Ppm(0),
+            builder: 0,
+            builder_fee: Ppm(0),
+        })
+    }
+
+    #[test]
+    fn whatever_comes_can_be_looked_at() {
+        let terms = GroupTerms::usual(Address::ZERO);
+        let (group, token, governance) = (Address::ZERO, Address::ZERO, Address::ZERO);
+        let group = GroupConfig { chain_id: 1, group, token, governance, terms };
+        let mut engine = Engine::new(group);
+        let venue = VenueConfig {
+            treasury: AccountId::PROTOCOL,
+            protocol_share: Ppm(0),
+            insurance_share: Ppm(0),
+            referrer_share: Ppm(0),
+        };
+        let event = EventConfig {
+            terms: TradingTerms::free(VenueId(1), 1),
+            outcomes: 2,
+            ticks: 1_000,
+            resolver: Address::ZERO,
+            title: String::new(),
+            labels: Vec::new(),
+        };
+        let payloads = [
+            InboxPayload::Deposit { account: AccountId(3), owner: Address::ZERO, token: Address::ZERO, amount: 1_000 },
+            InboxPayload::VenueSet { venue: VenueId(1), config: venue },
+            InboxPayload::EventOpened { event: EventId(1), config: event },
+        ];
+        let inbox = (0..).zip(payloads).map(|(index, payload)| InboxItem { index, time: TimeMs(0), payload }).collect();
+        let mut events = Vec::new();
+        engine.apply(&Command::Frame { time: TimeMs(1), inbox, prices: Vec::new() }.into(), &mut events);
+        engine.apply(&Command::place(order(3, 0x100, 500)).into(), &mut events);
+        assert_eq!(engine.resting_orders(), 1);
+
+        let state = engine.state_hash();
+        let mut commands = vec![Command::Frame { time: TimeMs(2), inbox: Vec::new(), prices: Vec::new() }];
+        for account in [0, 1, 3, 4, u64::MAX] {
+            for (market, price) in [(0, 0), (0x100, 500), (0x101, 500), (0x1ff, 1), (0x200, 1), (u32::MAX, u64::MAX)] {
+                let (order, instructions) = (order(account, market, price), Instructions::default());
+                commands.push(Command::place(order));
+                commands.extend([7, 8, u64::MAX].map(|nonce| {
+                    let nonce = Nonce(nonce);
+                    Command::Replace { nonce, order, instructions }
+                }));
+            }
+            commands.push(Command::Cancel(signed(Cancel { account: AccountId(account), nonce: Nonce(7) })));
+        }
+        for window in commands.chunks(LOOK_AHEAD) {
+            engine.fetch(window.iter());
+        }
+        assert_eq!(engine.state_hash(), state);
+        engine.look_ahead(commands.iter());
+    }
+}
