@@ -296,7 +296,6 @@ fn fragile_listings() -> impl Strategy<Value = Vec<Step>> {
     let terms = (terms_plan(), prop_oneof![2 => Just(0_u32), 1 => Just(500)]).prop_map(|(plan, taker_fee)| TermsPlan {
         taker_fee,
         maker_fee: 0,
-        restricted: false,
         caps: [0; 2],
         ..plan
     });
@@ -316,6 +315,9 @@ fn failing_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => kind_step().prop_map(Step::Kind),
         12 => rescue_step().prop_map(Step::Rescue),
+        1 => (any::<[u8; 2]>(), 1_000_u64..60_000).prop_map(|([account, agent], ms)| {
+            Step::Grant { account, agent, ms, max_notional: 0, rights: 7 }
+        }),
         1 => step(),
     ]
 }

@@ -68,7 +68,7 @@ pub(crate) struct RescueTotals {
 }
 
 /// What lives of accounts that fail must have seen, and how often at least in 64 of them.
-const WANTED: [(&str, u64); 16] = [
+const WANTED: [(&str, u64); 18] = [
     ("flag", 64),
     ("liquidation", 10),
     ("liquidation of a part", 1),
@@ -81,6 +81,8 @@ const WANTED: [(&str, u64); 16] = [
     ("takeover of a healthy account's position", 3),
     ("deleveraging", 20),
     ("deleveraging of several", 3),
+    ("keeper by a key", 3),
+    ("sweep", 5),
     ("bankruptcy", 5),
     ("bankruptcy that all share", 3),
     ("loss repaid", 3),
@@ -193,8 +195,11 @@ impl Life {
             _ => {}
         }
         let owner = self.key(self.owner_index(keeper)).clone();
-        let key = if (21..=40).contains(&twist) { self.agent(twist).clone() } else { owner };
+        let by_key = (21..=60).contains(&twist);
+        let key = if by_key { self.agent(twist).clone() } else { owner };
+        let waiting = self.engine.waiting_keepers();
         self.apply(Command::Liquidate(key.sign_typed(&self.domain, request)));
+        self.totals.rescues.count("keeper by a key", by_key && self.engine.waiting_keepers() > waiting);
     }
 
     /// Mostly who can carry most.
@@ -301,6 +306,7 @@ impl Life {
                 seen.push("bankruptcy");
                 seen.extend((debt != paid).then_some("bankruptcy that all share"));
             }
+            Event::Swept { .. } => seen.push("sweep"),
             Event::LossesRepaid { .. } => seen.push("loss repaid"),
             Event::PaidInPart { account, claim, paid } => {
                 seen.push("claim paid in part");
