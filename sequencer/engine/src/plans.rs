@@ -76,10 +76,25 @@ impl Waiting {
         Lots(self.signed.message.size.0 - self.less.0)
     }
 
+    fn entry(&self) -> Entry {
+        let (name, market) = (self.name(), self.market());
+        Entry { name, market, arrival: self.arrival, trigger: self.plan.trigger, stage: self.stage }
+    }
+
     /// Lots that wait.
     pub(crate) fn remaining(&self) -> Lots {
         Lots(self.size().0 - self.filled.0)
     }
+}
+
+/// By what an order is found while it waits.
+#[derive(Clone, Copy)]
+struct Entry {
+    name: Name,
+    market: MarketId,
+    arrival: u64,
+    trigger: Option<Trigger>,
+    stage: Stage,
 }
 
 /// Two orders that exclude each other, seen from one of them.
@@ -185,13 +200,13 @@ impl Plans {
             self.followers.insert((account, followed, nonce));
         }
         self.by_market.insert((waiting.market(), waiting.arrival, waiting.name()));
-        self.index(&waiting);
+        self.index(waiting.entry());
         self.waiting.insert(waiting.name(), waiting);
     }
 
     pub(crate) fn remove(&mut self, name: Name) -> Waiting {
         let waiting = self.waiting.remove(&name).expect("only what waits is taken out");
-        self.unindex(&waiting);
+        self.unindex(waiting.entry());
         if let Some(followed) = waiting.plan.after {
             self.followers.remove(&(name.0, followed, name.1));
         }
@@ -201,19 +216,19 @@ impl Plans {
 
     /// It waits for something else from now on.
     pub(crate) fn set_stage(&mut self, name: Name, stage: Stage) {
-        let mut waiting = self.waiting.remove(&name).expect("only what waits waits for something else");
-        self.unindex(&waiting);
+        let waiting = self.waiting.get_mut(&name).expect("only what waits waits for something else");
+        let before = waiting.entry();
         waiting.stage = stage;
-        self.index(&waiting);
-        self.waiting.insert(name, waiting);
+        let after = waiting.entry();
+        self.unindex(before);
+        self.index(after);
     }
 
-    fn index(&mut self, waiting: &Waiting) {
-        let (market, arrival, name) = (waiting.market(), waiting.arrival, waiting.name());
-        match waiting.stage {
+    fn index(&mut self, Entry { name, market, arrival, trigger, stage }: Entry) {
+        match stage {
             Stage::Asleep => {}
             Stage::Armed => {
-                let Trigger { source, when, price } = waiting.plan.trigger.expect("armed is what has a trigger");
+                let Trigger { source, when, price } = trigger.expect("armed is what has a trigger");
                 let levels = self.triggers.entry(market).or_default();
                 levels[set_of(source, when)].insert((key_of(when, price.0), arrival, name));
             }
@@ -226,12 +241,11 @@ impl Plans {
         }
     }
 
-    fn unindex(&mut self, waiting: &Waiting) {
-        let (market, arrival, name) = (waiting.market(), waiting.arrival, waiting.name());
-        match waiting.stage {
+    fn unindex(&mut self, Entry { name, market, arrival, trigger, stage }: Entry) {
+        match stage {
             Stage::Asleep => {}
             Stage::Armed => {
-                let Trigger { source, when, price } = waiting.plan.trigger.expect("armed is what has a trigger");
+                let Trigger { source, when, price } = trigger.expect("armed is what has a trigger");
                 let levels = self.triggers.get_mut(&market).expect("it was put there");
                 levels[set_of(source, when)].remove(&(key_of(when, price.0), arrival, name));
                 if levels.iter().all(BTreeSet::is_empty) {
