@@ -13,7 +13,9 @@
 //!   piece counts with its fastest time; the median run stands beside it. Commands come from the cache, where whoever decoded
 //!   them has left them.
 //! - **open loop**: a million commands a second, each with a time at which it is due whatever became of those before it; its
-//!   latency counts from then, so a stall delays everything behind it. The run with the lowest p99 counts.
+//!   latency counts from then, so a stall delays everything behind it. The run with the lowest p99 counts. On a machine that
+//!   does other things that says more of those, so beside it stand the engine's **own** latencies: each command with its
+//!   fastest time of several runs, and the queue reckoned from these.
 //! - **replay**: the same log from its bytes alone, as after a crash: decoding, then all of the above.
 //! - **many markets**: the same mix in 100 markets (20 events of two outcomes, 30 spot markets of as many assets, 30 perpetuals),
 //!   100,000 accounts that trade in eight of them each, and a million resting orders: nearly every order is a miss of every
@@ -118,6 +120,38 @@ fn replay_throughput(bench: &str, stream: &Stream, runs: usize) {
     throughput(bench, stream, runs, &pieces, |engine, piece| replay(engine, piece, &mut events));
 }
 
+/// Nanoseconds that every command takes in the fastest of several runs.
+fn own_times(stream: &Stream) -> Vec<u128> {
+    let mut fastest = vec![u128::MAX; stream.commands.len()];
+    let mut events = Vec::with_capacity(1 << 16);
+    for _ in 0..OPEN_LOOP_RUNS {
+        let mut engine = opened(stream);
+        for (command, fastest) in stream.commands.iter().zip(&mut fastest) {
+            let start = Instant::now();
+            events.clear();
+            engine.apply(command, &mut events);
+            *fastest = start.elapsed().as_nanos().min(*fastest);
+        }
+    }
+    fastest
+}
+
+/// The latencies that follow from the times, sorted.
+fn queued(times: &[u128], between: Duration) -> Vec<u128> {
+    let (mut due, mut free) = (0, 0);
+    let mut latencies: Vec<_> = times
+        .iter()
+        .map(|time| {
+            free = free.max(due) + time;
+            let latency = free - due;
+            due += between.as_nanos();
+            latency
+        })
+        .collect();
+    latencies.sort_unstable();
+    latencies
+}
+
 /// Latencies of every command, sorted.
 fn open_loop(stream: &Stream, between: Duration) -> Vec<u128> {
     let mut engine = opened(stream);
@@ -168,11 +202,14 @@ fn main() {
             apply_throughput("engine.mixed", &stream, RUNS);
         }
         if wants("open") {
-            let at = |latencies: &Vec<u128>, per_mille: usize| latencies[latencies.len() * per_mille / 1_000];
-            let runs = (0..OPEN_LOOP_RUNS).map(|_| open_loop(&stream, Duration::from_micros(1)));
+            let at = |latencies: &[u128], per_mille: usize| latencies[latencies.len() * per_mille / 1_000];
+            let between = Duration::from_micros(1);
+            let runs = (0..OPEN_LOOP_RUNS).map(|_| open_loop(&stream, between));
             let best = runs.min_by_key(|latencies| at(latencies, 990)).expect("there are runs");
+            let own = queued(&own_times(&stream), between);
             for (name, per_mille) in [("p50", 500), ("p99", 990), ("p999", 999)] {
                 print(&format!("engine.mixed.open_loop_1m.{name}_ns"), at(&best, per_mille), "ns");
+                print(&format!("engine.mixed.open_loop_1m.own_{name}_ns"), at(&own, per_mille), "ns");
             }
         }
         if wants("replay") {
