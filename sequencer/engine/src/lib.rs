@@ -4,13 +4,14 @@
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order, `cancels` takes
-//! orders away; `orders` keeps what rests,
-//! in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
-//! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
-//! `watch` who needs a closer look; `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and
-//! `shares` says who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights`
-//! knows who may act and who may only reduce; `views` answers questions, `digest` walks the state for its hash and for the
-//! `snapshot` that an engine can start from.
+//! orders away; `orders` keeps what rests, in [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions
+//! and what resting orders may still cost; `feeds` takes prices and funding, `holdings` is what has a price, `health` what
+//! the contract will say of an account, `watch` who needs a closer look; `rescue` says what happens to accounts that fail and
+//! in which order, `keepers` and `exits` who takes what they hold, `handover` how it changes hands, `losses` what all share;
+//! `departures` is what leaves; `log` numbers and hashes what came in; `fees` rounds and `shares` says who gets them; `frame`
+//! nets fills into what one batch settles; `inbox` applies what the chain said; `rights` knows who may act and who may only
+//! reduce; `views` answers questions, `digest` walks the state for its hash and for the `snapshot` that an engine can start
+//! from.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
 //! guarantees (a gapless inbox, valid event terms) is asserted, because going on with a broken premise loses money.
