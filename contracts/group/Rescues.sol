@@ -332,7 +332,8 @@ library Rescues {
         return "";
     }
 
-    /// @dev The keeper must be able to carry the whole that it asked for, so that what it forces never stops a batch.
+    /// @dev The keeper must be able to carry the whole that it asked for, so that what it forces never stops a batch; and have an
+    /// atom more than that, because rounding may make a part of it an atom dearer than the whole.
     function _keeperRefusal(
         GroupState storage s,
         Board.Prices memory board,
@@ -346,7 +347,7 @@ library Rescues {
         Margin.Health memory health = Margin.health(s, board, request.keeper);
         (int256 value,) = _valueAndCharge(board.price(board.find(s, feed)), size, 0);
         int256 after_ = _initialAfter(board, board.find(s, feed), health, own, own + size, -value);
-        if (after_ < 0) return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, request.keeper, after_);
+        if (after_ < 1) return abi.encodeWithSelector(IRiskGroup.MarginShortfall.selector, request.keeper, after_);
         if (health.blocked) return abi.encodeWithSelector(IRiskGroup.HoldsStalePrice.selector, request.keeper);
         return _roomRefusal(s, request.keeper, request.market, health, own, own + size);
     }

@@ -201,6 +201,16 @@ contract LiquidationsTest is PerpetualTest {
         assertEq(positionOf(erin, btc), 1414);
     }
 
+    /// @dev Rounding may make a part an atom dearer than the whole, and what it forces must not stop a batch.
+    function test_a_keeper_needs_an_atom_more_than_the_whole_that_it_asks_for() public {
+        Trader memory erin = openAccount("erin", 4_600 * DOLLARS);
+        reprice(btcFeed, 46_000);
+        assertRefused(batchOf(liquidation(erin, liquidateMessage(erin, alice, btc, 2000))), shortfall(erin, 0));
+        deposit(erin.owner, erin.account, 1);
+        settleInbox();
+        liquidateNow(erin, 2000);
+    }
+
     function test_a_keeper_that_holds_an_old_price_takes_nothing() public {
         (MarketId eth, FeedId ethFeed) = listPerpetual("ETH");
         settlePrice(ethFeed, 2000);

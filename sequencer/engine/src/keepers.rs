@@ -3,8 +3,8 @@
 //!
 //! A batch settles rescues before its fills, so a keeper's message cannot happen in the middle of a frame, at a state that
 //! fills have changed already. It waits in a queue, its nonce spent, and is judged when the next frame has its prices: it
-//! happens then or never ([decision 18](../../../docs/decisions/0018-keepers-wait-for-the-next-frame.md)). A liquidation that
-//! comes through the contract's inbox is judged with the frame that takes its item.
+//! happens then or never (`docs/decisions/0018-keepers-wait-for-the-next-frame.md`). A liquidation that comes through the
+//! contract's inbox is judged with the frame that takes its item.
 
 use std::collections::VecDeque;
 
@@ -294,7 +294,8 @@ impl Engine {
         self.check_failing(request, &health, held)?;
 
         let most = held.unsigned_abs().min(asked.0);
-        // The keeper must be able to carry the whole that it asked for, so that what it forces never stops a batch.
+        // The keeper must be able to carry the whole that it asked for, so that what it forces never stops a batch; and have an
+        // atom more than that, because rounding may make a part of it an atom dearer than the whole.
         let (whole_value, _) = feed.value_and_charge(toward(held, most));
         self.check_carries(keeper, terms.feed, toward(held, most), -whole_value)?;
 
@@ -303,10 +304,6 @@ impl Engine {
         let charge = charge.min(self.affordable(terms.feed, &health, held, size));
         let keeper_part = charge * i128::from(self.group_terms.keeper_share.0) / MILLION;
         let missing = health.maintenance_equity.min(0).unsigned_abs();
-        if forced == Forced::No {
-            // The part of it that it takes, too: rounding may make that an atom dearer than the whole.
-            self.check_carries(keeper, terms.feed, size, keeper_part - value)?;
-        }
         Ok(Portion { listing: market.event(), feed: terms.feed, size, value, charge, keeper_part, missing })
     }
 
@@ -338,8 +335,8 @@ impl Engine {
         let limit = u8::try_from(self.holdings_max()).expect("at most 32");
         let Some(after) = own.checked_add(lots) else { return Err(Reject::TooManyHoldings { limit }) };
         let initial = health.initial_after(&self.board[id], own, after, cash);
-        if initial < 0 {
-            return Err(Reject::KeeperShort { keeper, missing: Atoms(-initial) });
+        if initial < 1 {
+            return Err(Reject::KeeperShort { keeper, missing: Atoms(1 - initial) });
         }
         if health.blocked {
             return Err(Reject::HoldsStalePrice { account: keeper });

@@ -339,8 +339,8 @@ fn a_keeper_must_carry_all_that_it_asks_for() {
     failing.at(840, 1_000);
     failing.group.withdraw(CAROL, 999_000);
     failing.liquidate(CAROL, ALICE, 5_000);
-    // 84 atoms a lot, and she has 1,000.
-    let missing = Atoms(5_000 * 84 - 1_000);
+    // 84 atoms a lot and one, and she has 1,000.
+    let missing = Atoms(5_000 * 84 + 1 - 1_000);
     assert_eq!(*refused(&failing.at(840, 1_000)), Reject::KeeperShort { keeper: AccountId(CAROL), missing });
 }
 

@@ -361,3 +361,22 @@ fn runner(lives: u32) -> TestRunner {
 fn a_fund_that_trades_with_positions_behind_it_holds_up_nobodys_profit() {
     Life::fund_trades_while_a_profit_leaves();
 }
+
+#[test]
+fn a_forced_liquidation_of_which_a_part_is_dearer_than_the_whole_stops_no_batch() {
+    let event = EventPlan {
+        outcomes: 2,
+        ticks: 10,
+        quantum: 1,
+        taker_fee: 0,
+        maker_fee: 0,
+        venue: 0,
+        curve: false,
+        restricted: false,
+        position_cap: 0,
+        open_interest_cap: 0,
+    };
+    let terms = TermsPlan { venue: 0, quantum: 1, taker_fee: 0, maker_fee: 0, restricted: false, caps: [0; 2] };
+    let feed = FeedPlan { unit: 103_000_000, max_age: 60_000, max_gap: 60_000, max_move: 1_000_000 };
+    Life::a_part_may_be_an_atom_dearer_than_the_whole(event, &terms, feed);
+}

@@ -307,7 +307,7 @@ impl Life {
         });
     }
 
-    fn list_perpetual(&mut self, at: Option<usize>, plan: &TermsPlan, perpetual: &PerpetualPlan) {
+    pub(super) fn list_perpetual(&mut self, at: Option<usize>, plan: &TermsPlan, perpetual: &PerpetualPlan) {
         if at.is_none() && (self.kinds.markets.len() >= 8 || self.kinds.feeds.len() >= 8) {
             return;
         }

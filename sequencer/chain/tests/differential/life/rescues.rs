@@ -9,7 +9,7 @@ use xos_types::{
     AccountId, Command, Convert, Event, FeedId, Liquidate, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, TimeMs,
 };
 
-use super::{Life, Snapshot};
+use super::{EventPlan, FeedPlan, Life, PerpetualPlan, Snapshot, TermsPlan};
 
 /// A step about accounts that fail.
 #[derive(Clone, Debug)]
@@ -362,5 +362,53 @@ impl Life {
         }
         let pool = self.evm.view(group, &IGroupViews::poolCall {});
         assert_eq!(i128::try_from(pool.badDebt).unwrap(), ours.bad_debt, "losses that all share");
+    }
+}
+
+impl Life {
+    /// A keeper that could just carry all that it asks for, and is an atom short with the part that it would get: lots are so cheap
+    /// that rounding counts. What it forces stops no batch.
+    pub(crate) fn a_part_may_be_an_atom_dearer_than_the_whole(event: EventPlan, terms: &TermsPlan, feed: FeedPlan) {
+        let mut life = Self::begin(&[event]);
+        let perpetual = PerpetualPlan { initial: [10; 4], maintenance: 20, bounds: [1; 3], funding_cap: 0, feed };
+        life.list_perpetual(None, terms, &perpetual);
+        life.price(110);
+        // 42 lots bought at 11 and worth 10.3 each leave 2 of 32 atoms; 1 % is needed for new risk, half of it to stay.
+        let [account, keeper] = [(0, 32), (1, 8)].map(|(owner, amount)| {
+            life.deposit(owner, None, amount);
+            AccountId(life.accounts.len() as u64)
+        });
+        life.price(110);
+        let market = life.kinds.markets[0].id();
+        life.trade(account, AccountId(5), market, 42, 11);
+        life.trade(keeper, AccountId(5), market, 5, 11);
+        life.price(100);
+        let health = |id| life.engine.health(id).unwrap();
+        assert_eq!((health(account).maintenance(), health(keeper).initial()), (-1, 3));
+        let limit = u128::MAX;
+        let request = abi::Liquidate {
+            keeper: keeper.0,
+            account: account.0,
+            market: market.0,
+            size: 42,
+            limit,
+            nonce: 1,
+            expiry: 0,
+        };
+        let owner = life.key(1).address();
+        life.request(owner, &IGateway::requestLiquidationCall { request });
+        life.price(100);
+        life.price(100);
+        let refused =
+            ["forced liquidation", "refused keeper"].map(|what| life.totals.rescues.counts.get(what).copied());
+        assert_eq!(refused, [None, Some(1)]);
+        life.everybody_leaves();
+    }
+
+    /// A frame in which the only feed is worth so many dollars.
+    fn price(&mut self, dollars: u128) {
+        self.kinds.feeds[0].1 = dollars * 1_000_000_000_000_000_000;
+        self.kinds.crash(0, 1_000);
+        self.frame(1_000, 255, 0);
     }
 }
