@@ -3,17 +3,18 @@
 //! No clock, randomness, I/O, floating point, threads or unordered maps (`clippy.toml` refuses them): time and money come
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
-//! Where to read what: [`Engine`] takes a command apart; `place` checks, matches and rests an order, `cancels` takes
-//! orders away, `auction` clears what waits for one price; `plans` keeps what waits for a price, a time or another order,
-//! `planned` lets it into the books, `follow` says what a fill or an end of one order does to others, `reducing` keeps
-//! reduce-only orders within what there is to reduce; `orders` keeps what rests, in [`xos_book`]'s price-time order; `account`
-//! and `margin` hold cash, positions and what resting orders may still cost; `feeds` takes prices and funding, `holdings` is
-//! what has a price, `health` what the contract will say of an account, `watch` who needs a closer look; `rescue` says what
-//! happens to accounts that fail and in which order, `keepers` and `exits` who takes what they hold, `handover` how it changes
-//! hands, `losses` what all share; `departures` is what leaves; `log` numbers and hashes what came in, `ahead` fetches what
-//! the next commands will touch; `fees` rounds and `shares` says who gets them; `frame` nets fills into what one batch settles;
-//! `inbox` applies what the chain said; `rights` knows who may act and who may only reduce; `views` answers questions, `depth`
-//! rebuilds books from events, `digest` walks the state for its hash and for the `snapshot` that an engine can start from.
+//! Where to read what: [`Engine`] takes a command apart; `place` lets an order in, `check` says whether it may, `matching`
+//! whom it meets; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
+//! price, a time or another order, `planned` lets it into the books, `follow` says what a fill or an end of one order does
+//! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
+//! [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
+//! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
+//! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
+//! `exits` who takes what they hold, `handover` how it changes hands, `losses` what all share; `departures` is what leaves;
+//! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
+//! who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights` knows who
+//! may act and who may only reduce; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state
+//! for its hash and for the `snapshot` that an engine can start from.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
 //! guarantees (a gapless inbox, valid event terms) is asserted, because going on with a broken premise loses money.
@@ -23,6 +24,7 @@ mod account;
 mod ahead;
 mod auction;
 mod cancels;
+mod check;
 mod departures;
 mod depth;
 mod digest;
@@ -45,6 +47,7 @@ mod log;
 mod losses;
 mod margin;
 mod margins;
+mod matching;
 mod nonces;
 mod orders;
 mod place;

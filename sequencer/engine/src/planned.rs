@@ -17,6 +17,7 @@ use xos_types::{
     PlanFault, Reject, Side, Signed, Ticks, TimeMs, TriggerSource, TriggerWhen,
 };
 
+use crate::check::{Checked, Origin};
 use crate::engine::{Engine, account_index, event_index, tell};
 use crate::fees::FeeCredit;
 use crate::follow::Live;
@@ -24,7 +25,7 @@ use crate::gas;
 use crate::limits::{
     ICEBERG_PARTS_MAX, RELEASES_MAX, SIZE_MAX, TWAP_CATCH_UP, TWAP_INTERVAL_MAX, TWAP_INTERVAL_MIN, WAITING_MAX,
 };
-use crate::place::{Arriving, Checked, Origin, Rest};
+use crate::place::{Arriving, Rest};
 use crate::plans::{Bond, Name, Pair, Stage, Waiting};
 use crate::terms::Terms;
 use crate::wide::PRICE_SCALE;
