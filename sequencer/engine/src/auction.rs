@@ -279,7 +279,11 @@ impl Engine {
 
     /// Own orders that one would meet in an auction, by nonce.
     pub(crate) fn own_crossing(&self, order: &Order, price: Ticks) -> Vec<Handle> {
-        let own = self.accounts[account_index(order.account)].orders.by_nonce(&self.orders.resting);
+        let account = &self.accounts[account_index(order.account)];
+        let terms = &self.listings[event_index(order.market.event())].terms;
+        if account.resting_lots(terms, order.market, order.side.opposite()) == 0 {
+            return Vec::new();
+        }
         let crosses = |handle: &Handle| {
             let standing = self.orders.standing(*handle);
             let (bid, ask) = match order.side {
@@ -288,7 +292,9 @@ impl Engine {
             };
             standing.market == order.market && standing.side != order.side && bid >= ask
         };
-        own.into_iter().map(|(_, handle)| handle).filter(crosses).collect()
+        let mut own: Vec<Handle> = account.orders.iter().filter(crosses).collect();
+        own.sort_unstable_by_key(|handle| self.orders.nonce(*handle));
+        own
     }
 
     fn book_of(&self, market: MarketId) -> &Book {
