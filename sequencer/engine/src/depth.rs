@@ -97,10 +97,12 @@ impl Depth {
                 self.orders.get_mut(&name).expect("what rests shows its next part").shown = *shown;
                 self.join(name, deltas);
             }
-            Event::Filled(Fill { maker, maker_nonce, size, .. }) => self.take((*maker, *maker_nonce), *size, deltas),
+            Event::Filled(Fill { maker, maker_nonce, size, .. }) => {
+                self.leave((*maker, *maker_nonce), *size, *size, deltas);
+            }
             Event::AuctionFilled(AuctionFill { size, buyer, seller, .. }) => {
                 for party in [buyer, seller] {
-                    self.take((party.account, party.nonce), *size, deltas);
+                    self.leave((party.account, party.nonce), *size, *size, deltas);
                 }
             }
             Event::Reduced { account, nonce, by, .. } => self.lessen((*account, *nonce), *by, deltas),
@@ -132,11 +134,6 @@ impl Depth {
         sum.lots += u128::from(place.shown.0);
         sum.orders += 1;
         self.tell(name, place, deltas);
-    }
-
-    /// Lots that an order shows fill.
-    fn take(&mut self, name: (AccountId, Nonce), lots: Lots, deltas: &mut Vec<Delta>) {
-        self.leave(name, lots, lots, deltas);
     }
 
     /// Lots are taken off an order, first those that it does not show.

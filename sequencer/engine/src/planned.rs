@@ -68,11 +68,7 @@ impl Engine {
         let Order { account, nonce, size, .. } = signed.message;
         let checked = self.check_order(signed, instructions, None, Origin::New, &mut None)?;
         let Planned { bond, .. } = self.check_plan(&signed.message, &plan)?;
-        self.accounts[account_index(account)].nonces.spend(nonce);
-        tell(events, || Event::Planned { order: signed.message, instructions, plan });
-        if let Some(other) = plan.cancels {
-            self.tie(account, nonce, other, bond);
-        }
+        self.begin_plan(&signed.message, instructions, plan, bond, events);
         tell(events, || Event::Released { account, nonce, size });
         let whole = Arriving::new(signed, instructions, checked, size);
         self.enter(whole.show(display(plan.pace)), checked, events);
@@ -92,11 +88,7 @@ impl Engine {
             return Err(Reject::TooManyWaiting { limit: WAITING_MAX });
         }
         let Planned { followed, bond } = self.check_plan(&signed.message, &plan)?;
-        self.accounts[account_index(account)].nonces.spend(nonce);
-        tell(events, || Event::Planned { order: signed.message, instructions, plan });
-        if let Some(other) = plan.cancels {
-            self.tie(account, nonce, other, bond);
-        }
+        self.begin_plan(&signed.message, instructions, plan, bond, events);
         if expiry != TimeMs(0) {
             self.expiries.insert((expiry, account, nonce));
         }
@@ -123,6 +115,22 @@ impl Engine {
             stage,
         });
         Ok(())
+    }
+
+    /// A plan that passed every check: its nonce is spent, and the order that it names excludes it.
+    fn begin_plan(
+        &mut self,
+        order: &Order,
+        instructions: Instructions,
+        plan: Plan,
+        bond: Bond,
+        events: &mut Vec<Event>,
+    ) {
+        self.accounts[account_index(order.account)].nonces.spend(order.nonce);
+        tell(events, || Event::Planned { order: *order, instructions, plan });
+        if let Some(other) = plan.cancels {
+            self.tie(order.account, order.nonce, other, bond);
+        }
     }
 
     /// What is wrong with a plan of an order that is not: trigger, pace, the order that it follows, the one that it excludes.

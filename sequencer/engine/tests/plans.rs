@@ -338,10 +338,19 @@ fn a_level_that_is_no_price_names_the_nearest() {
 /// A group with a perpetual of no fees, whose index is as many dollars as its prices are dollars of atoms.
 fn perpetual(dollars: u64) -> Group {
     let mut group = Group::free();
-    let source = Address::repeat_byte(0x0f);
     let sequencer = Address::repeat_byte(0x05);
+    let terms = GroupTerms { sequencer, max_holdings: 32, keeper_share: Ppm(0), grace: 0 };
+    let rich = [ALICE, BOB, CAROL].map(|account| deposit(account, 1_000_000_000_000));
+    let listed = perpetual_set(TradingTerms::free(VENUE, DOLLAR));
+    group.frame(1_001, [InboxPayload::TermsSet(terms), listed].into_iter().chain(rich).collect());
+    group.priced(1_002, dollars);
+    group
+}
+
+/// The perpetual is listed, or has these terms from now on.
+fn perpetual_set(terms: TradingTerms) -> InboxPayload {
     let feed = FeedConfig {
-        source,
+        source: Address::repeat_byte(0x0f),
         name: B256::ZERO,
         // An atom per lot, times 1e9, for each millionth of a dollar.
         unit: 1_000_000_000_000_000,
@@ -350,7 +359,7 @@ fn perpetual(dollars: u64) -> Group {
         max_move: Ppm(1_000_000),
     };
     let config = PerpetualConfig {
-        terms: TradingTerms::free(VENUE, DOLLAR),
+        terms,
         feed,
         initial_fractions: [Ppm(100_000); 4],
         maintenance_fractions: [Ppm(50_000); 4],
@@ -360,12 +369,7 @@ fn perpetual(dollars: u64) -> Group {
         loss_cap: 0,
         title: "a perpetual".into(),
     };
-    let terms = GroupTerms { sequencer, max_holdings: 32, keeper_share: Ppm(0), grace: 0 };
-    let listed = InboxPayload::PerpetualSet { market: PERPETUAL, feed: FeedId(1), config };
-    let rich = [ALICE, BOB, CAROL].map(|account| deposit(account, 1_000_000_000_000));
-    group.frame(1_001, [InboxPayload::TermsSet(terms), listed].into_iter().chain(rich).collect());
-    group.priced(1_002, dollars);
-    group
+    InboxPayload::PerpetualSet { market: PERPETUAL, feed: FeedId(1), config }
 }
 
 impl Group {
@@ -414,12 +418,19 @@ fn a_mark_trigger_of_a_perpetual_looks_at_the_median_of_index_book_and_last_trad
 }
 
 #[test]
-fn terms_that_change_cancel_what_waits_as_they_cancel_what_rests() {
-    let mut group = perpetual(100);
-    let order = group.perpetual_order(ALICE, Side::Buy, 1, 50);
-    group.plan(order, below(90));
-    let events = group.frame(2_000, vec![InboxPayload::PhaseSet { market: PERPETUAL, phase: Phase::Delisted }]);
-    assert_eq!(gone(&events), [(order.nonce, CancelReason::Delisted)]);
+fn a_delisting_and_terms_that_change_cancel_what_waits_as_they_cancel_what_rests() {
+    let dearer = TradingTerms { taker_fee: Ppm(1_000), ..TradingTerms::free(VENUE, DOLLAR) };
+    let delisted = InboxPayload::PhaseSet { market: PERPETUAL, phase: Phase::Delisted };
+    let causes = [(delisted, CancelReason::Delisted), (perpetual_set(dearer), CancelReason::TermsChanged)];
+    for (cause, reason) in causes {
+        let mut group = perpetual(100);
+        let [waiting, resting] = [0, 1].map(|_| group.perpetual_order(ALICE, Side::Buy, 1, 50));
+        group.plan(waiting, below(90));
+        group.place(resting);
+        let mut gone = gone(&group.frame(2_000, vec![cause]));
+        gone.sort_by_key(|(nonce, _)| *nonce);
+        assert_eq!(gone, [(waiting.nonce, reason), (resting.nonce, reason)]);
+    }
 }
 
 // ---------------------------------------------------------------------- one cancels the other

@@ -1,9 +1,9 @@
 //! Engine and contract live the same random lives and must agree on everything.
 //!
 //! A life is a list of steps: deposits, venues, events of 2 to 48 outcomes with fees, rebates and caps, orders of every kind
-//! (good and bad ones, by owners and by keys that act for them, at once or with a plan), cancellations, withdrawals, requests by transaction,
-//! memberships, phases, resolutions, frames. Traders sign for real. The inbox is the contract's own, read from
-//! its logs; every sealed frame becomes a batch that the contract must accept, and after each batch both sides are compared
+//! (good and bad ones, by owners and by keys that act for them, at once or with a plan), cancellations, withdrawals, requests
+//! by transaction, memberships, phases, resolutions, frames. Traders sign for real. The inbox is the contract's own, read
+//! from its logs; every sealed frame becomes a batch that the contract must accept, and after each batch both sides are compared
 //! to the atom. In the end everybody leaves with everything.
 //!
 //! `XOS_LIVES` sets how many lives are tried; a life that fails is shrunk and kept beside this file.
@@ -120,18 +120,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[test]
 fn engine_and_contract_agree_on_every_life() {
     let lives = lives();
-    let mut runner = runner(lives);
-    let totals = std::cell::RefCell::new(life::Totals::default());
     let life = (proptest::collection::vec(event_plan(), 1..4), proptest::collection::vec(step(), 1..800));
-    let result = runner.run(&life, |(events, steps)| {
-        let lived = Life::begin(&events).live(&steps);
-        totals.borrow_mut().add(&lived);
-        Ok(())
-    });
-    if let Err(failure) = result {
-        panic!("{failure}");
-    }
-    let totals = totals.into_inner();
+    let totals = live(lives, &life, |(events, steps)| Life::begin(&events).live(&steps));
     println!("{lives} lives: {totals:?}");
     // A test of nothing would pass too.
     assert!(totals.batches > u64::from(lives) && totals.fill_lines > 10 * u64::from(lives), "{totals:?}");
@@ -242,19 +232,9 @@ fn any_step() -> impl Strategy<Value = Step> {
 #[test]
 fn engine_and_contract_agree_on_every_life_with_all_kinds() {
     let lives = lives();
-    let mut runner = runner(lives);
-    let totals = std::cell::RefCell::new(life::Totals::default());
     let events = proptest::collection::vec(event_plan(), 1..3);
     let life = (events, listings(), proptest::collection::vec(any_step(), 1..600));
-    let result = runner.run(&life, |(events, listings, steps)| {
-        let lived = Life::begin(&events).live(&[listings, steps].concat());
-        totals.borrow_mut().add(&lived);
-        Ok(())
-    });
-    if let Err(failure) = result {
-        panic!("{failure}");
-    }
-    let totals = totals.into_inner();
+    let totals = live(lives, &life, |(events, listings, steps)| Life::begin(&events).live(&[listings, steps].concat()));
     println!("{lives} lives with all kinds: {totals:?}");
     for (what, count) in totals.more_kinds() {
         assert!(count > 0 || lives < LIVES, "no {what} in {lives} lives: {totals:?}");
@@ -325,19 +305,9 @@ fn failing_step() -> impl Strategy<Value = Step> {
 #[test]
 fn engine_and_contract_agree_on_every_life_of_accounts_that_fail() {
     let lives = lives();
-    let mut runner = runner(lives);
-    let totals = std::cell::RefCell::new(life::Totals::default());
     let events = proptest::collection::vec(event_plan(), 1..3);
     let life = (events, fragile_listings(), proptest::collection::vec(failing_step(), 100..400));
-    let result = runner.run(&life, |(events, listings, steps)| {
-        let lived = Life::begin(&events).live(&[listings, steps].concat());
-        totals.borrow_mut().add(&lived);
-        Ok(())
-    });
-    if let Err(failure) = result {
-        panic!("{failure}");
-    }
-    let totals = totals.into_inner();
+    let totals = live(lives, &life, |(events, listings, steps)| Life::begin(&events).live(&[listings, steps].concat()));
     println!("{lives} lives of accounts that fail: {totals:?}");
     let missing = totals.rescues.missing(lives);
     assert!(missing.is_empty() || lives < LIVES, "too few in {lives} lives (seen, least): {missing:?}");
@@ -345,6 +315,19 @@ fn engine_and_contract_agree_on_every_life_of_accounts_that_fail() {
 
 fn lives() -> u32 {
     std::env::var("XOS_LIVES").map_or(LIVES, |text| text.parse().expect("XOS_LIVES is a number"))
+}
+
+/// So many lives, and what happened in them.
+fn live<S: Strategy>(lives: u32, life: &S, live: impl Fn(S::Value) -> life::Totals) -> life::Totals {
+    let totals = std::cell::RefCell::new(life::Totals::default());
+    let result = runner(lives).run(life, |plan| {
+        totals.borrow_mut().add(&live(plan));
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    totals.into_inner()
 }
 
 fn runner(lives: u32) -> TestRunner {
