@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    AccountId, Atoms, EventId, Lots, MarketId, Nonce, OrderKind, Position, Ppm, Rate, Side, Ticks, TimeMs, VenueId,
-    number,
+    AccountId, Atoms, EventId, FeedId, Lots, MarketId, Nonce, OrderKind, Position, Ppm, Rate, Side, Ticks, TimeMs,
+    VenueId, number,
 };
 
 use crate::error::ApiError;
@@ -122,7 +122,7 @@ pub struct ConvertRequest {
     /// Who owes.
     pub account: AccountId,
     /// The asset's feed.
-    pub asset: u8,
+    pub asset: FeedId,
     /// At most so many of its atoms.
     #[serde(with = "number")]
     pub amount: u128,

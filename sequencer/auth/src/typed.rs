@@ -191,7 +191,7 @@ typed!(
     |request, encoder| encoder
         .u64(request.keeper.0)
         .u64(request.account.0)
-        .u32(request.asset.into())
+        .u32(request.asset.0.into())
         .u128(request.amount)
         .u128(request.limit)
         .u64(request.nonce.0)

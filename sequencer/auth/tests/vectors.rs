@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use xos_auth::{Batch, Domain, Key, Typed, recover};
 use xos_types::{
-    AccountId, Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Lots, MarketId, Nonce, Order,
-    OrderKind, OrderTree, Ppm, Side, Sides, Signature, Ticks, TimeMs, Transfer, VenueId, Withdraw,
+    AccountId, Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, FeedId, Liquidate, Lots, MarketId, Nonce,
+    Order, OrderKind, OrderTree, Ppm, Side, Sides, Signature, Ticks, TimeMs, Transfer, VenueId, Withdraw,
 };
 
 #[derive(Deserialize)]
@@ -172,7 +172,7 @@ fn convert(message: &Value) -> Convert {
     Convert {
         keeper: AccountId(u64_of(message, "keeper")),
         account: AccountId(u64_of(message, "account")),
-        asset: number(message, "asset").try_into().unwrap(),
+        asset: FeedId(number(message, "asset").try_into().unwrap()),
         amount: number(message, "amount"),
         limit: number(message, "limit"),
         nonce: Nonce(u64_of(message, "nonce")),

@@ -174,7 +174,7 @@ fn convert_to_abi(request: &Convert) -> abi::Convert {
     abi::Convert {
         keeper: request.keeper.0,
         account: request.account.0,
-        asset: request.asset,
+        asset: request.asset.0,
         amount: request.amount,
         limit: request.limit,
         nonce: request.nonce.0,
@@ -274,7 +274,7 @@ mod tests {
         let convert = Convert {
             keeper: AccountId(3),
             account,
-            asset: 2,
+            asset: FeedId(2),
             amount: 9,
             limit: 8,
             nonce: Nonce(8),

@@ -102,7 +102,7 @@ impl Engine {
     }
 
     pub(crate) fn queue_conversion(&mut self, signed: &Signed<Convert>, events: &mut Vec<Event>) {
-        let feed = FeedId(signed.message.asset);
+        let feed = signed.message.asset;
         let asset = self.board.find(feed).is_some_and(|feed| !feed.is_perpetual());
         let asset = if asset { Ok(()) } else { Err(Reject::NotPriced { feed }) };
         self.queue(Request::Conversion(*signed), asset, events);
@@ -382,7 +382,7 @@ impl Engine {
     /// The keeper pays index price less the discount for as much as brings the account's `usd` back to zero.
     fn convert(&mut self, request: &Convert, events: &mut Vec<Event>) -> Result<(), Reject> {
         let Convert { keeper, account, nonce, .. } = *request;
-        let asset = FeedId(request.asset);
+        let asset = request.asset;
         let Purchase { amount, paid } = self.check_conversion(request)?;
         let balance = self.accounts[account_index(account)].holdings.asset(asset).map_or(0, |held| held.balance);
         self.fit_offers(account, asset, balance - amount, events);
@@ -402,7 +402,7 @@ impl Engine {
 
     fn check_conversion(&self, request: &Convert) -> Result<Purchase, Reject> {
         let Convert { keeper, account, limit, .. } = *request;
-        let id = FeedId(request.asset);
+        let id = request.asset;
         self.check_owners(keeper, account)?;
         let feed = self.board.find(id).filter(|feed| !feed.is_perpetual() && !feed.stale);
         let feed = feed.ok_or(Reject::NotPriced { feed: id })?;

@@ -127,7 +127,7 @@ impl Failing {
         let message = Convert {
             keeper: AccountId(keeper),
             account: AccountId(account),
-            asset: GOLD.0,
+            asset: GOLD,
             amount,
             limit: u128::MAX,
             nonce: self.group.next_nonce(),
@@ -270,9 +270,9 @@ fn what_is_hopeless_is_refused_at_once() {
         nonce: Nonce(900),
         expiry: TimeMs(0),
     };
-    for asset in [0, BTC.0, 77] {
+    for asset in [FeedId(0), BTC, FeedId(77)] {
         let events = failing.group.apply(Command::Convert(signed(CAROL, convert(asset))));
-        assert_eq!(*rejected(&events), Reject::NotPriced { feed: FeedId(asset) });
+        assert_eq!(*rejected(&events), Reject::NotPriced { feed: asset });
     }
 }
 

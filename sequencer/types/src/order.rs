@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{AccountId, Hash, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs, VenueId};
+use crate::units::{AccountId, FeedId, Hash, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs, VenueId};
 
 /// Which side of the book; the discriminants are the wire's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -220,7 +220,7 @@ pub struct Convert {
     /// Who owes.
     pub account: AccountId,
     /// The asset's feed.
-    pub asset: u8,
+    pub asset: FeedId,
     /// At most so many of its atoms.
     #[serde(with = "crate::number")]
     pub amount: u128,

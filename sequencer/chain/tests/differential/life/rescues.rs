@@ -244,7 +244,7 @@ impl Life {
         let limit = if twist < 10 { 1_000 } else { u128::MAX };
         let expiry = TimeMs(if twist < 20 { self.now.0 + 500 } else { 0 });
         let nonce = self.next_nonce(keeper);
-        let request = Convert { keeper, account, asset: asset.0, amount, limit, nonce, expiry };
+        let request = Convert { keeper, account, asset, amount, limit, nonce, expiry };
         let key = self.key(self.owner_index(keeper)).clone();
         self.apply(Command::Convert(key.sign_typed(&self.domain, request)));
     }
