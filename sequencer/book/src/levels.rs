@@ -257,6 +257,13 @@ impl Levels {
         Ticks((leaf.key + id.level() as u64) ^ mask_of(leaf.side))
     }
 
+    /// Market, side and price of a level.
+    #[inline]
+    pub(crate) fn stands_at(&self, id: LevelId) -> (u32, Side, Ticks) {
+        let leaf = &self.leaves[id.leaf()];
+        (leaf.market, leaf.side, Ticks((leaf.key + id.level() as u64) ^ mask_of(leaf.side)))
+    }
+
     #[inline]
     pub(crate) fn market(&self, id: LevelId) -> u32 {
         self.leaves[id.leaf()].market

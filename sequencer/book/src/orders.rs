@@ -4,6 +4,7 @@ use core::num::NonZeroU32;
 
 use xos_types::{Lots, MarketId, Nonce, Side, Ticks};
 
+use crate::book::Limit;
 use crate::levels::{LevelId, Levels};
 
 /// Where an order lies as long as it rests. Reused afterwards, so whoever keeps one drops it together with the order.
@@ -111,6 +112,15 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
     #[inline]
     pub fn cold_mut(&mut self, handle: Handle) -> &mut C {
         self.cold.get_mut(handle.place() - 1)
+    }
+
+    /// Its market, and what it offers there.
+    #[inline]
+    #[must_use]
+    pub fn limit(&self, handle: Handle) -> (MarketId, Limit) {
+        let order = self.get(handle);
+        let (market, side, price) = self.levels.stands_at(order.level);
+        (MarketId(market), Limit { side, price, lots: order.remaining() })
     }
 
     /// Its market.

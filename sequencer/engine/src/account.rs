@@ -22,7 +22,7 @@ use xos_types::{
 
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
-use crate::holdings::{Fall, Foreseen, Holdings, Offer, grows};
+use crate::holdings::{Fall, Holdings, Offer, grows};
 use crate::margin::{EventMargin, Outcome, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
@@ -98,7 +98,7 @@ pub(crate) struct Progress {
 impl Standing {
     /// What it offers, in atoms a lot.
     pub(crate) fn offer(self, terms: &Terms) -> Offer {
-        Offer::new(self.side, self.price, terms.quantum, self.lots)
+        Offer::new(self.side, terms.lot_price(self.price), self.lots)
     }
 }
 
@@ -193,14 +193,18 @@ impl Account {
     /// Lots that the account would hold in the direction of `side` if its orders on that side filled. Of an asset there is no
     /// limit to what is held.
     pub(crate) fn exposure(&self, terms: &Terms, market: MarketId, side: Side) -> i128 {
-        if terms.kind == MarketKind::Spot {
-            return 0;
-        }
-        let held = i128::from(self.position(terms, market));
-        let resting = i128::from(self.resting_lots(terms, market, side));
+        let (held, bids, asks) = match terms.kind {
+            MarketKind::Spot => return 0,
+            MarketKind::Outcome => {
+                self.outcome(market).map_or((0, 0, 0), |outcome| (outcome.position, outcome.bid_lots, outcome.ask_lots))
+            }
+            MarketKind::Perpetual => {
+                self.holdings.perpetual(terms.feed).map_or((0, 0, 0), |held| (held.size, held.bid_lots, held.ask_lots))
+            }
+        };
         match side {
-            Side::Buy => resting + held,
-            Side::Sell => resting - held,
+            Side::Buy => i128::from(bids) + i128::from(held),
+            Side::Sell => i128::from(asks) - i128::from(held),
         }
     }
 
@@ -273,76 +277,45 @@ impl Account {
     /// By how much health would fall if this order stood and the other, of the same listing, did not; without fees.
     #[inline]
     pub(crate) fn fall(&self, terms: &Terms, board: &Board, order: Standing, gone: Option<Standing>) -> Fall {
-        self.foresee(terms, board, order, gone, &mut None)
-    }
-
-    /// The same, and what would be then: of what has an index price, where it is dear to reckon twice.
-    #[inline]
-    pub(crate) fn foresee(
-        &self,
-        terms: &Terms,
-        board: &Board,
-        order: Standing,
-        gone: Option<Standing>,
-        foreseen: &mut Option<Foreseen>,
-    ) -> Fall {
         if terms.kind != MarketKind::Outcome {
             let gone = gone.map(|gone| gone.offer(terms));
-            return self.holdings.foresee(terms.feed, &board[terms.feed], order.offer(terms), gone, foreseen);
+            return self.holdings.fall(terms.feed, &board[terms.feed], order.offer(terms), gone);
         }
         let risk = risk(self.margins.get(&order.market.event()), terms, order, gone);
         Fall { usd: risk, initial: risk }
     }
 
-    /// An order begins to rest; `fee` is the most that it may still be charged.
+    /// An order of a listing no longer rests, another of the same listing begins to, or both; each with the most that it may
+    /// still be charged.
     #[inline]
-    pub(crate) fn reserve(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
-        self.fee_reserve += fee;
-        if terms.kind == MarketKind::Outcome {
-            self.change(terms, order.market.event(), |margin| {
-                margin.reserve(terms, order.market.outcome(), order.side, order.price, order.lots);
-            });
-        } else {
-            let feed = &board[terms.feed];
-            self.holdings.change(terms.feed, feed, |held| held.reserve(feed, order.offer(terms)));
-        }
-    }
-
-    /// An order no longer rests.
-    #[inline]
-    pub(crate) fn release(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
-        self.fee_reserve -= fee;
-        if terms.kind == MarketKind::Outcome {
-            self.change(terms, order.market.event(), |margin| {
-                margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
-            });
-        } else {
-            let feed = &board[terms.feed];
-            self.holdings.change(terms.feed, feed, |held| held.release(feed, order.offer(terms)));
-        }
-    }
-
-    /// An order of a listing no longer rests, and another of the same listing begins to.
-    #[inline]
-    pub(crate) fn swap(
+    pub(crate) fn requote(
         &mut self,
         terms: &Terms,
         board: &Board,
-        (old, old_fee): (Standing, i128),
-        (new, new_fee): (Standing, i128),
+        gone: Option<(Standing, i128)>,
+        comes: Option<(Standing, i128)>,
     ) {
-        self.fee_reserve += new_fee - old_fee;
+        let fee = |order: Option<(Standing, i128)>| order.map_or(0, |(_, fee)| fee);
+        self.fee_reserve += fee(comes) - fee(gone);
         if terms.kind != MarketKind::Outcome {
-            let feed = &board[terms.feed];
-            return self.holdings.change(terms.feed, feed, |held| {
-                held.release(feed, old.offer(terms));
-                held.reserve(feed, new.offer(terms));
-            });
+            let offer = |order: Option<(Standing, i128)>| order.map(|(standing, _)| standing.offer(terms));
+            return self.holdings.requote(terms.feed, &board[terms.feed], offer(gone), offer(comes));
         }
-        self.change(terms, new.market.event(), |margin| {
-            margin.release(terms, old.market.outcome(), old.side, old.price, old.lots);
-            margin.reserve(terms, new.market.outcome(), new.side, new.price, new.lots);
+        let Some((Standing { market, .. }, _)) = comes.or(gone) else { return };
+        self.change(terms, market.event(), |margin| {
+            if let Some((gone, _)) = gone {
+                margin.release(terms, gone.market.outcome(), gone.side, gone.price, gone.lots);
+            }
+            if let Some((comes, _)) = comes {
+                margin.reserve(terms, comes.market.outcome(), comes.side, comes.price, comes.lots);
+            }
         });
+    }
+
+    /// An order no longer rests, or so many lots of it.
+    #[inline]
+    pub(crate) fn release(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
+        self.requote(terms, board, Some((order, fee)), None);
     }
 
     /// Lots of a resting order trade at its own price; `released` is what its reserve for fees falls by.

@@ -212,10 +212,11 @@ impl Engine {
         market_state: gas::MarketState,
     ) -> (AuctionParty, Option<Lots>) {
         let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
-        let Standing { market, side, price: limit, lots } = self.orders.standing(handle);
+        let standing = self.orders.standing(handle);
+        let Standing { market, side, price: limit, lots } = standing;
         let terms = self.listings[event_index(market.event())].terms;
         let remaining = Lots(lots.0 - size.0);
-        let reserved = self.orders.reserved(handle, &terms);
+        let reserved = self.orders.reserved(handle, standing, &terms);
         let signed = self.orders.signed(handle, &self.accounts);
         let Hot { mut credit, mut line, .. } = *self.orders.hot_mut(handle);
         let fee = credit.charge(terms.fee_base(price, size), terms.maker_fee.fee());
@@ -244,7 +245,8 @@ impl Engine {
                 self.reducing.reduce(place, size);
             }
         }
-        let still_reserved = if remaining.0 == 0 { 0 } else { self.orders.reserved(handle, &terms) };
+        let left = Standing { lots: remaining, ..standing };
+        let still_reserved = if remaining.0 == 0 { 0 } else { self.orders.reserved(handle, left, &terms) };
         let frame = self.frame.id();
         self.note_lingering(account, &terms, market, side, signed.message.reduce_only);
         let state = &mut self.accounts[account_index(account)];

@@ -100,18 +100,19 @@ impl Engine {
     /// Takes `by` lots off an order that stays where it is, and frees what they reserved.
     pub(crate) fn reduce(&mut self, handle: Handle, by: Lots, reason: CancelReason, events: &mut Vec<Event>) {
         let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
-        let Standing { market, side, price, lots } = self.orders.standing(handle);
+        let standing = self.orders.standing(handle);
+        let Standing { market, side, price, lots } = standing;
         let listing = &mut self.listings[event_index(market.event())];
         let terms = listing.terms;
-        let reserved = self.orders.reserved(handle, &terms);
+        let reserved = self.orders.reserved(handle, standing, &terms);
         if self.orders.reduces(handle) && terms.kind != MarketKind::Spot {
             self.reducing.reduce((account, market, side), by);
         }
         self.orders.reduce(&mut listing.books[usize::from(market.outcome())], handle, by);
-        let freed = reserved - self.orders.reserved(handle, &terms);
-        let gone = Standing { market, side, price, lots: by };
-        self.accounts[account_index(account)].release(&terms, &self.board, gone, freed);
         let remaining = Lots(lots.0 - by.0);
+        let freed = reserved - self.orders.reserved(handle, Standing { lots: remaining, ..standing }, &terms);
+        let gone = Standing { lots: by, ..standing };
+        self.accounts[account_index(account)].release(&terms, &self.board, gone, freed);
         events.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
     }
 

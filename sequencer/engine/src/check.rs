@@ -10,7 +10,7 @@ use crate::account::{Account, Standing};
 use crate::engine::{Engine, Listing, account_index, event_index};
 use crate::fees::{FeeCredit, builder_reserve};
 use crate::gas;
-use crate::holdings::{Fall, Foreseen, atoms};
+use crate::holdings::{Fall, atoms};
 use crate::limits::{BUILDER_FEE_MAX, MATCHES_MAX, ORDERS_MAX, SIZE_MAX};
 use crate::terms::Terms;
 use crate::watch::spends;
@@ -92,14 +92,13 @@ impl Engine {
     }
 
     /// Everything that an order must satisfy: its form; post-only; fill-or-kill; only reducing; position limit; margin. It is
-    /// judged as if the order `gone` were. What its margin would then be is left in `foreseen`.
+    /// judged as if the order `gone` were.
     pub(crate) fn check_order(
         &self,
         signed: &Signed<Order>,
         instructions: Instructions,
         gone: Option<&Gone>,
         origin: Origin,
-        foreseen: &mut Option<Foreseen>,
     ) -> Result<Checked, Reject> {
         let order = &signed.message;
         let (account, listing) = self.check_form(signed, origin, usize::from(gone.is_some()))?;
@@ -131,7 +130,7 @@ impl Engine {
         // because they are at most the value.
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(order.size.0);
         let fee = FeeCredit::default().outstanding(terms.fee_base(price, order.size), rate) + builder;
-        let carried = self.check_margin(listing, order, standing, fee, gone, foreseen)?;
+        let carried = self.check_margin(listing, order, standing, fee, gone)?;
         if carried == Carried::Watched && order.kind == OrderKind::FillOrKill {
             // Its fills are looked at one by one, and the last may not happen.
             return Err(Reject::NotFillable { size: order.size, fillable: Lots(0) });
@@ -147,12 +146,11 @@ impl Engine {
         standing: Standing,
         fee: i128,
         gone: Option<&Gone>,
-        foreseen: &mut Option<Foreseen>,
     ) -> Result<Carried, Reject> {
         let (account, terms) = (&self.accounts[account_index(order.account)], &listing.terms);
         // What goes counts together with what comes where they share a listing, and else by itself.
         let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == order.market.event());
-        let fall = account.foresee(terms, &self.board, standing, here, foreseen);
+        let fall = account.fall(terms, &self.board, standing, here);
         let freed = gone.filter(|_| here.is_none()).map(|gone| self.freed_by(account, gone.standing));
         let freed_fee = gone.map_or(0, |gone| gone.fee);
         let (freed_usd, freed_initial) = freed.map_or((0, 0), |freed| (-freed.usd, -freed.initial));

@@ -525,7 +525,8 @@ impl Engine {
     pub(crate) fn cancel(&mut self, handle: Handle, reason: CancelReason, events: &mut Vec<Event>) {
         let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
         let standing = self.orders.standing(handle);
-        let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
+        let terms = &self.listings[event_index(standing.market.event())].terms;
+        let fee = self.orders.reserved(handle, standing, terms);
         self.remove_resting(handle);
         let terms = &self.listings[event_index(standing.market.event())].terms;
         let (kind, feed) = (terms.kind, terms.feed);

@@ -18,7 +18,7 @@
 //! is at least `balance − asks`, and cash at least what it is less the bids.
 
 use serde::{Deserialize, Serialize};
-use xos_types::{FeedId, Lots, Side, Ticks};
+use xos_types::{FeedId, Lots, Side};
 
 use crate::feeds::{Feed, notional, scaled};
 use crate::limits::ASSET_VALUE_MAX;
@@ -142,39 +142,34 @@ pub(crate) struct Fall {
     pub(crate) initial: i128,
 }
 
-/// A holding as it would be if an order stood. An order that then meets nobody comes to rest in it without another look.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Foreseen {
-    held: Held,
-    before: Counts,
-    after: Counts,
-}
-
 /// Lots of an order at its price, in atoms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offer {
     pub(crate) side: Side,
     pub(crate) lots: Lots,
     /// Atoms of cash per lot: price times quantum.
-    pub(crate) lot_price: i128,
+    lot_price: u64,
 }
 
 impl Offer {
-    pub(crate) fn new(side: Side, price: Ticks, quantum: i128, lots: Lots) -> Self {
-        Self { side, lots, lot_price: times(price.0.into(), quantum) }
+    pub(crate) fn new(side: Side, lot_price: u64, lots: Lots) -> Self {
+        Self { side, lots, lot_price }
     }
 
     /// What it loses at once against the index if it fills, atoms times 1e9.
+    #[inline]
     pub(crate) fn loss(self, index: i128) -> i128 {
+        let price = i128::from(self.lot_price) * PRICE_SCALE;
         let worse = match self.side {
-            Side::Buy => times(self.lot_price, PRICE_SCALE) - index,
-            Side::Sell => index - times(self.lot_price, PRICE_SCALE),
+            Side::Buy => price - index,
+            Side::Sell => index - price,
         };
         if worse <= 0 { 0 } else { times(worse, self.lots.0.into()) }
     }
 
+    #[inline]
     fn cost(self) -> i128 {
-        times(self.lot_price, self.lots.0.into())
+        i128::from(self.lot_price) * i128::from(self.lots.0)
     }
 }
 
@@ -275,39 +270,32 @@ impl Holdings {
         holding.counts.collateral - held.counts(feed).collateral
     }
 
-    /// By how much health would fall if the offer stood too, and the other did not; and into `foreseen`, what would be then.
+    /// By how much health would fall if the offer stood too, and the other did not.
     #[inline]
-    pub(crate) fn foresee(
-        &self,
-        id: FeedId,
-        feed: &Feed,
-        offer: Offer,
-        gone: Option<Offer>,
-        foreseen: &mut Option<Foreseen>,
-    ) -> Fall {
-        let (held, before) = match self.find(id) {
+    pub(crate) fn fall(&self, id: FeedId, feed: &Feed, offer: Offer, gone: Option<Offer>) -> Fall {
+        let (mut held, before) = match self.find(id) {
             Some(holding) => (holding.held, holding.counts),
             None if feed.is_perpetual() => (Held::Perpetual(Perpetual::default()), Counts::default()),
             None => (Held::Asset(Asset::default()), Counts::default()),
         };
-        let Foreseen { held, before, after } = foreseen.insert(Foreseen { held, before, after: before });
-        if let Some(gone) = gone {
-            held.release(feed, gone);
-        }
-        held.reserve(feed, offer);
-        *after = held.counts(feed);
+        let after = held.requote(feed, gone, Some(offer), before);
         let usd = before.usd - after.usd;
         let initial = usd + before.collateral - after.collateral + after.requirement - before.requirement;
         Fall { usd, initial }
     }
 
-    /// Makes what was foreseen so; nothing of the holding has changed since.
+    /// An offer no longer rests, another begins to, or both; carries what that moves into the sums.
+    ///
+    /// # Panics
+    /// If there is no place for the feed.
     #[inline]
-    pub(crate) fn fulfil(&mut self, id: FeedId, foreseen: &Foreseen) {
-        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
-        debug_assert_eq!(holding.counts, foreseen.before);
-        (holding.held, holding.counts) = (foreseen.held, foreseen.after);
-        self.count(foreseen.before, foreseen.after);
+    pub(crate) fn requote(&mut self, id: FeedId, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) {
+        let holding = self.list.iter_mut().find(|holding| holding.feed == id);
+        let holding = holding.expect("a place is made before anything is held or ordered");
+        let before = holding.counts;
+        holding.counts = holding.held.requote(feed, gone, comes, before);
+        let after = holding.counts;
+        self.count(before, after);
     }
 
     #[inline]
@@ -363,6 +351,7 @@ impl Held {
     }
 
     /// An offer begins to rest.
+    #[inline]
     pub(crate) fn reserve(&mut self, feed: &Feed, offer: Offer) {
         match (self, offer.side) {
             (Self::Perpetual(held), side) => {
@@ -381,6 +370,7 @@ impl Held {
     }
 
     /// An offer no longer rests.
+    #[inline]
     pub(crate) fn release(&mut self, feed: &Feed, offer: Offer) {
         match (self, offer.side) {
             (Self::Perpetual(held), side) => {
@@ -395,6 +385,29 @@ impl Held {
                 held.bid_cost -= offer.cost();
             }
             (Self::Asset(held), Side::Sell) => held.ask_atoms -= atoms(feed, offer.lots),
+        }
+    }
+
+    /// Orders leave or come, and nothing else moves; what it counts for then, if it counted for `before`.
+    ///
+    /// Most of them lose nothing against the index and lie on the side that is not the larger. Then nothing is to be reckoned.
+    #[inline]
+    fn requote(&mut self, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>, before: Counts) -> Counts {
+        let was = match self {
+            Self::Perpetual(held) => Some((held.loss, held.largest())),
+            Self::Asset(_) => None,
+        };
+        if let Some(gone) = gone {
+            self.release(feed, gone);
+        }
+        if let Some(comes) = comes {
+            self.reserve(feed, comes);
+        }
+        let (Self::Perpetual(held), Some((loss, largest))) = (&*self, was) else { return self.counts(feed) };
+        Counts {
+            usd: if held.loss == loss { before.usd } else { held.value(feed) },
+            collateral: 0,
+            requirement: if held.largest() == largest { before.requirement } else { held.requirement(feed) },
         }
     }
 
@@ -419,14 +432,7 @@ impl Held {
     fn counts(&self, feed: &Feed) -> Counts {
         match self {
             Self::Perpetual(held) => {
-                let most = (i128::from(held.size) + i128::from(held.bid_lots)).unsigned_abs();
-                let least = (i128::from(held.size) - i128::from(held.ask_lots)).unsigned_abs();
-                let value = scaled(held.size.into(), feed.price) - held.loss;
-                Counts {
-                    usd: floor(value, PRICE_SCALE) + held.funding(feed),
-                    collateral: 0,
-                    requirement: feed.tiers().initial(notional(most.max(least), feed.price)),
-                }
+                Counts { usd: held.value(feed), collateral: 0, requirement: held.requirement(feed) }
             }
             Self::Asset(held) => {
                 // Whoever sells counts it as gone.
@@ -440,6 +446,25 @@ impl Held {
 }
 
 impl Perpetual {
+    /// The largest position, either way, that its orders could make it.
+    #[inline]
+    fn largest(&self) -> u64 {
+        // A position and what its orders may make of it are within 2 · POSITION_MAX.
+        let most = (self.size + self.bid_lots.cast_signed()).unsigned_abs();
+        let least = (self.size - self.ask_lots.cast_signed()).unsigned_abs();
+        most.max(least)
+    }
+
+    /// What it is worth at index price, less what its orders would lose and what funding costs.
+    fn value(&self, feed: &Feed) -> i128 {
+        floor(scaled(self.size.into(), feed.price) - self.loss, PRICE_SCALE) + self.funding(feed)
+    }
+
+    /// What must be there for the largest position.
+    fn requirement(&self, feed: &Feed) -> i128 {
+        feed.tiers().initial(notional(self.largest().into(), feed.price))
+    }
+
     /// What funding up to now brings, rounded down; negative is what it costs.
     pub(crate) fn funding(&self, feed: &Feed) -> i128 {
         // The index has rarely moved since the account last paid.

@@ -280,7 +280,7 @@ impl Engine {
             let margin = margins.entry(standing.market.event()).or_insert_with(|| EventMargin::new(terms));
             margin.reserve(terms, standing.market.outcome(), standing.side, standing.price, standing.lots);
         }
-        self.orders.reserved(handle, terms)
+        self.orders.reserved(handle, standing, terms)
     }
 
     /// What accounts hold is what came in and did not leave: cash, and what resolved events still owe each other.

@@ -42,7 +42,6 @@ impl Engine {
                 return;
             }
             met += 1;
-            arriving.foreseen = None;
             if maker == order.account {
                 self.meet_own(handle, arriving, events);
                 if terms.feed != FeedId(0) {
@@ -115,7 +114,6 @@ impl Engine {
         let order = &arriving.signed.message;
         let feed = self.listings[event_index(order.market.event())].terms.feed;
         for handle in self.own_crossing(order, arriving.price) {
-            arriving.foreseen = None;
             self.meet_own(handle, arriving, events);
             if feed != FeedId(0) {
                 // It may have been all that its place was for.
@@ -208,13 +206,13 @@ impl Engine {
         let maker_referrer = self.referrer_of(self.orders.account(handle)).map(cash_word);
         let builder_of = |order: &Order| self.builders.get(&BuilderId(order.builder)).copied().map(cash_word);
 
-        let (maker, maker_nonce, price) =
-            (self.orders.account(handle), self.orders.nonce(handle), self.orders.price(handle));
-        let resting = self.orders.remaining(handle);
+        let (maker, maker_nonce) = (self.orders.account(handle), self.orders.nonce(handle));
+        let standing = self.orders.standing(handle);
+        let Standing { price, lots: resting, .. } = standing;
         let maker_reduces = self.orders.reduces(handle);
         let base = terms.fee_base(price, size);
         let taker_fee = arriving.credit.charge(base, terms.taker_fee);
-        let reserved = self.orders.reserved_fee(handle, &terms);
+        let reserved = self.orders.reserved_fee(handle, standing, &terms);
         let Hot { mut credit, mut line, .. } = *self.orders.hot_mut(handle);
         let maker_fee = credit.charge(base, terms.maker_fee.fee())
             - rebate(base, terms.maker_fee.rebate(), taker_fee, referrer_share);

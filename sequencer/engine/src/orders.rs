@@ -364,28 +364,30 @@ impl Orders {
         }
     }
 
-    /// The most that it may still be charged by its venue.
+    /// The most that an order that stands like that may still be charged by its venue.
     #[inline]
-    pub(crate) fn reserved_fee(&self, handle: Handle, terms: &Terms) -> i128 {
-        let base = terms.fee_base(self.price(handle), self.remaining(handle));
+    pub(crate) fn reserved_fee(&self, handle: Handle, standing: Standing, terms: &Terms) -> i128 {
+        let base = terms.fee_base(standing.price, standing.lots);
         self.credit(handle).outstanding(base, terms.maker_fee.fee())
     }
 
     /// The most that it may still be charged by its venue and its builder.
-    pub(crate) fn reserved(&self, handle: Handle, terms: &Terms) -> i128 {
-        let per_lot = builder_reserve(terms, self.price(handle), self.resting.cold(handle).builder_fee);
-        self.reserved_fee(handle, terms) + per_lot * i128::from(self.remaining(handle).0)
+    #[inline]
+    pub(crate) fn reserved(&self, handle: Handle, standing: Standing, terms: &Terms) -> i128 {
+        let fee = self.reserved_fee(handle, standing, terms);
+        if !self.pays_builder(handle) {
+            return fee;
+        }
+        let per_lot = builder_reserve(terms, standing.price, self.resting.cold(handle).builder_fee);
+        fee + per_lot * i128::from(standing.lots.0)
     }
 
     /// What its account's margin holds for it.
     #[inline]
     pub(crate) fn standing(&self, handle: Handle) -> Standing {
-        Standing {
-            market: self.market(handle),
-            side: self.side(handle),
-            price: self.price(handle),
-            lots: self.remaining(handle),
-        }
+        let (market, Limit { side, price, lots }) = self.resting.limit(handle);
+        let hidden = if self.hides(handle) { self.altered(handle).map_or(0, |altered| altered.hidden.0) } else { 0 };
+        Standing { market, side, price, lots: Lots(lots.0 + hidden) }
     }
 
     fn number(&mut self, key: Address) -> SignerRef {

@@ -10,7 +10,6 @@ use crate::check::{Carried, Checked, Gone, Origin};
 use crate::engine::{Engine, account_index, event_index, tell};
 use crate::fees::{FeeCredit, builder_reserve};
 use crate::frame::LineRef;
-use crate::holdings::Foreseen;
 use crate::orders::ToRest;
 use crate::plans::Waiting;
 
@@ -27,8 +26,6 @@ pub(crate) struct Arriving<'a> {
     pub(crate) display: Lots,
     pub(crate) rest: Rest,
     pub(crate) gone: Option<&'a Gone>,
-    /// What was foreseen when margin was checked, as long as nothing has happened since.
-    pub(crate) foreseen: Option<&'a Foreseen>,
     pub(crate) credit: FeeCredit,
     pub(crate) line: LineRef,
     /// Why matching ended though it might have gone on.
@@ -61,7 +58,6 @@ impl<'a> Arriving<'a> {
             display: Lots(0),
             rest: Rest::AsSigned,
             gone: None,
-            foreseen: None,
             credit: FeeCredit::default(),
             line: LineRef::default(),
             stopped: None,
@@ -100,9 +96,8 @@ pub(crate) struct Left {
 impl Engine {
     pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
         let Order { account, nonce, .. } = signed.message;
-        let mut foreseen = None;
-        match self.check_order(signed, instructions, None, Origin::New, &mut foreseen) {
-            Ok(checked) => self.accept(signed, instructions, checked, None, foreseen.as_ref(), events),
+        match self.check_order(signed, instructions, None, Origin::New) {
+            Ok(checked) => self.accept(signed, instructions, checked, None, events),
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
     }
@@ -125,10 +120,10 @@ impl Engine {
             let reject = Reject::UnknownOrder { account, nonce: old };
             return events.push(Event::Rejected { account, nonce, reject });
         }
-        let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
+        let terms = &self.listings[event_index(standing.market.event())].terms;
+        let fee = self.orders.reserved(handle, standing, terms);
         let gone = Gone { handle, standing, fee };
-        let mut foreseen = None;
-        match self.check_order(signed, instructions, Some(&gone), Origin::New, &mut foreseen) {
+        match self.check_order(signed, instructions, Some(&gone), Origin::New) {
             Ok(checked) => {
                 self.remove_resting(handle);
                 if self.accounts[account_index(account)].links > 0 {
@@ -138,7 +133,7 @@ impl Engine {
                 let Standing { market, side, price, lots: remaining } = standing;
                 let reason = CancelReason::Replaced;
                 tell(events, || Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
-                self.accept(signed, instructions, checked, Some(&gone), foreseen.as_ref(), events);
+                self.accept(signed, instructions, checked, Some(&gone), events);
             }
             Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
         }
@@ -158,13 +153,12 @@ impl Engine {
         instructions: Instructions,
         checked: Checked,
         gone: Option<&Gone>,
-        foreseen: Option<&Foreseen>,
         events: &mut Vec<Event>,
     ) {
         let order = &signed.message;
         self.accounts[account_index(order.account)].nonces.spend(order.nonce);
         tell(events, || Event::Accepted { order: signed.message });
-        let arriving = Arriving { gone, foreseen, ..Arriving::new(signed, instructions, checked, order.size) };
+        let arriving = Arriving { gone, ..Arriving::new(signed, instructions, checked, order.size) };
         self.enter(arriving, checked, events);
     }
 
@@ -220,9 +214,9 @@ impl Engine {
             return self.release_gone(account, arriving.gone);
         }
         let listing = &self.listings[event_index(market.event())];
-        let reducible = self.accounts[account_index(account)].reducible(&listing.terms, market, side);
+        let reducible = || self.accounts[account_index(account)].reducible(&listing.terms, market, side);
         // What is more than there is to reduce never fills.
-        let nothing_to_reduce = (order.reduce_only && reducible == 0).then_some(CancelReason::OnlyReducing);
+        let nothing_to_reduce = (order.reduce_only && reducible() == 0).then_some(CancelReason::OnlyReducing);
         let dropped = arriving.stopped.or(nothing_to_reduce).or(match order.kind {
             OrderKind::GoodTillCancelled | OrderKind::PostOnly => None,
             OrderKind::ImmediateOrCancel => Some(CancelReason::Immediate),
@@ -240,21 +234,14 @@ impl Engine {
         let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
         let state = &mut self.accounts[account_index(account)];
-        let Arriving { signed, less, display, gone, foreseen, credit, line, .. } = *arriving;
+        let Arriving { signed, less, display, gone, credit, line, .. } = *arriving;
         let shown = if display == Lots(0) { remaining } else { display.min(remaining) };
         let resting = ToRest { signed, price, remaining, less, display, shown, credit, line };
         let handle = self.orders.insert(book, state, &resting);
         let builder = builder_reserve(terms, price, order.builder_fee) * i128::from(remaining.0);
         let fee = credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee()) + builder;
         let standing = Standing { market, side, price, lots: remaining };
-        match (foreseen, gone) {
-            (Some(foreseen), gone) => {
-                state.fee_reserve += fee - gone.map_or(0, |gone| gone.fee);
-                state.holdings.fulfil(terms.feed, foreseen);
-            }
-            (None, Some(gone)) => state.swap(terms, &self.board, (gone.standing, gone.fee), (standing, fee)),
-            (None, None) => state.reserve(terms, &self.board, standing, fee),
-        }
+        state.requote(terms, &self.board, gone.map(|gone| (gone.standing, gone.fee)), Some((standing, fee)));
         if order.expiry != TimeMs(0) {
             self.expiries.insert((order.expiry, account, nonce));
         }

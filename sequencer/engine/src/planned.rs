@@ -66,7 +66,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<(), Reject> {
         let Order { account, nonce, size, .. } = signed.message;
-        let checked = self.check_order(signed, instructions, None, Origin::New, &mut None)?;
+        let checked = self.check_order(signed, instructions, None, Origin::New)?;
         let Planned { bond, .. } = self.check_plan(&signed.message, &plan)?;
         self.begin_plan(&signed.message, instructions, plan, bond, events);
         tell(events, || Event::Released { account, nonce, size });
@@ -392,7 +392,7 @@ impl Engine {
         }
         let order = Order { size, kind, ..waiting.signed.message };
         let part = Signed { message: order, ..waiting.signed };
-        self.check_order(&part, waiting.instructions, None, Origin::Waiting, &mut None)
+        self.check_order(&part, waiting.instructions, None, Origin::Waiting)
     }
 
     /// Cancels what waits in a listing's markets, market by market, in order of arrival.

@@ -94,11 +94,17 @@ impl Terms {
         }
     }
 
+    /// Atoms that a lot costs at `price`; exact.
+    #[inline]
+    pub(crate) fn lot_price(&self, price: Ticks) -> u64 {
+        // At any price at most `PAYOUT_MAX` or `LOT_VALUE_MAX`.
+        price.0 * self.quantum_low
+    }
+
     /// Atoms that `size` lots cost at `price`; exact.
     #[inline]
     pub(crate) fn value(&self, price: Ticks, size: Lots) -> i128 {
-        // A lot at any price is worth at most `PAYOUT_MAX` or `LOT_VALUE_MAX`, so this is one multiplication of 64 bits by 64.
-        let value = u128::from(price.0 * self.quantum_low) * u128::from(size.0);
+        let value = u128::from(self.lot_price(price)) * u128::from(size.0);
         value.cast_signed()
     }
 
