@@ -241,9 +241,15 @@ pub struct SettlementInfo {
     /// Last sealed frame.
     #[serde(with = "number")]
     pub sealed: u64,
-    /// Last batch on chain.
+    /// Last batch on chain; lower than before if its block was reorganised away.
     #[serde(with = "number")]
     pub settled: u64,
+    /// Last batch in a block that no reorganisation can take back; 0 until the node has seen one become so.
+    #[serde(with = "number")]
+    pub finalized: u64,
+    /// Batches, since the node started, that were settled in blocks which were reorganised away. They are settled again.
+    #[serde(with = "number")]
+    pub reorganised: u64,
     /// Inbox items consumed by the log.
     #[serde(with = "number")]
     pub inbox_consumed: u64,

@@ -1,5 +1,7 @@
 //! Looking at the contracts: accounts, events, the inbox and the chain of batches.
 
+use alloy::consensus::BlockHeader;
+use alloy::network::BlockResponse;
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
 use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log};
@@ -126,7 +128,7 @@ impl Chain {
     }
 
     pub(crate) async fn check(&self) -> Result<(), ChainError> {
-        let url = || self.rpc.url().to_owned();
+        let url = || self.rpc.url();
         let got = self.rpc.ask("eth_chainId", |provider| async move { provider.get_chain_id().await }).await?;
         if got != self.deployment.chain_id {
             return Err(ChainError::WrongChain { url: url(), expected: self.deployment.chain_id, got });
@@ -157,6 +159,37 @@ impl Chain {
     /// If the endpoint does not answer; so of all views below.
     pub async fn block_number(&self) -> Result<u64, ChainError> {
         self.rpc.ask("eth_blockNumber", |provider| async move { provider.get_block_number().await }).await
+    }
+
+    /// Hash of a block; `None` if the endpoint has none of that number.
+    pub(crate) async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        self.hash_of(BlockNumberOrTag::Number(number)).await.map(|block| block.map(|(_, hash)| hash))
+    }
+
+    /// Number of the newest block that no reorganisation can take back; `None` if the endpoint does not say.
+    pub(crate) async fn finalized(&self) -> Result<Option<u64>, ChainError> {
+        match self.hash_of(BlockNumberOrTag::Finalized).await {
+            Ok(block) => Ok(block.map(|(number, _)| number)),
+            Err(ChainError::Rpc { .. } | ChainError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn hash_of(&self, block: BlockNumberOrTag) -> Result<Option<(u64, B256)>, ChainError> {
+        let found = self
+            .rpc
+            .ask("eth_getBlockByNumber", |provider| async move { provider.get_block_by_number(block).await })
+            .await?;
+        Ok(found.map(|block| (block.header().number(), block.header().hash)))
+    }
+
+    /// The next nonce of an address as of a block.
+    pub(crate) async fn nonce(&self, of: Address, block: u64) -> Result<u64, ChainError> {
+        self.rpc
+            .ask("eth_getTransactionCount", |provider| async move {
+                provider.get_transaction_count(of).block_id(At::Block(block).id()).await
+            })
+            .await
     }
 
     /// Wei that an address holds, for gas.

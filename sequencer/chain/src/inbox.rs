@@ -1,11 +1,14 @@
 //! Reads the group's inbox: every `InboxQueued` log, in order, without gaps, checked against what the contract stored.
 //!
-//! Limits: an item counts once its block has the configured number of confirmations. A reorganisation deeper than that
-//! is not followed: it shows as [`ChainError::InboxMismatch`] or as a refused batch, and stops the node. On a chain with a
-//! single producer (a local node, X Layer's sealed blocks) 0 confirmations are in order.
+//! An item counts once its block has the configured number of confirmations. A reorganisation that goes deeper is noticed: the
+//! blocks of the items handed out last are looked at again and again, and where one is another block now, what follows is
+//! read anew. Items that are still the same are left alone; from the first that is not, all are taken back
+//! ([`InboxNews::TakenBack`]) and what the chain says now is handed out.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use futures::future::try_join_all;
@@ -25,6 +28,28 @@ use crate::settled::LOG_CHUNK;
 const HASHES_AT_ONCE: usize = 16;
 /// An endpoint that keeps leaving logs out is broken; this many tries leave it ample time to catch up with itself.
 const MOST_GAPS: u32 = 20;
+
+/// Items of blocks that may be reorganised; more than any reorganisation is deep.
+const REMEMBERED: usize = 1_024;
+
+/// What the chain says.
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are items")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InboxNews {
+    /// The next item.
+    Item(InboxItem),
+    /// Its block was reorganised away: items from this number on are not, or not yet, in the inbox.
+    TakenBack(u64),
+}
+
+/// An item that was handed out.
+#[derive(Clone, Copy, Debug)]
+struct Handed {
+    index: u64,
+    hash: B256,
+    block: u64,
+    block_hash: B256,
+}
 
 /// How to read the inbox.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +79,8 @@ pub struct InboxReader {
     next_block: Option<u64>,
     /// The block of the last item handed out: where to go back to when logs were left out.
     last_block: u64,
+    /// The last items handed out, in order.
+    handed: VecDeque<Handed>,
 }
 
 impl InboxReader {
@@ -65,15 +92,15 @@ impl InboxReader {
         let chain = Chain::new(url, deployment)?;
         // Nothing was handed out yet, so nothing has to be searched for.
         let next_block = (next_index == 0).then_some(deployment.block);
-        Ok(Self { chain, config, next_index, next_block, last_block: deployment.block })
+        Ok(Self { chain, config, next_index, next_block, last_block: deployment.block, handed: VecDeque::new() })
     }
 
-    /// Hands every item to `items`, for ever; returns when nobody takes them any more. Waits while the queue is full,
+    /// Hands every item to `news`, for ever; returns when nobody takes them any more. Waits while the queue is full,
     /// and for an endpoint that does not answer.
     ///
     /// # Errors
     /// If an item cannot be decoded or is not what the contract stored, or logs stay away: the log must not go on then.
-    pub async fn run(mut self, items: mpsc::Sender<InboxItem>) -> Result<(), ChainError> {
+    pub async fn run(mut self, news: mpsc::Sender<InboxNews>) -> Result<(), ChainError> {
         let pause = self.config.poll_interval.unwrap_or_else(|| self.chain.rpc.poll_interval());
         let mut backoff = Backoff::new();
         while let Err(error) = self.chain.check().await {
@@ -89,8 +116,8 @@ impl InboxReader {
                 Ok(new) => {
                     gaps = 0;
                     backoff.reset();
-                    for item in new {
-                        if items.send(item).await.is_err() {
+                    for piece in new {
+                        if news.send(piece).await.is_err() {
                             return Ok(());
                         }
                     }
@@ -104,16 +131,16 @@ impl InboxReader {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = items.closed() => return Ok(()),
+                () = news.closed() => return Ok(()),
             }
         }
     }
 
-    /// Every item that is confirmed by now and was not handed out before. After an error, call again.
+    /// Every item that is confirmed by now and was not handed out before, and what is taken back. After an error, call again.
     ///
     /// # Errors
     /// As [`Self::run`], and if the endpoint does not answer.
-    pub async fn poll(&mut self) -> Result<Vec<InboxItem>, ChainError> {
+    pub async fn poll(&mut self) -> Result<Vec<InboxNews>, ChainError> {
         let Some(confirmed) = self.chain.block_number().await?.checked_sub(self.config.confirmations) else {
             return Ok(Vec::new());
         };
@@ -124,27 +151,83 @@ impl InboxReader {
                 self.last_block
             }
         };
+        if let Some(fork) = self.fork(confirmed).await? {
+            return self.read_anew(fork, confirmed).await;
+        }
         if confirmed < from {
             return Ok(Vec::new());
         }
         // If this fails, nothing of it is handed out, and the next look begins where something last was.
         self.next_block = Some(self.last_block);
-        let (items, last_block) = self.read(from, confirmed).await?;
+        let (items, handed) = self.read(self.next_index, from, confirmed).await?;
         debug!(from, to = confirmed, items = items.len(), "inbox read");
-        self.next_index += u64::try_from(items.len()).expect("a length fits 64 bits");
-        self.next_block = Some(confirmed + 1);
-        self.last_block = last_block;
-        Ok(items)
+        self.hand_out(handed, confirmed);
+        Ok(items.into_iter().map(InboxNews::Item).collect())
     }
 
-    /// The items in these blocks and the block of the last one, when they are found to be all and right.
-    async fn read(&self, mut from: u64, confirmed: u64) -> Result<(Vec<InboxItem>, u64), ChainError> {
-        let mut items = Vec::new();
-        let mut last_block = self.last_block;
-        let mut expected = self.next_index;
+    /// Takes note of what is handed out.
+    fn hand_out(&mut self, handed: Vec<Handed>, confirmed: u64) {
+        self.next_block = Some(confirmed + 1);
+        for handed in handed {
+            self.next_index = handed.index + 1;
+            self.last_block = handed.block;
+            self.handed.push_back(handed);
+        }
+        while self.handed.len() > REMEMBERED {
+            self.handed.pop_front();
+        }
+    }
+
+    /// How many of the remembered items stand in blocks that are still there, if not all.
+    async fn fork(&self, confirmed: u64) -> Result<Option<usize>, ChainError> {
+        let mut kept = self.handed.len();
+        while let Some(last) = kept.checked_sub(1).map(|at| self.handed[at]) {
+            // Of a block that the endpoint does not have yet nothing can be said.
+            if last.block > confirmed {
+                return Ok(None);
+            }
+            if self.chain.block_hash(last.block).await? == Some(last.block_hash) {
+                break;
+            }
+            kept = self.handed.partition_point(|item| item.block < last.block);
+        }
+        Ok((kept < self.handed.len()).then_some(kept))
+    }
+
+    /// Reads on from the last remembered item that still stands where it stood, and compares.
+    async fn read_anew(&mut self, kept: usize, confirmed: u64) -> Result<Vec<InboxNews>, ChainError> {
+        let (first, from) = match kept.checked_sub(1).map(|at| self.handed[at]) {
+            Some(last) => (last.index + 1, last.block),
+            None => (self.handed.front().map_or(self.next_index, |item| item.index), self.chain.deployment().block),
+        };
+        let (items, handed) = self.read(first, from, confirmed).await?;
+        let gone = self.handed.iter().skip(kept);
+        let same = gone.zip(&handed).take_while(|(before, now)| before.hash == now.hash).count();
+        let changed = first + same as u64;
+        let mut news = Vec::new();
+        if changed < self.next_index {
+            warn!(from = changed, to = self.next_index - 1, "inbox items were reorganised away");
+            news.push(InboxNews::TakenBack(changed));
+        }
+        // Those that are the same stand in other blocks now.
+        self.handed.truncate(kept);
+        (self.next_index, self.last_block) = (first, from);
+        self.hand_out(handed, confirmed);
+        news.extend(items.into_iter().skip(same).map(InboxNews::Item));
+        Ok(news)
+    }
+
+    /// The items from number `expected` on in these blocks, when they are found to be all and right.
+    async fn read(
+        &self,
+        mut expected: u64,
+        mut from: u64,
+        confirmed: u64,
+    ) -> Result<(Vec<InboxItem>, Vec<Handed>), ChainError> {
+        let (mut items, mut handed) = (Vec::new(), Vec::new());
         while from <= confirmed {
             let to = confirmed.min(from + self.config.chunk.max(1) - 1);
-            for (block, queued) in self.queued(from, to).await? {
+            for (block, block_hash, queued) in self.queued(from, to).await? {
                 if queued.index < expected {
                     continue;
                 }
@@ -152,8 +235,8 @@ impl InboxReader {
                     return Err(self.gap(expected, queued.index));
                 }
                 let item = decode_inbox_item(expected, queued.kind.into(), TimeMs(queued.time), &queued.payload)?;
+                handed.push(Handed { index: expected, hash: inbox_item_hash(&item), block, block_hash });
                 items.push(item);
-                last_block = block;
                 expected += 1;
             }
             from = to + 1;
@@ -164,20 +247,20 @@ impl InboxReader {
             return Err(self.gap(range.tail, expected));
         }
         // What a batch has consumed is no longer stored; the chain itself checked it then.
-        let unsettled: Vec<&InboxItem> = items.iter().filter(|item| item.index >= range.head).collect();
+        let unsettled: Vec<&Handed> = handed.iter().filter(|item| item.index >= range.head).collect();
         for some in unsettled.chunks(HASHES_AT_ONCE) {
             try_join_all(some.iter().map(|item| self.check_stored(item, at))).await?;
         }
-        Ok((items, last_block))
+        Ok((items, handed))
     }
 
     /// Every item queued in a range of blocks, with its block.
-    async fn queued(&self, from: u64, to: u64) -> Result<Vec<(u64, InboxQueued)>, ChainError> {
+    async fn queued(&self, from: u64, to: u64) -> Result<Vec<(u64, B256, InboxQueued)>, ChainError> {
         let logs = self.chain.logs(InboxQueued::SIGNATURE, InboxQueued::SIGNATURE_HASH, from, to).await?;
         let read = |log: Log| {
-            let block = log.block_number.ok_or("it is in no block")?;
+            let (block, hash) = log.block_number.zip(log.block_hash).ok_or("it is in no block")?;
             let queued = InboxQueued::decode_log(&log.inner).map_err(|error| error.to_string())?;
-            Ok((block, queued.data))
+            Ok((block, hash, queued.data))
         };
         let malformed = |reason: String| ChainError::MalformedItem { index: self.next_index, reason };
         logs.into_iter().map(|log| read(log).map_err(malformed)).collect()
@@ -189,21 +272,21 @@ impl InboxReader {
         let mut to = confirmed;
         loop {
             let from = first.max(to.saturating_sub(self.config.chunk.max(1) - 1));
-            let before = self.queued(from, to).await?.into_iter().rfind(|(_, queued)| queued.index < self.next_index);
+            let before = self.queued(from, to).await?.into_iter().rfind(|(.., queued)| queued.index < self.next_index);
             match before {
-                Some((block, _)) => return Ok(block),
+                Some((block, ..)) => return Ok(block),
                 None if from == first => return Ok(first),
                 None => to = from - 1,
             }
         }
     }
 
-    async fn check_stored(&self, item: &InboxItem, at: At) -> Result<(), ChainError> {
-        let (expected, got) = (self.chain.inbox_hash(item.index, at).await?, inbox_item_hash(item));
+    async fn check_stored(&self, item: &Handed, at: At) -> Result<(), ChainError> {
+        let (expected, got) = (self.chain.inbox_hash(item.index, at).await?, item.hash);
         if expected == got { Ok(()) } else { Err(ChainError::InboxMismatch { index: item.index, expected, got }) }
     }
 
     fn gap(&self, expected: u64, got: u64) -> ChainError {
-        ChainError::InboxGap { url: self.chain.rpc.url().into(), expected, got }
+        ChainError::InboxGap { url: self.chain.rpc.url(), expected, got }
     }
 }

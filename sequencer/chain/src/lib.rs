@@ -4,9 +4,8 @@
 //! [`Submitter`] turns sealed [`xos_types::Frame`]s into settled batches, in order, whatever happens in between;
 //! [`Chain`] and [`Wallet`] are for everybody else who looks at the contracts or asks something of them.
 //!
-//! Limits: blocks are taken as final once they have the configured number of confirmations. A reorganisation deeper
-//! than that is noticed (a batch hash differs, an inbox hash differs) and stops the side that notices; rewinding the
-//! log after one is not done here.
+//! Reorganisations are followed: batches whose blocks are gone are sent again, inbox items that are gone are taken back. Limit:
+//! what the log has consumed it cannot give back, so whoever runs it waits for as many confirmations as the chain deserves.
 
 pub mod abi;
 mod batch;
@@ -25,7 +24,7 @@ pub use batch::{SettleCall, batch_hash};
 pub use chain::{AccountState, At, BatchHead, Chain, EventInfo, EventState, InboxRange};
 pub use deployment::Deployment;
 pub use error::{ChainError, describe_revert};
-pub use inbox::{InboxConfig, InboxReader};
+pub use inbox::{InboxConfig, InboxNews, InboxReader};
 pub use payload::{decode_inbox_item, inbox_item_hash};
 pub use settled::SettledBatch;
 pub use submitter::{Settled, SettlementStatus, Submitter, SubmitterConfig};

@@ -1,6 +1,8 @@
-//! One JSON-RPC endpoint: asks, tells temporary failures from answers, and tries again.
+//! JSON-RPC endpoints: asks one, tells temporary failures from answers, and tries again, at the next one if there are several.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes};
@@ -22,17 +24,30 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Attempts of a caller who wants an answer now: with doubling pauses they take some three seconds.
 const ATTEMPTS: u32 = 6;
 
-/// A handle on an endpoint; clones share its connections.
+/// A handle on one endpoint or several; clones share their connections, and which of them is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc {
+    shared: Arc<Endpoints>,
+}
+
+#[derive(Debug)]
+struct Endpoints {
+    /// Never empty.
+    list: Vec<Endpoint>,
+    /// Which one is asked until it fails.
+    current: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Endpoint {
     provider: RootProvider,
     /// Without user, path and query, which may hold secrets.
     url: String,
     local: bool,
 }
 
-impl Rpc {
-    pub(crate) fn new(url: &str) -> Result<Self, ChainError> {
+impl Endpoint {
+    fn new(url: &str) -> Result<Self, ChainError> {
         let bad = |reason: String| ChainError::BadUrl { reason };
         let url: reqwest::Url = url.parse().map_err(|error| bad(format!("{error}")))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -52,22 +67,46 @@ impl Rpc {
         let provider = RootProvider::new(RpcClient::new(Http::with_client(http, url), local));
         Ok(Self { provider, url: shown, local })
     }
+}
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+impl Rpc {
+    /// Takes one URL, or several with commas between them: whenever the one that is asked fails to answer, the next one is
+    /// asked from then on.
+    pub(crate) fn new(urls: &str) -> Result<Self, ChainError> {
+        let list = urls.split(',').map(|url| Endpoint::new(url.trim())).collect::<Result<_, _>>()?;
+        Ok(Self { shared: Arc::new(Endpoints { list, current: AtomicUsize::new(0) }) })
+    }
+
+    fn current(&self) -> (usize, &Endpoint) {
+        let index = self.shared.current.load(Ordering::Relaxed);
+        (index, &self.shared.list[index])
+    }
+
+    /// That of the endpoint that is asked now.
+    pub(crate) fn url(&self) -> String {
+        self.current().1.url.clone()
     }
 
     /// How long to wait between looks at the chain.
-    pub(crate) const fn poll_interval(&self) -> Duration {
-        if self.local { Duration::from_millis(50) } else { Duration::from_millis(500) }
+    pub(crate) fn poll_interval(&self) -> Duration {
+        if self.current().1.local { Duration::from_millis(50) } else { Duration::from_millis(500) }
     }
 
-    /// Asks once.
+    /// Asks once. If there is no answer, the next endpoint is asked next time.
     pub(crate) async fn once<T, Fut>(&self, asked: &str, ask: impl FnOnce(RootProvider) -> Fut) -> Result<T, ChainError>
     where
         Fut: Future<Output = Result<T, TransportError>>,
     {
-        ask(self.provider.clone()).await.map_err(|error| self.explain(asked, error))
+        let (index, Endpoint { provider, url, .. }) = self.current();
+        let answer = ask(provider.clone()).await.map_err(|error| explain(url, asked, error));
+        let next = (index + 1) % self.shared.list.len();
+        if next != index
+            && answer.as_ref().is_err_and(ChainError::is_temporary)
+            && self.shared.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            warn!(from = %url, to = %self.shared.list[next].url, "the endpoint does not answer; asking the next one");
+        }
+        answer
     }
 
     /// Asks until there is an answer, a few times.
@@ -91,7 +130,7 @@ impl Rpc {
     pub(crate) async fn view<C: SolCall>(&self, to: Address, call: &C, at: BlockId) -> Result<C::Return, ChainError> {
         let answer = self.call(to, C::SIGNATURE, call.abi_encode().into(), at).await?;
         C::abi_decode_returns(&answer).map_err(|error| ChainError::Rpc {
-            url: self.url.clone(),
+            url: self.url(),
             asked: C::SIGNATURE.into(),
             reason: format!("the answer cannot be decoded: {error}; is {to} the right contract?"),
         })
@@ -105,32 +144,33 @@ impl Rpc {
         })
         .await
     }
+}
 
-    pub(crate) fn explain(&self, asked: &str, error: TransportError) -> ChainError {
-        let (url, asked) = (self.url.clone(), asked.to_owned());
-        match error {
-            RpcError::ErrorResp(payload) => match payload.as_revert_data() {
-                Some(data) => ChainError::Refused { asked, reason: describe_revert(&data) },
-                None if payload.is_retry_err() => {
-                    ChainError::Unreachable { url, asked, reason: payload.message.into_owned() }
-                }
-                None => ChainError::Rpc { url, asked, reason: payload.message.into_owned() },
-            },
-            RpcError::Transport(kind) => {
-                // The transport's own words may repeat the URL with its secrets: say what kind of failure it was.
-                let reason = match kind.as_http_error() {
-                    Some(http) => format!("HTTP status {}", http.status),
-                    None => "no connection, or it broke".into(),
-                };
-                ChainError::Unreachable { url, asked, reason }
+/// What came back, in our words.
+fn explain(url: &str, asked: &str, error: TransportError) -> ChainError {
+    let (url, asked) = (url.to_owned(), asked.to_owned());
+    match error {
+        RpcError::ErrorResp(payload) => match payload.as_revert_data() {
+            Some(data) => ChainError::Refused { asked, reason: describe_revert(&data) },
+            None if payload.is_retry_err() => {
+                ChainError::Unreachable { url, asked, reason: payload.message.into_owned() }
             }
-            // A broken answer is a matter of the endpoint too: a proxy's error page, say.
-            RpcError::NullResp | RpcError::DeserError { .. } => {
-                ChainError::Unreachable { url, asked, reason: "the answer is not what JSON-RPC says".into() }
-            }
-            RpcError::UnsupportedFeature(_) | RpcError::LocalUsageError(_) | RpcError::SerError(_) => {
-                ChainError::Rpc { url, asked, reason: error.to_string() }
-            }
+            None => ChainError::Rpc { url, asked, reason: payload.message.into_owned() },
+        },
+        RpcError::Transport(kind) => {
+            // The transport's own words may repeat the URL with its secrets: say what kind of failure it was.
+            let reason = match kind.as_http_error() {
+                Some(http) => format!("HTTP status {}", http.status),
+                None => "no connection, or it broke".into(),
+            };
+            ChainError::Unreachable { url, asked, reason }
+        }
+        // A broken answer is a matter of the endpoint too: a proxy's error page, say.
+        RpcError::NullResp | RpcError::DeserError { .. } => {
+            ChainError::Unreachable { url, asked, reason: "the answer is not what JSON-RPC says".into() }
+        }
+        RpcError::UnsupportedFeature(_) | RpcError::LocalUsageError(_) | RpcError::SerError(_) => {
+            ChainError::Rpc { url, asked, reason: error.to_string() }
         }
     }
 }

@@ -66,7 +66,7 @@ impl SettledLogs {
                 // The endpoint knows that it is settled, but not the log: it lags behind itself.
                 self.next_block = None;
                 return Err(ChainError::Unreachable {
-                    url: self.chain.rpc.url().into(),
+                    url: self.chain.rpc.url(),
                     asked: format!("the BatchSettled log of batch {id}"),
                     reason: "the log is not there yet".into(),
                 });

@@ -1,20 +1,30 @@
-//! Settles sealed frames: one batch after the other, each probed before it is sent.
+//! Settles sealed frames: in order, several in flight, whatever happens to transactions and blocks.
 //!
-//! Everything here can be interrupted anywhere and started over. What counts is what `lastBatch` says: a step begins by
-//! asking it, and a batch that is settled already (by a transaction of an earlier life, or by anybody who relayed it)
-//! is only looked up. A failure to reach the endpoint starts the step over in the same way as a restart would. The
-//! relayer's key belongs to one submitter alone: its next nonce is the one that settles.
+//! Everything here can be interrupted anywhere and started over. Each round looks at one block: which batch is the last there,
+//! and which nonce of the relayer comes next. From these two and the batches at hand follows what is to be done, so a round
+//! after a restart, after a failed request or after a reorganisation is a round like any other:
 //!
-//! Limits: one batch is in flight at a time, as the next one cannot be probed before it is mined; so at most one batch a
-//! block. A batch whose block is reorganised away is sent again only if its frame is handed in again (by a restart).
+//! - Batches that are settled there are looked up, compared, reported, and remembered until their block is final. The relayer's
+//!   nonces from there on are those of the batches at hand, one after the other. One that was not sent under its nonce, or
+//!   waits for too long, is sent, with higher fees than what was sent under that nonce before.
+//! - A block that is no longer there takes its batches back to the ones at hand.
+//!
+//! The first batch is probed at the newest block and never sent if the group refuses it. Those behind it are probed at the
+//! pending block: an endpoint that shows pending transactions there tells what they cost; from one that does not they get as
+//! much gas as a transaction may have, on the engine's word that the group takes them. If one reverts after all, those behind
+//! it revert too, and are sent again.
+//!
+//! The relayer's key belongs to one submitter alone: its next nonce is the one that settles.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
-use alloy::rpc::types::{BlockId, TransactionReceipt, TransactionRequest};
+use alloy::rpc::types::{BlockId, TransactionRequest};
 use alloy::sol_types::{SolError, SolInterface};
 use alloy::transports::RpcError;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -23,7 +33,7 @@ use xos_types::{Frame, TimeMs};
 
 use crate::abi::IRiskGroup::{IRiskGroupErrors, Probed};
 use crate::batch::SettleCall;
-use crate::chain::{At, Chain};
+use crate::chain::{At, BatchHead, Chain};
 use crate::deployment::Deployment;
 use crate::error::{ChainError, describe_revert};
 use crate::rpc::Backoff;
@@ -38,6 +48,10 @@ const TRANSFER_RESERVE: u64 = 250_000;
 /// With the pauses between them, so many take six seconds.
 const REFUSALS_TO_HALT: u32 = 7;
 const REVERTS_TO_HALT: u32 = 3;
+/// Blocks after which one is taken as final where the endpoint does not say which are.
+const FINAL_DEPTH: u64 = 64;
+/// With nothing to settle, blocks that are not final are looked at this many times less often.
+const IDLE_ROUNDS: u32 = 10;
 
 /// How to submit.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +62,18 @@ pub struct SubmitterConfig {
     pub fee_cap: u128,
     /// How long to wait for a transaction before it is sent again with higher fees.
     pub resend_after: Duration,
+    /// Batches that are sent before the first of them is mined; at least 1.
+    pub in_flight: usize,
 }
 
 impl Default for SubmitterConfig {
     fn default() -> Self {
-        Self { gas_limit: TRANSACTION_GAS_CAP, fee_cap: 500_000_000_000, resend_after: Duration::from_secs(8) }
+        Self {
+            gas_limit: TRANSACTION_GAS_CAP,
+            fee_cap: 500_000_000_000,
+            resend_after: Duration::from_secs(8),
+            in_flight: 5,
+        }
     }
 }
 
@@ -61,8 +82,12 @@ impl Default for SubmitterConfig {
 pub struct SettlementStatus {
     /// Last frame handed in.
     pub sealed: u64,
-    /// Last batch known to be settled.
+    /// Last batch known to be settled; lower than before if its block was reorganised away.
     pub settled: u64,
+    /// Last batch in a block that no reorganisation can take back any more.
+    pub finalized: u64,
+    /// Batches that were settled in blocks which were reorganised away.
+    pub reorganised: u64,
     /// Transactions that were mined and reverted.
     pub reverted: u64,
     /// What it waits for at the moment, if anything is amiss (the endpoint, gas money). It goes on by itself.
@@ -102,16 +127,52 @@ pub struct Submitter {
     config: SubmitterConfig,
     logs: SettledLogs,
     status: watch::Sender<SettlementStatus>,
-    attempt: Attempt,
-}
-
-/// What was tried for the batch at hand in this life.
-#[derive(Debug, Default)]
-struct Attempt {
-    transactions: Vec<B256>,
-    fees: Option<Fees>,
+    /// The last frame handed in, and its batch's hash.
+    tip: Option<(u64, B256)>,
+    /// Batches at hand, in order: the first is the next that the group takes.
+    queue: VecDeque<Flight>,
+    /// Batches settled in blocks that are not final yet, in order.
+    recent: VecDeque<Landed>,
+    /// The highest fees offered for each nonce of the relayer in this life.
+    offers: BTreeMap<u64, Fees>,
+    /// How often in a row the first batch was refused, and how often it reverted.
     refusals: u32,
     reverts: u32,
+}
+
+/// A batch on its way.
+#[derive(Debug)]
+struct Flight {
+    call: SettleCall,
+    parent: B256,
+    sent: Option<Sent>,
+}
+
+/// What was sent of a batch in this life, under one nonce.
+#[derive(Debug)]
+struct Sent {
+    nonce: u64,
+    at: Instant,
+    transactions: Vec<B256>,
+}
+
+/// A batch that is on chain.
+#[derive(Debug)]
+struct Landed {
+    call: SettleCall,
+    parent: B256,
+    block: u64,
+    block_hash: B256,
+}
+
+/// What the group says to a batch.
+enum Answer {
+    /// It takes it, for so much gas.
+    Takes(u64),
+    /// It does not know the batch before: the endpoint does not show pending transactions.
+    TooEarly,
+    /// It refuses it.
+    Refuses(Vec<u8>),
 }
 
 impl Submitter {
@@ -140,7 +201,12 @@ impl Submitter {
             relayer,
             config,
             status: watch::Sender::default(),
-            attempt: Attempt::default(),
+            tip: None,
+            queue: VecDeque::new(),
+            recent: VecDeque::new(),
+            offers: BTreeMap::new(),
+            refusals: 0,
+            reverts: 0,
         })
     }
 
@@ -150,9 +216,10 @@ impl Submitter {
         self.status.subscribe()
     }
 
-    /// Settles every frame handed in, in order, and reports each to `settled` exactly once; returns when `frames` is
-    /// closed and all are done. Frames that are on chain already are not sent: their hash is compared, and they are
-    /// reported as well. So after a restart hand in the frames from the last one reported on, and better that one too.
+    /// Settles every frame handed in, in order, and reports each to `settled`, again if a reorganisation put it into another
+    /// block; returns when `frames` is closed and all are done. Frames that are on chain already are not sent: their hash is
+    /// compared, and they are reported as well. So after a restart hand in the frames from the first on whose block may not
+    /// be final.
     ///
     /// Dropping the future is safe at any point.
     ///
@@ -178,28 +245,57 @@ impl Submitter {
         settled: &mpsc::UnboundedSender<Settled>,
     ) -> Result<(), ChainError> {
         self.check().await?;
-        let mut last: Option<(u64, B256)> = None;
-        while let Some(frame) = frames.recv().await {
-            self.status.send_modify(|status| status.sealed = frame.id);
-            let parent = match last {
-                Some((id, hash)) if frame.id == id + 1 => hash,
-                Some((id, _)) => return Err(ChainError::FrameGap { expected: id + 1, got: frame.id }),
-                None => self.parent_of(frame.id).await?,
-            };
-            let call = SettleCall::build(&frame, parent, &self.domain, &self.sequencer);
-            let report = self.settle(&call, parent).await?;
-            info!(
-                batch = report.id,
-                block = report.block,
-                orders = report.orders_filled,
-                gas = report.gas_used,
-                "batch settled"
-            );
-            last = Some((call.id, call.hash));
-            self.status.send_modify(|status| status.settled = report.id);
-            // Settlement does not depend on anybody watching it.
-            let _ = settled.send(report);
+        let mut backoff = Backoff::new();
+        let mut open = true;
+        loop {
+            while open && self.has_room() {
+                match frames.try_recv() {
+                    Ok(frame) => self.take(&frame).await?,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => open = false,
+                }
+            }
+            if self.queue.is_empty() && !open {
+                return Ok(());
+            }
+            match self.round(settled).await {
+                Ok(()) => {
+                    backoff.reset();
+                    self.go_on();
+                }
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => {
+                    self.wait(&error, &mut backoff).await;
+                    continue;
+                }
+            }
+            let idle = self.queue.is_empty();
+            let pause = self.chain.rpc.poll_interval() * if idle { IDLE_ROUNDS } else { 1 };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                frame = frames.recv(), if open && self.has_room() => match frame {
+                    Some(frame) => self.take(&frame).await?,
+                    None => open = false,
+                },
+            }
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.queue.len() < self.config.in_flight.max(1)
+    }
+
+    /// Makes a batch of a frame.
+    async fn take(&mut self, frame: &Frame) -> Result<(), ChainError> {
+        self.status.send_modify(|status| status.sealed = frame.id);
+        let parent = match self.tip {
+            Some((id, hash)) if frame.id == id + 1 => hash,
+            Some((id, _)) => return Err(ChainError::FrameGap { expected: id + 1, got: frame.id }),
+            None => self.parent_of(frame.id).await?,
+        };
+        let call = SettleCall::build(frame, parent, &self.domain, &self.sequencer);
+        self.tip = Some((call.id, call.hash));
+        self.queue.push_back(Flight { call, parent, sent: None });
         Ok(())
     }
 
@@ -249,42 +345,127 @@ impl Submitter {
         if last.id + 1 == id { Ok(last.hash) } else { Ok(self.logs.find(id - 1).await?.hash) }
     }
 
-    /// Until the batch is settled, whoever settles it.
-    async fn settle(&mut self, call: &SettleCall, parent: B256) -> Result<Settled, ChainError> {
-        self.attempt = Attempt::default();
-        let mut backoff = Backoff::new();
-        loop {
-            match self.step(call, parent).await {
-                Ok(report) => {
-                    self.go_on();
-                    return Ok(report);
-                }
-                Err(error) if is_final(&error) => return Err(error),
-                Err(error) => self.wait(&error, &mut backoff).await,
+    /// Looks at the newest block and does what follows from it.
+    async fn round(&mut self, settled: &mpsc::UnboundedSender<Settled>) -> Result<(), ChainError> {
+        let block = self.chain.block_number().await?;
+        let last = self.chain.last_batch(At::Block(block)).await?;
+        let nonce = self.chain.nonce(self.relayer.address(), block).await?;
+        self.rewind(block).await?;
+        self.land(last, settled).await?;
+        self.finalize(block).await?;
+        let Some(first) = self.queue.front() else { return Ok(()) };
+        if last.id + 1 != first.call.id {
+            return Err(self.behind(last.id + 1, first.call.id));
+        }
+        if last.hash != first.parent {
+            return Err(ChainError::ForeignBatch { id: last.id, on_chain: last.hash, ours: first.parent });
+        }
+        if self.was_mined().await? {
+            // In a block after the one that was looked at.
+            return Ok(());
+        }
+        self.offers = self.offers.split_off(&nonce);
+        self.send_due(nonce).await
+    }
+
+    /// Takes back what was settled in blocks that are no longer there.
+    async fn rewind(&mut self, block: u64) -> Result<(), ChainError> {
+        while let Some(last) = self.recent.back() {
+            // A node that is late knows neither this block nor a better one.
+            if block < last.block && self.refusals < REFUSALS_TO_HALT - 1 {
+                return Err(self.behind(last.call.id, last.call.id + 1));
             }
+            if self.chain.block_hash(last.block).await? == Some(last.block_hash) {
+                break;
+            }
+            let Some(Landed { call, parent, block, .. }) = self.recent.pop_back() else { break };
+            warn!(batch = call.id, block, "the block of a settled batch was reorganised away");
+            // The logs are those of the blocks that are gone.
+            self.logs = SettledLogs::new(self.chain.clone());
+            self.status.send_modify(|status| {
+                status.reorganised += 1;
+                status.settled = call.id - 1;
+            });
+            self.queue.push_front(Flight { call, parent, sent: None });
+        }
+        Ok(())
+    }
+
+    /// Reports the batches at hand that are settled.
+    async fn land(&mut self, last: BatchHead, settled: &mpsc::UnboundedSender<Settled>) -> Result<(), ChainError> {
+        while let Some(flight) = self.queue.front().filter(|flight| flight.call.id <= last.id) {
+            let id = flight.call.id;
+            let (report, block_hash) = self.look_up(id).await?;
+            let Some(Flight { call, parent, .. }) = self.queue.pop_front() else { break };
+            info!(
+                batch = id,
+                block = report.block,
+                orders = report.orders_filled,
+                gas = report.gas_used,
+                "batch settled"
+            );
+            (self.refusals, self.reverts) = (0, 0);
+            self.recent.push_back(Landed { call, parent, block: report.block, block_hash });
+            self.status.send_modify(|status| status.settled = id);
+            // Settlement does not depend on anybody watching it.
+            let _ = settled.send(report);
+        }
+        Ok(())
+    }
+
+    /// Forgets batches whose blocks are final.
+    async fn finalize(&mut self, block: u64) -> Result<(), ChainError> {
+        if self.recent.is_empty() {
+            return Ok(());
+        }
+        let finalized = self.chain.finalized().await?.unwrap_or(block.saturating_sub(FINAL_DEPTH));
+        while let Some(landed) = self.recent.pop_front_if(|landed| landed.block <= finalized) {
+            self.status.send_modify(|status| status.finalized = landed.call.id);
+        }
+        Ok(())
+    }
+
+    /// Sends the batches that are not on their way under their nonces, and once more what waits for too long.
+    async fn send_due(&mut self, next: u64) -> Result<(), ChainError> {
+        let mut late = None;
+        for (place, nonce) in (0..self.queue.len()).zip(next..) {
+            let flight = &self.queue[place];
+            if let Some(sent) = flight.sent.as_ref().filter(|sent| sent.nonce == nonce) {
+                if sent.at.elapsed() < self.config.resend_after {
+                    continue;
+                }
+                if place == 0 {
+                    late = sent.transactions.last().copied();
+                }
+            }
+            let gas_limit = match (self.probe(&flight.call, place).await?, place) {
+                (Answer::Takes(gas), 0) => self.gas_limit(place, gas)?,
+                (Answer::Refuses(failure), 0) => return Err(self.refused(&failure)),
+                (Answer::TooEarly, 0) => return Ok(()),
+                (Answer::Takes(gas), _) => match self.gas_limit(place, gas) {
+                    Ok(limit) => limit,
+                    // Its turn comes, and then it is judged.
+                    Err(_) => break,
+                },
+                (Answer::TooEarly, _) => self.config.gas_limit,
+                (Answer::Refuses(_), _) => break,
+            };
+            self.send(place, nonce, gas_limit).await?;
+        }
+        match (late, self.queue.front()) {
+            (Some(transaction), Some(first)) => Err(ChainError::NotMined {
+                asked: format!("settle batch {}", first.call.id),
+                transaction,
+                waited: self.config.resend_after,
+            }),
+            _ => Ok(()),
         }
     }
 
-    async fn step(&mut self, call: &SettleCall, parent: B256) -> Result<Settled, ChainError> {
-        let last = self.chain.last_batch(At::Latest).await?;
-        if last.id >= call.id {
-            return self.look_up(call).await;
-        }
-        if last.id + 1 != call.id {
-            return Err(self.behind(last.id + 1, call.id));
-        }
-        if last.hash != parent {
-            return Err(ChainError::ForeignBatch { id: last.id, on_chain: last.hash, ours: parent });
-        }
-        let probed = self.probe(call).await?;
-        let gas_limit = self.gas_limit(call, probed)?;
-        self.send(call, gas_limit).await?;
-        self.watch(call).await
-    }
-
-    /// Gas that `settle` would use.
-    async fn probe(&mut self, call: &SettleCall) -> Result<u64, ChainError> {
+    /// What the group would say to a batch: the first one now, another one once those before it are mined.
+    async fn probe(&self, call: &SettleCall, place: usize) -> Result<Answer, ChainError> {
         let rpc = &self.chain.rpc;
+        let at = if place == 0 { BlockId::latest() } else { BlockId::pending() };
         let request = TransactionRequest::default()
             .from(self.relayer.address())
             .to(self.chain.deployment().group)
@@ -294,7 +475,7 @@ impl Submitter {
                 let request = request.clone();
                 async move {
                     // `probe` answers by reverting, so here the error is the answer.
-                    match provider.call(request).block(BlockId::latest()).await {
+                    match provider.call(request).block(at).await {
                         Err(RpcError::ErrorResp(payload)) => match payload.as_revert_data() {
                             Some(data) => Ok(data),
                             None => Err(RpcError::ErrorResp(payload)),
@@ -307,44 +488,48 @@ impl Submitter {
         let Ok(probed) = Probed::abi_decode(&answer) else {
             return Err(ChainError::Refused { asked: "probe".into(), reason: describe_revert(&answer) });
         };
-        if !probed.failure.is_empty() {
-            return Err(self.refused(call, &probed.failure));
+        if probed.failure.is_empty() {
+            // More than any block holds is as bad as the most that can be counted with.
+            return Ok(Answer::Takes(u64::try_from(probed.gasUsed).unwrap_or(u64::MAX).min(u64::from(u32::MAX))));
         }
-        self.attempt.refusals = 0;
-        // More than any block holds is as bad as the most that can be counted with.
-        Ok(u64::try_from(probed.gasUsed).unwrap_or(u64::MAX).min(u64::from(u32::MAX)))
+        let out_of_turn = matches!(
+            IRiskGroupErrors::abi_decode(&probed.failure),
+            Ok(IRiskGroupErrors::WrongBatchId(_) | IRiskGroupErrors::WrongParent(_))
+        );
+        Ok(if place > 0 && out_of_turn { Answer::TooEarly } else { Answer::Refuses(probed.failure.to_vec()) })
     }
 
     /// Batches before this one are missing on chain, or the node that answered is late.
     fn behind(&mut self, expected: u64, got: u64) -> ChainError {
-        self.attempt.refusals += 1;
-        if self.attempt.refusals >= REFUSALS_TO_HALT {
+        self.refusals += 1;
+        if self.refusals >= REFUSALS_TO_HALT {
             return ChainError::FrameGap { expected, got };
         }
         ChainError::Unreachable {
-            url: self.chain.rpc.url().into(),
+            url: self.chain.rpc.url(),
             asked: format!("the batch before {got}"),
             reason: format!("batch {expected} comes next there; it may be behind"),
         }
     }
 
-    fn refused(&mut self, call: &SettleCall, failure: &[u8]) -> ChainError {
+    fn refused(&mut self, failure: &[u8]) -> ChainError {
+        let id = self.queue.front().map_or(0, |first| first.call.id);
         let reason = describe_revert(failure);
         // A chain whose clock is behind ours catches up.
         let early = matches!(
             IRiskGroupErrors::abi_decode(failure),
             Ok(IRiskGroupErrors::FrameTimeOutOfRange(range)) if range.time > range.latest
         );
-        self.attempt.refusals += u32::from(!early);
-        if self.attempt.refusals >= REFUSALS_TO_HALT {
-            ChainError::BatchRefused { id: call.id, reason }
+        self.refusals += u32::from(!early);
+        if self.refusals >= REFUSALS_TO_HALT {
+            ChainError::BatchRefused { id, reason }
         } else {
-            ChainError::Refused { asked: format!("probe of batch {}", call.id), reason }
+            ChainError::Refused { asked: format!("probe of batch {id}"), reason }
         }
     }
 
-    fn gas_limit(&self, call: &SettleCall, probed: u64) -> Result<u64, ChainError> {
-        let limit = self.config.gas_limit;
+    fn gas_limit(&self, place: usize, probed: u64) -> Result<u64, ChainError> {
+        let (call, limit) = (&self.queue[place].call, self.config.gas_limit);
         let needed = call.gas_needed(probed);
         if needed > limit {
             return Err(ChainError::BatchTooLarge { id: call.id, needed, limit });
@@ -353,102 +538,93 @@ impl Submitter {
         Ok((needed + margin).min(limit))
     }
 
-    async fn send(&mut self, call: &SettleCall, gas_limit: u64) -> Result<(), ChainError> {
-        let relayer = self.relayer.address();
+    async fn send(&mut self, place: usize, nonce: u64, gas_limit: u64) -> Result<(), ChainError> {
         let rpc = &self.chain.rpc;
-        // The nonce after the last mined one: whatever is pending there is an earlier attempt at this very batch.
-        let nonce =
-            rpc.ask("eth_getTransactionCount", |provider| async move {
-                provider.get_transaction_count(relayer).latest().await
-            })
-            .await?;
         let estimated = Fees::estimate(rpc).await?;
-        let fees = match self.attempt.fees {
+        let fees = match self.offers.get(&nonce) {
             Some(before) => estimated.at_least(before.bumped()),
             None => estimated,
         };
+        let fees = fees.capped(self.config.fee_cap);
+        let call = &self.queue[place].call;
         let request = Request {
             chain_id: self.chain.deployment().chain_id,
             nonce,
             gas_limit,
-            fees: fees.capped(self.config.fee_cap),
+            fees,
             to: self.chain.deployment().group,
             value: U256::ZERO,
             input: call.calldata.clone(),
         };
         let (raw, transaction) = request.sign(&self.relayer);
-        if !self.attempt.transactions.contains(&transaction) {
-            self.attempt.transactions.push(transaction);
-        }
         let asked = format!("settle batch {}", call.id);
         let taken = transaction::send(rpc, &asked, &raw).await?;
-        self.attempt.fees = Some(fees.capped(self.config.fee_cap));
         debug!(batch = call.id, %transaction, nonce, gas_limit, ?fees, ?taken, "settle sent");
-        match taken {
-            // One of this nonce was mined in this moment: the watch will see what it was.
-            Taken::Pending | Taken::NonceUsed => Ok(()),
-            // At the cap all that is left is to wait for the pending one.
-            Taken::Underpriced if fees.max >= self.config.fee_cap => Ok(()),
-            Taken::Underpriced => Err(ChainError::Rpc {
-                url: rpc.url().into(),
+        self.offers.insert(nonce, fees);
+        if taken == Taken::Underpriced && fees.max < self.config.fee_cap {
+            return Err(ChainError::Rpc {
+                url: rpc.url(),
                 asked,
                 reason: "an earlier attempt is pending and pays as much; raising the fees".into(),
-            }),
+            });
         }
+        // Pending, or one of this nonce was mined in this moment, and the next round sees what it was. At the cap all that
+        // is left is to wait for the one that is pending.
+        let flight = &mut self.queue[place];
+        let before = flight.sent.take().filter(|sent| sent.nonce == nonce);
+        let mut transactions = before.map(|sent| sent.transactions).unwrap_or_default();
+        if !transactions.contains(&transaction) {
+            transactions.push(transaction);
+        }
+        flight.sent = Some(Sent { nonce, at: Instant::now(), transactions });
+        Ok(())
     }
 
-    /// Until the batch is settled, a transaction reverts, or it is time to send again.
-    async fn watch(&mut self, call: &SettleCall) -> Result<Settled, ChainError> {
-        let deadline = Instant::now() + self.config.resend_after;
-        loop {
-            if self.chain.last_batch(At::Latest).await?.id >= call.id {
-                return self.look_up(call).await;
+    /// Whether a transaction of the first batch is mined.
+    ///
+    /// # Errors
+    /// If it reverted: the probe promised success, so the next one tells what changed.
+    async fn was_mined(&mut self) -> Result<bool, ChainError> {
+        let Some(first) = self.queue.front() else { return Ok(false) };
+        let (id, sent) = (first.call.id, first.sent.as_ref());
+        for transaction in sent.map(|sent| sent.transactions.clone()).unwrap_or_default() {
+            let Some(receipt) = transaction::receipt(&self.chain.rpc, transaction).await? else { continue };
+            if receipt.status() {
+                return Ok(true);
             }
-            for transaction in self.attempt.transactions.clone() {
-                if let Some(receipt) = transaction::receipt(&self.chain.rpc, transaction).await?
-                    && !receipt.status()
-                {
-                    return Err(self.reverted(call, &receipt));
-                }
+            self.status.send_modify(|status| status.reverted += 1);
+            self.reverts += 1;
+            if let Some(first) = self.queue.front_mut() {
+                first.sent = None;
             }
-            if Instant::now() >= deadline {
-                let transaction = self.attempt.transactions.last().copied().unwrap_or_default();
-                let asked = format!("settle batch {}", call.id);
-                return Err(ChainError::NotMined { asked, transaction, waited: self.config.resend_after });
+            error!(batch = id, %transaction, gas = receipt.gas_used, "settle reverted");
+            if self.reverts >= REVERTS_TO_HALT {
+                let reason = format!("its transaction reverts though the probe succeeds (last {transaction})");
+                return Err(ChainError::BatchRefused { id, reason });
             }
-            tokio::time::sleep(self.chain.rpc.poll_interval()).await;
+            return Err(ChainError::Reverted { asked: format!("settle batch {id}"), transaction });
         }
+        Ok(false)
     }
 
-    /// The probe promised success, so the next step's probe tells what changed.
-    fn reverted(&mut self, call: &SettleCall, receipt: &TransactionReceipt) -> ChainError {
-        self.status.send_modify(|status| status.reverted += 1);
-        self.attempt.transactions.clear();
-        self.attempt.fees = None;
-        self.attempt.reverts += 1;
-        let transaction = receipt.transaction_hash;
-        error!(batch = call.id, %transaction, gas = receipt.gas_used, "settle reverted");
-        if self.attempt.reverts >= REVERTS_TO_HALT {
-            let reason = format!("its transaction reverts though the probe succeeds (last {transaction})");
-            return ChainError::BatchRefused { id: call.id, reason };
-        }
-        ChainError::Reverted { asked: format!("settle batch {}", call.id), transaction }
-    }
-
-    /// What the chain says about a batch that it has settled.
-    async fn look_up(&mut self, call: &SettleCall) -> Result<Settled, ChainError> {
-        let found = self.logs.find(call.id).await?;
+    /// What the chain says about the first batch, which it has settled; and its block's hash.
+    async fn look_up(&mut self, id: u64) -> Result<(Settled, B256), ChainError> {
+        let found = self.logs.find(id).await?;
+        let not_yet = |what: &str| ChainError::Unreachable {
+            url: self.chain.rpc.url(),
+            asked: format!("the receipt of batch {id}"),
+            reason: what.into(),
+        };
+        let receipt = transaction::receipt(&self.chain.rpc, found.transaction)
+            .await?
+            .ok_or_else(|| not_yet("the log is there, the receipt not yet"))?;
+        let block_hash = receipt.block_hash.ok_or_else(|| not_yet("it is in no block"))?;
+        let call = &self.queue[0].call;
         if found.hash != call.hash {
-            return Err(ChainError::ForeignBatch { id: call.id, on_chain: found.hash, ours: call.hash });
+            return Err(ChainError::ForeignBatch { id, on_chain: found.hash, ours: call.hash });
         }
-        let receipt =
-            transaction::receipt(&self.chain.rpc, found.transaction).await?.ok_or_else(|| ChainError::Unreachable {
-                url: self.chain.rpc.url().into(),
-                asked: format!("the receipt of batch {}", call.id),
-                reason: "the log is there, the receipt not yet".into(),
-            })?;
-        Ok(Settled {
-            id: call.id,
+        let settled = Settled {
+            id,
             hash: found.hash,
             transaction: found.transaction,
             block: found.block,
@@ -456,7 +632,8 @@ impl Submitter {
             calldata_gas: call.calldata_gas,
             orders_filled: call.orders_filled,
             time: call.time,
-        })
+        };
+        Ok((settled, block_hash))
     }
 
     fn go_on(&self) {

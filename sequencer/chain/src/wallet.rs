@@ -298,7 +298,7 @@ impl Wallet {
             tokio::time::sleep(rpc.poll_interval()).await;
         }
         Err(ChainError::Rpc {
-            url: rpc.url().into(),
+            url: rpc.url(),
             asked: asked.into(),
             reason: format!("the nonces of {} were taken again and again; who else uses its key?", self.address()),
         })

@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use xos_api::people::tokens;
 use xos_api::{StateHash, XosApiClient};
 use xos_auth::Domain;
-use xos_chain::{AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxReader, batch_hash};
+use xos_chain::{
+    AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, batch_hash,
+};
 use xos_engine::Engine;
 use xos_journal::JournalError;
 use xos_types::{
@@ -522,7 +524,9 @@ async fn check_money(chain: &Chain, subject: &Subject, at: At, engine: &Engine) 
     let mut waiting = 0_u128;
     if range.head < range.tail {
         let mut reader = InboxReader::new(&subject.chain, &deployment, InboxConfig::default(), range.head)?;
-        waiting = reader.poll().await?.iter().filter(|item| item.index < range.tail).map(deposited).sum();
+        let news = reader.poll().await?.into_iter();
+        let items = news.filter_map(|news| if let InboxNews::Item(item) = news { Some(item) } else { None });
+        waiting = items.filter(|item| item.index < range.tail).map(|item| deposited(&item)).sum();
     }
     let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
     let owed = cash.0 + unpaid + signed(claimable) + signed(waiting);

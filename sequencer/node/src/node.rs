@@ -1,5 +1,6 @@
 //! Puts the parts together, in the order in which they must stand, and takes them apart again.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 use xos_api::XosApiServer;
 use xos_chain::{
-    At, Chain, ChainError, Deployment, InboxConfig, InboxReader, SettledBatch, Submitter, SubmitterConfig,
+    At, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, SettledBatch, Submitter, SubmitterConfig,
+    inbox_item_hash,
 };
 use xos_journal::{Journal, JournalError};
-use xos_types::{Address, InboxItem};
+use xos_types::{Address, Frame};
 
 use crate::config::{Config, Limits};
 use crate::feeds::Feeds;
@@ -25,7 +27,7 @@ use crate::ingress::{Backlog, Sequencer};
 use crate::params::NamedParams;
 use crate::recovery::{Anchor, Recovered, RecoveryError, recover};
 use crate::rpc::Rpc;
-use crate::sequencer::{Core, Pace};
+use crate::sequencer::{Core, Pace, Stopped};
 use crate::settlement::{Batches, Settlement, pass_on};
 
 /// Where a running node wrote where it listens.
@@ -39,6 +41,8 @@ const INBOX_AHEAD: usize = 1024;
 const FRAMES_AHEAD: usize = 16;
 /// Settled frames whose details are looked up again if they were lost.
 const LOOKED_UP_MAX: u64 = 1000;
+/// Settled frames that are handed in again, because a reorganisation may still take them back.
+const HANDED_IN_AGAIN: u64 = 64;
 
 /// Why the node cannot start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,15 @@ pub enum NodeError {
         consumed: u64,
         /// By the chain.
         queued: u64,
+    },
+    /// A reorganisation went deeper than the confirmations that are waited for.
+    #[error(
+        "the chain took back inbox item {index}, which this log has consumed: its frames from there on cannot settle. Nothing \
+         is acknowledged any more; docs/operations.md says what to do. More `confirmations` make it rarer"
+    )]
+    InboxTakenBack {
+        /// Its number.
+        index: u64,
     },
     /// A file of the data folder.
     #[error("{action} {path}: {source}", path = path.display())]
@@ -120,6 +133,7 @@ pub struct Node {
 
 /// What was found on the chain before anything was started.
 struct Found {
+    chain: Chain,
     deployment: Deployment,
     decimals: u8,
     last: Option<SettledBatch>,
@@ -147,7 +161,7 @@ async fn look_around(config: &Config) -> Result<Found, NodeError> {
         0 => None,
         id => chain.batches(id).await?.into_iter().next(),
     };
-    Ok(Found { deployment, decimals, last, inbox_queued })
+    Ok(Found { chain, deployment, decimals, last, inbox_queued })
 }
 
 impl Node {
@@ -170,7 +184,8 @@ impl Node {
             log_hash: last.log_hash.0,
         });
         // What settled while nobody took note is handed in again, to be looked up.
-        let hand_in = batches.next().min(anchor.id + 1).max((anchor.id + 1).saturating_sub(LOOKED_UP_MAX));
+        let next = anchor.id + 1;
+        let hand_in = batches.next().min(next.saturating_sub(HANDED_IN_AGAIN)).max(next.saturating_sub(LOOKED_UP_MAX));
         let recovered = tokio::task::spawn_blocking(move || recover(group, replay, anchor, hand_in))
             .await
             .map_err(|_| NodeError::SequencerPanicked)?
@@ -182,6 +197,8 @@ impl Node {
         if consumed > queued {
             return Err(NodeError::ChainReset { consumed, queued });
         }
+
+        check_consumed(&found, &recovered.unsettled, anchor.id).await?;
 
         let limits = config.limits;
         let backlog = Backlog::new(recovered.engine.frames_sealed(), anchor.id, limits.unsettled_frames);
@@ -205,7 +222,7 @@ impl Node {
             journal,
             pace: pace(&config),
             inbox,
-            next_item: None,
+            waiting: VecDeque::new(),
             frames: sealed,
             backlog,
         };
@@ -262,6 +279,18 @@ impl Node {
     }
 }
 
+/// Whether what the log has consumed and not settled yet is what the chain has queued.
+async fn check_consumed(found: &Found, unsettled: &[Frame], settled: u64) -> Result<(), NodeError> {
+    for item in unsettled.iter().filter(|frame| frame.id > settled).flat_map(|frame| &frame.inbox) {
+        let stored = found.chain.inbox_hash(item.index, At::Latest).await?;
+        // A batch that an earlier life sent may have consumed it in this moment.
+        if stored != inbox_item_hash(item) && found.chain.inbox(At::Latest).await?.head <= item.index {
+            return Err(NodeError::InboxTakenBack { index: item.index });
+        }
+    }
+    Ok(())
+}
+
 fn pace(config: &Config) -> Pace {
     let Limits { window_commands, frame_inbox_items, frame_inbox_bytes, frame_gas, .. } = config.limits;
     Pace {
@@ -308,7 +337,7 @@ fn start_inbox(
     tasks: &mut JoinSet<()>,
     next: u64,
     settlement: &Arc<Settlement>,
-) -> Result<mpsc::Receiver<InboxItem>, NodeError> {
+) -> Result<mpsc::Receiver<InboxNews>, NodeError> {
     let reading = InboxConfig { confirmations: config.confirmations, ..InboxConfig::default() };
     let reader = InboxReader::new(&config.chain, &found.deployment, reading, next)?;
     let (read, mut items) = mpsc::channel(1);
@@ -322,9 +351,12 @@ fn start_inbox(
     });
     let seen = Arc::clone(settlement);
     tasks.spawn(async move {
-        while let Some(item) = items.recv().await {
-            seen.set_inbox_seen(item.index + 1);
-            if ready.send(item).await.is_err() {
+        while let Some(news) = items.recv().await {
+            seen.set_inbox_seen(match &news {
+                InboxNews::Item(item) => item.index + 1,
+                InboxNews::TakenBack(from) => *from,
+            });
+            if ready.send(news).await.is_err() {
                 return;
             }
         }
@@ -341,7 +373,10 @@ fn start_sequencer(
         .name("sequencer".into())
         .spawn(move || {
             // If it panics, `end` is dropped, and the waiting side knows.
-            let result = core.run(&items).map_err(NodeError::from);
+            let result = core.run(&items).map_err(|stopped| match stopped {
+                Stopped::Journal(error) => NodeError::Journal(error),
+                Stopped::InboxTakenBack(index) => NodeError::InboxTakenBack { index },
+            });
             if let Err(error) = &result {
                 tracing::error!(%error, "the sequencer stops");
             }

@@ -4,12 +4,14 @@
 //! nobody sees the result until the write is on disk. If the write fails the thread ends with the error and the process
 //! with it: the engine is then ahead of the log, and a restart comes back to the log.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc as tokio_mpsc;
+use xos_chain::InboxNews;
 use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
 use xos_journal::{Journal, JournalError};
 use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
@@ -21,6 +23,8 @@ use crate::receipt::{Effect, Head, Outcome, Terms};
 
 /// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
 const FRAMES_BEHIND: u64 = 3;
+/// Inbox items that wait when no more are taken in.
+const INBOX_WAITING: usize = 4_096;
 /// Intervals by which a frame is put off at most while settlement is behind.
 const PUT_OFF_MAX: u32 = 4;
 
@@ -59,12 +63,23 @@ pub(crate) struct Core {
     pub(crate) journal: Journal,
     pub(crate) pace: Pace,
     /// What the chain said and no frame has consumed yet.
-    pub(crate) inbox: tokio_mpsc::Receiver<InboxItem>,
-    /// An item that did not fit into the last frame.
-    pub(crate) next_item: Option<InboxItem>,
+    pub(crate) inbox: tokio_mpsc::Receiver<InboxNews>,
+    /// Items that wait for a frame with room for them.
+    pub(crate) waiting: VecDeque<InboxItem>,
     /// To the submitter.
     pub(crate) frames: tokio_mpsc::UnboundedSender<Frame>,
     pub(crate) backlog: Arc<Backlog>,
+}
+
+/// Why the sequencer stops by itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A reorganisation went deeper than the confirmations that are waited for.
+    #[error("the chain took back inbox item {0}, which the log has consumed")]
+    InboxTakenBack(u64),
 }
 
 /// One applied command and what came of it.
@@ -75,8 +90,9 @@ struct Applied {
 }
 
 impl Core {
-    /// Runs until it is told to stop, everybody who could send is gone, or the journal fails.
-    pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), JournalError> {
+    /// Runs until it is told to stop, everybody who could send is gone, the journal fails, or the chain takes back what the
+    /// log has consumed.
+    pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), Stopped> {
         let mut next_frame = Instant::now();
         let mut queries = Vec::new();
         let mut put_off = 0;
@@ -118,7 +134,7 @@ impl Core {
     /// long, because orders expire and deposits arrive by frames.
     fn puts_off(&self, so_far: u32) -> bool {
         let small = self.engine.frame_gas() < self.pace.frame_gas / 2;
-        so_far < PUT_OFF_MAX && self.backlog.waiting() >= FRAMES_BEHIND && small && self.next_item.is_none()
+        so_far < PUT_OFF_MAX && self.backlog.waiting() >= FRAMES_BEHIND && small && self.waiting.is_empty()
     }
 
     /// Collects requests until the window has passed or is full. Queries that come meanwhile wait for its end.
@@ -147,7 +163,7 @@ impl Core {
     }
 
     /// Executes one window and answers it.
-    fn window(&mut self, mut requests: Vec<Ingress>) -> Result<(), JournalError> {
+    fn window(&mut self, mut requests: Vec<Ingress>) -> Result<(), Stopped> {
         let commands: Vec<_> = requests.iter_mut().map(|request| std::mem::take(&mut request.commands)).collect();
         let mut outcomes: Vec<Vec<Option<Outcome>>> =
             commands.iter().map(|commands| commands.iter().map(|_| None).collect()).collect();
@@ -212,7 +228,8 @@ impl Core {
 
     /// Seals the open frame and opens the next, a window of its own. `on_time` frames take inbox items with them; one that
     /// is sealed early because it is full does not, so that what comes in cannot fill the next one too.
-    fn frame(&mut self, on_time: bool) -> Result<(), JournalError> {
+    fn frame(&mut self, on_time: bool) -> Result<(), Stopped> {
+        self.hear()?;
         let inbox = if on_time && !self.backlog.is_full() { self.take_inbox() } else { Vec::new() };
         // Strictly later than the frame before, whatever the machine's clock does.
         let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
@@ -228,19 +245,35 @@ impl Core {
         Ok(())
     }
 
+    /// Takes note of what the chain says.
+    fn hear(&mut self) -> Result<(), Stopped> {
+        while self.waiting.len() < INBOX_WAITING
+            && let Ok(news) = self.inbox.try_recv()
+        {
+            match news {
+                InboxNews::Item(item) => self.waiting.push_back(item),
+                InboxNews::TakenBack(from) if from < self.engine.next_inbox() => {
+                    return Err(Stopped::InboxTakenBack(from));
+                }
+                InboxNews::TakenBack(from) => self.waiting.retain(|item| item.index < from),
+            }
+        }
+        Ok(())
+    }
+
     fn take_inbox(&mut self) -> Vec<InboxItem> {
         let mut taken = Vec::new();
         let (mut bytes, mut gas) = (0, 0);
-        while taken.len() < self.pace.frame_inbox_items {
-            let Some(item) = self.next_item.take().or_else(|| self.inbox.try_recv().ok()) else { break };
+        while taken.len() < self.pace.frame_inbox_items
+            && let Some(item) = self.waiting.front()
+        {
             bytes += payload_bytes(&item.payload);
             gas += self.engine.inbox_gas(&item.payload);
             let too_much = bytes > self.pace.frame_inbox_bytes || gas > INBOX_GAS_PER_FRAME;
             if too_much && !taken.is_empty() {
-                self.next_item = Some(item);
                 break;
             }
-            taken.push(item);
+            taken.extend(self.waiting.pop_front());
         }
         taken
     }
@@ -338,32 +371,60 @@ mod tests {
     struct Harness {
         sequencer: Sequencer,
         frames: tokio_mpsc::UnboundedReceiver<Frame>,
-        thread: JoinHandle<Result<(), JournalError>>,
+        thread: JoinHandle<Result<(), Stopped>>,
         data: TempDir,
+    }
+
+    /// A core that has not run, with what the test's chain says waiting; and where to say more.
+    fn core(
+        data: &TempDir,
+        pace: Pace,
+        backlog: Arc<Backlog>,
+    ) -> (Core, tokio_mpsc::Sender<InboxNews>, tokio_mpsc::UnboundedReceiver<Frame>) {
+        let (journal, _) = Journal::open(data.path(), &GROUP).unwrap();
+        let (chain, news) = tokio_mpsc::channel(16);
+        for item in inbox() {
+            chain.try_send(InboxNews::Item(item)).unwrap();
+        }
+        let (sealed, frames) = tokio_mpsc::unbounded_channel();
+        let core = Core {
+            engine: Engine::new(GROUP),
+            history: History::default(),
+            feeds: Feeds::default(),
+            journal,
+            pace,
+            inbox: news,
+            waiting: VecDeque::new(),
+            frames: sealed,
+            backlog,
+        };
+        (core, chain, frames)
+    }
+
+    #[test]
+    fn what_the_chain_takes_back_is_forgotten_or_stops_the_sequencer() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut core, chain, _frames) = core(&data, SLOW, Backlog::new(0, 0, 100));
+        // Four items wait. The last two are taken back, and another one comes in their place.
+        chain.try_send(InboxNews::TakenBack(2)).unwrap();
+        let third = inbox().remove(2);
+        chain.try_send(InboxNews::Item(third)).unwrap();
+        core.frame(true).unwrap();
+        assert_eq!(core.engine.next_inbox(), 3);
+        // What was not consumed may go; what was may not.
+        chain.try_send(InboxNews::TakenBack(3)).unwrap();
+        core.frame(true).unwrap();
+        chain.try_send(InboxNews::TakenBack(2)).unwrap();
+        assert!(matches!(core.frame(true), Err(Stopped::InboxTakenBack(2))));
+        assert_eq!(xos_journal::read_only(data.path()).unwrap().1.count(), 2, "nothing is written after that");
     }
 
     impl Harness {
         async fn start(pace: Pace) -> Self {
             let data = tempfile::tempdir().unwrap();
-            let (journal, _) = Journal::open(data.path(), &GROUP).unwrap();
-            let (chain, items) = tokio_mpsc::channel(16);
-            for item in inbox() {
-                chain.send(item).await.unwrap();
-            }
-            let (sealed, frames) = tokio_mpsc::unbounded_channel();
             let backlog = Backlog::new(0, 0, 100);
             let (sequencer, receiver) = Sequencer::channel(10_000, 100, Arc::clone(&backlog));
-            let core = Core {
-                engine: Engine::new(GROUP),
-                history: History::default(),
-                feeds: Feeds::default(),
-                journal,
-                pace,
-                inbox: items,
-                next_item: None,
-                frames: sealed,
-                backlog,
-            };
+            let (core, _, frames) = core(&data, pace, backlog);
             let thread = std::thread::spawn(move || core.run(&receiver));
             // Answered after the first frame, which consumes the inbox.
             assert_eq!(sequencer.query(|view| view.engine.next_inbox()).await, Ok(4));

@@ -39,7 +39,8 @@ impl Batches {
             for line in BufReader::new(File::open(path)?).lines() {
                 // The last line may be torn; what follows a gap is of no use.
                 let Ok(batch) = serde_json::from_str::<BatchInfo>(&line?) else { break };
-                if batches.back().is_some_and(|last: &BatchInfo| batch.id != last.id + 1) {
+                forget_from(&mut batches, batch.id);
+                if batches.back().is_some_and(|last| batch.id != last.id + 1) {
                     break;
                 }
                 push(&mut batches, batch);
@@ -66,9 +67,11 @@ impl Batches {
 
     fn add(&self, batch: BatchInfo) {
         let mut kept = self.lock();
-        if kept.batches.back().is_some_and(|last| batch.id <= last.id) {
+        if kept.batches.iter().rev().any(|known| *known == batch) {
             return;
         }
+        // A reorganisation put it elsewhere, and those behind it come again too.
+        forget_from(&mut kept.batches, batch.id);
         if let Err(error) = write_line(&mut kept.file, &batch) {
             tracing::warn!(path = %self.path.display(), %error, "cannot note a settled batch; it is looked up again after a restart");
         }
@@ -77,6 +80,13 @@ impl Batches {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets the batches from number `id` on.
+fn forget_from(batches: &mut VecDeque<BatchInfo>, id: u64) {
+    while batches.back().is_some_and(|last| last.id >= id) {
+        batches.pop_back();
     }
 }
 
@@ -114,6 +124,8 @@ impl Settlement {
         SettlementInfo {
             sealed: self.backlog.sealed(),
             settled: self.backlog.settled(),
+            finalized: status.finalized,
+            reorganised: status.reorganised,
             inbox_consumed,
             inbox_seen: self.inbox_seen.load(Ordering::Relaxed).max(inbox_consumed),
             reverted: status.reverted,

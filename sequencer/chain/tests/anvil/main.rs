@@ -3,6 +3,7 @@
 
 #[path = "../artifact/mod.rs"]
 mod artifact;
+mod faults;
 mod node;
 mod proxy;
 
@@ -16,8 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use xos_auth::{Domain, Key};
 use xos_chain::{
-    At, Chain, ChainError, Deployment, EventState, InboxConfig, InboxReader, Settled, SettlementStatus, Submitter,
-    SubmitterConfig, Wallet,
+    At, Chain, ChainError, Deployment, EventState, InboxConfig, InboxNews, InboxReader, Settled, SettlementStatus,
+    Submitter, SubmitterConfig, Wallet,
 };
 use xos_engine::Engine;
 use xos_types::{
@@ -69,6 +70,15 @@ fn event_config(resolver: Address, outcomes: u8) -> EventConfig {
     }
 }
 
+/// The items among the news, when nothing is taken back.
+fn items(news: Vec<InboxNews>) -> Vec<InboxItem> {
+    let item = |news| match news {
+        InboxNews::Item(item) => item,
+        InboxNews::TakenBack(index) => panic!("item {index} is taken back"),
+    };
+    news.into_iter().map(item).collect()
+}
+
 impl Exchange {
     async fn open() -> Self {
         let anvil = Anvil::start();
@@ -110,7 +120,7 @@ impl Exchange {
 
     /// Seals the open frame and opens the next one with what the inbox holds.
     async fn frame(&mut self) {
-        let inbox = self.reader().poll().await.unwrap();
+        let inbox = items(self.reader().poll().await.unwrap());
         let time = TimeMs(self.anvil.now().await);
         let mut events = Vec::new();
         self.engine.apply(&Command::Frame { time, inbox, prices: vec![] }.into(), &mut events);
@@ -356,8 +366,9 @@ async fn a_batch_that_is_not_mined_is_sent_again_with_higher_fees() {
     earlier.task.abort();
     let mut submission = exchange.submit(&exchange.anvil.url, config);
     submission.hand_in(&exchange.frames).await;
-    let waiting = timeout(LONG, submission.status.wait_for(|status| status.waiting.is_some())).await.unwrap();
-    assert!(waiting.unwrap().waiting.as_ref().unwrap().contains("not mined"));
+    // First it finds the earlier one in its way, and then that nothing is mined.
+    let is_late = |status: &SettlementStatus| status.waiting.as_ref().is_some_and(|why| why.contains("not mined"));
+    timeout(LONG, submission.status.wait_for(is_late)).await.unwrap().unwrap();
     sleep(Duration::from_secs(3)).await;
     assert_eq!(exchange.chain.last_batch(At::Latest).await.unwrap().id, 0);
     exchange.anvil.mine_every(1).await;
@@ -373,10 +384,10 @@ async fn an_endpoint_that_goes_away_is_waited_for() {
     exchange.frames_of_trades(3).await;
     let proxy = Proxy::to(exchange.anvil.port).await;
     let mut submission = exchange.submit(&proxy.url, SubmitterConfig::default());
-    let (items, mut inbox) = mpsc::channel(100);
+    let (news, mut inbox) = mpsc::channel(100);
     let config = InboxConfig { chunk: 3, ..InboxConfig::default() };
     let reader = InboxReader::new(&proxy.url, &exchange.deployment, config, 0).unwrap();
-    let reader = tokio::spawn(reader.run(items));
+    let reader = tokio::spawn(reader.run(news));
     submission.hand_in(&exchange.frames[..2]).await;
     submission.next().await;
     for _ in 0..3 {
@@ -394,7 +405,7 @@ async fn an_endpoint_that_goes_away_is_waited_for() {
     let seen: Vec<InboxItem> = {
         let mut seen = Vec::new();
         while seen.len() < 5 {
-            seen.push(timeout(LONG, inbox.recv()).await.unwrap().unwrap());
+            seen.extend(items(vec![timeout(LONG, inbox.recv()).await.unwrap().unwrap()]));
         }
         seen
     };
@@ -461,7 +472,7 @@ async fn the_inbox_reads_on_from_anywhere_and_waits_for_confirmations() {
     let exchange = Exchange::open().await;
     let read = |config: InboxConfig, next: u64| {
         let mut reader = InboxReader::new(&exchange.anvil.url, &exchange.deployment, config, next).unwrap();
-        async move { reader.poll().await.unwrap() }
+        async move { items(reader.poll().await.unwrap()) }
     };
     let all = read(InboxConfig::default(), 0).await;
     assert_eq!(all.len(), 4);
@@ -476,8 +487,7 @@ async fn the_inbox_reads_on_from_anywhere_and_waits_for_confirmations() {
     let mut reader = InboxReader::new(&exchange.anvil.url, &exchange.deployment, unconfirmed, 4).unwrap();
     let block = exchange.alice.fund(Some(AccountId(ALICE)), 5).await.unwrap().block;
     let item = loop {
-        let items = reader.poll().await.unwrap();
-        if let Some(item) = items.into_iter().next() {
+        if let Some(item) = items(reader.poll().await.unwrap()).into_iter().next() {
             break item;
         }
         sleep(Duration::from_millis(100)).await;

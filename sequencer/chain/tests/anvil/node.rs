@@ -93,6 +93,27 @@ impl Anvil {
         self.provider.raw_request::<_, ()>("evm_setIntervalMining".into(), (seconds,)).await.unwrap();
     }
 
+    /// Replaces the newest blocks by as many empty ones; what they held is gone.
+    pub(crate) async fn reorg(&self, depth: u64) {
+        let nothing: [(); 0] = [];
+        self.provider.raw_request::<_, ()>("anvil_reorg".into(), (depth, nothing)).await.unwrap();
+    }
+
+    /// So many blocks at once.
+    pub(crate) async fn mine(&self, blocks: u64) {
+        self.provider.raw_request::<_, ()>("anvil_mine".into(), (U256::from(blocks),)).await.unwrap();
+    }
+
+    /// Forgets every pending transaction.
+    pub(crate) async fn drop_pending(&self) {
+        self.provider.raw_request::<_, ()>("anvil_dropAllTransactions".into(), ()).await.unwrap();
+    }
+
+    /// Sets what a unit of gas costs in the next block at least, in wei.
+    pub(crate) async fn base_fee(&self, wei: u128) {
+        self.provider.raw_request::<_, ()>("anvil_setNextBlockBaseFeePerGas".into(), (U256::from(wei),)).await.unwrap();
+    }
+
     pub(crate) async fn give_gas(&self, address: Address) {
         let wei = U256::from(10).pow(U256::from(20));
         self.provider.raw_request::<_, ()>("anvil_setBalance".into(), (address, wei)).await.unwrap();
