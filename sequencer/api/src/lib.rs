@@ -4,11 +4,13 @@
 //! signatures as `0x…`. Prices are ticks and sizes are lots, as signed; [`MarketInfo`] says what they mean in decimals.
 
 mod error;
+mod history;
 pub mod people;
 mod rpc;
 mod wire;
 
 pub use error::{ApiError, Code};
+pub use history::{Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
 pub use rpc::{XosApiClient, XosApiServer};
 pub use wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
