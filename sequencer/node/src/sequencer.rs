@@ -1,8 +1,9 @@
-//! The one thread that changes state: gathers an ingress window, executes it, makes it durable, then answers.
+//! The one thread that changes state: gathers an ingress window, executes it, hands it to the journal, and goes on.
 //!
-//! A window is applied to the engine before it is written, so a frame can be sealed at the very command that fills it;
-//! nobody sees the result until the write is on disk. If the write fails the thread ends with the error and the process
-//! with it: the engine is then ahead of the log, and a restart comes back to the log.
+//! A window is applied to the engine before it is written, so a frame can be sealed at the very command that fills it, and
+//! the engine never waits for the disk. Nobody sees the result until it is durable: everything that leaves goes through the
+//! [output stage](crate::output). If a write fails the thread ends with the error and the process with it: the engine is then
+//! ahead of the log, and a restart comes back to the log.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,11 +13,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc as tokio_mpsc;
 use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
 use xos_journal::{Journal, JournalError};
-use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
+use xos_types::{Command, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
-use crate::feeds::Feeds;
+use crate::feeds::Books;
 use crate::history::History;
 use crate::ingress::{Backlog, Ingress, Item, Placed, Query, maker_friendly};
+use crate::output::{Applied, Output, Outputs};
 use crate::receipt::{Effect, Head, Outcome, Terms};
 
 /// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
@@ -47,36 +49,35 @@ pub(crate) struct View<'a> {
     pub engine: &'a Engine,
     /// What happened lately.
     pub history: &'a History,
-    /// Who listens.
-    pub feeds: &'a mut Feeds,
+    /// Who listens to books.
+    pub books: &'a mut Books,
 }
 
 /// State, log, and what leaves them.
 pub(crate) struct Core {
     pub(crate) engine: Engine,
     pub(crate) history: History,
-    pub(crate) feeds: Feeds,
+    pub(crate) books: Books,
     pub(crate) journal: Journal,
+    pub(crate) outputs: Outputs,
     pub(crate) pace: Pace,
     /// What the chain said and no frame has consumed yet.
     pub(crate) inbox: tokio_mpsc::Receiver<InboxItem>,
     /// An item that did not fit into the last frame.
     pub(crate) next_item: Option<InboxItem>,
-    /// To the submitter.
-    pub(crate) frames: tokio_mpsc::UnboundedSender<Frame>,
     pub(crate) backlog: Arc<Backlog>,
 }
 
-/// One applied command and what came of it.
-struct Applied {
-    sequence: u64,
-    time: TimeMs,
-    events: Vec<Event>,
-}
-
 impl Core {
-    /// Runs until it is told to stop, everybody who could send is gone, or the journal fails.
+    /// Runs until it is told to stop, everybody who could send is gone, or the journal fails. Then everything that was executed
+    /// is durable and has been let out, or there is an error.
     pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), JournalError> {
+        let ended = self.sequence(items);
+        self.outputs.end();
+        ended.and(self.journal.close())
+    }
+
+    fn sequence(&mut self, items: &Receiver<Item>) -> Result<(), JournalError> {
         let mut next_frame = Instant::now();
         let mut queries = Vec::new();
         let mut put_off = 0;
@@ -146,7 +147,7 @@ impl Core {
         (requests, false)
     }
 
-    /// Executes one window and answers it.
+    /// Executes one window, and answers it when it is durable.
     fn window(&mut self, mut requests: Vec<Ingress>) -> Result<(), JournalError> {
         let commands: Vec<_> = requests.iter_mut().map(|request| std::mem::take(&mut request.commands)).collect();
         let mut outcomes: Vec<Vec<Option<Outcome>>> =
@@ -185,14 +186,14 @@ impl Core {
                     Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },
                 });
             }
-            self.publish(applied);
+            self.let_out(applied);
             if self.engine.frame_gas() >= self.pace.frame_gas {
                 self.frame(false)?;
             }
         }
-        for (request, outcomes) in requests.into_iter().zip(outcomes) {
-            request.answer(outcomes.into_iter().flatten().collect());
-        }
+        let outcomes = outcomes.into_iter().map(|outcomes| outcomes.into_iter().flatten().collect());
+        let answers = requests.into_iter().zip(outcomes).collect();
+        self.outputs.hold(self.engine.sequence(), Output::Answered(answers));
         Ok(())
     }
 
@@ -220,7 +221,7 @@ impl Core {
         let command = Logged::new(Command::Frame { time, inbox, prices: Vec::new() });
         let applied = self.apply(&command);
         self.journal.append(&[command])?;
-        self.publish(vec![applied]);
+        self.let_out(vec![applied]);
         if on_time && self.engine.frame_gas() >= self.pace.frame_gas {
             // What the chain said fills it alone; a command on top could outgrow a transaction.
             self.frame(false)?;
@@ -251,27 +252,22 @@ impl Core {
         Applied { sequence: self.engine.sequence(), time: self.engine.frame_time(), events }
     }
 
-    /// Lets out what is durable now.
-    fn publish(&mut self, applied: Vec<Applied>) {
-        for Applied { sequence, time, mut events } in applied {
-            self.history.record(sequence, time, &events);
-            self.feeds.publish(sequence, time, &events);
-            for event in events.drain(..) {
-                if let Event::FrameSealed(frame) = event {
-                    self.backlog.set_sealed(frame.id);
-                    // If the submitter has stopped it has said why; the frame is in the log.
-                    let _ = self.frames.send(*frame);
-                }
-            }
+    /// Takes note of what happened, and lets it out when it is durable.
+    fn let_out(&mut self, applied: Vec<Applied>) {
+        for Applied { sequence, time, events } in &applied {
+            self.history.record(*sequence, *time, events);
+            self.books.note(events);
         }
-        self.feeds.end_window(&self.engine);
+        let books = self.books.end_window(&self.engine);
+        self.outputs.hold(self.engine.sequence(), Output::Happened(applied, books));
     }
 
     fn answer(&mut self, query: Query) {
-        let view = View { engine: &self.engine, history: &self.history, feeds: &mut self.feeds };
+        let view = View { engine: &self.engine, history: &self.history, books: &mut self.books };
         // A question changes neither state nor log, so a bug in one costs its asker the answer and nobody else anything.
-        if catch_unwind(AssertUnwindSafe(|| (query.run)(view))).is_err() {
-            tracing::error!("a query panicked; its asker gets no answer");
+        match catch_unwind(AssertUnwindSafe(|| (query.run)(view))) {
+            Ok(delivery) => self.outputs.hold(self.engine.sequence(), Output::Told(delivery)),
+            Err(_) => tracing::error!("a query panicked; its asker gets no answer"),
         }
     }
 }
@@ -318,12 +314,12 @@ mod tests {
     use tempfile::TempDir;
     use xos_auth::{Domain, Key, LogHead, recover};
     use xos_types::OrderKind::{GoodTillCancelled, ImmediateOrCancel, PostOnly};
-    use xos_types::{AccountId, Side};
+    use xos_types::{AccountId, Frame, Side};
 
     use super::*;
     use crate::ingress::Sequencer;
     use crate::recovery::{Anchor, RecoveryError};
-    use crate::testing::{ALICE, BOB, GROUP, MARKET, cancel_of, inbox, order_of, trader};
+    use crate::testing::{ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, inbox, order_of, trader};
 
     const SLOW: Pace = Pace {
         frame_interval: Duration::from_secs(3600),
@@ -345,23 +341,25 @@ mod tests {
     impl Harness {
         async fn start(pace: Pace) -> Self {
             let data = tempfile::tempdir().unwrap();
-            let (journal, _) = Journal::open(data.path(), &GROUP).unwrap();
+            let journal = Journal::open(data.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
             let (chain, items) = tokio_mpsc::channel(16);
             for item in inbox() {
                 chain.send(item).await.unwrap();
             }
             let (sealed, frames) = tokio_mpsc::unbounded_channel();
             let backlog = Backlog::new(0, 0, 100);
-            let (sequencer, receiver) = Sequencer::channel(10_000, 100, Arc::clone(&backlog));
+            let durability = journal.durability();
+            let outputs = Outputs::start(durability.clone(), sealed, Arc::clone(&backlog)).unwrap();
+            let (sequencer, receiver) = Sequencer::channel(10_000, 100, Arc::clone(&backlog), durability);
             let core = Core {
                 engine: Engine::new(GROUP),
                 history: History::default(),
-                feeds: Feeds::default(),
+                books: Books::default(),
                 journal,
+                outputs,
                 pace,
                 inbox: items,
                 next_item: None,
-                frames: sealed,
                 backlog,
             };
             let thread = std::thread::spawn(move || core.run(&receiver));
@@ -386,7 +384,7 @@ mod tests {
         }
 
         fn logged(&self) -> Vec<Command> {
-            let (_, replay) = xos_journal::read_only(self.data.path()).unwrap();
+            let replay = xos_journal::read_only(self.data.path(), 1).unwrap();
             replay.map(|command| command.unwrap().1.into_command()).collect()
         }
 
@@ -462,8 +460,8 @@ mod tests {
         assert!(last >= 3, "{last} frames");
         assert!((60..=80).contains(&lines), "{lines} lines were sealed on the way");
         let data = harness.stop();
-        let (_, replay) = Journal::open(data.path(), &GROUP).unwrap();
-        let recovered = crate::recovery::recover(GROUP, replay, Anchor::default(), 1).unwrap();
+        let mut replay = xos_journal::read_only(data.path(), 1).unwrap();
+        let recovered = crate::recovery::recover(GROUP, &mut replay, Anchor::default(), 1).unwrap();
         assert_eq!(recovered.unsettled.len(), usize::try_from(last).unwrap(), "replay seals the same frames");
     }
 
@@ -503,26 +501,26 @@ mod tests {
         let hash = harness.state_hash().await;
         let first = harness.frames.try_recv().unwrap();
         let data = harness.stop();
-        let replay = || Journal::open(data.path(), &GROUP).unwrap().1;
+        let replay = || xos_journal::read_only(data.path(), 1).unwrap();
 
         let settled = Anchor { id: first.id, sequence: first.sequence, log_hash: first.log_hash };
-        let recovered = crate::recovery::recover(GROUP, replay(), settled, first.id + 1).unwrap();
+        let recovered = crate::recovery::recover(GROUP, &mut replay(), settled, first.id + 1).unwrap();
         assert_eq!(recovered.engine.state_hash(), hash);
         assert_eq!(recovered.unsettled[0].id, first.id + 1);
         assert!(!recovered.history.trades(MARKET, 10).is_empty());
 
         let altered = Anchor { log_hash: [1; 32], ..settled };
-        let error = crate::recovery::recover(GROUP, replay(), altered, 1).unwrap_err();
+        let error = crate::recovery::recover(GROUP, &mut replay(), altered, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::Diverged { id: 1, .. }), "{error}");
         let ahead = Anchor { id: 1000, ..settled };
-        let error = crate::recovery::recover(GROUP, replay(), ahead, 1).unwrap_err();
+        let error = crate::recovery::recover(GROUP, &mut replay(), ahead, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::ChainAhead { settled: 1000, .. }), "{error}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_slow_reader_of_a_book_sees_the_latest_and_a_question_that_panics_hurts_nobody() {
         let harness = Harness::start(SLOW).await;
-        let mut book = harness.sequencer.query(|view| view.feeds.book(view.engine, MARKET)).await.unwrap().unwrap();
+        let mut book = harness.sequencer.query(|view| view.books.listen(view.engine, MARKET)).await.unwrap().unwrap();
         assert!(book.has_changed().unwrap() && book.borrow_and_update().bids.is_empty(), "the snapshot comes first");
         for nonce in 1..=5 {
             harness.submit_all(vec![vec![order_of(ALICE, nonce, Side::Buy, PostOnly, 100 + nonce)]]).await;

@@ -216,10 +216,10 @@ async fn an_audit_fails_when_money_or_log_differ() {
     assert!(said.contains("audit failed") && said.matches("DIFFER").count() == 1, "{said}");
 
     // A journal in which one byte of a settled command is not what was written.
-    let log = data.join("journal/journal.log");
+    let log = data.join("journal/00000000000000000001.segment");
     let mut bytes = std::fs::read(&log).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[written / 2] ^= 1;
     std::fs::write(&log, bytes).unwrap();
     let (code, said) = audit(true);
     assert_eq!(code, Some(1), "{said}");
