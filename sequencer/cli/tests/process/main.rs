@@ -4,6 +4,7 @@
 #[path = "../../../chain/tests/artifact/mod.rs"]
 mod artifact;
 mod bad_input;
+mod disk;
 mod exchange;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]
@@ -22,7 +23,7 @@ use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::WsClientBuilder;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::Value;
-use xos_api::{AccountUpdate, BookInfo, OrderStatus, TradeInfo, XosApiClient};
+use xos_api::{AccountUpdate, BookInfo, Code, OrderStatus, TradeInfo, XosApiClient};
 use xos_auth::{LogHead, parse_signature, recover};
 use xos_chain::At;
 use xos_types::{AccountId, B256, EventId, Nonce, Side};
