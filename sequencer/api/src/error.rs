@@ -49,11 +49,13 @@ pub enum Code {
     Overloaded = 1100,
     /// The node is stopping; whether the command took effect can be asked with `xos_order` once it is back.
     Unavailable = 1101,
+    /// The node's disk is nearly full, so it takes no orders; cancellations and withdrawals it does.
+    DiskFull = 1102,
 }
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -74,6 +76,7 @@ impl Code {
         Self::OnlyReducing,
         Self::Overloaded,
         Self::Unavailable,
+        Self::DiskFull,
     ];
 
     /// The code with that number.

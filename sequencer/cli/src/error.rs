@@ -3,6 +3,7 @@
 use jsonrpsee::core::ClientError;
 use xos_api::Code;
 use xos_chain::ChainError;
+use xos_journal::JournalError;
 use xos_node::NodeError;
 use xos_node::audit::AuditError;
 use xos_node::config::ConfigError;
@@ -21,6 +22,10 @@ pub(crate) enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Audit(#[from] AuditError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("cannot write to standard output: {0}")]
+    Write(std::io::Error),
     #[error("no answer could be written: {0}")]
     Output(#[from] serde_json::Error),
 }

@@ -6,6 +6,7 @@ mod cancel;
 mod demo;
 mod deposit;
 mod error;
+mod journal;
 mod markets;
 mod node;
 mod order;
@@ -49,6 +50,7 @@ enum Command {
     Deposit(deposit::Deposit),
     Withdraw(withdraw::Withdraw),
     Audit(audit::Audit),
+    Journal(journal::Journal),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +84,7 @@ async fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Deposit(deposit) => deposit.run().await?,
         Command::Withdraw(withdraw) => withdraw.run().await?,
         Command::Audit(audit) => return audit.run().await,
+        Command::Journal(journal) => journal.run()?,
     }
     Ok(ExitCode::SUCCESS)
 }

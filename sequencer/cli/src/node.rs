@@ -26,7 +26,7 @@ Configuration file (all of it optional):
   data = \"run/node\"                      confirmations = 0
   listen = \"127.0.0.1:8645\"              sequencer_key_file = \"sequencer.key\"
   [limits]
-  connections = 1000    queued_commands = 20000    batch_requests = 100")]
+  connections = 1000    queued_commands = 20000    batch_requests = 100    journal_segment_mb = 64")]
 pub(crate) struct Node {
     /// Configuration file (TOML); unknown settings are refused
     #[arg(long, value_name = "FILE")]

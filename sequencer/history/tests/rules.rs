@@ -178,9 +178,9 @@ fn funding_is_of_what_was_held_when_the_index_moved() {
         let records = history.funding(AccountId(account), None, before, limit).unwrap();
         records.iter().map(|record| (record.sequence, record.position.0, record.amount.0)).collect::<Vec<_>>()
     };
-    // Rounded down: longs pay 25.00000001, so 26; shorts get 25.
+    // Rounded down: longs pay 25.00000001, so 26, and shorts get 25; then shorts pay 3.000000006, so 4.
     assert_eq!(paid(4, None, 9), [(5, 6, 3), (4, 10, -26)]);
-    assert_eq!(paid(3, None, 9), [(7, -6, 36), (5, -6, -3), (4, -10, 25)]);
+    assert_eq!(paid(3, None, 9), [(7, -6, 36), (5, -6, -4), (4, -10, 25)]);
     assert_eq!((paid(3, Some(5), 9), paid(3, None, 1)), (vec![(4, -10, 25)], vec![(7, -6, 36)]));
     assert_eq!(history.funding(AccountId(3), Some(SHARE), None, 9).unwrap(), []);
 }

@@ -25,10 +25,23 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// There is no journal to read.
-    #[error("no journal at {path}; is this the node's data directory?", path = path.display())]
+    #[error("no journal in {path}; is this the node's data directory?", path = path.display())]
     Missing {
-        /// Where the log was looked for.
+        /// Where segments were looked for.
         path: PathBuf,
+    },
+    /// Its older segments are somewhere else.
+    #[error(
+        "the journal in {path} begins with command {first}, but {wanted} is needed; bring back the segments before it, or \
+         begin with a snapshot", path = path.display()
+    )]
+    BeginsLater {
+        /// The journal's directory.
+        path: PathBuf,
+        /// The first command that it holds.
+        first: u64,
+        /// The command that was to be read.
+        wanted: u64,
     },
     /// The file is something else.
     #[error("{path} is not a journal of format version {expected}: {what}", path = path.display())]
@@ -57,11 +70,11 @@ pub enum JournalError {
     },
     /// Something in the middle is not what was written.
     #[error(
-        "{path} is damaged at byte {offset}, at sequence {sequence}: {what}. Nothing was changed. Restore the file from a replica or a backup; commands from {sequence} on cannot be trusted, and cutting them off loses acknowledged orders",
+        "{path} is damaged at byte {offset}, at command {sequence}: {what}. Nothing was changed. Fill the gap from a replica with `xos journal repair --from-replica`, or restore a backup; commands from {sequence} on cannot be trusted, and cutting them off loses acknowledged orders",
         path = path.display()
     )]
     Damaged {
-        /// The file.
+        /// The segment.
         path: PathBuf,
         /// Where the damaged block begins.
         offset: u64,
@@ -70,19 +83,46 @@ pub enum JournalError {
         /// How it shows.
         what: String,
     },
-    /// More commands than one block may hold.
-    #[error("{bytes} bytes of commands exceed a block's {limit}; append them in several windows")]
-    BlockTooLarge {
-        /// Their encoded size.
+    /// A repair was begun and not ended.
+    #[error("{path} is left of a repair that was interrupted; run `xos journal repair` again", path = path.display())]
+    HalfRepaired {
+        /// The unfinished repair.
+        path: PathBuf,
+    },
+    /// The replica does not fill the gap.
+    #[error("command {sequence} is missing here, and the replica in {replica} has no block that continues the chain there ({what}); nothing was changed", replica = replica.display())]
+    NotRepairable {
+        /// The command that nobody has.
+        sequence: u64,
+        /// Where it was looked for.
+        replica: PathBuf,
+        /// What is there instead.
+        what: String,
+    },
+    /// A command that no block has room for.
+    #[error("a command of {bytes} bytes exceeds a block's {limit}; nothing was written")]
+    CommandTooLarge {
+        /// Its encoded size.
         bytes: usize,
         /// The most allowed.
         limit: usize,
     },
-    /// An earlier append failed.
+    /// Every segment is full and no other can be made.
+    #[error("there is no room for another segment in {path}: {why}; make room on the disk and restart the node, which keeps every acknowledged command", path = path.display())]
+    Full {
+        /// The journal's directory.
+        path: PathBuf,
+        /// What came back when one was to be made.
+        why: String,
+    },
+    /// An earlier write failed.
     #[error(
-        "the journal failed earlier and takes nothing more; restart the node, which keeps every acknowledged command"
+        "the journal failed and takes nothing more ({cause}); restart the node, which keeps every acknowledged command"
     )]
-    Poisoned,
+    Failed {
+        /// What happened.
+        cause: String,
+    },
 }
 
 impl JournalError {

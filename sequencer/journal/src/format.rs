@@ -2,28 +2,99 @@
 
 use xos_types::{Address, GroupConfig, GroupTerms, Hash, Logged, Ppm};
 
-const MAGIC: [u8; 8] = *b"XOSJRNL\0";
-pub(crate) const VERSION: u32 = 4;
+use crate::scan::Tip;
 
-/// Bytes of the file's header.
-pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 3 * 20 + TERMS_BYTES + HASH_BYTES;
-/// Bytes of a group's terms.
-const TERMS_BYTES: usize = 20 + 1 + 4 + 4;
+const MAGIC: [u8; 8] = *b"XOSJRNL\0";
+pub(crate) const VERSION: u32 = 5;
+
+/// What a disk writes whole or not at all. Headers and blocks begin at a multiple of it, so that writing one never rewrites
+/// a sector that holds another.
+pub(crate) const SECTOR: usize = 512;
+/// Bytes of a segment's header.
+pub(crate) const HEADER_BYTES: usize = SECTOR;
 /// Bytes of a block before its payload.
 pub(crate) const BLOCK_HEAD_BYTES: usize = 4 + 4 + 8 + HASH_BYTES;
 pub(crate) const HASH_BYTES: usize = 32;
 
 /// Most bytes of encoded commands in one block.
-pub const PAYLOAD_BYTES_MAX: usize = 64 << 20;
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
 /// Most bytes of one block, and so of one write.
-pub(crate) const BLOCK_BYTES_MAX: u64 = (BLOCK_HEAD_BYTES + PAYLOAD_BYTES_MAX + HASH_BYTES) as u64;
+pub(crate) const BLOCK_BYTES_MAX: u64 = block_bytes(PAYLOAD_BYTES_MAX);
 
-/// The header of a group's journal.
-pub(crate) fn encode_header(config: &GroupConfig) -> [u8; HEADER_BYTES] {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES);
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
+/// Bytes of a block with so much payload.
+pub(crate) const fn block_bytes(payload: usize) -> u64 {
+    (BLOCK_HEAD_BYTES + payload + HASH_BYTES).next_multiple_of(SECTOR) as u64
+}
+
+/// Most payload of a block that fits into an empty segment.
+pub(crate) fn payload_max(segment_bytes: u64) -> usize {
+    let room = usize::try_from(segment_bytes).unwrap_or(usize::MAX) - HEADER_BYTES - BLOCK_HEAD_BYTES - HASH_BYTES;
+    room.min(PAYLOAD_BYTES_MAX)
+}
+
+/// What the first command's block names as the block before it.
+pub(crate) fn genesis(config: &GroupConfig) -> Hash {
+    let mut bytes = MAGIC.to_vec();
+    put_config(&mut bytes, config);
+    *blake3::hash(&bytes).as_bytes()
+}
+
+/// What a segment says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Whose journal it is.
+    pub(crate) config: GroupConfig,
+    /// Sequence number of its first command.
+    pub(crate) first: u64,
+    /// Hash of the block before its first.
+    pub(crate) previous: Hash,
+    /// Bytes of the whole file.
+    pub(crate) bytes: u64,
+}
+
+/// Why a header cannot be used.
+pub(crate) enum HeaderFault {
+    /// It was one, and something changed it.
+    Damaged(String),
+    /// It never was one that this program reads.
+    Foreign(String),
+}
+
+impl Header {
+    pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.bytes.to_le_bytes());
+        bytes.extend_from_slice(&self.first.to_le_bytes());
+        bytes.extend_from_slice(&self.previous);
+        put_config(&mut bytes, &self.config);
+        bytes.resize(HEADER_BYTES - HASH_BYTES, 0);
+        bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
+        bytes.try_into().expect("the fields are shorter than a header, and the rest fills it")
+    }
+
+    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, HeaderFault> {
+        let mut rest = &bytes[..];
+        if take::<8>(&mut rest) != MAGIC {
+            return Err(HeaderFault::Foreign("it does not begin with the journal's magic number".to_owned()));
+        }
+        if blake3::hash(&bytes[..HEADER_BYTES - HASH_BYTES]) != bytes[HEADER_BYTES - HASH_BYTES..] {
+            return Err(HeaderFault::Damaged("its header's hash does not match".to_owned()));
+        }
+        let version = u32::from_le_bytes(take(&mut rest));
+        if version != VERSION {
+            return Err(HeaderFault::Foreign(format!("its format version is {version}")));
+        }
+        let bytes = u64::from_le_bytes(take(&mut rest));
+        let first = u64::from_le_bytes(take(&mut rest));
+        let previous = take(&mut rest);
+        Ok(Self { config: take_config(&mut rest), first, previous, bytes })
+    }
+}
+
+fn put_config(bytes: &mut Vec<u8>, config: &GroupConfig) {
     bytes.extend_from_slice(&config.chain_id.to_le_bytes());
     bytes.extend_from_slice(config.group.as_slice());
     bytes.extend_from_slice(config.token.as_slice());
@@ -33,34 +104,19 @@ pub(crate) fn encode_header(config: &GroupConfig) -> [u8; HEADER_BYTES] {
     bytes.push(max_holdings);
     bytes.extend_from_slice(&keeper_share.0.to_le_bytes());
     bytes.extend_from_slice(&grace.to_le_bytes());
-    bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
-    bytes.try_into().expect("the fields add up to HEADER_BYTES")
 }
 
-/// The group that a header names and the header's hash, or what is wrong with it.
-pub(crate) fn decode_header(bytes: &[u8; HEADER_BYTES]) -> Result<(GroupConfig, Hash), String> {
-    let mut rest = &bytes[..];
-    if take::<8>(&mut rest) != MAGIC {
-        return Err("it does not begin with the journal's magic number".to_owned());
-    }
-    let version = u32::from_le_bytes(take(&mut rest));
-    if version != VERSION {
-        return Err(format!("its format version is {version}"));
-    }
-    let chain_id = u64::from_le_bytes(take(&mut rest));
-    let group = Address::from(take::<20>(&mut rest));
-    let token = Address::from(take::<20>(&mut rest));
-    let governance = Address::from(take::<20>(&mut rest));
-    let sequencer = Address::from(take::<20>(&mut rest));
-    let [max_holdings] = take::<1>(&mut rest);
-    let keeper_share = Ppm(u32::from_le_bytes(take(&mut rest)));
-    let grace = u32::from_le_bytes(take(&mut rest));
-    let hash: Hash = take(&mut rest);
-    if *blake3::hash(&bytes[..HEADER_BYTES - HASH_BYTES]).as_bytes() != hash {
-        return Err("its header's hash does not match".to_owned());
-    }
+fn take_config(rest: &mut &[u8]) -> GroupConfig {
+    let chain_id = u64::from_le_bytes(take(rest));
+    let group = Address::from(take::<20>(rest));
+    let token = Address::from(take::<20>(rest));
+    let governance = Address::from(take::<20>(rest));
+    let sequencer = Address::from(take::<20>(rest));
+    let [max_holdings] = take::<1>(rest);
+    let keeper_share = Ppm(u32::from_le_bytes(take(rest)));
+    let grace = u32::from_le_bytes(take(rest));
     let terms = GroupTerms { sequencer, max_holdings, keeper_share, grace };
-    Ok((GroupConfig { chain_id, group, token, governance, terms }, hash))
+    GroupConfig { chain_id, group, token, governance, terms }
 }
 
 /// What stands before a block's payload.
@@ -94,46 +150,70 @@ impl BlockHead {
 
     /// Bytes of the whole block.
     pub(crate) fn block_bytes(&self) -> u64 {
-        BLOCK_HEAD_BYTES as u64 + u64::from(self.payload_bytes) + HASH_BYTES as u64
+        block_bytes(self.payload_bytes as usize)
     }
 
     /// Whether a block could begin like this; every command takes at least a byte.
     pub(crate) fn is_plausible(&self) -> bool {
         self.commands > 0 && self.commands <= self.payload_bytes && self.payload_bytes as usize <= PAYLOAD_BYTES_MAX
     }
+
+    /// Sequence number of its last command.
+    pub(crate) fn last(&self) -> u64 {
+        self.first.saturating_add(u64::from(self.commands) - 1)
+    }
 }
 
-/// Puts commands together as a block in `block` and returns its hash, or the payload's size if that is too large.
-pub(crate) fn encode_block(
-    block: &mut Vec<u8>,
-    commands: &[Logged],
-    first: u64,
-    previous: Hash,
-) -> Result<Hash, usize> {
-    block.clear();
-    block.resize(BLOCK_HEAD_BYTES, 0);
-    for command in commands {
-        block.extend_from_slice(command.bytes());
-    }
-    let payload = block.len() - BLOCK_HEAD_BYTES;
-    if payload > PAYLOAD_BYTES_MAX {
-        return Err(payload);
-    }
-    let head = BlockHead {
-        payload_bytes: u32::try_from(payload).expect("PAYLOAD_BYTES_MAX fits"),
-        commands: u32::try_from(commands.len()).expect("every command takes at least a byte of the payload"),
-        first,
-        previous,
-    };
-    block[..BLOCK_HEAD_BYTES].copy_from_slice(&head.encode());
-    let hash = *blake3::hash(block).as_bytes();
-    block.extend_from_slice(&hash);
-    Ok(hash)
+/// A block as it grows: room for the head, then commands.
+#[derive(Debug)]
+pub(crate) struct OpenBlock {
+    bytes: Vec<u8>,
+    commands: u32,
 }
 
-/// The commands of an intact block's payload, or what is wrong with them.
-pub(crate) fn decode_commands(payload: &[u8], count: u32) -> Result<Vec<Logged>, String> {
-    let mut commands = Vec::with_capacity(count as usize);
+impl OpenBlock {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; BLOCK_HEAD_BYTES], commands: 0 }
+    }
+
+    pub(crate) fn push(&mut self, command: &Logged) {
+        self.bytes.extend_from_slice(command.bytes());
+        self.commands += 1;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.commands == 0
+    }
+
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.bytes.len() - BLOCK_HEAD_BYTES
+    }
+
+    /// Makes it the block behind `tip`; what is to be written, and the tip behind it.
+    pub(crate) fn seal(&mut self, tip: Tip) -> (&[u8], Tip) {
+        let head = BlockHead {
+            payload_bytes: u32::try_from(self.payload_bytes()).expect("PAYLOAD_BYTES_MAX fits"),
+            commands: self.commands,
+            first: tip.sequence + 1,
+            previous: tip.hash,
+        };
+        self.bytes[..BLOCK_HEAD_BYTES].copy_from_slice(&head.encode());
+        let end = usize::try_from(head.block_bytes()).expect("a block fits into memory");
+        self.bytes.resize(end - HASH_BYTES, 0);
+        let hash = *blake3::hash(&self.bytes).as_bytes();
+        self.bytes.extend_from_slice(&hash);
+        (&self.bytes, Tip { sequence: head.last(), hash })
+    }
+
+    /// Empties it and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.truncate(BLOCK_HEAD_BYTES);
+        self.commands = 0;
+    }
+}
+
+/// Decodes the commands of an intact block's payload into `commands`, or says what is wrong with them.
+pub(crate) fn decode_commands(payload: &[u8], count: u32, commands: &mut Vec<Logged>) -> Result<(), String> {
     let mut rest = payload;
     for index in 0..count {
         let (command, after) = Logged::take_from(rest)
@@ -144,7 +224,7 @@ pub(crate) fn decode_commands(payload: &[u8], count: u32) -> Result<Vec<Logged>,
     if !rest.is_empty() {
         return Err(format!("{} bytes follow the last of {count} commands", rest.len()));
     }
-    Ok(commands)
+    Ok(())
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {

@@ -1,49 +1,63 @@
 //! The append-only, hash-chained log that makes a command durable before anyone hears of it.
 //!
-//! # The file
-//! `journal.log` is a header and then blocks; integers are little-endian.
+//! # The files
+//! A journal is a folder of segments, each named by the sequence number of its first command (`…00000042.segment`). A segment
+//! is written full of zeros before it is used; then stands in it a header, and blocks from sector to sector (512 bytes).
+//! Integers are little-endian.
 //!
 //! | header | bytes | | block | bytes |
 //! |---|---|---|---|---|
 //! | magic `XOSJRNL\0` | 8 | | payload length | 4 |
-//! | format version, 4 | 4 | | number of commands | 4 |
-//! | chain id | 8 | | sequence number of the first | 8 |
-//! | group contract | 20 | | hash of the block before (first block: of the header) | 32 |
-//! | settlement token | 20 | | payload: the commands, postcard, one after another | … |
-//! | governance | 20 | | blake3 of the above | 32 |
-//! | the terms that the group was created with: sequencer, most holdings, keepers' share, grace | 20, 1, 4, 4 | | | |
+//! | format version, 5 | 4 | | number of commands | 4 |
+//! | bytes of the segment | 8 | | sequence number of the first | 8 |
+//! | sequence number of the first command | 8 | | hash of the block before (the very first: of magic and group) | 32 |
+//! | hash of the block before the first | 32 | | payload: the commands, postcard, one after another | … |
+//! | group: chain id, group contract, settlement token, governance | 8, 20, 20, 20 | | zeros up to 32 bytes before a sector ends | … |
+//! | the terms that it was created with: sequencer, most holdings, keepers' share, grace | 20, 1, 4, 4 | | blake3 of the above | 32 |
+//! | zeros | … | | | |
 //! | blake3 of the above | 32 | | | |
 //!
-//! One block holds one ingress window of commands in execution order, and is one group commit: one `write`, one
-//! `fdatasync`. Sequence numbers start at 1 and have no gaps.
+//! One block is one group commit: one `write`, one `fdatasync`. It holds whatever was handed over while the one before it was
+//! being written, so its size follows the load and nobody waits for a clock. Sequence numbers start at 1 and have no gaps.
+//! Blocks are chained to blocks, not to segments: a replica that cuts its segments elsewhere has the same blocks. Reading may
+//! begin with any segment; what stands before it is then taken on trust.
 //!
-//! # What opening does with damage
-//! - **A torn tail is dropped.** Bytes at the end that are no whole, intact block, with no intact block anywhere behind
-//!   them, are what a crash in the middle of a write leaves. They are copied to `dropped-<offset>.bin`, cut off, logged, and
-//!   reported by [`Replay::dropped_tail`]. A flipped bit in the very last block looks the same and is treated the same; the
-//!   copy is there for that case, and a node sees that the chain anchors a later sequence number than its log holds.
-//! - **A damaged middle is refused.** If an intact block follows, or an intact block does not continue the chain, nobody
-//!   can say what was lost: [`JournalError::Damaged`] names the offset and what to do. Nothing is changed.
+//! # What reading does with damage
+//! - **A torn tail is dropped.** Bytes behind the last block that are no zeros and no whole, intact block, with no intact block
+//!   anywhere behind them, are what a crash in the middle of a write leaves. They are copied to
+//!   `dropped-<sequence>-<offset>.bin`, made zeros, logged, and reported by [`Replay::dropped_tail`]. A flipped bit in the very
+//!   last block looks the same and is treated the same; the copy is there for that case, and a node sees that the chain
+//!   anchors a later sequence number than its log holds.
+//! - **A damaged middle is refused.** If an intact block or a segment follows, if an intact block does not continue the chain,
+//!   or if a segment is not as long as it was made, nobody can say what was lost: [`JournalError::Damaged`] names the place and
+//!   what to do. Nothing is changed. [`repair`] fills the hole from a replica, if the chain fits.
 //! - **Another group's journal is refused**, naming both groups.
 //!
-//! One process writes at a time: an exclusive lock on the file `lock` is held as long as the [`Journal`] lives.
+//! # When the disk refuses
+//! The first failed write or sync is the last: what reached the disk is then unknown, so the process must end and open the
+//! journal again; going on could acknowledge a command that is not there.
 //!
-//! The first failed write or sync poisons the journal. What reached the disk is then unknown, so the process must end and
-//! reopen it; going on could acknowledge a command that is not there.
+//! A **full disk** is noticed a segment ahead, when no spare one can be made. [`Durability::shortage`] tells; what is left of
+//! the current segment is for what must still happen, so the node refuses orders then, but no cancellations. It is asked for
+//! again every second.
+//!
+//! One process writes at a time: an exclusive lock on the file `lock` is held as long as the [`Journal`] lives.
 
 mod error;
 mod format;
+mod offline;
 mod replay;
 mod scan;
+mod segment;
+mod shared;
 mod writer;
 
 pub use error::JournalError;
-pub use format::PAYLOAD_BYTES_MAX;
+pub use offline::{Repaired, Verified, repair, verify};
 pub use replay::{Replay, read_only};
 pub use scan::DroppedTail;
-pub use writer::Journal;
+pub use shared::{Durability, Shortage};
+pub use writer::{Journal, Recovery, Settings};
 
-/// Name of the log inside a journal's directory.
-pub const LOG_FILE: &str = "journal.log";
-/// Name of the lock file beside it.
+/// Name of the lock file in a journal's directory.
 pub const LOCK_FILE: &str = "lock";

@@ -1,89 +1,147 @@
-//! Loggeds of a journal, from the first on.
+//! Commands of a journal, in order. A thread of its own reads, checks and decodes, so that whoever applies them does
+//! nothing else.
 
-use std::fs::File;
-use std::io;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use xos_types::{GroupConfig, Logged};
 
-use crate::LOG_FILE;
 use crate::error::JournalError;
 use crate::format::decode_commands;
-use crate::scan::{DroppedTail, Next, Scanner, Tip};
+use crate::scan::{Chain, DroppedTail, Next, Tip};
 
-/// Iterates over `(sequence, command)`, checking hashes and chain again as it reads. It ends where the journal ended when
-/// it was opened, and after the first error.
+/// Commands that are handed over at a time, about.
+const BATCH_COMMANDS: usize = 4096;
+/// Batches that are decoded ahead of who applies them.
+const BATCHES_AHEAD: usize = 4;
+
+/// Iterates over `(sequence, command)`, checking hashes and chain as it reads. It ends where the journal ends, or with the
+/// first error. [`Self::dropped_tail`] and [`Self::last_sequence`] are known behind the last command.
 #[derive(Debug)]
 pub struct Replay {
-    scanner: Option<Scanner>,
-    block: std::vec::IntoIter<Logged>,
+    source: Source,
+    batch: std::vec::IntoIter<Logged>,
+    /// Sequence number of the command that comes next.
     next: u64,
-    end: Tip,
-    dropped: Option<DroppedTail>,
+    config: GroupConfig,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Nothing was asked for yet.
+    Unread(Box<Chain>),
+    /// A thread reads ahead.
+    Reading(Receiver<Message>),
+    /// Everything was read.
+    Ended(Box<Ended>),
+    /// An error came.
+    Failed,
+}
+
+/// Where a journal ends.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) chain: Chain,
+    pub(crate) dropped: Option<DroppedTail>,
+}
+
+enum Message {
+    Commands(Vec<Logged>),
+    Ended(Box<Ended>),
+    Failed(JournalError),
 }
 
 impl Replay {
-    /// Checks whose journal it is, if that is `expected`, and then the whole file; what it iterates over is intact.
-    pub(crate) fn check(
-        path: &Path,
-        file: File,
-        expected: Option<&GroupConfig>,
-    ) -> Result<(Self, GroupConfig), JournalError> {
-        let again = file.try_clone().map_err(JournalError::io("cannot read", path))?;
-        let (mut scanner, config) = Scanner::open(path, file)?;
-        if let Some(expected) = expected.filter(|expected| **expected != config) {
-            let (found, expected) = (Box::new(config), Box::new(*expected));
-            return Err(JournalError::OtherGroup { path: path.to_owned(), found, expected });
-        }
-        let dropped = loop {
-            match scanner.advance()? {
-                Next::Block(_) => {}
-                Next::End => break None,
-                Next::TornTail(tail) => break Some(tail),
-            }
-        };
-        let end = scanner.tip();
-        // Both handles share one position in the file; the first is done with it.
-        drop(scanner);
-        let (mut scanner, _) = Scanner::open(path, again)?;
-        scanner.limit(end.offset);
-        Ok((Self { scanner: Some(scanner), block: Vec::new().into_iter(), next: 1, end, dropped }, config))
+    /// The commands from `from` on.
+    pub(crate) fn open(dir: &Path, from: u64, expected: Option<&GroupConfig>) -> Result<Self, JournalError> {
+        let chain = Chain::open(dir, from, expected)?;
+        let config = chain.config();
+        Ok(Self { source: Source::Unread(Box::new(chain)), batch: Vec::new().into_iter(), next: from, config })
     }
 
-    /// Sequence number of the last command; 0 if there is none.
+    /// Whose journal it is.
+    #[must_use]
+    pub fn group(&self) -> GroupConfig {
+        self.config
+    }
+
+    /// Sequence number of the last command that was read so far; 0 if there is none.
     #[must_use]
     pub fn last_sequence(&self) -> u64 {
-        self.end.sequence
+        match &self.source {
+            Source::Ended(ended) => ended.chain.tip().sequence,
+            _ => self.next.saturating_sub(1),
+        }
     }
 
     /// What was not a whole block at the end, and is not part of the journal.
     #[must_use]
     pub fn dropped_tail(&self) -> Option<DroppedTail> {
-        self.dropped
+        match &self.source {
+            Source::Ended(ended) => ended.dropped,
+            _ => None,
+        }
     }
 
-    pub(crate) fn end(&self) -> Tip {
-        self.end
+    /// Reads the rest, if there is one, without decoding it.
+    pub(crate) fn finish(mut self) -> Result<Ended, JournalError> {
+        if let Source::Unread(mut chain) = self.source {
+            let dropped = loop {
+                match chain.advance()? {
+                    Next::Block(_) => {}
+                    Next::End => break None,
+                    Next::TornTail(tail) => break Some(tail),
+                }
+            };
+            return Ok(Ended { chain: *chain, dropped });
+        }
+        for command in self.by_ref() {
+            command?;
+        }
+        match self.source {
+            Source::Ended(ended) => Ok(*ended),
+            _ => Err(JournalError::Failed { cause: "it could not be read to its end".to_owned() }),
+        }
     }
 
-    fn read_block(&mut self) -> Result<bool, JournalError> {
-        let Some(scanner) = &mut self.scanner else { return Ok(false) };
-        let before = scanner.tip();
-        match scanner.advance()? {
-            Next::Block(head) => {
-                let commands =
-                    decode_commands(scanner.payload(), head.commands).map_err(|what| JournalError::Damaged {
-                        path: scanner.path().to_owned(),
-                        offset: before.offset,
-                        sequence: before.sequence + 1,
-                        what: format!("the block is intact, but {what}; was it written by another version?"),
-                    })?;
-                self.block = commands.into_iter();
+    fn start(&mut self) -> Result<(), JournalError> {
+        let Source::Unread(chain) = std::mem::replace(&mut self.source, Source::Failed) else { return Ok(()) };
+        let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+        let (from, dir) = (self.next, chain.end().0.path.clone());
+        std::thread::Builder::new()
+            .name("journal reader".to_owned())
+            .spawn(move || read(*chain, from, &sender))
+            .map_err(JournalError::io("cannot start a thread to read", &dir))?;
+        self.source = Source::Reading(receiver);
+        Ok(())
+    }
+
+    /// Gets more commands, if there are more.
+    fn more(&mut self) -> Result<bool, JournalError> {
+        self.start_if_unread()?;
+        let Source::Reading(messages) = &self.source else { return Ok(false) };
+        match messages.recv() {
+            Ok(Message::Commands(commands)) => {
+                self.batch = commands.into_iter();
                 Ok(true)
             }
-            Next::End => Ok(false),
-            Next::TornTail(_) => Err(scanner.damaged("it was intact when the journal was opened".to_owned())),
+            Ok(Message::Ended(ended)) => {
+                self.source = Source::Ended(ended);
+                Ok(false)
+            }
+            Ok(Message::Failed(error)) => {
+                self.source = Source::Failed;
+                Err(error)
+            }
+            Err(_) => {
+                self.source = Source::Failed;
+                Err(JournalError::Failed { cause: "the thread that reads it panicked".to_owned() })
+            }
         }
+    }
+
+    fn start_if_unread(&mut self) -> Result<(), JournalError> {
+        if matches!(self.source, Source::Unread(_)) { self.start() } else { Ok(()) }
     }
 }
 
@@ -92,34 +150,72 @@ impl Iterator for Replay {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(command) = self.block.next() {
+            if let Some(command) = self.batch.next() {
                 let sequence = self.next;
                 self.next += 1;
                 return Some(Ok((sequence, command)));
             }
-            match self.read_block() {
+            match self.more() {
                 Ok(true) => {}
                 Ok(false) => return None,
-                Err(error) => {
-                    self.scanner = None;
-                    return Some(Err(error));
-                }
+                Err(error) => return Some(Err(error)),
             }
         }
     }
 }
 
-/// Reads a journal for an audit: takes no lock and changes nothing. The tail that a running node is just writing may show
-/// as torn; it is left out.
+/// Reads to the end, or until nobody listens.
+fn read(mut chain: Chain, from: u64, sender: &SyncSender<Message>) {
+    let mut batch = Vec::with_capacity(BATCH_COMMANDS);
+    let last = loop {
+        match read_block(&mut chain, from, &mut batch) {
+            Ok(None) if batch.len() < BATCH_COMMANDS => {}
+            Ok(None) => {
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_COMMANDS));
+                if sender.send(Message::Commands(full)).is_err() {
+                    return;
+                }
+            }
+            Ok(Some(dropped)) => break Message::Ended(Box::new(Ended { chain, dropped })),
+            Err(error) => break Message::Failed(error),
+        }
+    };
+    // If nobody listens, nobody wants to know.
+    let _ = sender.send(Message::Commands(batch)).and_then(|()| sender.send(last));
+}
+
+/// Decodes the next block's commands from `from` on into `batch`; at the end of the journal says whether a tail was dropped.
+fn read_block(
+    chain: &mut Chain,
+    from: u64,
+    batch: &mut Vec<Logged>,
+) -> Result<Option<Option<DroppedTail>>, JournalError> {
+    let block = match chain.advance()? {
+        Next::Block(block) => block,
+        Next::End => return Ok(Some(None)),
+        Next::TornTail(tail) => return Ok(Some(Some(tail))),
+    };
+    if block.head.last() < from {
+        return Ok(None);
+    }
+    let before = batch.len();
+    decode_commands(chain.payload(&block), block.head.commands, batch).map_err(|what| {
+        batch.truncate(before);
+        let Tip { sequence, .. } = block.tip();
+        chain.damaged(format!(
+            "the block up to {sequence} before it is intact, but {what}; was it written by another version?"
+        ))
+    })?;
+    let early = usize::try_from(from.saturating_sub(block.head.first)).unwrap_or(usize::MAX);
+    batch.drain(before..before.saturating_add(early).min(batch.len()));
+    Ok(None)
+}
+
+/// Reads a journal from command `from` on, for an audit: takes no lock and changes nothing. The tail that a running node is
+/// just writing may show as torn; it is left out. What stands before the segment that holds `from` is taken on trust.
 ///
 /// # Errors
-/// If there is no journal, or it is damaged.
-pub fn read_only(dir: impl AsRef<Path>) -> Result<(GroupConfig, Replay), JournalError> {
-    let path = dir.as_ref().join(LOG_FILE);
-    let file = File::open(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => JournalError::Missing { path: path.clone() },
-        _ => JournalError::io("cannot open", &path)(error),
-    })?;
-    let (replay, config) = Replay::check(&path, file, None)?;
-    Ok((config, replay))
+/// If there is no journal, or it begins behind `from`.
+pub fn read_only(dir: impl AsRef<Path>, from: u64) -> Result<Replay, JournalError> {
+    Replay::open(dir.as_ref(), from.max(1), None)
 }

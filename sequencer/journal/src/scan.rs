@@ -1,20 +1,30 @@
 //! Reads a journal block by block, checks hashes and chain, and tells a torn tail from a damaged middle.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use xos_types::{GroupConfig, Hash};
 
 use crate::error::JournalError;
-use crate::format::{BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, BlockHead, HASH_BYTES, HEADER_BYTES, VERSION, decode_header};
+use crate::format::{
+    BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, BlockHead, HASH_BYTES, HEADER_BYTES, Header, HeaderFault, SECTOR, VERSION,
+    genesis,
+};
+use crate::segment::{self, Listed};
 
-const READ_BUFFER_BYTES: usize = 1 << 20;
+/// Bytes that are read at a time.
+const CHUNK_BYTES: usize = 4 << 20;
+const SECTOR_BYTES: u64 = SECTOR as u64;
 
 /// What a crash left behind the last whole block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DroppedTail {
-    /// Where it begins.
+    /// The segment that it stands in, by its first command.
+    pub segment: u64,
+    /// Where it begins in there.
     pub offset: u64,
     /// How long it is.
     pub bytes: u64,
@@ -25,158 +35,335 @@ pub struct DroppedTail {
 /// Where the chain stands behind a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tip {
-    /// Bytes up to here are intact.
-    pub(crate) offset: u64,
     /// Sequence number of the last command.
     pub(crate) sequence: u64,
-    /// Hash of the last block, or of the header.
+    /// Hash of the last block.
     pub(crate) hash: Hash,
+}
+
+/// A segment being read.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    file: File,
+    /// Bytes that the file has, whatever its header says.
+    length: u64,
+    /// A part of the file that begins at `buffered`.
+    buffer: Vec<u8>,
+    buffered: u64,
+}
+
+/// An intact block; its payload lies in the segment's buffer.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) head: BlockHead,
+    pub(crate) hash: Hash,
+    whole: Range<usize>,
+}
+
+impl Block {
+    pub(crate) fn tip(&self) -> Tip {
+        Tip { sequence: self.head.last(), hash: self.hash }
+    }
+}
+
+impl Segment {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, length, buffer: Vec::new(), buffered: 0 })
+    }
+
+    /// The header, if it is one, and that of the segment that `listed` names.
+    pub(crate) fn header(&self, listed: &Listed) -> Result<Header, JournalError> {
+        let path = || listed.path.clone();
+        let damaged = |what: String| JournalError::Damaged { path: path(), offset: 0, sequence: listed.first, what };
+        if self.length < HEADER_BYTES as u64 {
+            return Err(damaged(format!("its {} bytes are too few for a header", self.length)));
+        }
+        let mut header = [0; HEADER_BYTES];
+        self.file.read_exact_at(&mut header, 0).map_err(JournalError::io("cannot read", &listed.path))?;
+        let header = Header::decode(&header).map_err(|fault| match fault {
+            HeaderFault::Damaged(what) => damaged(what),
+            HeaderFault::Foreign(what) => JournalError::NotAJournal { path: path(), expected: VERSION, what },
+        })?;
+        if header.first != listed.first {
+            return Err(damaged(format!("its header says that it begins with command {}", header.first)));
+        }
+        Ok(header)
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Where so many bytes from `offset` on lie in the buffer; less at the end of the file.
+    fn fill(&mut self, offset: u64, count: usize) -> io::Result<Range<usize>> {
+        let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let count = count.min(left);
+        let ahead = offset.checked_sub(self.buffered).and_then(|ahead| usize::try_from(ahead).ok());
+        if let Some(start) = ahead.filter(|start| start + count <= self.buffer.len()) {
+            return Ok(start..start + count);
+        }
+        self.buffer.resize(count.max(CHUNK_BYTES).min(left), 0);
+        // Nothing is known of the buffer until all of it is read.
+        self.buffered = u64::MAX;
+        self.file.read_exact_at(&mut self.buffer, offset)?;
+        self.buffered = offset;
+        Ok(0..count)
+    }
+
+    /// Reads from the file again what was read before.
+    fn forget(&mut self) {
+        self.buffer.clear();
+    }
+
+    /// The block at an offset, if a whole and intact one stands there.
+    pub(crate) fn block(&mut self, offset: u64) -> io::Result<Option<Block>> {
+        let head = self.fill(offset, BLOCK_HEAD_BYTES)?;
+        let Some(head) = self.buffer[head].first_chunk().map(BlockHead::decode) else { return Ok(None) };
+        if !head.is_plausible() || head.block_bytes() > self.length - offset {
+            return Ok(None);
+        }
+        let count = usize::try_from(head.block_bytes()).map_err(io::Error::other)?;
+        let whole = self.fill(offset, count)?;
+        let (hashed, written) = self.buffer[whole.clone()].split_at(count - HASH_BYTES);
+        let hash = *blake3::hash(hashed).as_bytes();
+        Ok((hash == *written).then_some(Block { head, hash, whole }))
+    }
+
+    /// Bytes of a block that [`Self::block`] returned last.
+    pub(crate) fn bytes(&self, block: &Block) -> &[u8] {
+        &self.buffer[block.whole.clone()]
+    }
+
+    pub(crate) fn payload(&self, block: &Block) -> &[u8] {
+        &self.bytes(block)[BLOCK_HEAD_BYTES..][..block.head.payload_bytes as usize]
+    }
+
+    /// How many bytes from `offset` on are not the zeros that a segment is made of.
+    pub(crate) fn written_from(&mut self, offset: u64) -> io::Result<u64> {
+        let (mut position, mut end) = (offset, offset);
+        while position < self.length {
+            let chunk = self.fill(position, CHUNK_BYTES)?;
+            let chunk = &self.buffer[chunk];
+            if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+                end = position + last as u64 + 1;
+            }
+            position += chunk.len() as u64;
+        }
+        Ok(end - offset)
+    }
+
+    /// The first intact block behind `offset` that may stand there: `may` is asked with its distance and the sequence number of
+    /// its first command before its hash is computed.
+    pub(crate) fn block_behind(
+        &mut self,
+        offset: u64,
+        may: impl Fn(u64, u64) -> bool,
+    ) -> io::Result<Option<(u64, Block)>> {
+        let mut position = offset + SECTOR_BYTES;
+        while position + SECTOR_BYTES <= self.length {
+            let head = self.fill(position, BLOCK_HEAD_BYTES)?;
+            let Some(head) = self.buffer[head].first_chunk().map(BlockHead::decode) else { break };
+            if may(position - offset, head.first)
+                && let Some(block) = self.block(position)?
+            {
+                return Ok(Some((position, block)));
+            }
+            position += SECTOR_BYTES;
+        }
+        Ok(None)
+    }
 }
 
 /// What follows the tip.
 pub(crate) enum Next {
-    /// An intact block that continues the chain; its payload is in the scanner.
-    Block(BlockHead),
-    /// The file's end.
+    /// An intact block that continues the chain.
+    Block(Block),
+    /// Nothing.
     End,
-    /// Something that is no intact block, with no intact block behind it.
+    /// Something that is no intact block, with no intact block anywhere behind it.
     TornTail(DroppedTail),
 }
 
-/// A journal being read from its beginning.
+/// A journal being read, from the first block of some segment on.
 #[derive(Debug)]
-pub(crate) struct Scanner {
-    path: PathBuf,
-    file: BufReader<File>,
-    /// Bytes that count; what is appended after opening does not.
-    length: u64,
+pub(crate) struct Chain {
+    /// Segments still to be read, the next one last.
+    later: Vec<Listed>,
+    segment: Segment,
+    header: Header,
+    /// Where in the segment the chain goes on.
+    offset: u64,
     tip: Tip,
-    payload: Vec<u8>,
 }
 
-impl Scanner {
-    /// Checks the header; also returns whose journal it is.
-    pub(crate) fn open(path: &Path, file: File) -> Result<(Self, GroupConfig), JournalError> {
-        let length = file.metadata().map_err(JournalError::io("cannot read", path))?.len();
-        let mut file = BufReader::with_capacity(READ_BUFFER_BYTES, file);
-        file.seek(SeekFrom::Start(0)).map_err(JournalError::io("cannot read", path))?;
-        let not_a_journal = |what: String| JournalError::NotAJournal { path: path.to_owned(), expected: VERSION, what };
-        if length < HEADER_BYTES as u64 {
-            return Err(not_a_journal(format!("its {length} bytes are too few for a header")));
+impl Chain {
+    /// Begins with the segment that holds command `from`. What stands before it is taken on trust.
+    pub(crate) fn open(dir: &Path, from: u64, expected: Option<&GroupConfig>) -> Result<Self, JournalError> {
+        let mut later = segment::list(dir)?;
+        let Some(first) = later.first() else { return Err(JournalError::Missing { path: dir.to_owned() }) };
+        if from < first.first {
+            return Err(JournalError::BeginsLater { path: dir.to_owned(), first: first.first, wanted: from });
         }
-        let mut header = [0; HEADER_BYTES];
-        file.read_exact(&mut header).map_err(JournalError::io("cannot read", path))?;
-        let (config, hash) = decode_header(&header).map_err(not_a_journal)?;
-        let tip = Tip { offset: HEADER_BYTES as u64, sequence: 0, hash };
-        Ok((Self { path: path.to_owned(), file, length, tip, payload: Vec::new() }, config))
+        later.reverse();
+        let holds = later.iter().position(|segment| segment.first <= from).unwrap_or_default();
+        later.truncate(holds + 1);
+        let listed = later.pop().expect("at least the segment that holds `from` is left");
+        let segment = Segment::open(&listed.path).map_err(JournalError::io("cannot open", &listed.path))?;
+        let header = segment.header(&listed)?;
+        let Header { config, first, previous, .. } = header;
+        if let Some(expected) = expected.filter(|expected| **expected != config) {
+            let (found, expected) = (Box::new(config), Box::new(*expected));
+            return Err(JournalError::OtherGroup { path: listed.path, found, expected });
+        }
+        let tip = Tip { sequence: first.saturating_sub(1), hash: previous };
+        let chain = Self { later, segment, header, offset: HEADER_BYTES as u64, tip };
+        if first == 1 && previous != genesis(&config) {
+            return Err(chain.damaged("its header does not begin a chain".to_owned()));
+        }
+        Ok(chain)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) fn config(&self) -> GroupConfig {
+        self.header.config
     }
 
     pub(crate) fn tip(&self) -> Tip {
         self.tip
     }
 
-    /// Stops reading at `length`.
-    pub(crate) fn limit(&mut self, length: u64) {
-        self.length = self.length.min(length);
+    /// The segment that was read last, and where the chain ends in it.
+    pub(crate) fn end(&self) -> (&Segment, u64) {
+        (&self.segment, self.offset)
     }
 
-    /// Payload of the block that `advance` returned last.
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.payload
+    pub(crate) fn payload(&self, block: &Block) -> &[u8] {
+        self.segment.payload(block)
     }
 
     /// Reads and checks what follows the tip, and moves the tip behind it if it is a block.
     pub(crate) fn advance(&mut self) -> Result<Next, JournalError> {
-        if self.tip.offset == self.length {
-            return Ok(Next::End);
+        loop {
+            if let Some(block) = self.segment.block(self.offset).map_err(|error| self.io(error))? {
+                return self.step(block);
+            }
+            if self.later.is_empty() {
+                return self.judge_tail();
+            }
+            self.next_segment()?;
         }
-        let Some((head, hash)) = self.read_block(self.tip.offset).map_err(|error| self.io(error))? else {
-            return self.judge_tail();
-        };
-        let sequence = self.tip.sequence + 1;
-        if head.previous != self.tip.hash || head.first != sequence {
-            return Err(self.damaged(format!(
-                "an intact block of commands from {} on stands there, but it does not continue the chain",
-                head.first
-            )));
-        }
-        let last = self.tip.sequence + u64::from(head.commands);
-        self.tip = Tip { offset: self.tip.offset + head.block_bytes(), sequence: last, hash };
-        Ok(Next::Block(head))
     }
 
-    /// The block at an offset with its hash, if a whole and intact one stands there. Leaves its payload in `payload`.
-    fn read_block(&mut self, offset: u64) -> io::Result<Option<(BlockHead, Hash)>> {
-        let room = self.length - offset;
-        if room < BLOCK_HEAD_BYTES as u64 {
-            return Ok(None);
+    fn step(&mut self, block: Block) -> Result<Next, JournalError> {
+        let BlockHead { first, previous, .. } = block.head;
+        if previous != self.tip.hash || first != self.tip.sequence + 1 {
+            let what = "an intact block of commands from {first} on stands there, but it does not continue the chain";
+            return Err(self.damaged(what.replace("{first}", &first.to_string())));
         }
-        self.seek(offset)?;
-        let mut head_bytes = [0; BLOCK_HEAD_BYTES];
-        self.file.read_exact(&mut head_bytes)?;
-        let head = BlockHead::decode(&head_bytes);
-        if !head.is_plausible() || head.block_bytes() > room {
-            return Ok(None);
-        }
-        self.payload.resize(head.payload_bytes as usize, 0);
-        self.file.read_exact(&mut self.payload)?;
-        let mut written = [0; HASH_BYTES];
-        self.file.read_exact(&mut written)?;
-        let hash = *blake3::Hasher::new().update(&head_bytes).update(&self.payload).finalize().as_bytes();
-        Ok((hash == written).then_some((head, hash)))
+        self.tip = block.tip();
+        self.offset += block.head.block_bytes();
+        Ok(Next::Block(block))
     }
 
-    /// Consecutive blocks are read through the buffer; only a jump seeks.
-    fn seek(&mut self, offset: u64) -> io::Result<()> {
-        let position = self.file.stream_position()?;
-        let distance = i64::try_from(i128::from(offset) - i128::from(position)).map_err(io::Error::other)?;
-        self.file.seek_relative(distance)
+    /// A segment that is followed by another is complete: zeros up to its end, and the other goes on from here.
+    fn next_segment(&mut self) -> Result<(), JournalError> {
+        self.check_length()?;
+        let written = self.segment.written_from(self.offset).map_err(|error| self.io(error))?;
+        let Some(listed) = self.later.last() else { return Ok(()) };
+        let follows = listed.first == self.tip.sequence + 1;
+        if written > 0 || !follows {
+            let next = listed.path.display();
+            let what = format!("no intact block stands there, but {next} follows, which begins with {}", listed.first);
+            return Err(self.damaged(what));
+        }
+        let segment = Segment::open(&listed.path).map_err(JournalError::io("cannot open", &listed.path))?;
+        let header = segment.header(listed)?;
+        if header.previous != self.tip.hash || header.config != self.config() {
+            return Err(JournalError::Damaged {
+                path: listed.path.clone(),
+                offset: 0,
+                sequence: listed.first,
+                what: "it does not continue the segment before it".to_owned(),
+            });
+        }
+        self.later.pop();
+        (self.segment, self.header, self.offset) = (segment, header, HEADER_BYTES as u64);
+        Ok(())
+    }
+
+    /// Segments get their length before anything else stands in them.
+    fn check_length(&self) -> Result<(), JournalError> {
+        let (length, bytes) = (self.segment.length, self.header.bytes);
+        if length == bytes {
+            return Ok(());
+        }
+        Err(self.damaged(format!("the file has {length} bytes, but was made with {bytes}")))
     }
 
     /// No intact block stands at the tip: is it the end of what was written, or a hole in it?
     fn judge_tail(&mut self) -> Result<Next, JournalError> {
-        let tail = DroppedTail {
-            offset: self.tip.offset,
-            bytes: self.length - self.tip.offset,
-            sequence: self.tip.sequence + 1,
-        };
-        if tail.bytes > BLOCK_BYTES_MAX {
-            return Err(self.damaged(format!("{} bytes follow, more than one unfinished write leaves", tail.bytes)));
+        let verdict = self.look_at_tail().map_err(|error| self.io(error))?;
+        if matches!(verdict, Tail::Empty) {
+            return self.check_length().map(|()| Next::End);
         }
-        match self.find_block_behind(tail).map_err(|error| self.io(error))? {
-            Some(offset) => {
+        // A running node may have written on since the tip was looked at.
+        self.segment.forget();
+        if let Some(block) = self.segment.block(self.offset).map_err(|error| self.io(error))? {
+            return self.step(block);
+        }
+        self.check_length()?;
+        match verdict {
+            Tail::Empty => Ok(Next::End),
+            Tail::Torn(bytes) => Ok(Next::TornTail(DroppedTail {
+                segment: self.header.first,
+                offset: self.offset,
+                bytes,
+                sequence: self.tip.sequence + 1,
+            })),
+            Tail::TooLong(bytes) => {
+                Err(self.damaged(format!("{bytes} bytes follow, more than one unfinished write leaves")))
+            }
+            Tail::BlockBehind(offset) => {
                 Err(self.damaged(format!("no intact block stands there, but one follows at byte {offset}")))
             }
-            None => Ok(Next::TornTail(tail)),
         }
     }
 
-    /// The first intact block behind the start of `tail`, at whatever byte it begins. Its sequence number must lie ahead, by
-    /// no more than the bytes between could hold: this alone makes a false candidate very rare, so almost no hash is spent.
-    fn find_block_behind(&mut self, tail: DroppedTail) -> io::Result<Option<u64>> {
-        let mut bytes = Vec::new();
-        self.seek(tail.offset)?;
-        (&mut self.file).take(tail.bytes).read_to_end(&mut bytes)?;
-        for (distance, head) in (0u64..).zip(bytes.array_windows::<BLOCK_HEAD_BYTES>()).skip(1) {
-            let head = BlockHead::decode(head);
-            let ahead = head.first > tail.sequence && head.first - tail.sequence <= distance;
-            if ahead && head.is_plausible() && self.read_block(tail.offset + distance)?.is_some() {
-                return Ok(Some(tail.offset + distance));
-            }
+    fn look_at_tail(&mut self) -> io::Result<Tail> {
+        self.segment.forget();
+        let bytes = self.segment.written_from(self.offset)?;
+        if bytes == 0 {
+            return Ok(Tail::Empty);
         }
-        Ok(None)
+        // Its commands come later, by no more than the bytes between could hold. This alone makes a false candidate very rare.
+        let next = self.tip.sequence + 1;
+        let may = |distance, first| first >= next && first - next <= distance;
+        if let Some((offset, _)) = self.segment.block_behind(self.offset, may)? {
+            return Ok(Tail::BlockBehind(offset));
+        }
+        Ok(if bytes > BLOCK_BYTES_MAX { Tail::TooLong(bytes) } else { Tail::Torn(bytes) })
     }
 
     pub(crate) fn damaged(&self, what: String) -> JournalError {
-        let Tip { offset, sequence, .. } = self.tip;
-        JournalError::Damaged { path: self.path.clone(), offset, sequence: sequence + 1, what }
+        JournalError::Damaged {
+            path: self.segment.path.clone(),
+            offset: self.offset,
+            sequence: self.tip.sequence + 1,
+            what,
+        }
     }
 
     fn io(&self, error: io::Error) -> JournalError {
-        JournalError::io("cannot read", &self.path)(error)
+        JournalError::io("cannot read", &self.segment.path)(error)
     }
+}
+
+/// What stands behind the last block of the last segment.
+enum Tail {
+    Empty,
+    Torn(u64),
+    TooLong(u64),
+    BlockBehind(u64),
 }

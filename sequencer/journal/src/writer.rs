@@ -1,134 +1,322 @@
-//! The one writer of a journal.
+//! The one writer of a journal: commands are handed over, a thread writes them.
+//!
+//! ```text
+//!   append ──▶ open block ──(swap)──▶ writer: seal, write, fdatasync ──▶ durable up to n ──▶ whoever waits
+//!              grows while the                     │ full
+//!              last one is written                 ▼
+//!                                     spare segment ◀── preparer: zeros, one segment ahead
+//! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use xos_types::{GroupConfig, Logged};
 
+use crate::LOCK_FILE;
 use crate::error::JournalError;
-use crate::format::{PAYLOAD_BYTES_MAX, encode_block, encode_header};
-use crate::replay::Replay;
+use crate::format::{HEADER_BYTES, Header, OpenBlock, block_bytes, genesis, payload_max};
+use crate::replay::{Ended, Replay};
 use crate::scan::{DroppedTail, Tip};
-use crate::{LOCK_FILE, LOG_FILE};
+use crate::segment::{list, prepare_spare, put_in_place, sync_dir, usual_bytes};
+use crate::shared::{Durability, Shared};
 
-/// A group's journal, open for appending. Dropping it releases the lock.
+/// Most bytes of commands that wait for the commit before theirs; then whoever appends waits, too.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+/// Name of a repair's unfinished work in a journal's directory.
+pub(crate) const REPAIRED_FOLDER: &str = "repaired";
+
+/// How a journal lies on its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of each new segment.
+    pub segment_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20 }
+    }
+}
+
+/// A journal that is open, and is to be read before it is written on.
+#[derive(Debug)]
+pub struct Recovery {
+    dir: PathBuf,
+    segment_bytes: u64,
+    replay: Replay,
+    lock: File,
+}
+
+/// A group's journal, open for appending. Dropping it writes what was handed over and releases the lock.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    file: File,
-    tip: Tip,
-    poisoned: bool,
-    /// The block being written; reused.
-    block: Vec<u8>,
+    shared: Arc<Shared>,
+    handed_over: u64,
+    /// Most bytes of a command.
+    payload_max: usize,
+    threads: Vec<JoinHandle<()>>,
     _lock: File,
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, or creates it, and checks all of it. The replay yields what it holds; a torn tail has
-    /// been cut off (see the crate's documentation).
+    /// Opens the journal in `dir`, or creates it. What it holds comes with [`Recovery::replay`].
     ///
     /// # Errors
-    /// If another process holds it, if it is damaged or another group's, or if the disk refuses.
-    pub fn open(dir: impl AsRef<Path>, config: &GroupConfig) -> Result<(Self, Replay), JournalError> {
+    /// If another process holds it, if it is another group's or its first header is damaged, or if the disk refuses.
+    pub fn open(dir: impl AsRef<Path>, config: &GroupConfig, settings: Settings) -> Result<Recovery, JournalError> {
         let dir = dir.as_ref();
         fs::create_dir_all(dir).map_err(JournalError::io("cannot create", dir))?;
-        let lock = lock(&dir.join(LOCK_FILE))?;
-        let path = dir.join(LOG_FILE);
-        if !path.try_exists().map_err(JournalError::io("cannot look for", &path))? {
-            create(dir, &path, config)?;
+        let lock = lock(dir)?;
+        let repaired = dir.join(REPAIRED_FOLDER);
+        if repaired.exists() {
+            return Err(JournalError::HalfRepaired { path: repaired });
         }
-        let mut file =
-            OpenOptions::new().read(true).append(true).open(&path).map_err(JournalError::io("cannot open", &path))?;
-        // A handle of its own: a clone would share its position with the replay's.
-        let reader = File::open(&path).map_err(JournalError::io("cannot open", &path))?;
-        let (replay, _) = Replay::check(&path, reader, Some(config))?;
-        if let Some(tail) = replay.dropped_tail() {
-            cut_off(dir, &path, &mut file, tail)?;
+        let segment_bytes = usual_bytes(settings.segment_bytes);
+        if list(dir)?.is_empty() {
+            prepare_spare(dir, segment_bytes, || true).map_err(JournalError::io("cannot make a segment in", dir))?;
+            let header = Header { config: *config, first: 1, previous: genesis(config), bytes: segment_bytes };
+            put_in_place(dir, &header)?;
         }
-        let tip = replay.end();
-        Ok((Self { path, file, tip, poisoned: false, block: Vec::new(), _lock: lock }, replay))
+        let replay = Replay::open(dir, 1, Some(config))?;
+        Ok(Recovery { dir: dir.to_owned(), segment_bytes, replay, lock })
     }
 
-    /// Appends one window of commands as one block and returns the last one's sequence number. When it returns, they
-    /// survive a crash. No commands, no block.
+    /// Hands commands over and returns the last one's sequence number. They survive a crash, all of those before them too,
+    /// when [`Durability::sequence`] has come so far; until then nobody may be told of them. Waits only if the disk is far
+    /// behind.
     ///
     /// # Errors
-    /// [`JournalError::BlockTooLarge`] leaves the journal as it was. Any other error poisons it: nobody may be told that
-    /// these commands happened, and every later append fails.
+    /// [`JournalError::CommandTooLarge`] leaves the journal as it was. Any other error is for good: how much of what was
+    /// handed over survives is unknown, so the process must end and open the journal again.
     pub fn append(&mut self, commands: &[Logged]) -> Result<u64, JournalError> {
-        if self.poisoned {
-            return Err(JournalError::Poisoned);
+        if let Some(bytes) =
+            commands.iter().map(|command| command.bytes().len()).find(|bytes| *bytes > self.payload_max)
+        {
+            return Err(JournalError::CommandTooLarge { bytes, limit: self.payload_max });
         }
-        if commands.is_empty() {
-            return Ok(self.tip.sequence);
-        }
-        let hash = encode_block(&mut self.block, commands, self.tip.sequence + 1, self.tip.hash)
-            .map_err(|bytes| JournalError::BlockTooLarge { bytes, limit: PAYLOAD_BYTES_MAX })?;
-        self.file.write_all(&self.block).and_then(|()| self.file.sync_data()).map_err(|error| {
-            self.poisoned = true;
-            JournalError::io("cannot append to", &self.path)(error)
-        })?;
-        self.tip = Tip {
-            offset: self.tip.offset + self.block.len() as u64,
-            sequence: self.tip.sequence + commands.len() as u64,
-            hash,
-        };
-        Ok(self.tip.sequence)
+        self.shared.hand_over(commands, self.payload_max.min(GROUP_BYTES_MAX))?;
+        self.handed_over += commands.len() as u64;
+        Ok(self.handed_over)
     }
 
-    /// Sequence number of the last durable command; 0 if there is none.
+    /// Sequence number of the last command that was handed over; 0 if there is none.
     #[must_use]
     pub fn last_sequence(&self) -> u64 {
-        self.tip.sequence
+        self.handed_over
     }
 
-    /// Length of the file.
+    /// How far the disk has come, for whoever must wait for it.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.tip.offset
+    pub fn durability(&self) -> Durability {
+        Durability(Arc::clone(&self.shared))
+    }
+
+    /// Writes what was handed over and closes the journal.
+    ///
+    /// # Errors
+    /// If not all of it became durable.
+    pub fn close(mut self) -> Result<(), JournalError> {
+        self.end_threads();
+        self.durability().wait_for(self.handed_over)
+    }
+
+    fn end_threads(&mut self) {
+        // The writer first: it may need one more segment.
+        self.shared.close();
+        for (index, thread) in self.threads.drain(..).enumerate() {
+            if index > 0 {
+                self.shared.close_spare();
+            }
+            // A panic has been said by the thread, and by its mark on the journal.
+            let _ = thread.join();
+        }
     }
 }
 
-fn lock(path: &Path) -> Result<File, JournalError> {
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.end_threads();
+    }
+}
+
+impl Recovery {
+    /// What the journal holds. It ends with an error where the journal is damaged.
+    pub fn replay(&mut self) -> &mut Replay {
+        &mut self.replay
+    }
+
+    /// Opens the journal for appending behind the last command; whatever was not read yet is checked first. A torn tail is
+    /// cut off (see the crate's documentation).
+    ///
+    /// # Errors
+    /// If the journal is damaged, or the disk refuses.
+    pub fn resume(self) -> Result<Journal, JournalError> {
+        let Self { dir, segment_bytes, replay, lock } = self;
+        let Ended { chain, dropped } = replay.finish()?;
+        let (segment, offset) = chain.end();
+        let path = segment.path.clone();
+        let file =
+            OpenOptions::new().read(true).write(true).open(&path).map_err(JournalError::io("cannot open", &path))?;
+        if let Some(tail) = dropped {
+            cut_off(&dir, &path, &file, tail)?;
+        }
+        let shared = Shared::new(dir, chain.tip().sequence);
+        let payload_max = payload_max(segment_bytes);
+        let mut writer = Writer {
+            shared: Arc::clone(&shared),
+            config: chain.config(),
+            segment_bytes,
+            path,
+            file,
+            offset,
+            end: segment.length(),
+            tip: chain.tip(),
+        };
+        shared.set_bytes_left(writer.end - writer.offset);
+        let preparing = Arc::clone(&shared);
+        let threads = vec![
+            spawn("journal writer", &shared, move || writer.run())?,
+            spawn("journal preparer", &shared, move || prepare(&preparing, segment_bytes))?,
+        ];
+        Ok(Journal { shared, handed_over: chain.tip().sequence, payload_max, threads, _lock: lock })
+    }
+}
+
+/// Starts a thread whose panic fails the journal: somebody may wait for what it was to do.
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, JournalError> {
+    struct Mark(Arc<Shared>);
+    impl Drop for Mark {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                self.0.fail("one of its threads panicked".to_owned());
+            }
+        }
+    }
+    let mark = Mark(Arc::clone(shared));
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _mark = mark;
+        work();
+    });
+    started.map_err(JournalError::io("cannot start a thread for", &shared.dir))
+}
+
+/// The writing thread's side.
+#[derive(Debug)]
+struct Writer {
+    shared: Arc<Shared>,
+    config: GroupConfig,
+    segment_bytes: u64,
+    path: PathBuf,
+    file: File,
+    /// Where the next block goes.
+    offset: u64,
+    /// Where the segment ends.
+    end: u64,
+    tip: Tip,
+}
+
+impl Writer {
+    fn run(&mut self) {
+        let mut block = OpenBlock::new();
+        while self.shared.take(&mut block) {
+            if let Err(error) = self.commit(&mut block) {
+                tracing::error!(%error, "the journal fails");
+                return self.shared.fail(error.to_string());
+            }
+            self.shared.set_bytes_left(self.end - self.offset);
+            self.shared.set_durable(self.tip.sequence);
+            block.clear();
+        }
+    }
+
+    /// One group commit: one block, one write, one sync. After an error nobody knows what the disk holds: a second sync
+    /// could succeed without the first one's data.
+    fn commit(&mut self, block: &mut OpenBlock) -> Result<(), JournalError> {
+        let bytes = block_bytes(block.payload_bytes());
+        if self.offset + bytes > self.end {
+            self.next_segment()?;
+        }
+        let (bytes, tip) = block.seal(self.tip);
+        let written = self.file.write_all_at(bytes, self.offset).and_then(|()| self.file.sync_data());
+        written.map_err(JournalError::io("cannot append to", &self.path))?;
+        self.offset += bytes.len() as u64;
+        self.tip = tip;
+        Ok(())
+    }
+
+    fn next_segment(&mut self) -> Result<(), JournalError> {
+        self.shared.await_spare()?;
+        let header = Header {
+            config: self.config,
+            first: self.tip.sequence + 1,
+            previous: self.tip.hash,
+            bytes: self.segment_bytes,
+        };
+        (self.file, self.path) = put_in_place(&self.shared.dir, &header)?;
+        (self.offset, self.end) = (HEADER_BYTES as u64, self.segment_bytes);
+        self.shared.want_spare();
+        Ok(())
+    }
+}
+
+/// The preparing thread: keeps one spare segment ready.
+fn prepare(shared: &Shared, segment_bytes: u64) {
+    let mut short = false;
+    while shared.await_want() {
+        match prepare_spare(&shared.dir, segment_bytes, || !shared.is_closing()) {
+            Ok(false) => return,
+            Ok(true) => {
+                if std::mem::take(&mut short) {
+                    tracing::info!(path = %shared.dir.display(), "there is room for the journal again");
+                }
+                shared.set_spare(Ok(()));
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut short, true) {
+                    tracing::error!(path = %shared.dir.display(), %error, "no room for another segment of the journal");
+                }
+                shared.set_spare(Err(error.to_string()));
+            }
+        }
+    }
+}
+
+/// Takes the lock that one process holds while it writes.
+pub(crate) fn lock(dir: &Path) -> Result<File, JournalError> {
+    let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(path)
-        .map_err(JournalError::io("cannot open", path))?;
+        .open(&path)
+        .map_err(JournalError::io("cannot open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(JournalError::io("cannot lock", path)(error)),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path }),
+        Err(TryLockError::Error(error)) => Err(JournalError::io("cannot lock", &path)(error)),
     }
 }
 
-/// The header is written beside the log and renamed into place, so a log never has half of one.
-fn create(dir: &Path, path: &Path, config: &GroupConfig) -> Result<(), JournalError> {
-    let fresh = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&fresh)?;
-        file.write_all(&encode_header(config))?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        sync_dir(dir)
-    };
-    write().map_err(JournalError::io("cannot create", path))
-}
-
-/// Keeps a copy of the tail, then removes it from the log.
-fn cut_off(dir: &Path, path: &Path, file: &mut File, tail: DroppedTail) -> Result<(), JournalError> {
-    let copy = dir.join(format!("dropped-{}.bin", tail.offset));
-    let mut cut = || -> io::Result<()> {
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(tail.offset))?;
-        file.read_to_end(&mut bytes)?;
+/// Keeps a copy of the tail, then makes zeros of it.
+fn cut_off(dir: &Path, path: &Path, file: &File, tail: DroppedTail) -> Result<(), JournalError> {
+    let copy = dir.join(format!("dropped-{}-{}.bin", tail.sequence, tail.offset));
+    let cut = || -> io::Result<()> {
+        let mut bytes = vec![0; usize::try_from(tail.bytes).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, tail.offset)?;
         let mut kept = File::create(&copy)?;
         kept.write_all(&bytes)?;
         kept.sync_all()?;
         sync_dir(dir)?;
-        file.set_len(tail.offset)?;
+        bytes.fill(0);
+        file.write_all_at(&bytes, tail.offset)?;
         file.sync_all()
     };
     cut().map_err(JournalError::io("cannot cut the torn tail off", path))?;
@@ -138,11 +326,6 @@ fn cut_off(dir: &Path, path: &Path, file: &mut File, tail: DroppedTail) -> Resul
         "dropped the unfinished end of the journal; a crash in the middle of a write leaves one"
     );
     Ok(())
-}
-
-/// Makes names in a directory durable.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -155,25 +338,76 @@ mod tests {
         Logged::new(Command::Frame { time: TimeMs(time), inbox: vec![], prices: vec![] })
     }
 
-    #[test]
-    fn a_failed_write_poisons_the_journal() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = GroupConfig {
+    fn config() -> GroupConfig {
+        GroupConfig {
             chain_id: 1,
             group: Address::ZERO,
             token: Address::ZERO,
             governance: Address::ZERO,
             terms: GroupTerms::usual(Address::ZERO),
-        };
-        let (mut journal, _) = Journal::open(dir.path(), &config).unwrap();
-        journal.append(&[frame(1)]).unwrap();
-        let disk = std::mem::replace(&mut journal.file, OpenOptions::new().write(true).open("/dev/full").unwrap());
-        assert!(matches!(journal.append(&[frame(2)]), Err(JournalError::Io { .. })));
-        journal.file = disk;
-        assert!(matches!(journal.append(&[frame(3)]), Err(JournalError::Poisoned)));
-        assert_eq!(journal.last_sequence(), 1);
-        drop(journal);
-        let (_, replay) = Journal::open(dir.path(), &config).unwrap();
-        assert_eq!(replay.map(Result::unwrap).collect::<Vec<_>>(), [(1, frame(1))]);
+        }
+    }
+
+    fn writer(dir: &Path, file: File) -> Writer {
+        Writer {
+            shared: Shared::new(dir.to_owned(), 0),
+            config: config(),
+            segment_bytes: 4096,
+            path: dir.join("segment"),
+            file,
+            offset: 512,
+            end: 4096,
+            tip: Tip { sequence: 0, hash: [0; 32] },
+        }
+    }
+
+    /// Lets a writer write one command to a file; what those who wait for it are told.
+    fn told(dir: &Path, file: File) -> (Result<(), JournalError>, Result<(), JournalError>) {
+        let mut writer = writer(dir, file);
+        let shared = Arc::clone(&writer.shared);
+        let waiting = Arc::clone(&shared);
+        let waits = std::thread::spawn(move || Durability(waiting).wait_for(1));
+        shared.hand_over(&[frame(1)], 1 << 20).unwrap();
+        shared.close();
+        writer.run();
+        (waits.join().unwrap(), shared.hand_over(&[frame(2)], 1 << 20))
+    }
+
+    #[test]
+    fn a_failed_write_fails_whoever_waits_and_whoever_appends() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (waited, appended) = told(dir.path(), full);
+        assert!(
+            matches!(&waited, Err(JournalError::Failed { cause }) if cause.contains("No space left")),
+            "{waited:?}"
+        );
+        assert!(matches!(appended, Err(JournalError::Failed { .. })));
+    }
+
+    #[test]
+    fn a_failed_sync_is_as_bad_as_a_failed_write() {
+        let dir = tempfile::tempdir().unwrap();
+        // It takes every byte and cannot be synced.
+        let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        let (waited, appended) = told(dir.path(), null);
+        assert!(
+            matches!(&waited, Err(JournalError::Failed { cause }) if cause.contains("cannot append")),
+            "{waited:?}"
+        );
+        assert!(matches!(appended, Err(JournalError::Failed { .. })));
+        // The same on a file that can be, so that it is the sync which makes the difference.
+        let file = File::create(dir.path().join("segment")).unwrap();
+        let (waited, appended) = told(dir.path(), file);
+        assert!(waited.is_ok() && appended.is_ok(), "{waited:?} {appended:?}");
+    }
+
+    #[test]
+    fn a_writer_that_panics_leaves_nobody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = Shared::new(dir.path().to_owned(), 0);
+        let thread = spawn("journal writer", &shared, || panic!("a bug")).unwrap();
+        assert!(matches!(Durability(Arc::clone(&shared)).wait_for(1), Err(JournalError::Failed { .. })));
+        thread.join().unwrap_err();
     }
 }

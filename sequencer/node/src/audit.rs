@@ -239,7 +239,8 @@ struct SecondReplay {
 }
 
 fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Result<FirstReplay, AuditError> {
-    let (config, replay) = xos_journal::read_only(journal)?;
+    let replay = xos_journal::read_only(journal, 1)?;
+    let config = replay.group();
     if config.group != group {
         return Err(AuditError::OtherGroup { journal: config.group, deployment: group });
     }
@@ -296,7 +297,8 @@ fn replay_again(
     settled: u64,
     node: Option<u64>,
 ) -> Result<SecondReplay, AuditError> {
-    let (config, replay) = xos_journal::read_only(journal)?;
+    let replay = xos_journal::read_only(journal, 1)?;
+    let config = replay.group();
     let (mut engine, mut at_settled) = (Engine::new(config), Engine::new(config));
     let mut at_node = None;
     let mut events = Vec::new();

@@ -69,6 +69,9 @@ pub struct LimitSettings {
     pub frame_gas: Option<u64>,
     /// Sealed frames that may wait for settlement; at the limit commands are refused as overloaded.
     pub unsettled_frames: Option<u64>,
+    /// Megabytes of each file of the journal. Two are always on the disk that nothing, or little, is in yet; when there is no
+    /// room for the second one, orders are refused as `disk_full`, and cancellations go on in what is left of the first.
+    pub journal_segment_mb: Option<u64>,
 }
 
 impl Settings {
@@ -123,6 +126,7 @@ impl Settings {
                 frame_inbox_bytes: over.limits.frame_inbox_bytes.or(self.limits.frame_inbox_bytes),
                 frame_gas: over.limits.frame_gas.or(self.limits.frame_gas),
                 unsettled_frames: over.limits.unsettled_frames.or(self.limits.unsettled_frames),
+                journal_segment_mb: over.limits.journal_segment_mb.or(self.limits.journal_segment_mb),
             },
         }
     }
@@ -190,6 +194,8 @@ impl Settings {
             // The engine's estimate is from above, and what one command may add to 13M stays below the cap.
             frame_gas: problems.within("limits.frame_gas", limits.frame_gas, 12_000_000, 4_000_000, 13_000_000),
             unsettled_frames: problems.within("limits.unsettled_frames", limits.unsettled_frames, 3600, 1, 1 << 20),
+            // The largest command, a frame full of inbox items, must fit.
+            journal_segment_mb: problems.within("limits.journal_segment_mb", limits.journal_segment_mb, 64, 1, 4096),
         };
         match (key, address) {
             (Some(sequencer_key), Some(listen)) if problems.0.is_empty() => Ok(Config {
@@ -251,6 +257,7 @@ pub struct Limits {
     pub frame_inbox_bytes: usize,
     pub frame_gas: u64,
     pub unsettled_frames: u64,
+    pub journal_segment_mb: u64,
 }
 
 /// Everything that is wrong with a configuration.

@@ -11,7 +11,7 @@ use crate::ingress::{Backlog, Sequencer};
 use crate::params::refusal_of;
 use crate::rpc::Rpc;
 use crate::settlement::{Batches, Settlement};
-use crate::testing::GROUP;
+use crate::testing::{GROUP, idle_disk};
 
 const PAGE: &str = include_str!("../../../docs/rpc.md");
 
@@ -22,7 +22,7 @@ fn methods() -> BTreeSet<String> {
     let backlog = Backlog::new(0, 0, 1);
     let (_, status) = tokio::sync::watch::channel(xos_chain::SettlementStatus::default());
     let rpc = Rpc {
-        sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog)).0,
+        sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk()).0,
         settlement: Arc::new(Settlement::new(batches, status, backlog)),
         group: GROUP,
         domain: Domain::from(&GROUP),

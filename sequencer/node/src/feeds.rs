@@ -25,26 +25,45 @@ pub(crate) struct AccountEvent {
     pub(crate) event: Event,
 }
 
-/// The listeners of one node.
+/// The books that somebody listens to. They are looked at by the sequencer when a window ends, and shown when the window is
+/// durable.
 #[derive(Debug, Default)]
-pub(crate) struct Feeds {
-    books: BTreeMap<MarketId, watch::Sender<Arc<BookInfo>>>,
-    trades: BTreeMap<Option<MarketId>, broadcast::Sender<TradeInfo>>,
-    accounts: BTreeMap<AccountId, broadcast::Sender<Arc<AccountEvent>>>,
+pub(crate) struct Books {
+    listeners: BTreeMap<MarketId, watch::Sender<Arc<BookInfo>>>,
     /// Markets whose book changed in this window and is listened to.
     changed: BTreeSet<MarketId>,
 }
 
-impl Feeds {
+/// A book that listeners are to see.
+pub(crate) struct BookUpdate {
+    listeners: watch::Sender<Arc<BookInfo>>,
+    book: Arc<BookInfo>,
+}
+
+impl BookUpdate {
+    pub(crate) fn show(self) {
+        self.listeners.send_if_modified(|shown| {
+            // Who has come since may have begun with a later one.
+            let is_news = shown.sequence < self.book.sequence;
+            if is_news {
+                *shown = self.book;
+            }
+            is_news
+        });
+    }
+}
+
+impl Books {
     /// The book as it stands, and every change from here on; `None` if there is no such market.
-    pub(crate) fn book(&mut self, engine: &Engine, market: MarketId) -> Option<watch::Receiver<Arc<BookInfo>>> {
-        self.prune();
+    pub(crate) fn listen(&mut self, engine: &Engine, market: MarketId) -> Option<watch::Receiver<Arc<BookInfo>>> {
+        self.listeners.retain(|_, listeners| listeners.receiver_count() > 0);
         let book = book_info(engine, market, BOOK_DEPTH)?;
-        let mut receiver = match self.books.get(&market) {
-            Some(sender) => sender.subscribe(),
+        let mut receiver = match self.listeners.get(&market) {
+            // What it shows is durable and about to be followed by what has happened since.
+            Some(listeners) => listeners.subscribe(),
             None => {
                 let (sender, receiver) = watch::channel(Arc::new(book));
-                self.books.insert(market, sender);
+                self.listeners.insert(market, sender);
                 receiver
             }
         };
@@ -52,6 +71,33 @@ impl Feeds {
         Some(receiver)
     }
 
+    /// Takes note of what one command changed.
+    pub(crate) fn note(&mut self, events: &[Event]) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let changed = events.iter().filter_map(changed_book);
+        self.changed.extend(changed.filter(|market| self.listeners.contains_key(market)));
+    }
+
+    /// The books that this window changed.
+    pub(crate) fn end_window(&mut self, engine: &Engine) -> Vec<BookUpdate> {
+        let updates = std::mem::take(&mut self.changed).into_iter().filter_map(|market| {
+            let listeners = self.listeners.get(&market)?.clone();
+            Some(BookUpdate { listeners, book: Arc::new(book_info(engine, market, BOOK_DEPTH)?) })
+        });
+        updates.collect()
+    }
+}
+
+/// The listeners to what happens: trades, and what concerns an account.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds {
+    trades: BTreeMap<Option<MarketId>, broadcast::Sender<TradeInfo>>,
+    accounts: BTreeMap<AccountId, broadcast::Sender<Arc<AccountEvent>>>,
+}
+
+impl Feeds {
     /// Every trade of a market, or of all, from here on.
     pub(crate) fn trades(&mut self, market: Option<MarketId>) -> broadcast::Receiver<TradeInfo> {
         self.prune();
@@ -64,7 +110,7 @@ impl Feeds {
         self.accounts.entry(account).or_insert_with(|| broadcast::channel(EVENTS_BEHIND).0).subscribe()
     }
 
-    /// Tells listeners what one command caused. Books follow with [`Self::end_window`].
+    /// Tells listeners what one command caused.
     pub(crate) fn publish(&mut self, sequence: u64, time: TimeMs, events: &[Event]) {
         for trade in history::trades(sequence, time, events) {
             for topic in [None, Some(trade.market)] {
@@ -74,15 +120,10 @@ impl Feeds {
                 }
             }
         }
+        if self.accounts.is_empty() {
+            return;
+        }
         for event in events {
-            if let Some(market) = changed_book(event)
-                && self.books.contains_key(&market)
-            {
-                self.changed.insert(market);
-            }
-            if self.accounts.is_empty() {
-                continue;
-            }
             let others = if let Event::Deleveraged { others, .. } = event { others.as_slice() } else { &[] };
             let others = others.iter().map(|other| other.account);
             for account in concerned(event).into_iter().flatten().chain(others) {
@@ -93,17 +134,7 @@ impl Feeds {
         }
     }
 
-    /// Shows the books that this window changed.
-    pub(crate) fn end_window(&mut self, engine: &Engine) {
-        for market in std::mem::take(&mut self.changed) {
-            if let (Some(listeners), Some(book)) = (self.books.get(&market), book_info(engine, market, BOOK_DEPTH)) {
-                listeners.send_replace(Arc::new(book));
-            }
-        }
-    }
-
     fn prune(&mut self) {
-        self.books.retain(|_, listeners| listeners.receiver_count() > 0);
         self.trades.retain(|_, listeners| listeners.receiver_count() > 0);
         self.accounts.retain(|_, listeners| listeners.receiver_count() > 0);
     }

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
+use xos_journal::{Durability, Shortage};
 use xos_types::{Command, Precedence};
 
+use crate::feeds::Feeds;
 use crate::receipt::Outcome;
 use crate::sequencer::View;
 
@@ -25,11 +27,13 @@ impl Ingress {
     }
 }
 
-/// A question that is answered between two windows.
+/// A question that is answered between two windows. What it comes to is delivered when all that it looked at is durable.
 pub(crate) struct Query {
-    pub(crate) run: Box<dyn FnOnce(View<'_>) + Send>,
-    _queued: Permit,
+    pub(crate) run: Box<dyn FnOnce(View<'_>) -> Delivery + Send>,
 }
+
+/// Tells an asker the answer; may have it listen to what follows, and nothing else, from there on.
+pub(crate) type Delivery = Box<dyn FnOnce(&mut Feeds) + Send>;
 
 pub(crate) enum Item {
     Commands(Ingress),
@@ -38,7 +42,7 @@ pub(crate) enum Item {
 }
 
 /// Why nothing was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     /// A bound was reached.
     #[error(
@@ -51,6 +55,17 @@ pub(crate) enum Refused {
         queued: usize,
         /// The most that may.
         limit: usize,
+    },
+    /// The disk is nearly full.
+    #[error(
+        "the disk of the node has no room for more of its log ({why}), and keeps the {bytes_left} bytes that are left for \
+         what takes risk away; nothing was done; cancel or withdraw, or place orders again when its operator has made room"
+    )]
+    DiskFull {
+        /// What came back when more was asked of it.
+        why: String,
+        /// What can still be written.
+        bytes_left: u64,
     },
     /// The sequencer stops or has stopped.
     #[error("the node is stopping; whether the command took effect can be asked with xos_order once it is back")]
@@ -143,17 +158,25 @@ pub(crate) struct Sequencer {
     commands: Arc<Gauge>,
     queries: Arc<Gauge>,
     backlog: Arc<Backlog>,
+    disk: Durability,
 }
 
 impl Sequencer {
-    /// A queue that holds at most so many commands and queries, closed to commands while the backlog is full.
-    pub(crate) fn channel(commands: usize, queries: usize, backlog: Arc<Backlog>) -> (Self, mpsc::Receiver<Item>) {
+    /// A queue that holds at most so many commands and queries, closed to commands while the backlog is full, and to orders
+    /// while the disk nearly is.
+    pub(crate) fn channel(
+        commands: usize,
+        queries: usize,
+        backlog: Arc<Backlog>,
+        disk: Durability,
+    ) -> (Self, mpsc::Receiver<Item>) {
         let (items, receiver) = mpsc::channel();
         let queue = Self {
             items,
             commands: Gauge::new("commands", commands),
             queries: Gauge::new("questions", queries),
             backlog,
+            disk,
         };
         (queue, receiver)
     }
@@ -163,7 +186,10 @@ impl Sequencer {
     /// # Errors
     /// If they were not handed over, or the sequencer stopped meanwhile.
     pub(crate) async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
-        self.ready()?;
+        self.settlement_keeps_up()?;
+        if commands.iter().any(Command::is_order) {
+            self.disk_has_room()?;
+        }
         let permit = self.commands.take(commands.len())?;
         let (reply, outcomes) = oneshot::channel();
         let item = Item::Commands(Ingress { commands, reply, _queued: permit });
@@ -171,7 +197,7 @@ impl Sequencer {
         outcomes.await.map_err(|_| Refused::Stopped)
     }
 
-    /// Asks a question of the state as it stands between two windows.
+    /// Asks a question of the state as it stands between two windows. The answer waits until that state is durable.
     ///
     /// # Errors
     /// If it was not asked, or the sequencer stopped meanwhile.
@@ -179,21 +205,49 @@ impl Sequencer {
         &self,
         question: impl FnOnce(View<'_>) -> R + Send + 'static,
     ) -> Result<R, Refused> {
+        self.query_and_then(question, |_, answer| answer).await
+    }
+
+    /// The same, and what is done with the answer when it is durable, before anything later is let out.
+    ///
+    /// # Errors
+    /// Those of [`Self::query`].
+    pub(crate) async fn query_and_then<A: Send + 'static, R: Send + 'static>(
+        &self,
+        question: impl FnOnce(View<'_>) -> A + Send + 'static,
+        then: impl FnOnce(&mut Feeds, A) -> R + Send + 'static,
+    ) -> Result<R, Refused> {
         let permit = self.queries.take(1)?;
         let (reply, answer) = oneshot::channel();
         let run = Box::new(move |view: View<'_>| {
-            // Nobody to answer: the connection is gone.
-            let _ = reply.send(question(view));
+            let answer = question(view);
+            let deliver = move |feeds: &mut Feeds| {
+                // Nobody to answer: the connection is gone.
+                let _ = reply.send(then(feeds, answer));
+                drop(permit);
+            };
+            Box::new(deliver) as Delivery
         });
-        self.items.send(Item::Query(Query { run, _queued: permit })).map_err(|_| Refused::Stopped)?;
+        self.items.send(Item::Query(Query { run })).map_err(|_| Refused::Stopped)?;
         answer.await.map_err(|_| Refused::Stopped)
     }
 
-    /// Whether commands are taken at the moment.
+    /// Whether all commands are taken at the moment.
     ///
     /// # Errors
     /// If not.
     pub(crate) fn ready(&self) -> Result<(), Refused> {
+        self.settlement_keeps_up().and_then(|()| self.disk_has_room())
+    }
+
+    fn disk_has_room(&self) -> Result<(), Refused> {
+        match self.disk.shortage() {
+            Some(Shortage { why, bytes_left }) => Err(Refused::DiskFull { why, bytes_left }),
+            None => Ok(()),
+        }
+    }
+
+    fn settlement_keeps_up(&self) -> Result<(), Refused> {
         if self.backlog.is_full() { Err(self.backlog.refused()) } else { Ok(()) }
     }
 
@@ -227,7 +281,7 @@ pub(crate) fn maker_friendly(requests: Vec<Vec<Command>>) -> Vec<Placed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{cancel, order, withdraw};
+    use crate::testing::{cancel, idle_disk, order, withdraw};
     use xos_types::OrderKind::{GoodTillCancelled, PostOnly};
 
     #[test]
@@ -244,7 +298,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_room_comes_back() {
-        let (queue, receiver) = Sequencer::channel(3, 1, Backlog::new(0, 0, 10));
+        let (queue, receiver) = Sequencer::channel(3, 1, Backlog::new(0, 0, 10), idle_disk());
         let (first, second) = (queue.clone(), queue.clone());
         let waiting = tokio::spawn(async move { first.submit(vec![cancel(1), cancel(2)]).await });
         while queue.commands.queued.load(Ordering::Relaxed) < 2 {
@@ -260,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn commands_wait_while_settlement_is_too_far_behind() {
         let backlog = Backlog::new(7, 3, 5);
-        let (queue, _receiver) = Sequencer::channel(10, 10, Arc::clone(&backlog));
+        let (queue, _receiver) = Sequencer::channel(10, 10, Arc::clone(&backlog), idle_disk());
         assert!(queue.ready().is_ok());
         backlog.set_sealed(8);
         let refused = queue.submit(vec![cancel(1)]).await;

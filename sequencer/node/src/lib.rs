@@ -1,14 +1,16 @@
 //! The sequencer process: takes signed commands in, makes them durable, executes them, settles them, and answers.
 //!
 //! ```text
-//! rpc ── verify signatures ──▶ ingress ──▶ sequencer ──▶ engine, journal ──▶ acknowledgements, feeds, queries
-//!                              (bounded)   (one thread)        │
-//!                     inbox ──────────────────▲                └── sealed frames ──▶ settlement ──▶ chain
+//! rpc ── verify signatures ──▶ ingress ──▶ sequencer ──▶ output ──▶ acknowledgements, feeds, answers
+//!                              (bounded)   engine   │     (waits     │
+//!                     inbox ──────────────────▲     ▼    for disk)   └── sealed frames ──▶ settlement ──▶ chain
+//!                                                journal ───▲
 //! ```
 //!
 //! - [`config`]: what the operator decides.
 //! - [`Node`]: puts the parts together; what happens at a start and at a stop.
-//! - `sequencer`: the thread that changes state. An acknowledgement leaves only after its command is on disk.
+//! - `sequencer`: the thread that changes state; it runs ahead of the disk.
+//! - `output`: the thread that lets out what the disk has. Nothing leaves before its command is durable.
 //! - `recovery`: from the journal back to where the node stood. `kill -9` at any moment loses no acknowledged command and
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
@@ -17,7 +19,8 @@
 //! that are not awaited may differ from the order sent: each is a task of its own. Orders of one `xos_placeOrders` call stay
 //! together and in order. Within an ingress window cancels go first, then post-only orders, then the rest.
 //!
-//! Overload. Every queue has a bound. At it a request is refused with code 1100 and nothing was done.
+//! Overload. Every queue has a bound. At it a request is refused with code 1100 and nothing was done. While the disk is nearly
+//! full, orders are refused with code 1102; cancellations and withdrawals go on in the room that is left.
 
 pub mod audit;
 pub mod config;
@@ -27,6 +30,7 @@ mod feeds;
 mod history;
 mod ingress;
 mod node;
+mod output;
 mod params;
 mod receipt;
 mod recovery;

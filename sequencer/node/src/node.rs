@@ -22,8 +22,9 @@ use xos_journal::{Journal, JournalError};
 use xos_types::{Address, Frame};
 
 use crate::config::{Config, Limits};
-use crate::feeds::Feeds;
+use crate::feeds::Books;
 use crate::ingress::{Backlog, Sequencer};
+use crate::output::Outputs;
 use crate::params::NamedParams;
 use crate::recovery::{Anchor, Recovered, RecoveryError, recover};
 use crate::rpc::Rpc;
@@ -174,7 +175,8 @@ impl Node {
         let data = &config.data;
         std::fs::create_dir_all(data).map_err(file("cannot create", data))?;
         let group = found.deployment.group_config();
-        let (journal, replay) = Journal::open(data.join(JOURNAL_FOLDER), &group)?;
+        let on_disk = xos_journal::Settings { segment_bytes: config.limits.journal_segment_mb << 20 };
+        let mut opened = Journal::open(data.join(JOURNAL_FOLDER), &group, on_disk)?;
         let batches_path = data.join(BATCHES_FILE);
         let batches = Batches::open(&batches_path).map_err(file("cannot write", &batches_path))?;
 
@@ -186,13 +188,16 @@ impl Node {
         // What settled while nobody took note is handed in again, to be looked up.
         let next = anchor.id + 1;
         let hand_in = batches.next().min(next.saturating_sub(HANDED_IN_AGAIN)).max(next.saturating_sub(LOOKED_UP_MAX));
-        let recovered = tokio::task::spawn_blocking(move || recover(group, replay, anchor, hand_in))
-            .await
-            .map_err(|_| NodeError::SequencerPanicked)?
-            .map_err(|error| match error {
-                RecoveryError::Journal(error) => NodeError::Journal(error),
-                diverged => NodeError::Diverged(diverged.to_string()),
-            })?;
+        let (recovered, journal) = tokio::task::spawn_blocking(move || {
+            let recovered = recover(group, opened.replay(), anchor, hand_in)?;
+            Ok((recovered, opened.resume()?))
+        })
+        .await
+        .map_err(|_| NodeError::SequencerPanicked)?
+        .map_err(|error| match error {
+            RecoveryError::Journal(error) => NodeError::Journal(error),
+            diverged => NodeError::Diverged(diverged.to_string()),
+        })?;
         let (consumed, queued) = (recovered.engine.next_inbox(), found.inbox_queued);
         if consumed > queued {
             return Err(NodeError::ChainReset { consumed, queued });
@@ -202,8 +207,12 @@ impl Node {
 
         let limits = config.limits;
         let backlog = Backlog::new(recovered.engine.frames_sealed(), anchor.id, limits.unsettled_frames);
-        let (sequencer, items) =
-            Sequencer::channel(limits.queued_commands, limits.queued_queries, Arc::clone(&backlog));
+        let (sequencer, items) = Sequencer::channel(
+            limits.queued_commands,
+            limits.queued_queries,
+            Arc::clone(&backlog),
+            journal.durability(),
+        );
         let mut tasks = JoinSet::new();
 
         let (sealed, sealed_frames) = mpsc::unbounded_channel();
@@ -215,15 +224,17 @@ impl Node {
         let inbox = start_inbox(&config, &found, &mut tasks, consumed, &settlement)?;
 
         let Recovered { engine, history, unsettled: _ } = recovered;
+        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog))
+            .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
         let core = Core {
             engine,
             history,
-            feeds: Feeds::default(),
+            books: Books::default(),
             journal,
+            outputs,
             pace: pace(&config),
             inbox,
             waiting: VecDeque::new(),
-            frames: sealed,
             backlog,
         };
         let ended = start_sequencer(core, items)?;

@@ -77,13 +77,12 @@ pub(crate) enum RecoveryError {
 /// If the journal is damaged, or the chain has settled what it does not lead to.
 pub(crate) fn recover(
     config: GroupConfig,
-    replay: Replay,
+    replay: &mut Replay,
     anchor: Anchor,
     keep_from: u64,
 ) -> Result<Recovered, RecoveryError> {
-    let total = replay.last_sequence();
     let mut recovered = Recovered { engine: Engine::new(config), history: History::default(), unsettled: Vec::new() };
-    let mut progress = Progress::new(total);
+    let mut progress = Progress::new();
     let mut events = Vec::new();
     for command in replay {
         let (sequence, command) = command?;
@@ -123,29 +122,29 @@ fn check_anchor(frame: &Frame, anchor: Anchor) -> Result<(), RecoveryError> {
 }
 
 struct Progress {
-    total: u64,
     started: Instant,
     shown: Instant,
 }
 
 impl Progress {
-    fn new(total: u64) -> Self {
+    fn new() -> Self {
         let now = Instant::now();
-        Self { total, started: now, shown: now }
+        Self { started: now, shown: now }
     }
 
     fn step(&mut self, sequence: u64) {
         if sequence.is_multiple_of(PROGRESS_COMMANDS) && self.shown.elapsed() >= PROGRESS_INTERVAL {
             self.shown = Instant::now();
-            tracing::info!(sequence, total = self.total, per_second = self.rate(sequence), "replaying the journal");
+            tracing::info!(sequence, per_second = self.rate(sequence), "replaying the journal");
         }
     }
 
     fn end(&self, recovered: &Recovered) {
-        if self.total > 0 {
+        let commands = recovered.engine.sequence();
+        if commands > 0 {
             tracing::info!(
-                commands = self.total,
-                per_second = self.rate(self.total),
+                commands,
+                per_second = self.rate(commands),
                 accounts = recovered.engine.account_ids().count(),
                 resting_orders = recovered.engine.resting_orders(),
                 unsettled_frames = recovered.unsettled.len(),

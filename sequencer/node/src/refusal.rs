@@ -67,6 +67,9 @@ impl From<Refused> for ApiError {
             Refused::Overloaded { what, queued, limit } => {
                 Self::new(Code::Overloaded, message, json!({ "what": what, "queued": queued, "limit": limit }))
             }
+            Refused::DiskFull { why, bytes_left } => {
+                Self::new(Code::DiskFull, message, json!({ "why": why, "bytesLeft": bytes_left.to_string() }))
+            }
             Refused::Stopped => Self::new(Code::Unavailable, message, json!({})),
         }
     }

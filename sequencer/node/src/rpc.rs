@@ -449,7 +449,7 @@ impl XosApiServer for Rpc {
     }
 
     async fn subscribe_book(&self, pending: PendingSubscriptionSink, market: MarketId) -> SubscriptionResult {
-        let book = self.sequencer.query(move |view| view.feeds.book(view.engine, market)).await;
+        let book = self.sequencer.query(move |view| view.books.listen(view.engine, market)).await;
         let mut book = match book {
             Ok(Some(book)) => book,
             Ok(None) => return refuse(pending, unknown_market(market)).await,
@@ -473,10 +473,10 @@ impl XosApiServer for Rpc {
     async fn subscribe_trades(&self, pending: PendingSubscriptionSink, market: Option<MarketId>) -> SubscriptionResult {
         let trades = self
             .sequencer
-            .query(move |view| {
-                let known = market.is_none_or(|market| view.engine.best_prices(market).is_some());
-                known.then(|| view.feeds.trades(market))
-            })
+            .query_and_then(
+                move |view| market.is_none_or(|market| view.engine.best_prices(market).is_some()),
+                move |feeds, is_known| is_known.then(|| feeds.trades(market)),
+            )
             .await;
         match trades {
             Ok(Some(trades)) => forward(pending, trades, |trade: TradeInfo| trade).await,
@@ -486,8 +486,13 @@ impl XosApiServer for Rpc {
     }
 
     async fn subscribe_account(&self, pending: PendingSubscriptionSink, account: AccountId) -> SubscriptionResult {
-        let updates =
-            self.sequencer.query(move |view| view.engine.account(account).map(|_| view.feeds.account(account))).await;
+        let updates = self
+            .sequencer
+            .query_and_then(
+                move |view| view.engine.account(account).is_some(),
+                move |feeds, is_known| is_known.then(|| feeds.account(account)),
+            )
+            .await;
         match updates {
             Ok(Some(updates)) => {
                 let update = |update: Arc<crate::feeds::AccountEvent>| AccountUpdate {

@@ -1,8 +1,9 @@
-//! The one thread that changes state: gathers an ingress window, executes it, makes it durable, then answers.
+//! The one thread that changes state: gathers an ingress window, executes it, hands it to the journal, and goes on.
 //!
-//! A window is applied to the engine before it is written, so a frame can be sealed at the very command that fills it;
-//! nobody sees the result until the write is on disk. If the write fails the thread ends with the error and the process
-//! with it: the engine is then ahead of the log, and a restart comes back to the log.
+//! A window is applied to the engine before it is written, so a frame can be sealed at the very command that fills it, and
+//! the engine never waits for the disk. Nobody sees the result until it is durable: everything that leaves goes through the
+//! [output stage](crate::output). If a write fails the thread ends with the error and the process with it: the engine is then
+//! ahead of the log, and a restart comes back to the log.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,11 +15,12 @@ use tokio::sync::mpsc as tokio_mpsc;
 use xos_chain::InboxNews;
 use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
 use xos_journal::{Journal, JournalError};
-use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
+use xos_types::{Command, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
-use crate::feeds::Feeds;
+use crate::feeds::Books;
 use crate::history::History;
 use crate::ingress::{Backlog, Ingress, Item, Placed, Query, maker_friendly};
+use crate::output::{Applied, Output, Outputs};
 use crate::receipt::{Effect, Head, Outcome, Terms};
 
 /// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
@@ -51,23 +53,22 @@ pub(crate) struct View<'a> {
     pub engine: &'a Engine,
     /// What happened lately.
     pub history: &'a History,
-    /// Who listens.
-    pub feeds: &'a mut Feeds,
+    /// Who listens to books.
+    pub books: &'a mut Books,
 }
 
 /// State, log, and what leaves them.
 pub(crate) struct Core {
     pub(crate) engine: Engine,
     pub(crate) history: History,
-    pub(crate) feeds: Feeds,
+    pub(crate) books: Books,
     pub(crate) journal: Journal,
+    pub(crate) outputs: Outputs,
     pub(crate) pace: Pace,
     /// What the chain said and no frame has consumed yet.
     pub(crate) inbox: tokio_mpsc::Receiver<InboxNews>,
     /// Items that wait for a frame with room for them.
     pub(crate) waiting: VecDeque<InboxItem>,
-    /// To the submitter.
-    pub(crate) frames: tokio_mpsc::UnboundedSender<Frame>,
     pub(crate) backlog: Arc<Backlog>,
 }
 
@@ -82,17 +83,16 @@ pub(crate) enum Stopped {
     InboxTakenBack(u64),
 }
 
-/// One applied command and what came of it.
-struct Applied {
-    sequence: u64,
-    time: TimeMs,
-    events: Vec<Event>,
-}
-
 impl Core {
     /// Runs until it is told to stop, everybody who could send is gone, the journal fails, or the chain takes back what the
-    /// log has consumed.
+    /// log has consumed. Then everything that was executed is durable and has been let out, or there is an error.
     pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), Stopped> {
+        let ended = self.sequence(items);
+        self.outputs.end();
+        ended.and(self.journal.close().map_err(Stopped::from))
+    }
+
+    fn sequence(&mut self, items: &Receiver<Item>) -> Result<(), Stopped> {
         let mut next_frame = Instant::now();
         let mut queries = Vec::new();
         let mut put_off = 0;
@@ -162,7 +162,7 @@ impl Core {
         (requests, false)
     }
 
-    /// Executes one window and answers it.
+    /// Executes one window, and answers it when it is durable.
     fn window(&mut self, mut requests: Vec<Ingress>) -> Result<(), Stopped> {
         let commands: Vec<_> = requests.iter_mut().map(|request| std::mem::take(&mut request.commands)).collect();
         let mut outcomes: Vec<Vec<Option<Outcome>>> =
@@ -201,14 +201,14 @@ impl Core {
                     Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },
                 });
             }
-            self.publish(applied);
+            self.let_out(applied);
             if self.engine.frame_gas() >= self.pace.frame_gas {
                 self.frame(false)?;
             }
         }
-        for (request, outcomes) in requests.into_iter().zip(outcomes) {
-            request.answer(outcomes.into_iter().flatten().collect());
-        }
+        let outcomes = outcomes.into_iter().map(|outcomes| outcomes.into_iter().flatten().collect());
+        let answers = requests.into_iter().zip(outcomes).collect();
+        self.outputs.hold(self.engine.sequence(), Output::Answered(answers));
         Ok(())
     }
 
@@ -237,7 +237,7 @@ impl Core {
         let command = Logged::new(Command::Frame { time, inbox, prices: Vec::new() });
         let applied = self.apply(&command);
         self.journal.append(&[command])?;
-        self.publish(vec![applied]);
+        self.let_out(vec![applied]);
         if on_time && self.engine.frame_gas() >= self.pace.frame_gas {
             // What the chain said fills it alone; a command on top could outgrow a transaction.
             self.frame(false)?;
@@ -284,27 +284,22 @@ impl Core {
         Applied { sequence: self.engine.sequence(), time: self.engine.frame_time(), events }
     }
 
-    /// Lets out what is durable now.
-    fn publish(&mut self, applied: Vec<Applied>) {
-        for Applied { sequence, time, mut events } in applied {
-            self.history.record(sequence, time, &events);
-            self.feeds.publish(sequence, time, &events);
-            for event in events.drain(..) {
-                if let Event::FrameSealed(frame) = event {
-                    self.backlog.set_sealed(frame.id);
-                    // If the submitter has stopped it has said why; the frame is in the log.
-                    let _ = self.frames.send(*frame);
-                }
-            }
+    /// Takes note of what happened, and lets it out when it is durable.
+    fn let_out(&mut self, applied: Vec<Applied>) {
+        for Applied { sequence, time, events } in &applied {
+            self.history.record(*sequence, *time, events);
+            self.books.note(events);
         }
-        self.feeds.end_window(&self.engine);
+        let books = self.books.end_window(&self.engine);
+        self.outputs.hold(self.engine.sequence(), Output::Happened(applied, books));
     }
 
     fn answer(&mut self, query: Query) {
-        let view = View { engine: &self.engine, history: &self.history, feeds: &mut self.feeds };
+        let view = View { engine: &self.engine, history: &self.history, books: &mut self.books };
         // A question changes neither state nor log, so a bug in one costs its asker the answer and nobody else anything.
-        if catch_unwind(AssertUnwindSafe(|| (query.run)(view))).is_err() {
-            tracing::error!("a query panicked; its asker gets no answer");
+        match catch_unwind(AssertUnwindSafe(|| (query.run)(view))) {
+            Ok(delivery) => self.outputs.hold(self.engine.sequence(), Output::Told(delivery)),
+            Err(_) => tracing::error!("a query panicked; its asker gets no answer"),
         }
     }
 }
@@ -351,12 +346,12 @@ mod tests {
     use tempfile::TempDir;
     use xos_auth::{Domain, Key, LogHead, recover};
     use xos_types::OrderKind::{GoodTillCancelled, ImmediateOrCancel, PostOnly};
-    use xos_types::{AccountId, Side};
+    use xos_types::{AccountId, Frame, Side};
 
     use super::*;
     use crate::ingress::Sequencer;
     use crate::recovery::{Anchor, RecoveryError};
-    use crate::testing::{ALICE, BOB, GROUP, MARKET, cancel_of, inbox, order_of, trader};
+    use crate::testing::{ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, inbox, order_of, trader};
 
     const SLOW: Pace = Pace {
         frame_interval: Duration::from_secs(3600),
@@ -381,21 +376,22 @@ mod tests {
         pace: Pace,
         backlog: Arc<Backlog>,
     ) -> (Core, tokio_mpsc::Sender<InboxNews>, tokio_mpsc::UnboundedReceiver<Frame>) {
-        let (journal, _) = Journal::open(data.path(), &GROUP).unwrap();
+        let journal = Journal::open(data.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
         let (chain, news) = tokio_mpsc::channel(16);
         for item in inbox() {
             chain.try_send(InboxNews::Item(item)).unwrap();
         }
         let (sealed, frames) = tokio_mpsc::unbounded_channel();
+        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog)).unwrap();
         let core = Core {
             engine: Engine::new(GROUP),
             history: History::default(),
-            feeds: Feeds::default(),
+            books: Books::default(),
             journal,
+            outputs,
             pace,
             inbox: news,
             waiting: VecDeque::new(),
-            frames: sealed,
             backlog,
         };
         (core, chain, frames)
@@ -416,15 +412,16 @@ mod tests {
         core.frame(true).unwrap();
         chain.try_send(InboxNews::TakenBack(2)).unwrap();
         assert!(matches!(core.frame(true), Err(Stopped::InboxTakenBack(2))));
-        assert_eq!(xos_journal::read_only(data.path()).unwrap().1.count(), 2, "nothing is written after that");
+        core.journal.close().unwrap();
+        assert_eq!(xos_journal::read_only(data.path(), 1).unwrap().count(), 2, "nothing is written after that");
     }
 
     impl Harness {
         async fn start(pace: Pace) -> Self {
             let data = tempfile::tempdir().unwrap();
             let backlog = Backlog::new(0, 0, 100);
-            let (sequencer, receiver) = Sequencer::channel(10_000, 100, Arc::clone(&backlog));
-            let (core, _, frames) = core(&data, pace, backlog);
+            let (core, _, frames) = core(&data, pace, Arc::clone(&backlog));
+            let (sequencer, receiver) = Sequencer::channel(10_000, 100, backlog, core.journal.durability());
             let thread = std::thread::spawn(move || core.run(&receiver));
             // Answered after the first frame, which consumes the inbox.
             assert_eq!(sequencer.query(|view| view.engine.next_inbox()).await, Ok(4));
@@ -447,7 +444,7 @@ mod tests {
         }
 
         fn logged(&self) -> Vec<Command> {
-            let (_, replay) = xos_journal::read_only(self.data.path()).unwrap();
+            let replay = xos_journal::read_only(self.data.path(), 1).unwrap();
             replay.map(|command| command.unwrap().1.into_command()).collect()
         }
 
@@ -523,8 +520,8 @@ mod tests {
         assert!(last >= 3, "{last} frames");
         assert!((60..=80).contains(&lines), "{lines} lines were sealed on the way");
         let data = harness.stop();
-        let (_, replay) = Journal::open(data.path(), &GROUP).unwrap();
-        let recovered = crate::recovery::recover(GROUP, replay, Anchor::default(), 1).unwrap();
+        let mut replay = xos_journal::read_only(data.path(), 1).unwrap();
+        let recovered = crate::recovery::recover(GROUP, &mut replay, Anchor::default(), 1).unwrap();
         assert_eq!(recovered.unsettled.len(), usize::try_from(last).unwrap(), "replay seals the same frames");
     }
 
@@ -564,26 +561,26 @@ mod tests {
         let hash = harness.state_hash().await;
         let first = harness.frames.try_recv().unwrap();
         let data = harness.stop();
-        let replay = || Journal::open(data.path(), &GROUP).unwrap().1;
+        let replay = || xos_journal::read_only(data.path(), 1).unwrap();
 
         let settled = Anchor { id: first.id, sequence: first.sequence, log_hash: first.log_hash };
-        let recovered = crate::recovery::recover(GROUP, replay(), settled, first.id + 1).unwrap();
+        let recovered = crate::recovery::recover(GROUP, &mut replay(), settled, first.id + 1).unwrap();
         assert_eq!(recovered.engine.state_hash(), hash);
         assert_eq!(recovered.unsettled[0].id, first.id + 1);
         assert!(!recovered.history.trades(MARKET, 10).is_empty());
 
         let altered = Anchor { log_hash: [1; 32], ..settled };
-        let error = crate::recovery::recover(GROUP, replay(), altered, 1).unwrap_err();
+        let error = crate::recovery::recover(GROUP, &mut replay(), altered, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::Diverged { id: 1, .. }), "{error}");
         let ahead = Anchor { id: 1000, ..settled };
-        let error = crate::recovery::recover(GROUP, replay(), ahead, 1).unwrap_err();
+        let error = crate::recovery::recover(GROUP, &mut replay(), ahead, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::ChainAhead { settled: 1000, .. }), "{error}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_slow_reader_of_a_book_sees_the_latest_and_a_question_that_panics_hurts_nobody() {
         let harness = Harness::start(SLOW).await;
-        let mut book = harness.sequencer.query(|view| view.feeds.book(view.engine, MARKET)).await.unwrap().unwrap();
+        let mut book = harness.sequencer.query(|view| view.books.listen(view.engine, MARKET)).await.unwrap().unwrap();
         assert!(book.has_changed().unwrap() && book.borrow_and_update().bids.is_empty(), "the snapshot comes first");
         for nonce in 1..=5 {
             harness.submit_all(vec![vec![order_of(ALICE, nonce, Side::Buy, PostOnly, 100 + nonce)]]).await;

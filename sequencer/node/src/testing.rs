@@ -13,6 +13,15 @@ pub(crate) const GROUP: GroupConfig = GroupConfig {
     governance: Address::repeat_byte(0x33),
     terms: GroupTerms::usual(Address::repeat_byte(0x44)),
 };
+/// Settings of a test's journal.
+pub(crate) const SMALL_DISK: xos_journal::Settings = xos_journal::Settings { segment_bytes: 64 << 10 };
+
+/// The disk of a node that has nothing to write.
+pub(crate) fn idle_disk() -> xos_journal::Durability {
+    let dir = tempfile::tempdir().unwrap();
+    xos_journal::Journal::open(dir.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap().durability()
+}
+
 /// The accounts of [`inbox`].
 pub(crate) const ALICE: u64 = 3;
 pub(crate) const BOB: u64 = 4;

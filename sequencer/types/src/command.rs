@@ -85,6 +85,12 @@ impl Command {
         Self::Place { order, instructions: Instructions::default() }
     }
 
+    /// Whether it brings an order, and with it risk.
+    #[must_use]
+    pub fn is_order(&self) -> bool {
+        matches!(self, Self::Place { .. } | Self::Replace { .. } | Self::Plan { .. })
+    }
+
     /// The account that it is for and who signed it; nobody signs a frame.
     #[must_use]
     pub fn signer(&self) -> Option<(AccountId, Address)> {

@@ -3,6 +3,7 @@
 //! A quantity is a newtype and only meaningful arithmetic compiles. What crosses a boundary (the journal, the chain, the
 //! RPC) is one of the types below; nothing here does I/O or knows the time.
 
+mod bytes;
 mod command;
 mod config;
 mod event;

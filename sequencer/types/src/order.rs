@@ -244,8 +244,10 @@ pub struct OrderTree {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// The x coordinate of R.
+    #[serde(with = "crate::bytes")]
     pub r: [u8; 32],
     /// `s`, with the parity in its highest bit.
+    #[serde(with = "crate::bytes")]
     pub vs: [u8; 32],
 }
 

@@ -71,7 +71,7 @@ impl Exchange {
         let port = free_port();
         let config = format!(
             "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
-             sequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n",
+             sequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n[limits]\njournal_segment_mb = 1\n",
             anvil.url
         );
         std::fs::write(folder.path().join("node.toml"), config).unwrap();

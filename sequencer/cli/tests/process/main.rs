@@ -4,6 +4,7 @@
 #[path = "../../../chain/tests/artifact/mod.rs"]
 mod artifact;
 mod bad_input;
+mod disk;
 mod exchange;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]
@@ -22,7 +23,7 @@ use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::WsClientBuilder;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::Value;
-use xos_api::{AccountUpdate, BookInfo, OrderStatus, TradeInfo, XosApiClient};
+use xos_api::{AccountUpdate, BookInfo, Code, OrderStatus, TradeInfo, XosApiClient};
 use xos_auth::{LogHead, parse_signature, recover};
 use xos_chain::At;
 use xos_types::{AccountId, B256, EventId, Nonce, Side};
@@ -216,10 +217,10 @@ async fn an_audit_fails_when_money_or_log_differ() {
     assert!(said.contains("audit failed") && said.matches("DIFFER").count() == 1, "{said}");
 
     // A journal in which one byte of a settled command is not what was written.
-    let log = data.join("journal/journal.log");
+    let log = data.join("journal/00000000000000000001.segment");
     let mut bytes = std::fs::read(&log).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[written / 2] ^= 1;
     std::fs::write(&log, bytes).unwrap();
     let (code, said) = audit(true);
     assert_eq!(code, Some(1), "{said}");

@@ -1,0 +1,156 @@
+//! The output stage: a thread that lets out, in the order of the log, what the disk has.
+//!
+//! The sequencer runs ahead of the disk. Whatever it would tell anybody (acknowledgements, feeds, sealed frames, answers to
+//! questions, which show its state) is held here with the sequence number that it rests on, until that command survives a
+//! crash. If the journal fails, what is held is dropped: whoever waits learns that the node stopped, and not what never
+//! came to be.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc as tokio_mpsc;
+use xos_journal::Durability;
+use xos_types::{Event, Frame, TimeMs};
+
+use crate::feeds::{BookUpdate, Feeds};
+use crate::ingress::{Backlog, Delivery, Ingress};
+use crate::receipt::Outcome;
+
+/// Windows and answers by which the sequencer may be ahead; then it waits.
+const HELD_MAX: usize = 4096;
+
+/// What waits for the disk.
+pub(crate) enum Output {
+    /// Commands had these effects, which changed these books.
+    Happened(Vec<Applied>, Vec<BookUpdate>),
+    /// Requests are answered.
+    Answered(Vec<(Ingress, Vec<Outcome>)>),
+    /// A question is answered.
+    Told(Delivery),
+}
+
+/// One applied command and what came of it.
+pub(crate) struct Applied {
+    pub(crate) sequence: u64,
+    pub(crate) time: TimeMs,
+    pub(crate) events: Vec<Event>,
+}
+
+/// The sequencer's end of the output stage.
+pub(crate) struct Outputs {
+    held: SyncSender<(u64, Output)>,
+    thread: JoinHandle<()>,
+}
+
+impl Outputs {
+    /// Starts the stage.
+    pub(crate) fn start(
+        durability: Durability,
+        frames: tokio_mpsc::UnboundedSender<Frame>,
+        backlog: Arc<Backlog>,
+    ) -> io::Result<Self> {
+        let (held, receiver) = sync_channel(HELD_MAX);
+        let stage = Stage { durability, feeds: Feeds::default(), frames, backlog };
+        let thread = std::thread::Builder::new().name("output".into()).spawn(move || stage.run(&receiver))?;
+        Ok(Self { held, thread })
+    }
+
+    /// Lets something out when the command with that sequence number survives a crash.
+    pub(crate) fn hold(&self, sequence: u64, output: Output) {
+        // It ends early only if the journal has failed, which the sequencer learns from the journal itself.
+        let _ = self.held.send((sequence, output));
+    }
+
+    /// Lets out what is still held, and ends.
+    pub(crate) fn end(self) {
+        drop(self.held);
+        if let Err(panic) = self.thread.join() {
+            resume_unwind(panic);
+        }
+    }
+}
+
+struct Stage {
+    durability: Durability,
+    feeds: Feeds,
+    /// To the submitter.
+    frames: tokio_mpsc::UnboundedSender<Frame>,
+    backlog: Arc<Backlog>,
+}
+
+impl Stage {
+    fn run(mut self, held: &Receiver<(u64, Output)>) {
+        for (sequence, output) in held {
+            if self.durability.wait_for(sequence).is_err() {
+                return;
+            }
+            match output {
+                Output::Happened(applied, books) => self.publish(applied, books),
+                Output::Answered(answers) => answers.into_iter().for_each(|(request, told)| request.answer(told)),
+                Output::Told(deliver) => {
+                    // A bug in a question costs its asker the answer and nobody else anything.
+                    if catch_unwind(AssertUnwindSafe(|| deliver(&mut self.feeds))).is_err() {
+                        tracing::error!("an answer could not be delivered; its asker gets none");
+                    }
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, applied: Vec<Applied>, books: Vec<BookUpdate>) {
+        for Applied { sequence, time, events } in applied {
+            self.feeds.publish(sequence, time, &events);
+            for event in events {
+                if let Event::FrameSealed(frame) = event {
+                    self.backlog.set_sealed(frame.id);
+                    // If the submitter has stopped it has said why; the frame is in the log.
+                    let _ = self.frames.send(*frame);
+                }
+            }
+        }
+        books.into_iter().for_each(BookUpdate::show);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::RecvTimeoutError;
+    use std::time::Duration;
+
+    use xos_journal::Journal;
+    use xos_types::Logged;
+
+    use super::*;
+    use crate::testing::{GROUP, SMALL_DISK, cancel};
+
+    #[test]
+    fn nothing_leaves_before_its_command_is_durable_nor_out_of_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
+        let (frames, _sealed) = tokio_mpsc::unbounded_channel();
+        let outputs = Outputs::start(journal.durability(), frames, Backlog::new(0, 0, 1)).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let tells = |what: &'static str| {
+            let tell = tell.clone();
+            Output::Told(Box::new(move |_: &mut Feeds| tell.send(what).unwrap()))
+        };
+        outputs.hold(0, tells("what was there"));
+        outputs.hold(2, tells("the second command"));
+        outputs.hold(2, Output::Told(Box::new(|_| panic!("a bug in an answer"))));
+        outputs.hold(3, tells("the third command"));
+        let wait = Duration::from_millis(50);
+        assert_eq!(told.recv_timeout(wait), Ok("what was there"));
+        assert_eq!(told.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
+        journal.append(&[Logged::new(cancel(1))]).unwrap();
+        assert_eq!(told.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
+        journal.append(&[Logged::new(cancel(2))]).unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok("the second command"));
+        assert_eq!(told.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
+        journal.append(&[Logged::new(cancel(3))]).unwrap();
+        outputs.end();
+        assert_eq!(told.try_recv(), Ok("the third command"), "the end lets out what is held");
+    }
+}
