@@ -3,6 +3,11 @@
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, Atoms, CancelReason, Lots, MarketId, Nonce, Order, Position, Side, Ticks, TimeMs, number};
 
+/// The end of the page before: the sequence number of its last entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Before(#[serde(with = "number")] pub u64);
+
 /// An order from the moment that it was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,7 +10,7 @@ mod rpc;
 mod wire;
 
 pub use error::{ApiError, Code};
-pub use history::{Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
+pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
 pub use rpc::{XosApiClient, XosApiServer};
 pub use wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,

@@ -3,8 +3,9 @@
 use alloy_primitives::Address;
 use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
-use xos_types::{AccountId, EventId, MarketId, Nonce};
+use xos_types::{AccountId, EventId, MarketId, Nonce, TimeMs};
 
+use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord};
 use crate::wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
     Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
@@ -62,6 +63,52 @@ pub trait XosApi {
     /// What the log knows of one order.
     #[method(name = "order")]
     async fn order(&self, account: AccountId, nonce: Nonce) -> RpcResult<OrderInfo>;
+
+    /// An account's orders since the log began, those placed last first: `limit` of them (100 by default, 1000 at most), placed
+    /// by commands before number `before`. What one command did stays together. It is a moment behind `xos_order`.
+    #[method(name = "orderHistory")]
+    async fn order_history(
+        &self,
+        account: AccountId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<OrderRecord>>;
+
+    /// An account's sides of trades, paged like `xos_orderHistory`.
+    #[method(name = "fills")]
+    async fn fills(&self, account: AccountId, before: Option<Before>, limit: Option<u32>)
+    -> RpcResult<Vec<FillRecord>>;
+
+    /// A market's trades since the log began, paged like `xos_orderHistory`.
+    #[method(name = "tradeHistory")]
+    async fn trade_history(
+        &self,
+        market: MarketId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<TradeInfo>>;
+
+    /// A market's candles that begin at `from` or later and before `until`, oldest first, at most `limit` (100 by default, 1000
+    /// at most). Stretches without a trade have none.
+    #[method(name = "candles")]
+    async fn candles(
+        &self,
+        market: MarketId,
+        interval: Interval,
+        from: TimeMs,
+        until: Option<TimeMs>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<Candle>>;
+
+    /// What funding brought an account's positions, in one perpetual or in all, paged like `xos_orderHistory`.
+    #[method(name = "funding")]
+    async fn funding(
+        &self,
+        account: AccountId,
+        market: Option<MarketId>,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<FundingRecord>>;
 
     /// Settled batches from number `from` on, at most `limit` (100 by default, 1000 at most).
     #[method(name = "batches")]

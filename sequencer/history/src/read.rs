@@ -51,6 +51,22 @@ impl History {
         Ok(newest(&self.trades, &of.0.to_be_bytes(), before, limit)?.into_iter().map(|(_, trade)| trade).collect())
     }
 
+    /// Every market that ever traded.
+    ///
+    /// # Errors
+    /// See [`Self::order`].
+    pub fn markets(&self) -> Result<Vec<MarketId>, HistoryError> {
+        let mut markets = Vec::new();
+        let mut from = 0u32;
+        while let Some(entry) = self.trades.range(from.to_be_bytes()..).next() {
+            let trade = read::<TradeInfo>(&entry?.1)?;
+            markets.push(trade.market);
+            let Some(next) = trade.market.0.checked_add(1) else { break };
+            from = next;
+        }
+        Ok(markets)
+    }
+
     /// A market's candles that begin in a stretch of time, `from` included and `until` not, oldest first; at most `limit`.
     ///
     /// # Errors

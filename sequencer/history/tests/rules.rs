@@ -132,6 +132,7 @@ fn what_one_command_did_stays_together() {
     let (_dir, history) = opened();
     let fills = (1..=5).map(|nonce| fill((3, nonce), (4, 1), SHARE, Side::Buy, 1, 500));
     tell(&history, &log(vec![vec![fill((3, 9), (4, 9), SHARE, Side::Buy, 1, 400)], fills.collect()]));
+    assert_eq!(history.markets().unwrap(), [SHARE]);
     assert_eq!(history.trades(SHARE, None, 2).unwrap().len(), 5);
     assert_eq!(history.trades(SHARE, None, 6).unwrap().len(), 6);
     assert_eq!(history.fills(AccountId(4), None, 1).unwrap().len(), 5);

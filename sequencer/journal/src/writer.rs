@@ -144,6 +144,15 @@ impl Drop for Journal {
 }
 
 impl Recovery {
+    /// Begins reading with command `from`; segments before the one that holds it are taken on trust.
+    ///
+    /// # Errors
+    /// If the journal begins later.
+    pub fn begin_at(self, from: u64) -> Result<Self, JournalError> {
+        let replay = Replay::open(&self.dir, from, Some(&self.replay.group()))?;
+        Ok(Self { replay, ..self })
+    }
+
     /// What the journal holds. It ends with an error where the journal is damaged.
     pub fn replay(&mut self) -> &mut Replay {
         &mut self.replay

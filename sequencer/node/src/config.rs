@@ -72,6 +72,10 @@ pub struct LimitSettings {
     /// Megabytes of each file of the journal. Two are always on the disk that nothing, or little, is in yet; when there is no
     /// room for the second one, orders are refused as `disk_full`, and cancellations go on in what is left of the first.
     pub journal_segment_mb: Option<u64>,
+    /// Commands after which the state is saved, so that a restart need not apply them again; 0 for never.
+    pub snapshot_commands: Option<u64>,
+    /// How many saved states are kept.
+    pub snapshots_kept: Option<usize>,
 }
 
 impl Settings {
@@ -127,6 +131,8 @@ impl Settings {
                 frame_gas: over.limits.frame_gas.or(self.limits.frame_gas),
                 unsettled_frames: over.limits.unsettled_frames.or(self.limits.unsettled_frames),
                 journal_segment_mb: over.limits.journal_segment_mb.or(self.limits.journal_segment_mb),
+                snapshot_commands: over.limits.snapshot_commands.or(self.limits.snapshot_commands),
+                snapshots_kept: over.limits.snapshots_kept.or(self.limits.snapshots_kept),
             },
         }
     }
@@ -196,6 +202,14 @@ impl Settings {
             unsettled_frames: problems.within("limits.unsettled_frames", limits.unsettled_frames, 3600, 1, 1 << 20),
             // The largest command, a frame full of inbox items, must fit.
             journal_segment_mb: problems.within("limits.journal_segment_mb", limits.journal_segment_mb, 64, 1, 4096),
+            snapshot_commands: problems.within(
+                "limits.snapshot_commands",
+                limits.snapshot_commands,
+                1_000_000,
+                0,
+                1_000_000_000,
+            ),
+            snapshots_kept: problems.within("limits.snapshots_kept", limits.snapshots_kept, 2, 1, 1000),
         };
         match (key, address) {
             (Some(sequencer_key), Some(listen)) if problems.0.is_empty() => Ok(Config {
@@ -258,6 +272,8 @@ pub struct Limits {
     pub frame_gas: u64,
     pub unsettled_frames: u64,
     pub journal_segment_mb: u64,
+    pub snapshot_commands: u64,
+    pub snapshots_kept: usize,
 }
 
 /// Everything that is wrong with a configuration.

@@ -29,6 +29,8 @@ fn methods() -> BTreeSet<String> {
         key: Key::from_bytes([1; 32]).unwrap(),
         decimals: 6,
         state_hash: tokio::sync::Mutex::default(),
+        past: xos_history::History::open(folder.path().join("history"), &GROUP).unwrap(),
+        follower: Arc::default(),
     };
     let module = rpc.into_rpc();
     module.method_names().filter(|name| !name.contains("unsubscribe")).map(String::from).collect()

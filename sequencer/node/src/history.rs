@@ -1,4 +1,4 @@
-//! What happened lately, for people who ask: bounded, in memory, rebuilt from the log at every start.
+//! What happened lately, for people who ask: bounded and in memory. What happened earlier, [`xos_history`] knows.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,6 +16,19 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// As it was after a command, as far as the history on the disk knows.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub(crate) fn load(from: &xos_history::History, sequence: u64) -> Result<Self, xos_history::HistoryError> {
+        let mut trades = BTreeMap::new();
+        for market in from.markets()? {
+            let latest = from.trades(market, Some(sequence + 1), TRADES_MAX)?;
+            trades.insert(market, latest.into_iter().rev().collect());
+        }
+        Ok(Self { trades })
+    }
+
     /// Takes note of what one command caused.
     pub(crate) fn record(&mut self, sequence: u64, time: TimeMs, events: &[Event]) {
         for trade in trades(sequence, time, events) {

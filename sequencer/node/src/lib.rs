@@ -13,6 +13,7 @@
 //! - `output`: the thread that lets out what the disk has. Nothing leaves before its command is durable.
 //! - `recovery`: from the journal back to where the node stood. `kill -9` at any moment loses no acknowledged command and
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
+//! - `follower`: a second engine on a thread of its own, which reads the journal, writes the history and saves the state.
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
 //!
 //! Order. Requests of one connection are executed in the order in which their signatures were recovered, which for requests
@@ -27,6 +28,7 @@ pub mod config;
 #[cfg(test)]
 mod docs;
 mod feeds;
+mod follower;
 mod history;
 mod ingress;
 mod node;
@@ -38,6 +40,7 @@ mod refusal;
 mod rpc;
 mod sequencer;
 mod settlement;
+mod snapshots;
 #[cfg(test)]
 mod testing;
 

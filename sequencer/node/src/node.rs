@@ -18,11 +18,14 @@ use xos_chain::{
     At, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, SettledBatch, Submitter, SubmitterConfig,
     inbox_item_hash,
 };
-use xos_journal::{Journal, JournalError};
+use xos_history::HistoryError;
+use xos_journal::{Journal, JournalError, Recovery};
 use xos_types::{Address, Frame};
 
 use crate::config::{Config, Limits};
 use crate::feeds::Books;
+use crate::follower::{Follower, Following, open_history};
+use crate::history::History;
 use crate::ingress::{Backlog, Sequencer};
 use crate::output::Outputs;
 use crate::params::NamedParams;
@@ -30,12 +33,15 @@ use crate::recovery::{Anchor, Recovered, RecoveryError, recover};
 use crate::rpc::Rpc;
 use crate::sequencer::{Core, Pace, Stopped};
 use crate::settlement::{Batches, Settlement, pass_on};
+use crate::snapshots::Snapshots;
 
 /// Where a running node wrote where it listens.
 pub const NODE_FILE: &str = "node.json";
 /// Folder of the journal within the data folder.
 pub const JOURNAL_FOLDER: &str = "journal";
 const BATCHES_FILE: &str = "batches.jsonl";
+const SNAPSHOTS_FOLDER: &str = "snapshots";
+const HISTORY_FOLDER: &str = "history";
 /// Inbox items that are read ahead of the frames that consume them.
 const INBOX_AHEAD: usize = 1024;
 /// Frames that the submitter is handed ahead of the one it settles.
@@ -57,6 +63,9 @@ pub enum NodeError {
     /// Journal and chain tell different stories: another sequencer's journal, or an end that was lost.
     #[error("{0}")]
     Diverged(String),
+    /// The history cannot be opened, nor made anew.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The key is not the one that the group obeys.
     #[error("the sequencer key is that of {got}, but the group takes batches of {expected} only; set its key")]
     WrongKey {
@@ -129,6 +138,7 @@ pub struct Node {
     sequencer: Sequencer,
     ended: oneshot::Receiver<Result<(), NodeError>>,
     tasks: JoinSet<()>,
+    follower: Arc<Following>,
     node_file: PathBuf,
 }
 
@@ -176,7 +186,11 @@ impl Node {
         std::fs::create_dir_all(data).map_err(file("cannot create", data))?;
         let group = found.deployment.group_config();
         let on_disk = xos_journal::Settings { segment_bytes: config.limits.journal_segment_mb << 20 };
-        let mut opened = Journal::open(data.join(JOURNAL_FOLDER), &group, on_disk)?;
+        let opened = Journal::open(data.join(JOURNAL_FOLDER), &group, on_disk)?;
+        let snapshots_path = data.join(SNAPSHOTS_FOLDER);
+        let snapshots = Snapshots::open(&snapshots_path, group, config.limits.snapshots_kept)
+            .map_err(file("cannot use", &snapshots_path))?;
+        let past = open_history(&data.join(HISTORY_FOLDER), &group)?;
         let batches_path = data.join(BATCHES_FILE);
         let batches = Batches::open(&batches_path).map_err(file("cannot write", &batches_path))?;
 
@@ -188,16 +202,10 @@ impl Node {
         // What settled while nobody took note is handed in again, to be looked up.
         let next = anchor.id + 1;
         let hand_in = batches.next().min(next.saturating_sub(HANDED_IN_AGAIN)).max(next.saturating_sub(LOOKED_UP_MAX));
-        let (recovered, journal) = tokio::task::spawn_blocking(move || {
-            let recovered = recover(group, opened.replay(), anchor, hand_in)?;
-            Ok((recovered, opened.resume()?))
-        })
-        .await
-        .map_err(|_| NodeError::SequencerPanicked)?
-        .map_err(|error| match error {
-            RecoveryError::Journal(error) => NodeError::Journal(error),
-            diverged => NodeError::Diverged(diverged.to_string()),
-        })?;
+        let saved = (snapshots.clone(), past.clone());
+        let (recovered, journal) = tokio::task::spawn_blocking(move || bring_up(opened, &saved, anchor, hand_in))
+            .await
+            .map_err(|_| NodeError::SequencerPanicked)??;
         let (consumed, queued) = (recovered.engine.next_inbox(), found.inbox_queued);
         if consumed > queued {
             return Err(NodeError::ChainReset { consumed, queued });
@@ -223,6 +231,15 @@ impl Node {
         let settlement = start_settlement(&config, &found, &mut tasks, sealed_frames, batches, &backlog)?;
         let inbox = start_inbox(&config, &found, &mut tasks, consumed, &settlement)?;
 
+        let follower = Follower {
+            journal: data.join(JOURNAL_FOLDER),
+            durability: journal.durability(),
+            snapshots,
+            snapshot_every: config.limits.snapshot_commands,
+            history: past.clone(),
+        };
+        let follower = follower.start().map_err(file("cannot start a thread for", Path::new("the follower")))?;
+        let follower = Arc::new(follower);
         let Recovered { engine, history, unsettled: _ } = recovered;
         let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog))
             .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
@@ -247,6 +264,8 @@ impl Node {
             key: config.sequencer_key.clone(),
             decimals: found.decimals,
             state_hash: Mutex::default(),
+            past,
+            follower: Arc::clone(&follower),
         };
         let (address, server) = serve(&config, rpc).await?;
         let node_file = data.join(NODE_FILE);
@@ -258,7 +277,7 @@ impl Node {
             sequencer = %config.sequencer_key.address(),
             "ready"
         );
-        Ok(Self { address, server, sequencer, ended, tasks, node_file })
+        Ok(Self { address, server, sequencer, ended, tasks, follower, node_file })
     }
 
     /// Where it listens.
@@ -284,10 +303,35 @@ impl Node {
             None => self.ended.await,
         };
         self.tasks.shutdown().await;
+        // It writes down what it has read; what it has not, it reads after the next start.
+        drop(self.follower);
         // A reader of a stale file would find nobody there.
         let _ = std::fs::remove_file(&self.node_file);
         ended.unwrap_or(Err(NodeError::SequencerPanicked))
     }
+}
+
+/// The state after the journal's last command: from the newest snapshot that is older than what is handed in, and from the log.
+fn bring_up(
+    opened: Recovery,
+    (snapshots, past): &(Snapshots, xos_history::History),
+    anchor: Anchor,
+    hand_in: u64,
+) -> Result<(Recovered, Journal), NodeError> {
+    let engine = snapshots.newest(|engine| engine.frames_sealed() < hand_in.max(1));
+    let snapshot = engine.sequence();
+    let history = History::load(past, snapshot)?;
+    let mut opened = opened.begin_at(snapshot + 1)?;
+    let recovered = recover((engine, history), opened.replay(), anchor, hand_in).map_err(|error| match error {
+        RecoveryError::Journal(error) => NodeError::Journal(error),
+        diverged => NodeError::Diverged(diverged.to_string()),
+    })?;
+    let journal = opened.resume()?;
+    if journal.last_sequence() < snapshot {
+        let error = RecoveryError::EndLost { snapshot, journal: journal.last_sequence() };
+        return Err(NodeError::Diverged(error.to_string()));
+    }
+    Ok((recovered, journal))
 }
 
 /// Whether what the log has consumed and not settled yet is what the chain has queued.

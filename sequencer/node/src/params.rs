@@ -11,8 +11,10 @@ use jsonrpsee::types::{ErrorObjectOwned, Request};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
-use xos_api::{CancelAllRequest, CancelRequest, ConvertRequest, LiquidateRequest, OrderRequest, WithdrawRequest};
-use xos_types::{AccountId, Address, EventId, MarketId, Nonce};
+use xos_api::{
+    Before, CancelAllRequest, CancelRequest, ConvertRequest, Interval, LiquidateRequest, OrderRequest, WithdrawRequest,
+};
+use xos_types::{AccountId, Address, EventId, MarketId, Nonce, TimeMs};
 
 /// Wraps a service so that it names what is wrong with parameters.
 #[derive(Clone)]
@@ -127,6 +129,25 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_account" | "xos_openOrders" | "xos_subscribeAccount" => vec![needed::<AccountId>("account")],
         "xos_accountsOf" => vec![needed::<Address>("owner")],
         "xos_order" => vec![needed::<AccountId>("account"), needed::<Nonce>("nonce")],
+        "xos_orderHistory" | "xos_fills" => {
+            vec![needed::<AccountId>("account"), optional::<Before>("before"), optional::<u32>("limit")]
+        }
+        "xos_tradeHistory" => {
+            vec![needed::<MarketId>("market"), optional::<Before>("before"), optional::<u32>("limit")]
+        }
+        "xos_candles" => vec![
+            needed::<MarketId>("market"),
+            needed::<Interval>("interval"),
+            needed::<TimeMs>("from"),
+            optional::<TimeMs>("until"),
+            optional::<u32>("limit"),
+        ],
+        "xos_funding" => vec![
+            needed::<AccountId>("account"),
+            optional::<MarketId>("market"),
+            optional::<Before>("before"),
+            optional::<u32>("limit"),
+        ],
         "xos_batches" => vec![needed::<u64>("from"), optional::<u32>("limit")],
         "xos_placeOrder" => vec![needed::<OrderRequest>("order")],
         "xos_placeOrders" => vec![needed::<Vec<OrderRequest>>("orders")],

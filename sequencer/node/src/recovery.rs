@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use xos_engine::Engine;
 use xos_journal::{JournalError, Replay};
-use xos_types::{Event, Frame, GroupConfig, Hash};
+use xos_types::{Event, Frame, Hash};
 
 use crate::history::History;
 
@@ -41,6 +41,17 @@ pub(crate) enum RecoveryError {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The journal ends before a snapshot of it.
+    #[error(
+        "a snapshot holds the state after command {snapshot}, but the journal ends with command {journal}: its end is lost; \
+         restore it, from a replica for example (nothing was changed)"
+    )]
+    EndLost {
+        /// Commands in the snapshot.
+        snapshot: u64,
+        /// Commands in the journal.
+        journal: u64,
+    },
     /// Settled batches are not in this journal.
     #[error(
         "the chain has settled {settled} batches, but this journal seals only {sealed} frames: it is not the journal that \
@@ -71,17 +82,18 @@ pub(crate) enum RecoveryError {
     },
 }
 
-/// Applies the whole journal to a new engine, and keeps the frames from number `keep_from` on for settlement.
+/// Applies the rest of the journal to a state, and keeps the frames from number `keep_from` on for settlement. The state must be
+/// older than those.
 ///
 /// # Errors
 /// If the journal is damaged, or the chain has settled what it does not lead to.
 pub(crate) fn recover(
-    config: GroupConfig,
+    (engine, history): (Engine, History),
     replay: &mut Replay,
     anchor: Anchor,
     keep_from: u64,
 ) -> Result<Recovered, RecoveryError> {
-    let mut recovered = Recovered { engine: Engine::new(config), history: History::default(), unsettled: Vec::new() };
+    let mut recovered = Recovered { engine, history, unsettled: Vec::new() };
     let mut progress = Progress::new();
     let mut events = Vec::new();
     for command in replay {

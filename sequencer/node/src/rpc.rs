@@ -11,18 +11,21 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
 use xos_api::{
-    AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, Code,
-    ConvertRequest, EventInfo, EventStatus, Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome,
-    OrderRequest, OrderStatus, PositionInfo, Receipt, StateHash, TradeInfo, WithdrawRequest, XosApiServer,
+    AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, Before, BookInfo, CancelAllRequest, CancelRequest, Candle,
+    Code, ConvertRequest, EventInfo, EventStatus, FillRecord, FundingRecord, Info, Interval, LiquidateRequest,
+    MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PositionInfo, Receipt,
+    StateHash, TradeInfo, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
 use xos_engine::OrderView;
+use xos_history::HistoryError;
 use xos_types::{
     AccountId, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId, Nonce,
-    Order, Signed, Ticks, Withdraw,
+    Order, Signed, Ticks, TimeMs, Withdraw,
 };
 
 use crate::feeds::book_info;
+use crate::follower::Following;
 use crate::ingress::Sequencer;
 use crate::receipt::{Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
@@ -48,6 +51,9 @@ pub(crate) struct Rpc {
     pub(crate) key: Key,
     pub(crate) decimals: u8,
     pub(crate) state_hash: Mutex<Option<(Instant, StateHash)>>,
+    /// What happened, as far as the follower has written it down.
+    pub(crate) past: xos_history::History,
+    pub(crate) follower: Arc<Following>,
 }
 
 /// A signature that is none: who is asked for it, and why it is none.
@@ -120,6 +126,26 @@ impl Rpc {
                 };
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
             }
+        }
+    }
+
+    /// Asks the history, which may read from the disk.
+    async fn remember<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&xos_history::History) -> Result<T, HistoryError> + Send + 'static,
+    ) -> RpcResult<T> {
+        let unavailable = |why: String| {
+            let message = format!("the history cannot be asked until the node's operator restarts it ({why})");
+            ApiError::new(Code::Unavailable, message, json!({ "why": why }))
+        };
+        if let Some(why) = self.follower.failure() {
+            return Err(unavailable(why).into());
+        }
+        let past = self.past.clone();
+        match tokio::task::spawn_blocking(move || ask(&past)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(unavailable(error.to_string()).into()),
+            Err(_) => Err(unavailable("the question ended unexpectedly".to_owned()).into()),
         }
     }
 
@@ -377,6 +403,60 @@ impl XosApiServer for Rpc {
             })
             .await?;
         Ok(info.ok_or_else(|| unknown_account(account))?)
+    }
+
+    async fn order_history(
+        &self,
+        account: AccountId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<OrderRecord>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        self.remember(move |past| past.orders(account, before.map(|before| before.0), limit)).await
+    }
+
+    async fn fills(
+        &self,
+        account: AccountId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<FillRecord>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        self.remember(move |past| past.fills(account, before.map(|before| before.0), limit)).await
+    }
+
+    async fn trade_history(
+        &self,
+        market: MarketId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<TradeInfo>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        self.remember(move |past| past.trades(market, before.map(|before| before.0), limit)).await
+    }
+
+    async fn candles(
+        &self,
+        market: MarketId,
+        interval: Interval,
+        from: TimeMs,
+        until: Option<TimeMs>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<Candle>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        let until = until.unwrap_or(TimeMs(u64::MAX >> 1));
+        self.remember(move |past| past.candles(market, interval, from, until, limit)).await
+    }
+
+    async fn funding(
+        &self,
+        account: AccountId,
+        market: Option<MarketId>,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<FundingRecord>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        self.remember(move |past| past.funding(account, market, before.map(|before| before.0), limit)).await
     }
 
     async fn batches(&self, from: u64, limit: Option<u32>) -> RpcResult<Vec<BatchInfo>> {

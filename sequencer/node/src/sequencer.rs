@@ -370,6 +370,10 @@ mod tests {
         data: TempDir,
     }
 
+    fn fresh() -> (Engine, History) {
+        (Engine::new(GROUP), History::default())
+    }
+
     /// A core that has not run, with what the test's chain says waiting; and where to say more.
     fn core(
         data: &TempDir,
@@ -521,7 +525,7 @@ mod tests {
         assert!((60..=80).contains(&lines), "{lines} lines were sealed on the way");
         let data = harness.stop();
         let mut replay = xos_journal::read_only(data.path(), 1).unwrap();
-        let recovered = crate::recovery::recover(GROUP, &mut replay, Anchor::default(), 1).unwrap();
+        let recovered = crate::recovery::recover(fresh(), &mut replay, Anchor::default(), 1).unwrap();
         assert_eq!(recovered.unsettled.len(), usize::try_from(last).unwrap(), "replay seals the same frames");
     }
 
@@ -564,16 +568,16 @@ mod tests {
         let replay = || xos_journal::read_only(data.path(), 1).unwrap();
 
         let settled = Anchor { id: first.id, sequence: first.sequence, log_hash: first.log_hash };
-        let recovered = crate::recovery::recover(GROUP, &mut replay(), settled, first.id + 1).unwrap();
+        let recovered = crate::recovery::recover(fresh(), &mut replay(), settled, first.id + 1).unwrap();
         assert_eq!(recovered.engine.state_hash(), hash);
         assert_eq!(recovered.unsettled[0].id, first.id + 1);
         assert!(!recovered.history.trades(MARKET, 10).is_empty());
 
         let altered = Anchor { log_hash: [1; 32], ..settled };
-        let error = crate::recovery::recover(GROUP, &mut replay(), altered, 1).unwrap_err();
+        let error = crate::recovery::recover(fresh(), &mut replay(), altered, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::Diverged { id: 1, .. }), "{error}");
         let ahead = Anchor { id: 1000, ..settled };
-        let error = crate::recovery::recover(GROUP, &mut replay(), ahead, 1).unwrap_err();
+        let error = crate::recovery::recover(fresh(), &mut replay(), ahead, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::ChainAhead { settled: 1000, .. }), "{error}");
     }
 

@@ -1,0 +1,239 @@
+//! A second engine that follows the journal. It writes down what happened and saves the state now and then, so that the first one
+//! does neither, and answers for nothing: whatever becomes of the follower, trading goes on.
+//!
+//! It reads what is durable, from the files, as anybody else could. What it writes is therefore replayed, not copied from a
+//! memory that a bug may have touched; and since the state follows from the log, its state is the state.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fs, io};
+
+use xos_history::{History, HistoryError};
+use xos_journal::{Durability, JournalError};
+use xos_types::{Event, TimeMs};
+
+use crate::snapshots::Snapshots;
+
+/// Between two looks at how far the disk has come.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Commands whose events are noted together.
+const NOTED_TOGETHER: usize = 1024;
+
+/// What a follower works on.
+pub(crate) struct Follower {
+    /// The journal's folder.
+    pub(crate) journal: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) snapshots: Snapshots,
+    /// Commands between two snapshots; 0 for none.
+    pub(crate) snapshot_every: u64,
+    pub(crate) history: History,
+}
+
+/// Why it stopped following.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("cannot write a snapshot: {0}")]
+    Snapshot(#[from] io::Error),
+}
+
+/// A follower at work. Dropping it stops it.
+#[derive(Debug, Default)]
+pub(crate) struct Following {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    failure: Mutex<Option<String>>,
+}
+
+impl Following {
+    /// Why it stopped by itself, if it did.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic was said by the thread, and nothing depends on it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Follower {
+    /// Follows on a thread of its own.
+    pub(crate) fn start(self) -> io::Result<Following> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("follower".into()).spawn(move || {
+            if let Err(error) = self.follow(&theirs.stop) {
+                tracing::error!(%error, "the follower stops: no history and no snapshots are written until a restart");
+                *theirs.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            }
+        })?;
+        Ok(Following { shared, thread: Some(thread) })
+    }
+
+    fn follow(&self, stop: &AtomicBool) -> Result<(), FollowError> {
+        let cursor = self.history.cursor()?;
+        let mut engine = self.snapshots.newest(|engine| engine.sequence() <= cursor);
+        let mut saved = self.snapshots.newest_sequence();
+        let is_stopped = || stop.load(Ordering::Relaxed);
+        while !is_stopped() {
+            let durable = self.durability.sequence();
+            if engine.sequence() == durable {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            let mut noted: Vec<(u64, TimeMs, Vec<Event>)> = Vec::new();
+            for command in xos_journal::read_only(&self.journal, engine.sequence() + 1)? {
+                let (sequence, command) = command?;
+                let mut events = Vec::new();
+                engine.apply(&command, &mut events);
+                noted.push((sequence, engine.frame_time(), events));
+                let save = self.snapshot_every > 0 && sequence >= saved + self.snapshot_every;
+                if save || noted.len() == NOTED_TOGETHER {
+                    self.note(&mut noted)?;
+                }
+                if save {
+                    // The history must not be behind the snapshot that a restart of the follower begins with.
+                    self.history.flush()?;
+                    let path = self.snapshots.write(&engine)?;
+                    tracing::info!(sequence, path = %path.display(), "saved the state");
+                    saved = sequence;
+                }
+                // Nothing is read that is not durable.
+                if sequence == durable || is_stopped() {
+                    break;
+                }
+            }
+            self.note(&mut noted)?;
+        }
+        self.history.flush()?;
+        Ok(())
+    }
+
+    fn note(&self, noted: &mut Vec<(u64, TimeMs, Vec<Event>)>) -> Result<(), FollowError> {
+        self.history.record(noted.iter().map(|(sequence, time, events)| (*sequence, *time, events.as_slice())))?;
+        noted.clear();
+        Ok(())
+    }
+}
+
+/// Opens the history; one that cannot be opened is made anew, as it follows from the log.
+pub(crate) fn open_history(dir: &std::path::Path, group: &xos_types::GroupConfig) -> Result<History, HistoryError> {
+    match History::open(dir, group) {
+        Ok(history) => Ok(history),
+        Err(error) => {
+            tracing::warn!(%error, path = %dir.display(), "the history cannot be opened; it is made anew from the journal");
+            // If it cannot be removed, opening it says why.
+            let _ = fs::remove_dir_all(dir);
+            History::open(dir, group)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use xos_engine::Engine;
+    use xos_journal::Journal;
+    use xos_types::OrderKind::GoodTillCancelled;
+    use xos_types::{AccountId, Command, Logged, Nonce, Side};
+
+    use super::*;
+    use crate::testing::{ALICE, BOB, GROUP, MARKET, SMALL_DISK, inbox, order_of};
+
+    /// By turns Bob offers and Alice takes.
+    fn place(nonce: u64) -> Command {
+        let (account, side) = if nonce.is_multiple_of(2) { (ALICE, Side::Buy) } else { (BOB, Side::Sell) };
+        order_of(account, nonce, side, GoodTillCancelled, 500)
+    }
+
+    fn log(orders: u64) -> Vec<Logged> {
+        let open = Command::Frame { time: TimeMs(1), inbox: inbox(), prices: Vec::new() };
+        let orders = (1..=orders).map(place);
+        std::iter::once(open).chain(orders).map(Logged::new).collect()
+    }
+
+    fn wait_for(history: &History, sequence: u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while history.cursor().unwrap() < sequence {
+            assert!(Instant::now() < deadline, "the follower comes as far");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn history_and_snapshots_follow_the_log_and_a_deleted_history_comes_back() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = |name: &str| data.path().join(name);
+        let mut journal = Journal::open(folder("journal"), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
+        let follow = |journal: &Journal, history: &History| {
+            let snapshots = Snapshots::open(&folder("snapshots"), GROUP, 2).unwrap();
+            let follower = Follower {
+                journal: folder("journal"),
+                durability: journal.durability(),
+                snapshots,
+                snapshot_every: 100,
+                history: history.clone(),
+            };
+            follower.start().unwrap()
+        };
+        let log = log(700);
+        let (first, second) = log.split_at(333);
+        let history = History::open(folder("history"), &GROUP).unwrap();
+        let following = follow(&journal, &history);
+        for commands in first.chunks(7) {
+            journal.append(commands).unwrap();
+        }
+        wait_for(&history, 333);
+        drop(following);
+        // It goes on from a snapshot, in the middle of the log.
+        let following = follow(&journal, &history);
+        journal.append(second).unwrap();
+        wait_for(&history, 701);
+        drop(following);
+        let snapshots = Snapshots::open(&folder("snapshots"), GROUP, 2).unwrap();
+        let mut live = Engine::new(GROUP);
+        let mut at_snapshot = None;
+        let sequence = snapshots.newest_sequence();
+        assert!((601..=701).contains(&sequence), "{sequence}");
+        for command in &log {
+            live.apply(command, &mut Vec::new());
+            if live.sequence() == sequence {
+                at_snapshot = Some(live.state_hash());
+            }
+        }
+        assert_eq!(Some(snapshots.newest(|_| true).state_hash()), at_snapshot, "snapshot and replay equal live");
+        assert_eq!(history.orders(AccountId(ALICE), None, 1000).unwrap().len(), 350);
+        assert!(!history.trades(MARKET, None, 10).unwrap().is_empty());
+        assert!(history.order(AccountId(BOB), Nonce(1)).unwrap().is_some());
+        let digest = history.digest().unwrap();
+
+        // Deleted, it comes back the same, though the snapshots are newer than its beginning.
+        drop(history);
+        fs::remove_dir_all(folder("history")).unwrap();
+        let history = History::open(folder("history"), &GROUP).unwrap();
+        let following = follow(&journal, &history);
+        wait_for(&history, 701);
+        assert_eq!(following.failure(), None);
+        drop(following);
+        assert_eq!(history.digest().unwrap(), digest);
+    }
+}
