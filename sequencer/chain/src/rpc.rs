@@ -29,6 +29,7 @@ pub(crate) struct Rpc {
     /// Without user, path and query, which may hold secrets.
     url: String,
     local: bool,
+    attempts: u32,
 }
 
 impl Rpc {
@@ -50,7 +51,12 @@ impl Rpc {
             .build()
             .map_err(|error| bad(error.to_string()))?;
         let provider = RootProvider::new(RpcClient::new(Http::with_client(http, url), local));
-        Ok(Self { provider, url: shown, local })
+        Ok(Self { provider, url: shown, local, attempts: ATTEMPTS })
+    }
+
+    /// The same endpoint, for somebody who would rather hear that it does not answer than wait.
+    pub(crate) fn impatient(&self) -> Self {
+        Self { attempts: 1, ..self.clone() }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -70,13 +76,13 @@ impl Rpc {
         ask(self.provider.clone()).await.map_err(|error| self.explain(asked, error))
     }
 
-    /// Asks until there is an answer, a few times.
+    /// Asks until there is an answer, a few times unless impatient.
     pub(crate) async fn ask<T, Fut>(&self, asked: &str, ask: impl Fn(RootProvider) -> Fut) -> Result<T, ChainError>
     where
         Fut: Future<Output = Result<T, TransportError>>,
     {
         let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
+        for _ in 1..self.attempts {
             match self.once(asked, &ask).await {
                 Err(error) if error.is_temporary() => warn!(%error, "trying again"),
                 answer => return answer,

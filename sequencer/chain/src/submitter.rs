@@ -65,6 +65,8 @@ pub struct SettlementStatus {
     pub settled: u64,
     /// Transactions that were mined and reverted.
     pub reverted: u64,
+    /// Wei per gas that the last transaction offered at most; 0 before the first.
+    pub fee_offered: u128,
     /// What it waits for at the moment, if anything is amiss (the endpoint, gas money). It goes on by itself.
     pub waiting: Option<String>,
     /// Why settlement stopped for good, if it did.
@@ -190,6 +192,8 @@ impl Submitter {
             let report = self.settle(&call, parent).await?;
             info!(
                 batch = report.id,
+                sequence = frame.sequence,
+                transaction = %report.transaction,
                 block = report.block,
                 orders = report.orders_filled,
                 gas = report.gas_used,
@@ -382,7 +386,9 @@ impl Submitter {
         }
         let asked = format!("settle batch {}", call.id);
         let taken = transaction::send(rpc, &asked, &raw).await?;
-        self.attempt.fees = Some(fees.capped(self.config.fee_cap));
+        let offered = fees.capped(self.config.fee_cap);
+        self.attempt.fees = Some(offered);
+        self.status.send_modify(|status| status.fee_offered = offered.max);
         debug!(batch = call.id, %transaction, nonce, gas_limit, ?fees, ?taken, "settle sent");
         match taken {
             // One of this nonce was mined in this moment: the watch will see what it was.
