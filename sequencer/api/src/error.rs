@@ -47,13 +47,15 @@ pub enum Code {
     OnlyReducing = 1017,
     /// The node has more work queued than it takes; nothing was done; try again.
     Overloaded = 1100,
-    /// The node is stopping; whether the command took effect can be asked with `xos_order` once it is back.
+    /// The node stopped before it could answer; whether the command took effect can be asked with `xos_order` once it is back.
     Unavailable = 1101,
+    /// The node is shutting down; nothing was done; try again when it is back.
+    Stopping = 1102,
 }
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -74,6 +76,7 @@ impl Code {
         Self::OnlyReducing,
         Self::Overloaded,
         Self::Unavailable,
+        Self::Stopping,
     ];
 
     /// The code with that number.

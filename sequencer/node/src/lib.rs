@@ -7,10 +7,12 @@
 //! ```
 //!
 //! - [`config`]: what the operator decides.
+//! - [`check`](check()): looks at everything that can be looked at without starting (`xos node --check`).
 //! - [`Node`]: puts the parts together; what happens at a start and at a stop.
 //! - `sequencer`: the thread that changes state. An acknowledgement leaves only after its command is on disk.
 //! - `recovery`: from the journal back to where the node stood. `kill -9` at any moment loses no acknowledged command and
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
+//! - `vitals`: how the node is doing; `metrics` and `operations` show it to operators (`docs/operations.md`).
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
 //!
 //! Order. Requests of one connection are executed in the order in which their signatures were recovered, which for requests
@@ -20,13 +22,16 @@
 //! Overload. Every queue has a bound. At it a request is refused with code 1100 and nothing was done.
 
 pub mod audit;
+mod check;
 pub mod config;
 #[cfg(test)]
 mod docs;
 mod feeds;
 mod history;
 mod ingress;
+mod metrics;
 mod node;
+mod operations;
 mod params;
 mod receipt;
 mod recovery;
@@ -36,5 +41,8 @@ mod sequencer;
 mod settlement;
 #[cfg(test)]
 mod testing;
+mod trace;
+mod vitals;
 
-pub use node::{JOURNAL_FOLDER, NODE_FILE, Node, NodeError, NodeFile, check};
+pub use check::{Checked, Findings, check};
+pub use node::{JOURNAL_FOLDER, NODE_FILE, Node, NodeError, NodeFile};

@@ -67,6 +67,7 @@ impl From<Refused> for ApiError {
             Refused::Overloaded { what, queued, limit } => {
                 Self::new(Code::Overloaded, message, json!({ "what": what, "queued": queued, "limit": limit }))
             }
+            Refused::Stopping => Self::new(Code::Stopping, message, json!({})),
             Refused::Stopped => Self::new(Code::Unavailable, message, json!({})),
         }
     }
@@ -292,6 +293,7 @@ mod tests {
         assert_eq!((full.code, full.name), (1100, Code::Overloaded));
         assert_eq!(full.data, json!({ "what": "commands", "queued": 7, "limit": 7 }));
         assert_eq!(ApiError::from(Refused::Stopped).code, 1101);
+        assert_eq!(ApiError::from(Refused::Stopping).code, 1102);
     }
 
     #[test]

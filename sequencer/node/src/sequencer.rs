@@ -12,12 +12,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc as tokio_mpsc;
 use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
 use xos_journal::{Journal, JournalError};
-use xos_types::{Command, Event, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
+use xos_types::{Command, Event, FillLine, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
 use crate::feeds::Feeds;
 use crate::history::History;
 use crate::ingress::{Backlog, Ingress, Item, Placed, Query, maker_friendly};
 use crate::receipt::{Effect, Head, Outcome, Terms};
+use crate::vitals::Vitals;
 
 /// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
 const FRAMES_BEHIND: u64 = 3;
@@ -65,6 +66,7 @@ pub(crate) struct Core {
     /// To the submitter.
     pub(crate) frames: tokio_mpsc::UnboundedSender<Frame>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 /// One applied command and what came of it.
@@ -75,13 +77,15 @@ struct Applied {
 }
 
 impl Core {
-    /// Runs until it is told to stop, everybody who could send is gone, or the journal fails.
+    /// Runs until it is told to stop, everybody who could send is gone, or the journal fails. Before it stops it seals the
+    /// open frame, so that what was traded can settle while nobody trades.
     pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), JournalError> {
         let mut next_frame = Instant::now();
         let mut queries = Vec::new();
         let mut put_off = 0;
         loop {
             let now = Instant::now();
+            self.vitals.beat(now);
             if now >= next_frame {
                 if self.puts_off(put_off) {
                     put_off += 1;
@@ -103,11 +107,11 @@ impl Core {
                         self.answer(query);
                     }
                     if stop {
-                        return Ok(());
+                        return self.frame(false);
                     }
                 }
                 Ok(Item::Query(query)) => self.answer(query),
-                Ok(Item::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(Item::Stop) | Err(RecvTimeoutError::Disconnected) => return self.frame(false),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -153,6 +157,8 @@ impl Core {
             commands.iter().map(|commands| commands.iter().map(|_| None).collect()).collect();
         let mut rest = maker_friendly(commands).into_iter();
         let mut opening = Some(Logged::new(Command::Window { time: TimeMs(unix_ms()) }));
+        let mut begun = Instant::now();
+        self.vitals.metrics.queue.observe(requests.first().map_or(0.0, |first| (begun - first.since).as_secs_f64()));
         while !rest.as_slice().is_empty() {
             let mut block = Vec::new();
             let mut applied = Vec::new();
@@ -176,7 +182,7 @@ impl Core {
                     break;
                 }
             }
-            self.journal.append(&block)?;
+            self.commit(&block, begun)?;
             let head = Head::new(self.engine.sequence(), self.engine.log_hash());
             for ((command, applied), place) in block.iter().zip(&applied).zip(places) {
                 let Some((request, position)) = place else { continue };
@@ -189,6 +195,7 @@ impl Core {
             if self.engine.frame_gas() >= self.pace.frame_gas {
                 self.frame(false)?;
             }
+            begun = Instant::now();
         }
         for (request, outcomes) in requests.into_iter().zip(outcomes) {
             request.answer(outcomes.into_iter().flatten().collect());
@@ -218,13 +225,25 @@ impl Core {
         let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
         // No price source is configured yet, so feeds stay without a price and their markets only reduce.
         let command = Logged::new(Command::Frame { time, inbox, prices: Vec::new() });
+        let begun = Instant::now();
         let applied = self.apply(&command);
-        self.journal.append(&[command])?;
+        self.commit(&[command], begun)?;
         self.publish(vec![applied]);
         if on_time && self.engine.frame_gas() >= self.pace.frame_gas {
             // What the chain said fills it alone; a command on top could outgrow a transaction.
             self.frame(false)?;
         }
+        Ok(())
+    }
+
+    /// Makes durable what was applied since `begun`.
+    fn commit(&mut self, block: &[Logged], begun: Instant) -> Result<(), JournalError> {
+        if block.is_empty() {
+            return Ok(());
+        }
+        let executed = self.vitals.executed(self.engine.sequence(), begun);
+        self.journal.append(block)?;
+        self.vitals.durable(self.engine.sequence(), block.len(), executed);
         Ok(())
     }
 
@@ -253,18 +272,21 @@ impl Core {
 
     /// Lets out what is durable now.
     fn publish(&mut self, applied: Vec<Applied>) {
+        let begun = Instant::now();
         for Applied { sequence, time, mut events } in applied {
             self.history.record(sequence, time, &events);
             self.feeds.publish(sequence, time, &events);
             for event in events.drain(..) {
                 if let Event::FrameSealed(frame) = event {
                     self.backlog.set_sealed(frame.id);
+                    self.vitals.sealed(&frame, turnover(&self.engine, &frame));
                     // If the submitter has stopped it has said why; the frame is in the log.
                     let _ = self.frames.send(*frame);
                 }
             }
         }
         self.feeds.end_window(&self.engine);
+        self.vitals.metrics.publish.observe(begun.elapsed().as_secs_f64());
     }
 
     fn answer(&mut self, query: Query) {
@@ -274,6 +296,15 @@ impl Core {
             tracing::error!("a query panicked; its asker gets no answer");
         }
     }
+}
+
+/// Atoms that changed hands in a frame. Each fill is in two lines, the buyer's and the seller's.
+pub(crate) fn turnover(engine: &Engine, frame: &Frame) -> u128 {
+    let market = |(market, lines): &(_, Vec<FillLine>)| {
+        let notional: u128 = lines.iter().map(|line| line.notional).sum();
+        (notional / 2).saturating_mul(engine.quantum(*market).unwrap_or(0))
+    };
+    frame.markets.iter().map(market).fold(0, u128::saturating_add)
 }
 
 /// Unix milliseconds of the machine's clock.
@@ -363,6 +394,7 @@ mod tests {
                 next_item: None,
                 frames: sealed,
                 backlog,
+                vitals: Vitals::new(&GROUP, data.path(), Duration::from_secs(1)),
             };
             let thread = std::thread::spawn(move || core.run(&receiver));
             // Answered after the first frame, which consumes the inbox.
@@ -392,6 +424,16 @@ mod tests {
 
         async fn state_hash(&self) -> [u8; 32] {
             self.sequencer.query(|view| view.engine.state_hash()).await.unwrap()
+        }
+
+        /// The journal as a sudden death would leave it now.
+        fn copy(&self) -> TempDir {
+            let copy = tempfile::tempdir().unwrap();
+            for file in std::fs::read_dir(self.data.path()).unwrap() {
+                let path = file.unwrap().path();
+                std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+            }
+            copy
         }
 
         fn stop(self) -> TempDir {
@@ -468,6 +510,25 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_sequencer_that_is_told_to_stop_seals_what_was_traded() {
+        let mut harness = Harness::start(SLOW).await;
+        let pair = vec![
+            order_of(ALICE, 1, Side::Sell, GoodTillCancelled, 500),
+            order_of(BOB, 1, Side::Buy, GoodTillCancelled, 500),
+        ];
+        harness.submit_all(vec![pair]).await;
+        assert!(harness.frames.try_recv().is_err(), "its frame is open");
+        harness.sequencer.stop();
+        let frame = harness.frames.recv().await.unwrap();
+        assert_eq!((frame.id, frame.markets.len(), frame.markets[0].1.len()), (1, 1, 2));
+        assert_eq!(harness.frames.recv().await, None, "nothing comes behind it");
+        harness.thread.join().unwrap().unwrap();
+        let (_, replay) = Journal::open(harness.data.path(), &GROUP).unwrap();
+        let recovered = crate::recovery::recover(GROUP, replay, Anchor::default(), 1).unwrap();
+        assert_eq!(recovered.unsettled, [frame], "the journal has it");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn strangers_leave_no_trace_in_the_log() {
         let harness = Harness::start(SLOW).await;
         let before = harness.logged();
@@ -502,7 +563,8 @@ mod tests {
         }
         let hash = harness.state_hash().await;
         let first = harness.frames.try_recv().unwrap();
-        let data = harness.stop();
+        let data = harness.copy();
+        harness.stop();
         let replay = || Journal::open(data.path(), &GROUP).unwrap().1;
 
         let settled = Anchor { id: first.id, sequence: first.sequence, log_hash: first.log_hash };
