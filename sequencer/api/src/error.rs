@@ -47,15 +47,17 @@ pub enum Code {
     OnlyReducing = 1017,
     /// The node has more work queued than it takes; nothing was done; try again.
     Overloaded = 1100,
-    /// The node is stopping; whether the command took effect can be asked with `xos_order` once it is back.
+    /// The node stopped before it could answer; whether the command took effect can be asked with `xos_order` once it is back.
     Unavailable = 1101,
     /// The node's disk is nearly full, so it takes no orders; cancellations and withdrawals it does.
     DiskFull = 1102,
+    /// The node is shutting down; nothing was done; try again when it is back.
+    Stopping = 1103,
 }
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -77,6 +79,7 @@ impl Code {
         Self::Overloaded,
         Self::Unavailable,
         Self::DiskFull,
+        Self::Stopping,
     ];
 
     /// The code with that number.

@@ -34,6 +34,8 @@ pub struct SettleCall {
     pub calldata_gas: u64,
     /// The frame's time.
     pub time: TimeMs,
+    /// The log's sequence number at its end.
+    pub sequence: u64,
 }
 
 impl SettleCall {
@@ -55,7 +57,15 @@ impl SettleCall {
         let zeros = calldata.iter().filter(|&&byte| byte == 0).count();
         let calldata_gas = gas(zeros, ZERO_BYTE_GAS) + gas(calldata.len() - zeros, OTHER_BYTE_GAS);
         let orders_filled = frame.markets.iter().map(|(_, fills)| gas(fills.len(), 1)).sum();
-        Self { id: frame.id, hash, calldata: calldata.into(), orders_filled, calldata_gas, time: frame.time }
+        Self {
+            id: frame.id,
+            hash,
+            calldata: calldata.into(),
+            orders_filled,
+            calldata_gas,
+            time: frame.time,
+            sequence: frame.sequence,
+        }
     }
 
     /// Calldata of `probe` with the same arguments.

@@ -27,7 +27,7 @@ pub enum At {
 }
 
 impl At {
-    const fn id(self) -> BlockId {
+    pub(crate) const fn id(self) -> BlockId {
         match self {
             Self::Latest => BlockId::Number(BlockNumberOrTag::Latest),
             Self::Block(number) => BlockId::Number(BlockNumberOrTag::Number(number)),
@@ -125,6 +125,12 @@ impl Chain {
     /// As [`Self::connect`], without asking the endpoint anything.
     pub(crate) fn new(url: &str, deployment: &Deployment) -> Result<Self, ChainError> {
         Ok(Self { rpc: Rpc::new(url)?, deployment: deployment.clone() })
+    }
+
+    /// The same chain, for somebody who would rather hear that it does not answer than wait: nothing is asked twice.
+    #[must_use]
+    pub fn impatient(&self) -> Self {
+        Self { rpc: self.rpc.impatient(), deployment: self.deployment.clone() }
     }
 
     pub(crate) async fn check(&self) -> Result<(), ChainError> {

@@ -28,6 +28,7 @@ const ATTEMPTS: u32 = 6;
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc {
     shared: Arc<Endpoints>,
+    attempts: u32,
 }
 
 #[derive(Debug)]
@@ -74,7 +75,12 @@ impl Rpc {
     /// asked from then on.
     pub(crate) fn new(urls: &str) -> Result<Self, ChainError> {
         let list = urls.split(',').map(|url| Endpoint::new(url.trim())).collect::<Result<_, _>>()?;
-        Ok(Self { shared: Arc::new(Endpoints { list, current: AtomicUsize::new(0) }) })
+        Ok(Self { shared: Arc::new(Endpoints { list, current: AtomicUsize::new(0) }), attempts: ATTEMPTS })
+    }
+
+    /// The same endpoints, for somebody who would rather hear that one does not answer than wait.
+    pub(crate) fn impatient(&self) -> Self {
+        Self { attempts: 1, ..self.clone() }
     }
 
     fn current(&self) -> (usize, &Endpoint) {
@@ -109,13 +115,13 @@ impl Rpc {
         answer
     }
 
-    /// Asks until there is an answer, a few times.
+    /// Asks until there is an answer, a few times unless impatient.
     pub(crate) async fn ask<T, Fut>(&self, asked: &str, ask: impl Fn(RootProvider) -> Fut) -> Result<T, ChainError>
     where
         Fut: Future<Output = Result<T, TransportError>>,
     {
         let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
+        for _ in 1..self.attempts {
             match self.once(asked, &ask).await {
                 Err(error) if error.is_temporary() => warn!(%error, "trying again"),
                 answer => return answer,

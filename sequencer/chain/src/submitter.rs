@@ -90,6 +90,8 @@ pub struct SettlementStatus {
     pub reorganised: u64,
     /// Transactions that were mined and reverted.
     pub reverted: u64,
+    /// Wei per gas that the last transaction offered at most; 0 before the first.
+    pub fee_offered: u128,
     /// What it waits for at the moment, if anything is amiss (the endpoint, gas money). It goes on by itself.
     pub waiting: Option<String>,
     /// Why settlement stopped for good, if it did.
@@ -399,6 +401,8 @@ impl Submitter {
             let Some(Flight { call, parent, .. }) = self.queue.pop_front() else { break };
             info!(
                 batch = id,
+                sequence = call.sequence,
+                transaction = %report.transaction,
                 block = report.block,
                 orders = report.orders_filled,
                 gas = report.gas_used,
@@ -561,6 +565,7 @@ impl Submitter {
         let taken = transaction::send(rpc, &asked, &raw).await?;
         debug!(batch = call.id, %transaction, nonce, gas_limit, ?fees, ?taken, "settle sent");
         self.offers.insert(nonce, fees);
+        self.status.send_modify(|status| status.fee_offered = fees.max);
         if taken == Taken::Underpriced && fees.max < self.config.fee_cap {
             return Err(ChainError::Rpc {
                 url: rpc.url(),

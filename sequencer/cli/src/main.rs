@@ -75,7 +75,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Demo(demo) => return demo.run().await,
-        Command::Node(node) => node.run().await?,
+        Command::Node(node) => return node.run().await,
         Command::Markets(markets) => markets.run().await?,
         Command::Book(book) => book.run().await?,
         Command::Account(account) => account.run().await?,

@@ -1,9 +1,11 @@
 //! `xos node`
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 use xos_node::config::Settings;
 
@@ -12,8 +14,9 @@ use crate::error::CliError;
 /// Run a sequencer node
 ///
 /// Flags override the configuration file. The key that signs batches comes from a file or from XOS_SEQUENCER_KEY in the
-/// environment (the relayer's, which pays for gas, from XOS_RELAYER_KEY); keys are never printed. The node may be killed
-/// at any moment: the same command brings it back with every acknowledged order and every batch.
+/// environment (the relayer's, which pays for gas, from XOS_RELAYER_KEY); keys are never printed. Ctrl-C or SIGTERM stops it
+/// in peace, a second one at once. It may be killed at any moment: the same command brings it back with every acknowledged
+/// order and every batch.
 #[derive(Args)]
 #[command(after_help = "Examples:
   xos node --config node.toml
@@ -25,13 +28,15 @@ Configuration file (all of it optional):
   deployment = \"deployments/31337.json\"  ingress_window_us = 1000
   data = \"run/node\"                      confirmations = 0
   listen = \"127.0.0.1:8645\"              sequencer_key_file = \"sequencer.key\"
+  operations_listen = \"127.0.0.1:8646\"   stop_wait_ms = 5000
   [limits]
   connections = 1000    queued_commands = 20000    batch_requests = 100    journal_segment_mb = 64")]
 pub(crate) struct Node {
     /// Configuration file (TOML); unknown settings are refused
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Check the configuration, the chain and the keys, and end
+    /// Check configuration, data folder, journal, addresses, chain, contracts and keys, say what is found, and end; exit
+    /// code 1 if anything is wrong
     #[arg(long)]
     check: bool,
     /// JSON-RPC of an X Layer node [default: http://127.0.0.1:8545]
@@ -46,6 +51,12 @@ pub(crate) struct Node {
     /// Address that the JSON-RPC listens on; port 0 takes a free one [default: 127.0.0.1:8645]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Address that /metrics, /health and /ready listen on [default: 127.0.0.1:8646]
+    #[arg(long, value_name = "ADDRESS")]
+    operations_listen: Option<String>,
+    /// Milliseconds that a node that is told to stop waits for its batches to settle [default: 5000]
+    #[arg(long, value_name = "MS")]
+    stop_wait_ms: Option<u64>,
     /// Milliseconds from one frame to the next [default: 1000]
     #[arg(long, value_name = "MS")]
     frame_interval_ms: Option<u64>,
@@ -61,9 +72,9 @@ pub(crate) struct Node {
     /// File with the key that pays for gas; the sequencer's own if not given
     #[arg(long, value_name = "FILE")]
     relayer_key_file: Option<PathBuf>,
-    /// How to write the log to standard error; RUST_LOG chooses what
+    /// How to write the log to standard error; RUST_LOG chooses what (`info`; `xos_node=debug` names every order)
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    log: LogFormat,
+    log_format: LogFormat,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -75,24 +86,24 @@ enum LogFormat {
 }
 
 impl Node {
-    pub(crate) async fn run(self) -> Result<(), CliError> {
-        start_log(self.log);
+    pub(crate) async fn run(self) -> Result<ExitCode, CliError> {
+        start_log(self.log_format);
         let check = self.check;
         let settings = match &self.config {
-            Some(path) => Settings::read(path)?,
-            None => Settings::default(),
+            Some(path) => Settings::read(path),
+            None => Ok(Settings::default()),
         };
-        let config = settings.overridden_by(self.flags()).check()?;
+        let config = settings.and_then(|settings| settings.overridden_by(self.flags()).check());
         if check {
-            xos_node::check(&config).await?;
-            println!("ready to start: chain {}, data {}", config.chain, config.data.display());
-            return Ok(());
+            let findings = xos_node::check(config).await;
+            println!("{findings}");
+            return Ok(if findings.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        let node = xos_node::Node::start(config).await?;
+        let node = xos_node::Node::start(config?).await?;
         println!("listening on http://{address} and ws://{address}", address = node.address());
-        node.run(stop_signal()).await?;
+        node.run(stop_signal()?).await?;
         println!("stopped");
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 
     fn flags(self) -> Settings {
@@ -101,6 +112,8 @@ impl Node {
             deployment: self.deployment,
             data: self.data,
             listen: self.listen,
+            operations_listen: self.operations_listen,
+            stop_wait_ms: self.stop_wait_ms,
             frame_interval_ms: self.frame_interval_ms,
             ingress_window_us: self.ingress_window_us,
             confirmations: self.confirmations,
@@ -111,8 +124,14 @@ impl Node {
     }
 }
 
+/// What others write at debug level may repeat the chain's URL, whose path or query may be a secret.
+const QUIET: [&str; 3] = ["alloy_transport_http=info", "alloy_rpc_client=info", "reqwest=info"];
+
 fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    for quiet in QUIET {
+        filter = filter.add_directive(quiet.parse().expect("a target and a level"));
+    }
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_target(false).init(),
@@ -120,22 +139,30 @@ fn start_log(format: LogFormat) {
     }
 }
 
-/// Resolves at Ctrl-C, or when the service manager asks to stop.
-async fn stop_signal() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Resolves at the first Ctrl-C, or when the service manager asks to stop. At the second the process ends at once, which
+/// loses no more than a sudden death would: nothing that was acknowledged.
+fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
+    let listen = |kind| signal(kind).map_err(|error| CliError::Refused(format!("cannot listen for signals: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let (first, stop) = oneshot::channel();
+    tokio::spawn(async move {
+        either(&mut interrupt, &mut terminate).await;
+        // The node may have ended by itself.
+        let _ = first.send(());
+        either(&mut interrupt, &mut terminate).await;
+        eprintln!("error: told to stop twice, so it ends at once; every acknowledged order is in the journal");
+        std::process::exit(1);
+    });
+    Ok(async move {
+        if stop.await.is_err() {
+            std::future::pending::<()>().await;
         }
-    };
+    })
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => {
-            if interrupted.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-        () = terminated => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }

@@ -504,6 +504,12 @@ impl Engine {
         self.find_book(market).map(|book| (book.best(Side::Buy), book.best(Side::Sell)))
     }
 
+    /// Atoms per tick·lot of a market.
+    #[must_use]
+    pub fn quantum(&self, market: MarketId) -> Option<u128> {
+        self.find_listing(market.event()).map(|listing| listing.terms.quantum.unsigned_abs())
+    }
+
     /// Number of resting orders in all books.
     #[must_use]
     pub fn resting_orders(&self) -> usize {

@@ -25,6 +25,10 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// Address that the JSON-RPC listens on; port 0 takes a free one.
     pub listen: Option<String>,
+    /// Address that `/metrics`, `/health` and `/ready` listen on, for operators only; port 0 takes a free one.
+    pub operations_listen: Option<String>,
+    /// Milliseconds that a node that is told to stop waits for its batches to settle.
+    pub stop_wait_ms: Option<u64>,
     /// Milliseconds from one frame to the next.
     pub frame_interval_ms: Option<u64>,
     /// Microseconds during which commands are gathered before they execute, maker-friendly.
@@ -111,6 +115,8 @@ impl Settings {
             deployment: over.deployment.or(self.deployment),
             data: over.data.or(self.data),
             listen: over.listen.or(self.listen),
+            operations_listen: over.operations_listen.or(self.operations_listen),
+            stop_wait_ms: over.stop_wait_ms.or(self.stop_wait_ms),
             frame_interval_ms: over.frame_interval_ms.or(self.frame_interval_ms),
             ingress_window_us: over.ingress_window_us.or(self.ingress_window_us),
             confirmations: over.confirmations.or(self.confirmations),
@@ -159,11 +165,12 @@ impl Settings {
         if data.exists() && !data.is_dir() {
             problems.add("data", data.display(), "a folder");
         }
-        let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8645".into());
-        let address = listen.parse::<SocketAddr>().ok();
-        if address.is_none() {
-            problems.add("listen", &listen, "an IP address and port, like 127.0.0.1:8645");
+        let listen = problems.address("listen", self.listen, "127.0.0.1:8645");
+        let operations_listen = problems.address("operations_listen", self.operations_listen, "127.0.0.1:8646");
+        if listen.is_some_and(|listen| listen.port() != 0 && Some(listen) == operations_listen) {
+            problems.add("operations_listen", "the address of `listen`", "an address of its own");
         }
+        let stop_wait = problems.within("stop_wait_ms", self.stop_wait_ms, 5_000, 0, 600_000);
         let key = problems.key("sequencer_key_file", self.sequencer_key_file, SEQUENCER_KEY, &environment);
         if key.is_none() && problems.0.is_empty() {
             problems.add(
@@ -211,12 +218,14 @@ impl Settings {
             ),
             snapshots_kept: problems.within("limits.snapshots_kept", limits.snapshots_kept, 2, 1, 1000),
         };
-        match (key, address) {
-            (Some(sequencer_key), Some(listen)) if problems.0.is_empty() => Ok(Config {
+        match (key, listen, operations_listen) {
+            (Some(sequencer_key), Some(listen), Some(operations_listen)) if problems.0.is_empty() => Ok(Config {
                 chain,
                 deployment,
                 data,
                 listen,
+                operations_listen,
+                stop_wait: Duration::from_millis(stop_wait),
                 frame_interval: Duration::from_millis(frame_interval),
                 ingress_window: Duration::from_micros(ingress_window),
                 confirmations,
@@ -240,6 +249,10 @@ pub struct Config {
     pub data: PathBuf,
     /// Where the JSON-RPC listens.
     pub listen: SocketAddr,
+    /// Where operators ask how it is doing.
+    pub operations_listen: SocketAddr,
+    /// How long it waits for its batches when it is told to stop.
+    pub stop_wait: Duration,
     /// From one frame to the next.
     pub frame_interval: Duration,
     /// How long commands are gathered before they execute.
@@ -281,6 +294,12 @@ pub struct Limits {
 pub struct ConfigError(Vec<String>);
 
 impl ConfigError {
+    /// Each thing that is wrong.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.0
+    }
+
     fn one(setting: &str, value: impl fmt::Display, expected: impl fmt::Display) -> Self {
         let mut problems = Problems::default();
         problems.add(setting, value, expected);
@@ -317,6 +336,15 @@ impl Problems {
             self.add(setting, value, format!("{lowest} to {highest}"));
         }
         value
+    }
+
+    fn address(&mut self, setting: &str, value: Option<String>, default: &str) -> Option<SocketAddr> {
+        let value = value.unwrap_or_else(|| default.into());
+        let address = value.parse().ok();
+        if address.is_none() {
+            self.add(setting, &value, format!("an IP address and port, like {default}"));
+        }
+        address
     }
 
     /// Reads a key and says what is wrong with it, never what it is.
@@ -391,13 +419,19 @@ mod tests {
             chain: Some("ftp://somewhere".into()),
             deployment: Some(folder.path().join("missing.json")),
             listen: Some("nowhere".into()),
+            operations_listen: Some("127.0.0.1".into()),
             frame_interval_ms: Some(1),
             ..Settings::default()
         };
         let error = wrong.check_with(|_| Some(secret.into())).unwrap_err().to_string();
-        for expected in
-            ["chain is `ftp://somewhere`", "missing.json", "listen is `nowhere`", "10 to 60000", SEQUENCER_KEY]
-        {
+        for expected in [
+            "chain is `ftp://",
+            "missing.json",
+            "listen is `nowhere`",
+            "operations_listen is `127.0.0.1`",
+            "10 to 60000",
+            SEQUENCER_KEY,
+        ] {
             assert!(error.contains(expected), "{expected}: {error}");
         }
         assert!(!error.contains(secret));

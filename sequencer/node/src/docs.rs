@@ -12,6 +12,7 @@ use crate::params::refusal_of;
 use crate::rpc::Rpc;
 use crate::settlement::{Batches, Settlement};
 use crate::testing::{GROUP, idle_disk};
+use crate::vitals::Vitals;
 
 const PAGE: &str = include_str!("../../../docs/rpc.md");
 
@@ -24,6 +25,7 @@ fn methods() -> BTreeSet<String> {
     let rpc = Rpc {
         sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk()).0,
         settlement: Arc::new(Settlement::new(batches, status, backlog)),
+        vitals: Vitals::new(&GROUP, folder.path(), std::time::Duration::from_secs(1)),
         group: GROUP,
         domain: Domain::from(&GROUP),
         key: Key::from_bytes([1; 32]).unwrap(),

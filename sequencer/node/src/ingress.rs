@@ -1,8 +1,9 @@
 //! What waits for the sequencer, how much of it may wait, and in which order a window of it executes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use xos_journal::{Durability, Shortage};
@@ -12,9 +13,14 @@ use crate::feeds::Feeds;
 use crate::receipt::Outcome;
 use crate::sequencer::View;
 
+/// Between two looks at whether the queue is empty.
+const DRAIN_POLL: Duration = Duration::from_millis(2);
+
 /// One request's commands; they share a window.
 pub(crate) struct Ingress {
     pub(crate) commands: Vec<Command>,
+    /// When they were handed over.
+    pub(crate) since: Instant,
     reply: oneshot::Sender<Vec<Outcome>>,
     _queued: Permit,
 }
@@ -67,7 +73,10 @@ pub(crate) enum Refused {
         /// What can still be written.
         bytes_left: u64,
     },
-    /// The sequencer stops or has stopped.
+    /// The node is being shut down and takes nothing more.
+    #[error("the node is shutting down and takes nothing more; nothing was done; try again when it is back")]
+    Stopping,
+    /// The sequencer stopped before it answered.
     #[error("the node is stopping; whether the command took effect can be asked with xos_order once it is back")]
     Stopped,
 }
@@ -78,6 +87,14 @@ struct Gauge {
     what: &'static str,
     queued: AtomicUsize,
     limit: usize,
+}
+
+/// How full a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Depth {
+    pub(crate) what: &'static str,
+    pub(crate) depth: usize,
+    pub(crate) limit: usize,
 }
 
 /// Room for `count` of something, given back when dropped.
@@ -92,12 +109,17 @@ impl Gauge {
     }
 
     fn take(self: &Arc<Self>, count: usize) -> Result<Permit, Refused> {
-        let queued = self.queued.fetch_add(count, Ordering::Relaxed);
+        // In one order with the look at whether the node stops; see `Sequencer::drain`.
+        let queued = self.queued.fetch_add(count, Ordering::SeqCst);
         let permit = Permit { gauge: Arc::clone(self), count };
         if queued + count > self.limit {
             return Err(Refused::Overloaded { what: self.what, queued, limit: self.limit });
         }
         Ok(permit)
+    }
+
+    fn depth(&self) -> Depth {
+        Depth { what: self.what, depth: self.queued.load(Ordering::SeqCst), limit: self.limit }
     }
 }
 
@@ -146,8 +168,13 @@ impl Backlog {
     }
 
     fn refused(&self) -> Refused {
+        let Depth { what, depth: queued, limit } = self.depth();
+        Refused::Overloaded { what, queued, limit }
+    }
+
+    fn depth(&self) -> Depth {
         let count = |frames: u64| usize::try_from(frames).unwrap_or(usize::MAX);
-        Refused::Overloaded { what: "unsettled frames", queued: count(self.waiting()), limit: count(self.limit) }
+        Depth { what: "unsettled frames", depth: count(self.waiting()), limit: count(self.limit) }
     }
 }
 
@@ -159,6 +186,7 @@ pub(crate) struct Sequencer {
     queries: Arc<Gauge>,
     backlog: Arc<Backlog>,
     disk: Durability,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Sequencer {
@@ -177,6 +205,7 @@ impl Sequencer {
             queries: Gauge::new("questions", queries),
             backlog,
             disk,
+            stopping: Arc::default(),
         };
         (queue, receiver)
     }
@@ -191,8 +220,10 @@ impl Sequencer {
             self.disk_has_room()?;
         }
         let permit = self.commands.take(commands.len())?;
+        // Again, now that `drain` waits for the permit.
+        self.going_on()?;
         let (reply, outcomes) = oneshot::channel();
-        let item = Item::Commands(Ingress { commands, reply, _queued: permit });
+        let item = Item::Commands(Ingress { commands, since: Instant::now(), reply, _queued: permit });
         self.items.send(item).map_err(|_| Refused::Stopped)?;
         outcomes.await.map_err(|_| Refused::Stopped)
     }
@@ -237,7 +268,7 @@ impl Sequencer {
     /// # Errors
     /// If not.
     pub(crate) fn ready(&self) -> Result<(), Refused> {
-        self.settlement_keeps_up().and_then(|()| self.disk_has_room())
+        self.going_on().and_then(|()| self.settlement_keeps_up()).and_then(|()| self.disk_has_room())
     }
 
     fn disk_has_room(&self) -> Result<(), Refused> {
@@ -249,6 +280,24 @@ impl Sequencer {
 
     fn settlement_keeps_up(&self) -> Result<(), Refused> {
         if self.backlog.is_full() { Err(self.backlog.refused()) } else { Ok(()) }
+    }
+
+    fn going_on(&self) -> Result<(), Refused> {
+        if self.stopping.load(Ordering::SeqCst) { Err(Refused::Stopping) } else { Ok(()) }
+    }
+
+    /// Refuses commands from here on, and waits until those taken before are answered. So of every command its sender
+    /// hears either what became of it, or that nothing was done.
+    pub(crate) async fn drain(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        while self.commands.depth().depth > 0 {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// How full the queues are.
+    pub(crate) fn queues(&self) -> [Depth; 3] {
+        [self.commands.depth(), self.queries.depth(), self.backlog.depth()]
     }
 
     pub(crate) fn stop(&self) {
@@ -309,6 +358,29 @@ mod tests {
         drop(receiver.recv().unwrap());
         assert!(matches!(waiting.await.unwrap(), Err(Refused::Stopped)));
         assert_eq!(queue.commands.queued.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_is_drained_refuses_and_lets_out_what_it_has() {
+        let (queue, receiver) = Sequencer::channel(10, 1, Backlog::new(0, 0, 10), idle_disk());
+        let taken = queue.clone();
+        let waiting = tokio::spawn(async move { taken.submit(vec![cancel(1)]).await });
+        while queue.commands.depth().depth == 0 {
+            tokio::task::yield_now().await;
+        }
+        let drained = queue.clone();
+        let drained = tokio::spawn(async move { drained.drain().await });
+        while queue.ready().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(queue.submit(vec![cancel(2)]).await.err(), Some(Refused::Stopping));
+        tokio::time::sleep(DRAIN_POLL * 5).await;
+        assert!(!drained.is_finished(), "one is not answered yet");
+        let Item::Commands(request) = receiver.recv().unwrap() else { panic!("a command waits") };
+        request.answer(Vec::new());
+        drained.await.unwrap();
+        assert_eq!(waiting.await.unwrap().map(|outcomes| outcomes.len()), Ok(0));
+        assert!(receiver.try_recv().is_err(), "nothing else was handed over");
     }
 
     #[tokio::test]

@@ -8,12 +8,14 @@
 //! ```
 //!
 //! - [`config`]: what the operator decides.
+//! - [`check`](check()): looks at everything that can be looked at without starting (`xos node --check`).
 //! - [`Node`]: puts the parts together; what happens at a start and at a stop.
 //! - `sequencer`: the thread that changes state; it runs ahead of the disk.
 //! - `output`: the thread that lets out what the disk has. Nothing leaves before its command is durable.
 //! - `recovery`: from the journal back to where the node stood. `kill -9` at any moment loses no acknowledged command and
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
 //! - `follower`: a second engine on a thread of its own, which reads the journal, writes the history and saves the state.
+//! - `vitals`: how the node is doing; `metrics` and `operations` show it to operators (`docs/operations.md`).
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
 //!
 //! Order. Requests of one connection are executed in the order in which their signatures were recovered, which for requests
@@ -24,6 +26,7 @@
 //! full, orders are refused with code 1102; cancellations and withdrawals go on in the room that is left.
 
 pub mod audit;
+mod check;
 pub mod config;
 #[cfg(test)]
 mod docs;
@@ -31,7 +34,9 @@ mod feeds;
 mod follower;
 mod history;
 mod ingress;
+mod metrics;
 mod node;
+mod operations;
 mod output;
 mod params;
 mod receipt;
@@ -43,5 +48,8 @@ mod settlement;
 mod snapshots;
 #[cfg(test)]
 mod testing;
+mod trace;
+mod vitals;
 
-pub use node::{JOURNAL_FOLDER, NODE_FILE, Node, NodeError, NodeFile, check};
+pub use check::{Checked, Findings, check};
+pub use node::{JOURNAL_FOLDER, NODE_FILE, Node, NodeError, NodeFile};

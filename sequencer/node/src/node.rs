@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
@@ -27,13 +27,15 @@ use crate::feeds::Books;
 use crate::follower::{Follower, Following, open_history};
 use crate::history::History;
 use crate::ingress::{Backlog, Sequencer};
+use crate::operations::Operations;
 use crate::output::Outputs;
 use crate::params::NamedParams;
 use crate::recovery::{Anchor, Recovered, RecoveryError, recover};
 use crate::rpc::Rpc;
-use crate::sequencer::{Core, Pace, Stopped};
+use crate::sequencer::{Core, Pace, Stopped, turnover};
 use crate::settlement::{Batches, Settlement, pass_on};
 use crate::snapshots::Snapshots;
+use crate::vitals::{Life, Vitals};
 
 /// Where a running node wrote where it listens.
 pub const NODE_FILE: &str = "node.json";
@@ -50,6 +52,8 @@ const FRAMES_AHEAD: usize = 16;
 const LOOKED_UP_MAX: u64 = 1000;
 /// Settled frames that are handed in again, because a reorganisation may still take them back.
 const HANDED_IN_AGAIN: u64 = 64;
+/// How long the last answers may take to leave when the node stops.
+const ANSWERS_LEAVE: Duration = Duration::from_secs(5);
 
 /// Why the node cannot start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +109,12 @@ pub enum NodeError {
         source: io::Error,
     },
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}; choose another with `listen` (port 0 takes a free one)")]
+    #[error("cannot listen on {address}: {source}; choose another with `{setting}` (port 0 takes a free one)")]
     Listen {
         /// The address.
         address: SocketAddr,
+        /// Where it is set.
+        setting: &'static str,
         /// Why not.
         source: io::Error,
     },
@@ -127,6 +133,8 @@ pub struct NodeFile {
     pub http: String,
     /// Its JSON-RPC over WebSocket.
     pub ws: String,
+    /// Its `/metrics`, `/health` and `/ready`.
+    pub operations: String,
     /// The risk group.
     pub group: Address,
 }
@@ -137,30 +145,27 @@ pub struct Node {
     server: ServerHandle,
     sequencer: Sequencer,
     ended: oneshot::Receiver<Result<(), NodeError>>,
+    /// They end by themselves when every sealed frame is settled and no more can come.
+    settling: JoinSet<()>,
+    /// They never end.
     tasks: JoinSet<()>,
+    vitals: Arc<Vitals>,
     follower: Arc<Following>,
+    stop_wait: Duration,
     node_file: PathBuf,
 }
 
 /// What was found on the chain before anything was started.
 struct Found {
-    chain: Chain,
     deployment: Deployment,
+    chain: Chain,
     decimals: u8,
     last: Option<SettledBatch>,
     inbox_queued: u64,
+    inbox_deadline: u64,
 }
 
-/// Checks everything that can be checked without starting: deployment, chain, keys, and that the data folder can be used.
-///
-/// # Errors
-/// What is wrong.
-pub async fn check(config: &Config) -> Result<(), NodeError> {
-    look_around(config).await.map(drop)
-}
-
-async fn look_around(config: &Config) -> Result<Found, NodeError> {
-    let deployment = Deployment::load(&config.deployment)?;
+async fn look_around(config: &Config, deployment: Deployment) -> Result<Found, NodeError> {
     let chain = Chain::connect(&config.chain, &deployment).await?;
     let (got, expected) = (config.sequencer_key.address(), chain.sequencer().await?);
     if got != expected {
@@ -168,21 +173,32 @@ async fn look_around(config: &Config) -> Result<Found, NodeError> {
     }
     let decimals = chain.token_decimals().await?;
     let inbox_queued = chain.inbox(At::Latest).await?.tail;
+    let inbox_deadline = chain.inbox_deadline().await?;
     let last = match chain.last_batch(At::Latest).await?.id {
         0 => None,
         id => chain.batches(id).await?.into_iter().next(),
     };
-    Ok(Found { chain, deployment, decimals, last, inbox_queued })
+    Ok(Found { deployment, chain, decimals, last, inbox_queued, inbox_deadline })
 }
 
 impl Node {
-    /// Brings a node up: chain, journal, inbox, sequencer, submitter, and last the door for clients.
+    /// Brings a node up: the operators' address, chain, journal, inbox, sequencer, submitter, and last the door for clients.
     ///
     /// # Errors
     /// What is wrong; nothing keeps running then.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
-        let found = look_around(&config).await?;
+        let deployment = Deployment::load(&config.deployment)?;
         let data = &config.data;
+        let vitals = Vitals::new(&deployment.group_config(), data, config.frame_interval);
+        let mut tasks = JoinSet::new();
+        let operations = Operations::bind(config.operations_listen).await?;
+        let operations_address = operations.address();
+        tasks.spawn(operations.serve(Arc::clone(&vitals)));
+
+        let found = look_around(&config, deployment).await?;
+        let (watching, chain, relayer) = (Arc::clone(&vitals), found.chain.clone(), config.relayer_key.address());
+        tasks.spawn(async move { watching.watch(chain, relayer).await });
+        vitals.enter(Life::Recovering);
         std::fs::create_dir_all(data).map_err(file("cannot create", data))?;
         let group = found.deployment.group_config();
         let on_disk = xos_journal::Settings { segment_bytes: config.limits.journal_segment_mb << 20 };
@@ -221,15 +237,20 @@ impl Node {
             Arc::clone(&backlog),
             journal.durability(),
         );
-        let mut tasks = JoinSet::new();
 
         let (sealed, sealed_frames) = mpsc::unbounded_channel();
+        let mut settling = JoinSet::new();
         for frame in &recovered.unsettled {
+            if frame.id > anchor.id {
+                vitals.sealed(frame, turnover(&recovered.engine, frame));
+                vitals.queued(&frame.inbox);
+            }
             // The receiver is held just below.
             let _ = sealed.send(frame.clone());
         }
-        let settlement = start_settlement(&config, &found, &mut tasks, sealed_frames, batches, &backlog)?;
-        let inbox = start_inbox(&config, &found, &mut tasks, consumed, &settlement)?;
+        let settlement = start_settlement(&config, &found, &mut settling, sealed_frames, batches, &backlog, &vitals)?;
+        let inbox = start_inbox(&config, &found, &mut tasks, consumed, &settlement, &vitals)?;
+        vitals.attach(sequencer.clone(), Arc::clone(&settlement), found.inbox_deadline);
 
         let follower = Follower {
             journal: data.join(JOURNAL_FOLDER),
@@ -241,7 +262,7 @@ impl Node {
         let follower = follower.start().map_err(file("cannot start a thread for", Path::new("the follower")))?;
         let follower = Arc::new(follower);
         let Recovered { engine, history, unsettled: _ } = recovered;
-        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog))
+        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), Arc::clone(&vitals))
             .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
         let core = Core {
             engine,
@@ -253,12 +274,14 @@ impl Node {
             inbox,
             waiting: VecDeque::new(),
             backlog,
+            vitals: Arc::clone(&vitals),
         };
         let ended = start_sequencer(core, items)?;
 
         let rpc = Rpc {
             sequencer: sequencer.clone(),
             settlement,
+            vitals: Arc::clone(&vitals),
             group,
             domain: found.deployment.domain(),
             key: config.sequencer_key.clone(),
@@ -269,15 +292,19 @@ impl Node {
         };
         let (address, server) = serve(&config, rpc).await?;
         let node_file = data.join(NODE_FILE);
-        write_node_file(&node_file, address, group.group)?;
+        write_node_file(&node_file, address, operations_address, group.group)?;
+        vitals.beat(Instant::now());
+        vitals.enter(Life::Serving);
         tracing::info!(
             http = %format!("http://{address}"),
+            operations = %format!("http://{operations_address}"),
             group = %group.group,
             chain = group.chain_id,
             sequencer = %config.sequencer_key.address(),
             "ready"
         );
-        Ok(Self { address, server, sequencer, ended, tasks, follower, node_file })
+        let stop_wait = config.stop_wait;
+        Ok(Self { address, server, sequencer, ended, settling, tasks, vitals, follower, stop_wait, node_file })
     }
 
     /// Where it listens.
@@ -286,28 +313,53 @@ impl Node {
         self.address
     }
 
-    /// Serves until `stop` resolves or the sequencer ends by itself.
+    /// Serves until `stop` resolves or the sequencer ends by itself. Told to stop, it takes no more commands, answers those
+    /// that it has, seals the open frame, and gives its batches some time to settle. It may be killed at any point of that.
     ///
     /// # Errors
     /// If the sequencer ended by itself: it could not write the journal, or has a bug.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let stopped = async {
+            stop.await;
+            self.vitals.enter(Life::Stopping);
+            tracing::info!("stopping: no more commands are taken");
+            self.sequencer.drain().await;
+        };
         let ended = tokio::select! {
-            ended = &mut self.ended => Some(ended),
-            () = stop => None,
+            ended = &mut self.ended => ended,
+            () = stopped => {
+                self.sequencer.stop();
+                (&mut self.ended).await
+            }
         };
-        // First the door, so that no client is told of what the sequencer no longer does.
+        self.vitals.enter(Life::Stopping);
+        // Now the door, so that no client asks what nobody answers; behind whoever has been answered.
         let _ = self.server.stop();
-        self.sequencer.stop();
-        let ended = match ended {
-            Some(ended) => ended,
-            None => self.ended.await,
-        };
+        if tokio::time::timeout(ANSWERS_LEAVE, self.server.clone().stopped()).await.is_err() {
+            tracing::warn!("some clients do not take their last answers; going on without");
+        }
+        let ended = ended.unwrap_or(Err(NodeError::SequencerPanicked));
+        if ended.is_ok() {
+            self.settle().await;
+        }
         self.tasks.shutdown().await;
         // It writes down what it has read; what it has not, it reads after the next start.
         drop(self.follower);
         // A reader of a stale file would find nobody there.
         let _ = std::fs::remove_file(&self.node_file);
-        ended.unwrap_or(Err(NodeError::SequencerPanicked))
+        ended
+    }
+
+    /// Waits for the batches of what was sealed, as long as the operator allows.
+    async fn settle(&mut self) {
+        let settled = async { while self.settling.join_next().await.is_some() {} };
+        let in_time = tokio::time::timeout(self.stop_wait, settled).await.is_ok();
+        match self.vitals.unsettled() {
+            0 => tracing::info!("stopped: every sealed frame is settled"),
+            frames => {
+                tracing::warn!(frames, in_time, "stopped: sealed frames are left; they settle after the next start")
+            }
+        }
     }
 }
 
@@ -365,6 +417,7 @@ fn start_settlement(
     sealed: mpsc::UnboundedReceiver<xos_types::Frame>,
     batches: Batches,
     backlog: &Arc<Backlog>,
+    vitals: &Arc<Vitals>,
 ) -> Result<Arc<Settlement>, NodeError> {
     let submitter = Submitter::new(
         &config.chain,
@@ -381,8 +434,8 @@ fn start_settlement(
         // It says in the log and in its status why it stops.
         let _ = submitter.run(handed_in, reports).await;
     });
-    let noting = Arc::clone(&settlement);
-    tasks.spawn(async move { noting.note(settled).await });
+    let (noting, vitals) = (Arc::clone(&settlement), Arc::clone(vitals));
+    tasks.spawn(async move { noting.note(settled, &vitals).await });
     Ok(settlement)
 }
 
@@ -392,6 +445,7 @@ fn start_inbox(
     tasks: &mut JoinSet<()>,
     next: u64,
     settlement: &Arc<Settlement>,
+    vitals: &Arc<Vitals>,
 ) -> Result<mpsc::Receiver<InboxNews>, NodeError> {
     let reading = InboxConfig { confirmations: config.confirmations, ..InboxConfig::default() };
     let reader = InboxReader::new(&config.chain, &found.deployment, reading, next)?;
@@ -404,12 +458,18 @@ fn start_inbox(
             halting.halt_inbox(error.to_string());
         }
     });
-    let seen = Arc::clone(settlement);
+    let (seen, vitals) = (Arc::clone(settlement), Arc::clone(vitals));
     tasks.spawn(async move {
         while let Some(news) = items.recv().await {
             seen.set_inbox_seen(match &news {
-                InboxNews::Item(item) => item.index + 1,
-                InboxNews::TakenBack(from) => *from,
+                InboxNews::Item(item) => {
+                    vitals.queued([item]);
+                    item.index + 1
+                }
+                InboxNews::TakenBack(from) => {
+                    vitals.taken_back(*from);
+                    *from
+                }
             });
             if ready.send(news).await.is_err() {
                 return;
@@ -459,7 +519,7 @@ async fn serve(config: &Config, rpc: Rpc) -> Result<(SocketAddr, ServerHandle), 
             .expect("the paths differ and begin with a slash");
     let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
     let named = RpcServiceBuilder::new().layer_fn(move |inner| NamedParams { inner, response_bytes });
-    let listen_error = |source| NodeError::Listen { address: config.listen, source };
+    let listen_error = |source| NodeError::Listen { address: config.listen, setting: "listen", source };
     let server = Server::builder()
         .set_config(settings)
         .set_http_middleware(tower::ServiceBuilder::new().layer(plain_paths))
@@ -472,9 +532,14 @@ async fn serve(config: &Config, rpc: Rpc) -> Result<(SocketAddr, ServerHandle), 
 }
 
 /// Written beside and renamed, so that a reader never sees half of it.
-fn write_node_file(path: &Path, address: SocketAddr, group: Address) -> Result<(), NodeError> {
-    let content =
-        NodeFile { pid: std::process::id(), http: format!("http://{address}"), ws: format!("ws://{address}"), group };
+fn write_node_file(path: &Path, rpc: SocketAddr, operations: SocketAddr, group: Address) -> Result<(), NodeError> {
+    let content = NodeFile {
+        pid: std::process::id(),
+        http: format!("http://{rpc}"),
+        ws: format!("ws://{rpc}"),
+        operations: format!("http://{operations}"),
+        group,
+    };
     let fresh = path.with_extension("new");
     let written = serde_json::to_vec_pretty(&content)
         .map_err(io::Error::from)

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::mpsc as tokio_mpsc;
 use xos_journal::Durability;
@@ -18,14 +19,15 @@ use xos_types::{Event, Frame, TimeMs};
 use crate::feeds::{BookUpdate, Feeds};
 use crate::ingress::{Backlog, Delivery, Ingress};
 use crate::receipt::Outcome;
+use crate::vitals::Vitals;
 
 /// Windows and answers by which the sequencer may be ahead; then it waits.
 const HELD_MAX: usize = 4096;
 
 /// What waits for the disk.
 pub(crate) enum Output {
-    /// Commands had these effects, which changed these books.
-    Happened(Vec<Applied>, Vec<BookUpdate>),
+    /// Commands had these effects, which changed these books; the engine had applied them at that moment.
+    Happened { applied: Vec<Applied>, books: Vec<BookUpdate>, executed: Instant },
     /// Requests are answered.
     Answered(Vec<(Ingress, Vec<Outcome>)>),
     /// A question is answered.
@@ -51,9 +53,10 @@ impl Outputs {
         durability: Durability,
         frames: tokio_mpsc::UnboundedSender<Frame>,
         backlog: Arc<Backlog>,
+        vitals: Arc<Vitals>,
     ) -> io::Result<Self> {
         let (held, receiver) = sync_channel(HELD_MAX);
-        let stage = Stage { durability, feeds: Feeds::default(), frames, backlog };
+        let stage = Stage { durability, feeds: Feeds::default(), frames, backlog, vitals };
         let thread = std::thread::Builder::new().name("output".into()).spawn(move || stage.run(&receiver))?;
         Ok(Self { held, thread })
     }
@@ -79,6 +82,7 @@ struct Stage {
     /// To the submitter.
     frames: tokio_mpsc::UnboundedSender<Frame>,
     backlog: Arc<Backlog>,
+    vitals: Arc<Vitals>,
 }
 
 impl Stage {
@@ -88,7 +92,10 @@ impl Stage {
                 return;
             }
             match output {
-                Output::Happened(applied, books) => self.publish(applied, books),
+                Output::Happened { applied, books, executed } => {
+                    self.vitals.durable(sequence, applied.len(), executed);
+                    self.publish(applied, books);
+                }
                 Output::Answered(answers) => answers.into_iter().for_each(|(request, told)| request.answer(told)),
                 Output::Told(deliver) => {
                     // A bug in a question costs its asker the answer and nobody else anything.
@@ -101,6 +108,7 @@ impl Stage {
     }
 
     fn publish(&mut self, applied: Vec<Applied>, books: Vec<BookUpdate>) {
+        let begun = Instant::now();
         for Applied { sequence, time, events } in applied {
             self.feeds.publish(sequence, time, &events);
             for event in events {
@@ -112,6 +120,7 @@ impl Stage {
             }
         }
         books.into_iter().for_each(BookUpdate::show);
+        self.vitals.metrics.publish.observe(begun.elapsed().as_secs_f64());
     }
 }
 
@@ -124,14 +133,14 @@ mod tests {
     use xos_types::Logged;
 
     use super::*;
-    use crate::testing::{GROUP, SMALL_DISK, cancel};
+    use crate::testing::{GROUP, SMALL_DISK, cancel, idle_vitals};
 
     #[test]
     fn nothing_leaves_before_its_command_is_durable_nor_out_of_order() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
         let (frames, _sealed) = tokio_mpsc::unbounded_channel();
-        let outputs = Outputs::start(journal.durability(), frames, Backlog::new(0, 0, 1)).unwrap();
+        let outputs = Outputs::start(journal.durability(), frames, Backlog::new(0, 0, 1), idle_vitals()).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let tells = |what: &'static str| {
             let tell = tell.clone();

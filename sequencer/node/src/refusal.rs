@@ -70,6 +70,7 @@ impl From<Refused> for ApiError {
             Refused::DiskFull { why, bytes_left } => {
                 Self::new(Code::DiskFull, message, json!({ "why": why, "bytesLeft": bytes_left.to_string() }))
             }
+            Refused::Stopping => Self::new(Code::Stopping, message, json!({})),
             Refused::Stopped => Self::new(Code::Unavailable, message, json!({})),
         }
     }
@@ -295,6 +296,7 @@ mod tests {
         assert_eq!((full.code, full.name), (1100, Code::Overloaded));
         assert_eq!(full.data, json!({ "what": "commands", "queued": 7, "limit": 7 }));
         assert_eq!(ApiError::from(Refused::Stopped).code, 1101);
+        assert_eq!(ApiError::from(Refused::Stopping).code, 1103);
     }
 
     #[test]

@@ -26,11 +26,13 @@ use xos_types::{
 
 use crate::feeds::book_info;
 use crate::follower::Following;
-use crate::ingress::Sequencer;
+use crate::ingress::{Refused, Sequencer};
 use crate::receipt::{Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
 use crate::sequencer::View;
 use crate::settlement::Settlement;
+use crate::trace;
+use crate::vitals::Vitals;
 
 /// Orders or cancellations in one call.
 const COMMANDS_MAX: usize = 200;
@@ -46,6 +48,7 @@ const STATE_HASH_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Rpc {
     pub(crate) sequencer: Sequencer,
     pub(crate) settlement: Arc<Settlement>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) group: GroupConfig,
     pub(crate) domain: Domain,
     pub(crate) key: Key,
@@ -69,7 +72,7 @@ impl Rpc {
     /// Sends commands whose signatures were recovered; the others get their explanation. One answer for each, in order.
     async fn execute(&self, verified: Vec<Verified>) -> Result<Vec<Result<Ack, ApiError>>, ApiError> {
         let commands: Vec<Command> = verified.iter().filter_map(|verified| verified.as_ref().ok()).cloned().collect();
-        let outcomes = if commands.is_empty() { Vec::new() } else { self.sequencer.submit(commands).await? };
+        let outcomes = if commands.is_empty() { Vec::new() } else { self.submit(commands).await? };
         let mut outcomes = outcomes.into_iter();
         let mut answers = Vec::with_capacity(verified.len());
         for verified in verified {
@@ -84,6 +87,36 @@ impl Rpc {
         Ok(answers)
     }
 
+    async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
+        let begun = Instant::now();
+        let outcomes = self.sequencer.submit(commands).await;
+        match &outcomes {
+            Ok(_) => self.vitals.metrics.acknowledgement.observe(begun.elapsed().as_secs_f64()),
+            Err(refused) => {
+                tracing::debug!(reason = %refused, "commands refused");
+                self.vitals.metrics.refused(refused);
+            }
+        }
+        outcomes
+    }
+
+    /// Recovers many signers, away from the tasks that serve connections if they are many.
+    async fn verify_all<T: Send + 'static>(
+        &self,
+        requests: Vec<T>,
+        verify: fn(&Domain, &T) -> Verified,
+    ) -> Result<Vec<Verified>, ApiError> {
+        let (few, domain) = (requests.len() <= RECOVERED_INLINE, self.domain);
+        let recover = move || requests.iter().map(|request| verify(&domain, request)).collect();
+        if few {
+            return Ok(self.vitals.metrics.verifying(recover));
+        }
+        let vitals = Arc::clone(&self.vitals);
+        tokio::task::spawn_blocking(move || vitals.metrics.verifying(recover))
+            .await
+            .map_err(|_| ApiError::new(Code::Unavailable, "the node is stopping", json!({})))
+    }
+
     async fn execute_one(&self, verified: Verified) -> RpcResult<Ack> {
         let answers = self.execute(vec![verified]).await?;
         let answer = answers.into_iter().next();
@@ -96,6 +129,8 @@ impl Rpc {
     }
 
     fn answer(&self, command: &Command, outcome: Outcome) -> Result<Ack, ApiError> {
+        self.vitals.metrics.answered(command, matches!(outcome, Outcome::Done { .. }));
+        trace::answered(command, &outcome);
         match outcome {
             Outcome::Done { sequence, head, effect } => Ok(Ack {
                 receipt: Receipt {
@@ -196,22 +231,6 @@ fn verify_cancel(domain: &Domain, request: &CancelRequest) -> Verified {
     verify_for(domain, cancel.account, cancel, &request.signature, Command::Cancel)
 }
 
-/// Recovers many signers, away from the tasks that serve connections if they are many.
-async fn verify_all<T: Send + 'static>(
-    domain: Domain,
-    requests: Vec<T>,
-    verify: fn(&Domain, &T) -> Verified,
-) -> Result<Vec<Verified>, ApiError> {
-    let few = requests.len() <= RECOVERED_INLINE;
-    let recover = move || requests.iter().map(|request| verify(&domain, request)).collect();
-    if few {
-        return Ok(recover());
-    }
-    tokio::task::spawn_blocking(recover)
-        .await
-        .map_err(|_| ApiError::new(Code::Unavailable, "the node is stopping", json!({})))
-}
-
 fn within(field: &str, given: Option<u32>, default: u32, most: u32) -> Result<usize, ApiError> {
     let given = given.unwrap_or(default);
     if given == 0 || given > most {
@@ -267,14 +286,12 @@ impl XosApiServer for Rpc {
 
     async fn ready(&self) -> RpcResult<bool> {
         self.sequencer.ready().map_err(ApiError::from)?;
-        let consumed = self.query(|view| view.engine.next_inbox()).await?;
-        match self.settlement.info(consumed).halted {
-            None => Ok(true),
-            Some(reason) => {
-                let message = format!("settlement stands still: {reason}");
-                Err(ApiError::new(Code::Unavailable, message, json!({ "halted": reason })).into())
-            }
+        let missing = self.vitals.missing();
+        if missing.is_empty() {
+            return Ok(true);
         }
+        let reasons: Vec<&str> = missing.iter().map(|missing| missing.reason.as_str()).collect();
+        Err(ApiError::new(Code::Unavailable, reasons.join("; "), json!({ "missing": missing })).into())
     }
 
     async fn state_hash(&self) -> RpcResult<StateHash> {
@@ -465,26 +482,29 @@ impl XosApiServer for Rpc {
     }
 
     async fn place_order(&self, order: OrderRequest) -> RpcResult<Ack> {
-        self.execute_one(verify_order(&self.domain, &order)).await
+        self.execute_one(self.vitals.metrics.verifying(|| verify_order(&self.domain, &order))).await
     }
 
     async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("orders", orders.len())?;
-        self.execute_many(verify_all(self.domain, orders, verify_order).await?).await
+        self.execute_many(self.verify_all(orders, verify_order).await?).await
     }
 
     async fn cancel(&self, cancel: CancelRequest) -> RpcResult<Ack> {
-        self.execute_one(verify_cancel(&self.domain, &cancel)).await
+        self.execute_one(self.vitals.metrics.verifying(|| verify_cancel(&self.domain, &cancel))).await
     }
 
     async fn cancel_orders(&self, cancels: Vec<CancelRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("cancels", cancels.len())?;
-        self.execute_many(verify_all(self.domain, cancels, verify_cancel).await?).await
+        self.execute_many(self.verify_all(cancels, verify_cancel).await?).await
     }
 
     async fn cancel_all(&self, cancel: CancelAllRequest) -> RpcResult<Ack> {
         let message = CancelAll { account: cancel.account, below: cancel.below };
-        let verified = verify_for(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll);
+        let verified = self
+            .vitals
+            .metrics
+            .verifying(|| verify_for(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll));
         self.execute_one(verified).await
     }
 
@@ -496,7 +516,10 @@ impl XosApiServer for Rpc {
             nonce: withdraw.nonce,
             expiry: withdraw.expiry,
         };
-        let verified = verify_for(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw);
+        let verified = self
+            .vitals
+            .metrics
+            .verifying(|| verify_for(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw));
         self.execute_one(verified).await
     }
 
@@ -510,7 +533,9 @@ impl XosApiServer for Rpc {
             nonce: liquidate.nonce,
             expiry: liquidate.expiry,
         };
-        let verified = verify_for(&self.domain, liquidate.keeper, message, &liquidate.signature, Command::Liquidate);
+        let verified = self.vitals.metrics.verifying(|| {
+            verify_for(&self.domain, liquidate.keeper, message, &liquidate.signature, Command::Liquidate)
+        });
         self.execute_one(verified).await
     }
 
@@ -524,7 +549,10 @@ impl XosApiServer for Rpc {
             nonce: convert.nonce,
             expiry: convert.expiry,
         };
-        let verified = verify_for(&self.domain, convert.keeper, message, &convert.signature, Command::Convert);
+        let verified = self
+            .vitals
+            .metrics
+            .verifying(|| verify_for(&self.domain, convert.keeper, message, &convert.signature, Command::Convert));
         self.execute_one(verified).await
     }
 

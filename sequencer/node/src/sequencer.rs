@@ -15,13 +15,14 @@ use tokio::sync::mpsc as tokio_mpsc;
 use xos_chain::InboxNews;
 use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
 use xos_journal::{Journal, JournalError};
-use xos_types::{Command, InboxItem, InboxPayload, Logged, Reject, TimeMs};
+use xos_types::{Command, Event, FillLine, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
 use crate::feeds::Books;
 use crate::history::History;
 use crate::ingress::{Backlog, Ingress, Item, Placed, Query, maker_friendly};
 use crate::output::{Applied, Output, Outputs};
 use crate::receipt::{Effect, Head, Outcome, Terms};
+use crate::vitals::Vitals;
 
 /// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
 const FRAMES_BEHIND: u64 = 3;
@@ -70,6 +71,7 @@ pub(crate) struct Core {
     /// Items that wait for a frame with room for them.
     pub(crate) waiting: VecDeque<InboxItem>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 /// Why the sequencer stops by itself.
@@ -85,9 +87,10 @@ pub(crate) enum Stopped {
 
 impl Core {
     /// Runs until it is told to stop, everybody who could send is gone, the journal fails, or the chain takes back what the
-    /// log has consumed. Then everything that was executed is durable and has been let out, or there is an error.
+    /// log has consumed. Before it stops it seals the open frame, so that what was traded can settle while nobody trades. Then
+    /// everything that was executed is durable and has been let out, or there is an error.
     pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), Stopped> {
-        let ended = self.sequence(items);
+        let ended = self.sequence(items).and_then(|()| self.frame(false));
         self.outputs.end();
         ended.and(self.journal.close().map_err(Stopped::from))
     }
@@ -98,6 +101,7 @@ impl Core {
         let mut put_off = 0;
         loop {
             let now = Instant::now();
+            self.vitals.beat(now);
             if now >= next_frame {
                 if self.puts_off(put_off) {
                     put_off += 1;
@@ -169,6 +173,8 @@ impl Core {
             commands.iter().map(|commands| commands.iter().map(|_| None).collect()).collect();
         let mut rest = maker_friendly(commands).into_iter();
         let mut opening = Some(Logged::new(Command::Window { time: TimeMs(unix_ms()) }));
+        let mut begun = Instant::now();
+        self.vitals.metrics.queue.observe(requests.first().map_or(0.0, |first| (begun - first.since).as_secs_f64()));
         while !rest.as_slice().is_empty() {
             let mut block = Vec::new();
             let mut applied = Vec::new();
@@ -192,6 +198,7 @@ impl Core {
                     break;
                 }
             }
+            let executed = self.vitals.executed(self.engine.sequence(), begun);
             self.journal.append(&block)?;
             let head = Head::new(self.engine.sequence(), self.engine.log_hash());
             for ((command, applied), place) in block.iter().zip(&applied).zip(places) {
@@ -201,10 +208,11 @@ impl Core {
                     Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },
                 });
             }
-            self.let_out(applied);
+            self.let_out(applied, executed);
             if self.engine.frame_gas() >= self.pace.frame_gas {
                 self.frame(false)?;
             }
+            begun = Instant::now();
         }
         let outcomes = outcomes.into_iter().map(|outcomes| outcomes.into_iter().flatten().collect());
         let answers = requests.into_iter().zip(outcomes).collect();
@@ -235,9 +243,11 @@ impl Core {
         let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
         // No price source is configured yet, so feeds stay without a price and their markets only reduce.
         let command = Logged::new(Command::Frame { time, inbox, prices: Vec::new() });
+        let begun = Instant::now();
         let applied = self.apply(&command);
+        let executed = self.vitals.executed(self.engine.sequence(), begun);
         self.journal.append(&[command])?;
-        self.let_out(vec![applied]);
+        self.let_out(vec![applied], executed);
         if on_time && self.engine.frame_gas() >= self.pace.frame_gas {
             // What the chain said fills it alone; a command on top could outgrow a transaction.
             self.frame(false)?;
@@ -285,13 +295,18 @@ impl Core {
     }
 
     /// Takes note of what happened, and lets it out when it is durable.
-    fn let_out(&mut self, applied: Vec<Applied>) {
+    fn let_out(&mut self, applied: Vec<Applied>, executed: Instant) {
         for Applied { sequence, time, events } in &applied {
             self.history.record(*sequence, *time, events);
             self.books.note(events);
+            for event in events {
+                if let Event::FrameSealed(frame) = event {
+                    self.vitals.sealed(frame, turnover(&self.engine, frame));
+                }
+            }
         }
         let books = self.books.end_window(&self.engine);
-        self.outputs.hold(self.engine.sequence(), Output::Happened(applied, books));
+        self.outputs.hold(self.engine.sequence(), Output::Happened { applied, books, executed });
     }
 
     fn answer(&mut self, query: Query) {
@@ -302,6 +317,15 @@ impl Core {
             Err(_) => tracing::error!("a query panicked; its asker gets no answer"),
         }
     }
+}
+
+/// Atoms that changed hands in a frame. Each fill is in two lines, the buyer's and the seller's.
+pub(crate) fn turnover(engine: &Engine, frame: &Frame) -> u128 {
+    let market = |(market, lines): &(_, Vec<FillLine>)| {
+        let notional: u128 = lines.iter().map(|line| line.notional).sum();
+        (notional / 2).saturating_mul(engine.quantum(*market).unwrap_or(0))
+    };
+    frame.markets.iter().map(market).fold(0, u128::saturating_add)
 }
 
 /// Unix milliseconds of the machine's clock.
@@ -386,7 +410,8 @@ mod tests {
             chain.try_send(InboxNews::Item(item)).unwrap();
         }
         let (sealed, frames) = tokio_mpsc::unbounded_channel();
-        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog)).unwrap();
+        let vitals = Vitals::new(&GROUP, data.path(), Duration::from_secs(1));
+        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), Arc::clone(&vitals)).unwrap();
         let core = Core {
             engine: Engine::new(GROUP),
             history: History::default(),
@@ -397,6 +422,7 @@ mod tests {
             inbox: news,
             waiting: VecDeque::new(),
             backlog,
+            vitals,
         };
         (core, chain, frames)
     }
@@ -454,6 +480,16 @@ mod tests {
 
         async fn state_hash(&self) -> [u8; 32] {
             self.sequencer.query(|view| view.engine.state_hash()).await.unwrap()
+        }
+
+        /// The journal as a sudden death would leave it now.
+        fn copy(&self) -> TempDir {
+            let copy = tempfile::tempdir().unwrap();
+            for file in std::fs::read_dir(self.data.path()).unwrap() {
+                let path = file.unwrap().path();
+                std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+            }
+            copy
         }
 
         fn stop(self) -> TempDir {
@@ -530,6 +566,25 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_sequencer_that_is_told_to_stop_seals_what_was_traded() {
+        let mut harness = Harness::start(SLOW).await;
+        let pair = vec![
+            order_of(ALICE, 1, Side::Sell, GoodTillCancelled, 500),
+            order_of(BOB, 1, Side::Buy, GoodTillCancelled, 500),
+        ];
+        harness.submit_all(vec![pair]).await;
+        assert!(harness.frames.try_recv().is_err(), "its frame is open");
+        harness.sequencer.stop();
+        let frame = harness.frames.recv().await.unwrap();
+        assert_eq!((frame.id, frame.markets.len(), frame.markets[0].1.len()), (1, 1, 2));
+        assert_eq!(harness.frames.recv().await, None, "nothing comes behind it");
+        harness.thread.join().unwrap().unwrap();
+        let mut replay = xos_journal::read_only(harness.data.path(), 1).unwrap();
+        let recovered = crate::recovery::recover(fresh(), &mut replay, Anchor::default(), 1).unwrap();
+        assert_eq!(recovered.unsettled, [frame], "the journal has it");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn strangers_leave_no_trace_in_the_log() {
         let harness = Harness::start(SLOW).await;
         let before = harness.logged();
@@ -564,7 +619,8 @@ mod tests {
         }
         let hash = harness.state_hash().await;
         let first = harness.frames.try_recv().unwrap();
-        let data = harness.stop();
+        let data = harness.copy();
+        harness.stop();
         let replay = || xos_journal::read_only(data.path(), 1).unwrap();
 
         let settled = Anchor { id: first.id, sequence: first.sequence, log_hash: first.log_hash };

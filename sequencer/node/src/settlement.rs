@@ -13,6 +13,7 @@ use xos_chain::{Settled, SettlementStatus};
 use xos_types::Frame;
 
 use crate::ingress::Backlog;
+use crate::vitals::Vitals;
 
 /// Batches that are kept for `xos_batches`.
 const KEPT: usize = 10_000;
@@ -120,7 +121,6 @@ impl Settlement {
 
     pub(crate) fn info(&self, inbox_consumed: u64) -> SettlementInfo {
         let status = self.status.borrow().clone();
-        let inbox_halted = self.inbox_halted.lock().unwrap_or_else(PoisonError::into_inner).clone();
         SettlementInfo {
             sealed: self.backlog.sealed(),
             settled: self.backlog.settled(),
@@ -130,8 +130,19 @@ impl Settlement {
             inbox_seen: self.inbox_seen.load(Ordering::Relaxed).max(inbox_consumed),
             reverted: status.reverted,
             waiting: status.waiting,
-            halted: status.halted.or(inbox_halted),
+            halted: self.halted(),
         }
+    }
+
+    /// Why nothing more is settled, or read from the inbox, if so.
+    pub(crate) fn halted(&self) -> Option<String> {
+        let halted = self.status.borrow().halted.clone();
+        halted.or_else(|| self.inbox_halted.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Wei per gas that the last batch offered at most.
+    pub(crate) fn fee_offered(&self) -> u128 {
+        self.status.borrow().fee_offered
     }
 
     pub(crate) fn set_inbox_seen(&self, items: u64) {
@@ -143,8 +154,12 @@ impl Settlement {
     }
 
     /// Takes note of what the submitter settles, until it ends.
-    pub(crate) async fn note(&self, mut settled: mpsc::UnboundedReceiver<Settled>) {
+    pub(crate) async fn note(&self, mut settled: mpsc::UnboundedReceiver<Settled>, vitals: &Vitals) {
         while let Some(batch) = settled.recv().await {
+            if batch.id > self.backlog.settled() {
+                // Else it is looked up again after a restart, or settled again after a reorganisation.
+                vitals.settled(batch.id, batch.orders_filled, batch.gas_used);
+            }
             self.backlog.set_settled(batch.id);
             self.batches.add(batch_info(&batch));
         }

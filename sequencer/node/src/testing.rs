@@ -22,6 +22,11 @@ pub(crate) fn idle_disk() -> xos_journal::Durability {
     xos_journal::Journal::open(dir.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap().durability()
 }
 
+/// Vitals that nobody looks at.
+pub(crate) fn idle_vitals() -> std::sync::Arc<crate::vitals::Vitals> {
+    crate::vitals::Vitals::new(&GROUP, std::path::Path::new("."), std::time::Duration::from_secs(1))
+}
+
 /// The accounts of [`inbox`].
 pub(crate) const ALICE: u64 = 3;
 pub(crate) const BOB: u64 = 4;

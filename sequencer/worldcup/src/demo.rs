@@ -299,7 +299,8 @@ fn write_config(path: &Path, chain: &str, deployment: &Path, port: u16) -> Resul
     let deployment = deployment.file_name().unwrap_or_default().to_string_lossy();
     let text = format!(
         "# The demo's node; paths are relative to this file.\nchain = \"{chain}\"\ndeployment = \"{deployment}\"\ndata = \"node\"\n\
-         listen = \"127.0.0.1:{port}\"\nsequencer_key_file = \"sequencer.key\"\nrelayer_key_file = \"relayer.key\"\n"
+         listen = \"127.0.0.1:{port}\"\noperations_listen = \"127.0.0.1:0\"\n\
+         sequencer_key_file = \"sequencer.key\"\nrelayer_key_file = \"relayer.key\"\n"
     );
     std::fs::write(path, text).map_err(|error| DemoError::failed("write node.toml", error))
 }

@@ -202,7 +202,9 @@ impl Trader {
                 }
                 Ok(())
             }
-            Trouble::Refused { code, .. } if code == Code::Overloaded as i32 || code == Code::Unavailable as i32 => {
+            Trouble::Refused { code, .. }
+                if [Code::Overloaded, Code::Unavailable, Code::Stopping].map(|wait| wait as i32).contains(&code) =>
+            {
                 sleep(Duration::from_millis(250)).await;
                 Ok(())
             }

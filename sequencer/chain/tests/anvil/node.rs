@@ -48,6 +48,12 @@ impl Anvil {
         Self { process, port, provider: RootProvider::new_http(url.parse().unwrap()), url }
     }
 
+    /// Its process, for a test that pauses or kills it.
+    #[allow(dead_code, reason = "not every test does")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) async fn deploy(&self, sequencer: &Key, deployer: &Key) -> Deployment {
         let creator = RICH.parse::<Key>().unwrap().address();
         let block = self.provider.get_block_number().await.unwrap();

@@ -1,8 +1,9 @@
 //! A whole exchange for a test: anvil, contracts, the `xos node` process, and traders who hold keys.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use alloy::hex;
@@ -34,6 +35,8 @@ pub(crate) struct Exchange {
     pub(crate) http: String,
     pub(crate) client: HttpClient,
     port: u16,
+    /// Where operators ask.
+    pub(crate) operations: String,
     node: Option<Child>,
 }
 
@@ -69,9 +72,11 @@ impl Exchange {
         }
         anvil.give_gas(deployer.address()).await;
         let port = free_port();
+        let operations = format!("127.0.0.1:{}", free_port());
         let config = format!(
             "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
-             sequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n[limits]\njournal_segment_mb = 1\n",
+             operations_listen = \"{operations}\"\nsequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n\
+             [limits]\njournal_segment_mb = 1\n",
             anvil.url
         );
         std::fs::write(folder.path().join("node.toml"), config).unwrap();
@@ -92,7 +97,7 @@ impl Exchange {
         let http = format!("http://127.0.0.1:{port}");
         let client = HttpClientBuilder::default().request_timeout(LONG).build(&http).unwrap();
         let domain = deployment.domain();
-        let mut exchange = Self { anvil, chain, domain, folder, http, client, port, node: None };
+        let mut exchange = Self { anvil, chain, domain, folder, http, client, port, operations, node: None };
         exchange.start_node().await;
         exchange
             .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(BOB)).await.is_ok())
@@ -102,16 +107,17 @@ impl Exchange {
 
     /// Starts the node with the same command as ever, and waits until it answers.
     pub(crate) async fn start_node(&mut self) {
+        self.start_node_with(|_| {}).await;
+    }
+
+    /// The same with other flags or another environment.
+    pub(crate) async fn start_node_with(&mut self, change: impl FnOnce(&mut Command)) {
         assert!(self.node.is_none());
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("node.log")).unwrap();
-        let node = Command::new(env!("CARGO_BIN_EXE_xos"))
-            .args(["node", "--config"])
-            .arg(self.path("node.toml"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.node = Some(node);
+        let mut node = Command::new(env!("CARGO_BIN_EXE_xos"));
+        node.args(["node", "--config"]).arg(self.path("node.toml")).stdout(Stdio::null()).stderr(log);
+        change(&mut node);
+        self.node = Some(node.spawn().unwrap());
         self.until("the node answers", async |exchange| exchange.client.health().await.is_ok()).await;
     }
 
@@ -120,6 +126,35 @@ impl Exchange {
         let mut node = self.node.take().unwrap();
         node.kill().unwrap();
         node.wait().unwrap();
+    }
+
+    /// Tells it to stop.
+    pub(crate) fn terminate_node(&self) {
+        signal(self.node.as_ref().unwrap().id(), "TERM");
+    }
+
+    /// How it ended, once it has.
+    pub(crate) async fn node_ended(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.node.as_mut().unwrap().try_wait().unwrap() {
+                self.node = None;
+                return status;
+            }
+            assert!(started.elapsed() < LONG, "it does not stop; the node said:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks as an operator would: the status and the body.
+    pub(crate) fn ask(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.operations).ok()?;
+        stream.set_read_timeout(Some(LONG)).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
     /// Whether it still runs by itself.
@@ -206,6 +241,12 @@ impl Drop for Exchange {
             let _ = node.wait();
         }
     }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(process: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().unwrap();
+    assert!(sent.success());
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
