@@ -79,7 +79,7 @@ async fn every_bad_request_is_answered_with_its_code_and_what_was_expected() {
     after_the_event_nothing_trades(&mut table).await;
 
     // The others are those of a node that is overloaded or stopping, and of limits that take 10,000 orders to reach.
-    let elsewhere = [Code::LimitReached, Code::Overloaded, Code::Unavailable, Code::DiskFull];
+    let elsewhere = [Code::LimitReached, Code::Overloaded, Code::Unavailable, Code::DiskFull, Code::Stopping];
     for code in Code::ALL.into_iter().filter(|code| !elsewhere.contains(code)) {
         assert!(table.seen.contains(&(code as i32)), "{code:?} was provoked");
     }

@@ -137,14 +137,15 @@ async fn a_check_says_what_is_in_order_and_what_to_do() {
     );
     assert!(said.contains("another node runs on this directory"), "{said}");
     exchange.kill_node();
-    let log = std::fs::read(exchange.path("data/journal/journal.log")).unwrap();
+    let segment = exchange.path(&format!("data/journal/{:020}.segment", 1));
+    let log = std::fs::read(&segment).unwrap();
     let (code, said) = check(&exchange, &[]);
     assert_eq!((code, failed(&said)), (0, vec![]), "{said}");
     for found in ["this group's, intact, ", "the same EIP-712 domain", "wei for gas", "ready to start"] {
         assert!(said.contains(found), "{found}: {said}");
     }
     assert!(said.contains(&format!("the group takes batches of {}", key(1).address())), "{said}");
-    assert_eq!(std::fs::read(exchange.path("data/journal/journal.log")).unwrap(), log, "it changes nothing");
+    assert_eq!(std::fs::read(&segment).unwrap(), log, "it changes nothing");
 
     let bob = exchange.path("bob.key");
     let (code, said) = check(&exchange, &["--sequencer-key-file", bob.to_str().unwrap()]);
@@ -163,13 +164,17 @@ async fn a_check_says_what_is_in_order_and_what_to_do() {
     let (code, said) = check(&exchange, &["--deployment", exchange.path("other.json").to_str().unwrap()]);
     assert_eq!((code, failed(&said)), (1, vec!["journal".into(), "chain".into()]), "{said}");
     assert!(said.contains("give each group a directory of its own"), "{said}");
-    std::fs::write(exchange.path("data/journal/journal.log"), &log[..log.len() - 1]).unwrap();
+    let flip = |byte: usize| {
+        let mut damaged = log.clone();
+        damaged[byte] ^= 1;
+        std::fs::write(&segment, damaged).unwrap();
+    };
+    let last = log.iter().rposition(|byte| *byte != 0).unwrap();
+    flip(last);
     let (code, said) = check(&exchange, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("are no whole block and are dropped"), "{said}");
-    let mut damaged = log.clone();
-    damaged[log.len() / 2] ^= 1;
-    std::fs::write(exchange.path("data/journal/journal.log"), damaged).unwrap();
+    flip(last / 2);
     let (code, said) = check(&exchange, &[]);
     assert_eq!((code, failed(&said)), (1, vec!["journal".into()]), "{said}");
     assert!(said.contains("damaged at byte"), "{said}");
