@@ -207,7 +207,7 @@ impl Node {
         let inbox = start_inbox(&config, &found, &mut tasks, consumed, &settlement)?;
 
         let Recovered { engine, history, unsettled: _ } = recovered;
-        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog))
+        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), sequencer.clone())
             .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
         let core = Core {
             engine,

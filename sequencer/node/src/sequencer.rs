@@ -69,8 +69,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Runs until it is told to stop, everybody who could send is gone, or the journal fails. Then everything that was executed
-    /// is durable and has been let out, or there is an error.
+    /// Runs until it is told to stop or the journal fails. Then everything that was executed is durable and has been let out, or
+    /// there is an error.
     pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), JournalError> {
         let ended = self.sequence(items);
         self.outputs.end();
@@ -317,9 +317,9 @@ mod tests {
     use xos_types::{AccountId, Frame, Side};
 
     use super::*;
-    use crate::ingress::Sequencer;
+    use crate::ingress::{Refused, Sequencer};
     use crate::recovery::{Anchor, RecoveryError};
-    use crate::testing::{ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, inbox, order_of, trader};
+    use crate::testing::{ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, inbox, order_of, trader, withdraw};
 
     const SLOW: Pace = Pace {
         frame_interval: Duration::from_secs(3600),
@@ -349,8 +349,8 @@ mod tests {
             let (sealed, frames) = tokio_mpsc::unbounded_channel();
             let backlog = Backlog::new(0, 0, 100);
             let durability = journal.durability();
-            let outputs = Outputs::start(durability.clone(), sealed, Arc::clone(&backlog)).unwrap();
-            let (sequencer, receiver) = Sequencer::channel(10_000, 100, Arc::clone(&backlog), durability);
+            let (sequencer, receiver) = Sequencer::channel(10_000, 100, Arc::clone(&backlog), durability.clone());
+            let outputs = Outputs::start(durability, sealed, Arc::clone(&backlog), sequencer.clone()).unwrap();
             let core = Core {
                 engine: Engine::new(GROUP),
                 history: History::default(),
@@ -515,6 +515,31 @@ mod tests {
         let ahead = Anchor { id: 1000, ..settled };
         let error = crate::recovery::recover(GROUP, &mut replay(), ahead, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::ChainAhead { settled: 1000, .. }), "{error}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn when_the_journal_fails_the_sequencer_ends_and_who_was_answered_is_in_the_log() {
+        let harness = Harness::start(SLOW).await;
+        // What is open stays open, but nothing can be made there any more. Orders would be refused for that; withdrawals go on.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (from, to) = (harness.data.path().to_owned(), elsewhere.path().join("journal"));
+        std::fs::rename(&from, &to).unwrap();
+        let mut answered = Vec::new();
+        let refused = loop {
+            let nonce = 1 + answered.len() as u64;
+            match harness.sequencer.submit(vec![withdraw(nonce)]).await {
+                Ok(outcomes) => answered.push(sequence(&outcomes[0])),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused, Refused::Stopped);
+        let Harness { thread, sequencer, .. } = harness;
+        let error = thread.join().unwrap().unwrap_err();
+        assert!(matches!(error, JournalError::Failed { .. }), "{error}");
+        assert_eq!(sequencer.query(|_| ()).await, Err(Refused::Stopped));
+        let logged = xos_journal::read_only(&to, 1).unwrap().map(Result::unwrap).count() as u64;
+        assert!(answered.len() > 50 && answered.iter().all(|sequence| *sequence <= logged), "{answered:?}, {logged}");
+        std::fs::create_dir(&from).unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
