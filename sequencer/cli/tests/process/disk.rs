@@ -39,12 +39,12 @@ async fn on_a_full_disk_orders_are_refused_and_cancellations_and_withdrawals_go_
     exchange.kill_node();
 
     // The node's data moves to a disk on which there is no room for a second segment.
-    let Some(disk) = SmallDisk::mount(exchange.path("disk"), 2_048) else { return };
+    let Some(disk) = SmallDisk::mount(exchange.path("disk"), 2_304) else { return };
     let (data, ballast) = (disk.0.join("data"), disk.0.join("ballast"));
     std::fs::remove_file(exchange.path("data/journal/spare")).unwrap();
     let copied = Command::new("cp").arg("-r").arg(exchange.path("data")).arg(&data).status().unwrap();
     assert!(copied.success());
-    std::fs::write(&ballast, vec![1; 700 << 10]).unwrap();
+    std::fs::write(&ballast, vec![1; 960 << 10]).unwrap();
     let config = std::fs::read_to_string(exchange.path("node.toml")).unwrap();
     std::fs::write(exchange.path("node.toml"), config.replace("\"data\"", "\"disk/data\"")).unwrap();
     exchange.start_node().await;
