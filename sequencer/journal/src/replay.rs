@@ -8,7 +8,7 @@ use xos_types::{GroupConfig, Logged};
 
 use crate::error::JournalError;
 use crate::format::decode_commands;
-use crate::scan::{Chain, DroppedTail, Next, Tip};
+use crate::scan::{Chain, DroppedTail, Next};
 
 /// Commands that are handed over at a time, about.
 const BATCH_COMMANDS: usize = 4096;
@@ -201,10 +201,7 @@ fn read_block(
     let before = batch.len();
     decode_commands(chain.payload(&block), block.head.commands, batch).map_err(|what| {
         batch.truncate(before);
-        let Tip { sequence, .. } = block.tip();
-        chain.damaged(format!(
-            "the block up to {sequence} before it is intact, but {what}; was it written by another version?"
-        ))
+        chain.damaged(format!("the block before is intact, but {what}; was it written by another version?"))
     })?;
     let early = usize::try_from(from.saturating_sub(block.head.first)).unwrap_or(usize::MAX);
     batch.drain(before..before.saturating_add(early).min(batch.len()));

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::JournalError;
-use crate::format::{HEADER_BYTES, Header, SECTOR};
+use crate::format::{Header, SECTOR};
 
 /// Ending of a segment's name; before it stands the sequence number of its first command.
 const EXTENSION: &str = "segment";
@@ -47,17 +47,15 @@ pub(crate) fn path_of(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:020}.{EXTENSION}"))
 }
 
-/// Sees to it that a spare segment of that size waits in the folder. `go_on` is asked now and then.
+/// Sees to it that a spare segment of that size waits in the folder; false if `go_on`, which is asked now and then, no longer
+/// wants it.
 pub(crate) fn prepare_spare(dir: &Path, bytes: u64, go_on: impl Fn() -> bool) -> io::Result<bool> {
     let (spare, unfinished) = (dir.join(SPARE_FILE), dir.join(UNFINISHED_FILE));
     if fs::metadata(&spare).is_ok_and(|metadata| metadata.len() == bytes) {
-        // One of an earlier run; at most a header was written to it before that run ended.
-        let file = OpenOptions::new().write(true).open(&spare)?;
-        file.write_all_at(&ZEROS[..HEADER_BYTES], 0)?;
-        file.sync_data()?;
-        return Ok(true);
+        // One of an earlier run, which may have begun to use it. It keeps its place on the disk.
+        return write_zeros(&OpenOptions::new().write(true).open(&spare)?, bytes, go_on);
     }
-    let complete = write_zeros(&unfinished, bytes, go_on);
+    let complete = File::create(&unfinished).and_then(|file| write_zeros(&file, bytes, go_on));
     if !matches!(complete, Ok(true)) {
         // Whatever was wrong, what it occupies is needed more elsewhere.
         let _ = fs::remove_file(&unfinished);
@@ -68,9 +66,8 @@ pub(crate) fn prepare_spare(dir: &Path, bytes: u64, go_on: impl Fn() -> bool) ->
     Ok(true)
 }
 
-/// Makes a file of so many zeros, unless `go_on` says that it is not wanted any more.
-pub(crate) fn write_zeros(path: &Path, bytes: u64, go_on: impl Fn() -> bool) -> io::Result<bool> {
-    let file = File::create(path)?;
+/// Writes so many zeros, unless `go_on` says that they are not wanted any more.
+pub(crate) fn write_zeros(file: &File, bytes: u64, go_on: impl Fn() -> bool) -> io::Result<bool> {
     let mut written = 0;
     while written < bytes {
         if !go_on() {

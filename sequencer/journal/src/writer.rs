@@ -80,6 +80,9 @@ impl Journal {
             prepare_spare(dir, segment_bytes, || true).map_err(JournalError::io("cannot make a segment in", dir))?;
             let header = Header { config: *config, first: 1, previous: genesis(config), bytes: segment_bytes };
             put_in_place(dir, &header)?;
+            // The folder's own name must survive, too.
+            let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+            sync_dir(parent).map_err(JournalError::io("cannot sync", parent))?;
         }
         let replay = Replay::open(dir, 1, Some(config))?;
         Ok(Recovery { dir: dir.to_owned(), segment_bytes, replay, lock })

@@ -262,8 +262,9 @@ impl Node {
         let follower = follower.start().map_err(file("cannot start a thread for", Path::new("the follower")))?;
         let follower = Arc::new(follower);
         let Recovered { engine, history, unsettled: _ } = recovered;
-        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), Arc::clone(&vitals))
-            .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
+        let outputs =
+            Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), sequencer.clone(), Arc::clone(&vitals))
+                .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
         let core = Core {
             engine,
             history,

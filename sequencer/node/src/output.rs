@@ -17,7 +17,7 @@ use xos_journal::Durability;
 use xos_types::{Event, Frame, TimeMs};
 
 use crate::feeds::{BookUpdate, Feeds};
-use crate::ingress::{Backlog, Delivery, Ingress};
+use crate::ingress::{Backlog, Delivery, Ingress, Sequencer};
 use crate::receipt::Outcome;
 use crate::vitals::Vitals;
 
@@ -48,15 +48,16 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Starts the stage.
+    /// Starts the stage. It stops the sequencer if the journal fails.
     pub(crate) fn start(
         durability: Durability,
         frames: tokio_mpsc::UnboundedSender<Frame>,
         backlog: Arc<Backlog>,
+        sequencer: Sequencer,
         vitals: Arc<Vitals>,
     ) -> io::Result<Self> {
         let (held, receiver) = sync_channel(HELD_MAX);
-        let stage = Stage { durability, feeds: Feeds::default(), frames, backlog, vitals };
+        let stage = Stage { durability, feeds: Feeds::default(), frames, backlog, sequencer, vitals };
         let thread = std::thread::Builder::new().name("output".into()).spawn(move || stage.run(&receiver))?;
         Ok(Self { held, thread })
     }
@@ -82,6 +83,7 @@ struct Stage {
     /// To the submitter.
     frames: tokio_mpsc::UnboundedSender<Frame>,
     backlog: Arc<Backlog>,
+    sequencer: Sequencer,
     vitals: Arc<Vitals>,
 }
 
@@ -89,7 +91,7 @@ impl Stage {
     fn run(mut self, held: &Receiver<(u64, Output)>) {
         for (sequence, output) in held {
             if self.durability.wait_for(sequence).is_err() {
-                return;
+                return self.sequencer.stop();
             }
             match output {
                 Output::Happened { applied, books, executed } => {
@@ -140,7 +142,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
         let (frames, _sealed) = tokio_mpsc::unbounded_channel();
-        let outputs = Outputs::start(journal.durability(), frames, Backlog::new(0, 0, 1), idle_vitals()).unwrap();
+        let backlog = Backlog::new(0, 0, 1);
+        let (sequencer, _items) = Sequencer::channel(1, 1, Arc::clone(&backlog), journal.durability());
+        let outputs = Outputs::start(journal.durability(), frames, backlog, sequencer, idle_vitals()).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let tells = |what: &'static str| {
             let tell = tell.clone();

@@ -86,9 +86,9 @@ pub(crate) enum Stopped {
 }
 
 impl Core {
-    /// Runs until it is told to stop, everybody who could send is gone, the journal fails, or the chain takes back what the
-    /// log has consumed. Before it stops it seals the open frame, so that what was traded can settle while nobody trades. Then
-    /// everything that was executed is durable and has been let out, or there is an error.
+    /// Runs until it is told to stop, the journal fails, or the chain takes back what the log has consumed. Before it stops it
+    /// seals the open frame, so that what was traded can settle while nobody trades. Then everything that was executed is durable
+    /// and has been let out, or there is an error.
     pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), Stopped> {
         let ended = self.sequence(items).and_then(|()| self.frame(false));
         self.outputs.end();
@@ -373,9 +373,11 @@ mod tests {
     use xos_types::{AccountId, Frame, Side};
 
     use super::*;
-    use crate::ingress::Sequencer;
+    use crate::ingress::{Refused, Sequencer};
     use crate::recovery::{Anchor, RecoveryError};
-    use crate::testing::{ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, inbox, order_of, trader};
+    use crate::testing::{
+        ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, idle_vitals, inbox, order_of, trader, withdraw,
+    };
 
     const SLOW: Pace = Pace {
         frame_interval: Duration::from_secs(3600),
@@ -398,20 +400,27 @@ mod tests {
         (Engine::new(GROUP), History::default())
     }
 
-    /// A core that has not run, with what the test's chain says waiting; and where to say more.
-    fn core(
-        data: &TempDir,
-        pace: Pace,
-        backlog: Arc<Backlog>,
-    ) -> (Core, tokio_mpsc::Sender<InboxNews>, tokio_mpsc::UnboundedReceiver<Frame>) {
+    /// A core that has not run, with what the test's chain says waiting.
+    struct Ready {
+        core: Core,
+        /// To say more.
+        chain: tokio_mpsc::Sender<InboxNews>,
+        frames: tokio_mpsc::UnboundedReceiver<Frame>,
+        sequencer: Sequencer,
+        items: Receiver<Item>,
+    }
+
+    fn ready(data: &TempDir, pace: Pace) -> Ready {
         let journal = Journal::open(data.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
         let (chain, news) = tokio_mpsc::channel(16);
         for item in inbox() {
             chain.try_send(InboxNews::Item(item)).unwrap();
         }
         let (sealed, frames) = tokio_mpsc::unbounded_channel();
-        let vitals = Vitals::new(&GROUP, data.path(), Duration::from_secs(1));
-        let outputs = Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), Arc::clone(&vitals)).unwrap();
+        let (backlog, vitals) = (Backlog::new(0, 0, 100), idle_vitals());
+        let (sequencer, items) = Sequencer::channel(10_000, 100, Arc::clone(&backlog), journal.durability());
+        let told = (Arc::clone(&backlog), sequencer.clone(), Arc::clone(&vitals));
+        let outputs = Outputs::start(journal.durability(), sealed, told.0, told.1, told.2).unwrap();
         let core = Core {
             engine: Engine::new(GROUP),
             history: History::default(),
@@ -424,13 +433,13 @@ mod tests {
             backlog,
             vitals,
         };
-        (core, chain, frames)
+        Ready { core, chain, frames, sequencer, items }
     }
 
     #[test]
     fn what_the_chain_takes_back_is_forgotten_or_stops_the_sequencer() {
         let data = tempfile::tempdir().unwrap();
-        let (mut core, chain, _frames) = core(&data, SLOW, Backlog::new(0, 0, 100));
+        let Ready { mut core, chain, frames: _frames, sequencer: _sequencer, items: _items } = ready(&data, SLOW);
         // Four items wait. The last two are taken back, and another one comes in their place.
         chain.try_send(InboxNews::TakenBack(2)).unwrap();
         let third = inbox().remove(2);
@@ -449,10 +458,8 @@ mod tests {
     impl Harness {
         async fn start(pace: Pace) -> Self {
             let data = tempfile::tempdir().unwrap();
-            let backlog = Backlog::new(0, 0, 100);
-            let (core, _, frames) = core(&data, pace, Arc::clone(&backlog));
-            let (sequencer, receiver) = Sequencer::channel(10_000, 100, backlog, core.journal.durability());
-            let thread = std::thread::spawn(move || core.run(&receiver));
+            let Ready { core, frames, sequencer, items, .. } = ready(&data, pace);
+            let thread = std::thread::spawn(move || core.run(&items));
             // Answered after the first frame, which consumes the inbox.
             assert_eq!(sequencer.query(|view| view.engine.next_inbox()).await, Ok(4));
             Self { sequencer, frames, thread, data }
@@ -635,6 +642,31 @@ mod tests {
         let ahead = Anchor { id: 1000, ..settled };
         let error = crate::recovery::recover(fresh(), &mut replay(), ahead, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::ChainAhead { settled: 1000, .. }), "{error}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn when_the_journal_fails_the_sequencer_ends_and_who_was_answered_is_in_the_log() {
+        let harness = Harness::start(SLOW).await;
+        // What is open stays open, but nothing can be made there any more. Orders would be refused for that; withdrawals go on.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (from, to) = (harness.data.path().to_owned(), elsewhere.path().join("journal"));
+        std::fs::rename(&from, &to).unwrap();
+        let mut answered = Vec::new();
+        let refused = loop {
+            let nonce = 1 + answered.len() as u64;
+            match harness.sequencer.submit(vec![withdraw(nonce)]).await {
+                Ok(outcomes) => answered.push(sequence(&outcomes[0])),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused, Refused::Stopped);
+        let Harness { thread, sequencer, .. } = harness;
+        let error = thread.join().unwrap().unwrap_err();
+        assert!(matches!(error, Stopped::Journal(JournalError::Failed { .. })), "{error}");
+        assert_eq!(sequencer.query(|_| ()).await, Err(Refused::Stopped));
+        let logged = xos_journal::read_only(&to, 1).unwrap().map(Result::unwrap).count() as u64;
+        assert!(answered.len() > 50 && answered.iter().all(|sequence| *sequence <= logged), "{answered:?}, {logged}");
+        std::fs::create_dir(&from).unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -39,19 +39,19 @@ async fn on_a_full_disk_orders_are_refused_and_cancellations_and_withdrawals_go_
     exchange.kill_node();
 
     // The node's data moves to a disk on which there is no room for a second segment.
-    let Some(disk) = SmallDisk::mount(exchange.path("disk"), 2_048) else { return };
+    let Some(disk) = SmallDisk::mount(exchange.path("disk"), 2_304) else { return };
     let (data, ballast) = (disk.0.join("data"), disk.0.join("ballast"));
+    std::fs::remove_file(exchange.path("data/journal/spare")).unwrap();
     let copied = Command::new("cp").arg("-r").arg(exchange.path("data")).arg(&data).status().unwrap();
     assert!(copied.success());
-    std::fs::remove_file(data.join("journal/spare")).unwrap();
-    std::fs::write(&ballast, vec![1; 700 << 10]).unwrap();
+    std::fs::write(&ballast, vec![1; 960 << 10]).unwrap();
     let config = std::fs::read_to_string(exchange.path("node.toml")).unwrap();
     std::fs::write(exchange.path("node.toml"), config.replace("\"data\"", "\"disk/data\"")).unwrap();
     exchange.start_node().await;
 
-    let limit = order(ALICE, 2, Side::Buy, 100, 400);
     exchange.until("the full disk is noticed", async |exchange| exchange.client.ready().await.is_err()).await;
-    let refused = exchange.client.place_order(request(&alice(), &exchange.domain, limit)).await.unwrap_err();
+    let refused = order(ALICE, 2, Side::Buy, 100, 400);
+    let refused = exchange.client.place_order(request(&alice(), &exchange.domain, refused)).await.unwrap_err();
     let jsonrpsee::core::ClientError::Call(refused) = refused else { panic!("{refused}") };
     assert_eq!(refused.code(), Code::DiskFull as i32, "{refused}");
     assert!(refused.message().contains("no room") && refused.message().contains("cancel or withdraw"), "{refused}");
@@ -66,7 +66,8 @@ async fn on_a_full_disk_orders_are_refused_and_cancellations_and_withdrawals_go_
     // Room comes back, and with it the orders.
     std::fs::remove_file(&ballast).unwrap();
     exchange.until("there is room again", async |exchange| exchange.client.ready().await.is_ok()).await;
-    place(&exchange, &alice(), limit).await;
+    // The withdrawal had nonce 2.
+    place(&exchange, &alice(), order(ALICE, 3, Side::Buy, 100, 400)).await;
     exchange.until_all_is_settled().await;
     exchange.kill_node();
 }

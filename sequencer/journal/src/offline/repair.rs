@@ -8,7 +8,7 @@
 //! which a later run can finish.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -265,8 +265,8 @@ impl Plan {
                 let first_bytes = blocks.peek().map_or(0, |place| place.bytes);
                 let bytes = usual_bytes(self.segment_bytes.max(HEADER_BYTES as u64 + first_bytes));
                 let path = path_of(&fresh, tip.sequence + 1);
-                write_zeros(&path, bytes, || true)?;
-                let file = OpenOptions::new().write(true).open(&path)?;
+                let file = File::create(&path)?;
+                write_zeros(&file, bytes, || true)?;
                 let header = Header { config: self.config, first: tip.sequence + 1, previous: tip.hash, bytes };
                 file.write_all_at(&header.encode(), 0)?;
                 let mut offset = HEADER_BYTES as u64;

@@ -5,6 +5,7 @@
 mod commands;
 mod damage;
 mod disk;
+mod kill;
 mod repair;
 
 use std::fs;
