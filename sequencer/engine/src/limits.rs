@@ -80,3 +80,9 @@ pub fn fits_one_order(kind: MarketKind, outcomes: u8, taker: usize, makers: &[us
     let dearest = |holdings: usize| gas::dearest_line(kind, outcomes, holdings, false);
     gas::certain(dearest(taker), makers.iter().map(|holdings| dearest(*holdings)).sum())
 }
+
+/// What steps of a rescue are estimated to cost, by how many places the accounts in it take: each part of the rescues has a third
+/// of [`RESCUE_GAS_PER_FRAME`](crate::RESCUE_GAS_PER_FRAME).
+pub mod rescue_gas {
+    pub use crate::gas::{bankruptcy, conversion, counterparty, deleveraging, flag, liquidation, takeover};
+}

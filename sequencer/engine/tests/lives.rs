@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::disallowed_methods, reason = "a test may read its environment")]
 
+#[path = "lives/compare.rs"]
+mod compare;
 #[path = "lives/contract.rs"]
 mod contract;
 #[path = "lives/follower.rs"]
@@ -25,7 +27,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use xos_engine::Engine;
 use xos_types::*;
 
-use kinds::kinds_step;
+use kinds::{kinds_step, stormy_step};
 use life::{ACCOUNTS, Life, World, group};
 use steps::{Item, Step, crowded_step, step};
 
@@ -35,6 +37,7 @@ fn life(steps: usize) -> impl Strategy<Value = (World, Vec<Step>)> {
     prop_oneof![
         outcomes(steps).prop_map(with(World::Outcomes)),
         prop::collection::vec(kinds_step(), 1..steps).prop_map(with(World::Kinds)),
+        prop::collection::vec(stormy_step(), 1..steps).prop_map(with(World::Kinds)),
     ]
 }
 
@@ -149,22 +152,25 @@ fn same_lives(world: World, count: usize, step: impl Strategy<Value = Step>) -> 
 /// `make test-builds` compares what this prints in a debug and in a release build.
 #[test]
 fn the_same_lives_have_hashes() {
-    for life in same_lives(World::Outcomes, 10, step())
-        .chain(same_lives(World::Outcomes, 10, crowded_step()))
-        .chain(same_lives(World::Kinds, 10, kinds_step()))
-    {
+    let outcomes = same_lives(World::Outcomes, 10, step()).chain(same_lives(World::Outcomes, 10, crowded_step()));
+    let kinds = same_lives(World::Kinds, 10, kinds_step()).chain(same_lives(World::Kinds, 10, stormy_step()));
+    for life in outcomes.chain(kinds) {
         let [state, log] = [life.engine.state_hash(), life.engine.log_hash()].map(B256::from);
         println!("\nhash {state} {log}");
     }
 }
 
 /// The properties above say something only if lives meet everything that can happen to them. Limits that need thousands of
-/// orders are met in `rules.rs`.
+/// orders are met in `rules.rs`. With `--nocapture` it says what commands they were, and how many were taken.
 #[test]
 fn lives_meet_every_event_and_refusal() {
     let (mut met, mut tally) = (BTreeMap::new(), BTreeMap::new());
-    let outcomes = same_lives(World::Outcomes, 100, step()).chain(same_lives(World::Outcomes, 60, crowded_step()));
-    for life in outcomes.chain(same_lives(World::Kinds, 100, kinds_step())) {
+    let times = (cases() as usize / 400).max(1);
+    let outcomes = same_lives(World::Outcomes, 100 * times, step());
+    let crowds = same_lives(World::Outcomes, 60 * times, crowded_step());
+    let kinds = same_lives(World::Kinds, 100 * times, kinds_step());
+    let storms = same_lives(World::Kinds, 100 * times, stormy_step());
+    for life in outcomes.chain(crowds).chain(kinds).chain(storms) {
         for (name, count) in life.seen {
             *met.entry(name).or_insert(0) += count;
         }
@@ -173,7 +179,14 @@ fn lives_meet_every_event_and_refusal() {
             *sum = (sum.0 + tried, sum.1 + refused);
         }
     }
-    println!("{met:#?} {tally:#?}");
+    let commands: u64 = tally.values().map(|(tried, _)| tried).sum();
+    println!("{commands} commands");
+    for (name, (tried, refused)) in tally {
+        println!("{name:20} {tried:9}, accepted {:3} %", 100 * (tried - refused) / tried);
+    }
+    for (name, count) in &met {
+        println!("{name:40} {count:9}");
+    }
     let seen: BTreeSet<String> = met.into_keys().collect();
     let expected = [
         "Accepted",
@@ -183,6 +196,7 @@ fn lives_meet_every_event_and_refusal() {
         "AssetWithdrawn",
         "AuctionFilled",
         "AuctionHeld",
+        "Bankrupt",
         "BuilderSet",
         "CancelAfterSet",
         "Cancelled BelowFloor",
@@ -203,7 +217,10 @@ fn lives_meet_every_event_and_refusal() {
         "Cancelled Requested",
         "Cancelled SelfTrade",
         "Cancelled TermsChanged",
+        "CloseForced",
         "Closed",
+        "Converted",
+        "Deleveraged",
         "Deposited",
         "EventOpened",
         "EventResolved",
@@ -215,6 +232,9 @@ fn lives_meet_every_event_and_refusal() {
         "FrameSealed",
         "Funded",
         "HoursSet",
+        "Liquidated",
+        "LossesRepaid",
+        "PaidInPart",
         "PerpetualSet",
         "PhaseSet",
         "Planned",
@@ -229,6 +249,7 @@ fn lives_meet_every_event_and_refusal() {
         "ReferrerSet",
         "Refilled",
         "Refused",
+        "Rejected AccountClosed",
         "Rejected BadPlan",
         "Rejected BadPrice",
         "Rejected BadSize",
@@ -243,6 +264,8 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected NonceSpent",
         "Rejected NotAuthorized",
         "Rejected NotFillable",
+        "Rejected NotPerpetual",
+        "Rejected NotPriced",
         "Rejected NotSameOwner",
         "Rejected NotSmaller",
         "Rejected OnlyPostOnly",
@@ -251,6 +274,8 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected OpenInterestCap",
         "Rejected OutsideHours",
         "Rejected PositionLimit",
+        "Rejected ProfitsWait",
+        "Rejected SameOwner",
         "Rejected TooManyHoldings",
         "Rejected UnknownAccount",
         "Rejected UnknownBuilder",
@@ -261,9 +286,28 @@ fn lives_meet_every_event_and_refusal() {
         "Rejected WouldTrade",
         "Rejected ZeroAmount",
         "Released",
+        "RescueQueued",
+        "RescueRefused Expired",
+        "RescueRefused HoldsStalePrice",
+        "RescueRefused KeeperLimit",
+        "RescueRefused KeeperShort",
+        "RescueRefused LossAboveCap",
+        "RescueRefused MarketClosed",
+        "RescueRefused NonceSpent",
+        "RescueRefused NotFailing",
+        "RescueRefused NotPerpetual",
+        "RescueRefused NotPriced",
+        "RescueRefused NotWholeLastPosition",
+        "RescueRefused NothingToConvert",
+        "RescueRefused NothingToLiquidate",
+        "RescueRefused OwesNothing",
+        "RescueRefused SameOwner",
+        "RescueRefused UnknownAccount",
         "Rested",
         "SessionTurned",
         "SpotListed",
+        "Swept",
+        "TakenOver",
         "TermsSet",
         "Transferred",
         "Triggered",
@@ -273,6 +317,7 @@ fn lives_meet_every_event_and_refusal() {
     ];
     let expected: BTreeSet<String> = expected.into_iter().map(String::from).collect();
     let missing: Vec<_> = expected.difference(&seen).collect();
-    let surprising: Vec<_> = seen.difference(&expected).collect();
+    // The more lives, the rarer what they meet.
+    let surprising: Vec<_> = seen.difference(&expected).filter(|_| times == 1).collect();
     assert!(missing.is_empty() && surprising.is_empty(), "missing: {missing:?}; surprising: {surprising:?}");
 }

@@ -14,7 +14,7 @@ const LISTED: [u32; 5] = [5, 6, 7, 8, 9];
 
 /// Atoms per lot at which a feed begins.
 pub(crate) fn first_price(feed: u8) -> i128 {
-    [10_000, 9_000, 500, 70][usize::from(feed) - 1]
+    [10_000_000, 9_000_000, 500_000, 70_000][usize::from(feed) - 1]
 }
 
 fn feed_config(feed: u8) -> FeedConfig {
@@ -31,7 +31,7 @@ fn feed_config(feed: u8) -> FeedConfig {
 /// Requirements in percent of the usual ones.
 pub(crate) fn perpetual_config(feed: u8, percent: u32) -> PerpetualConfig {
     let is_first = feed == PERPETUALS[0];
-    let free = TradingTerms::free(VENUE, if is_first { 100 } else { 70 });
+    let free = TradingTerms::free(VENUE, if is_first { 100_000 } else { 70_000 });
     let capped = TradingTerms {
         taker_fee: Ppm(500),
         maker_fee: Rate(-200),
@@ -44,10 +44,10 @@ pub(crate) fn perpetual_config(feed: u8, percent: u32) -> PerpetualConfig {
         feed: feed_config(feed),
         initial_fractions: [100_000, 110_000, 150_000, 300_000].map(|ppm| Ppm(ppm * percent / 100)),
         maintenance_fractions: [50_000, 60_000, 80_000, 200_000].map(|ppm| Ppm(ppm * percent / 100)),
-        tier_bounds: [0, 0, 1],
+        tier_bounds: [100, 200, 400],
         penalty: Ppm(20_000),
         funding_cap: if is_first { Ppm(40_000) } else { Ppm(2) },
-        loss_cap: 100_000,
+        loss_cap: 20_000_000,
         title: "up and down".into(),
     }
 }
@@ -93,9 +93,9 @@ pub(crate) fn listings() -> Vec<InboxPayload> {
         perpetual(1),
         asset(ASSETS[0]),
         asset(ASSETS[1]),
-        spot(2, spot_config(ASSETS[0], 5, 1_000, 300)),
-        spot(3, spot_config(ASSETS[0], 7, 0, 0)),
-        spot(4, spot_config(ASSETS[1], 1, 250, -250)),
+        spot(2, spot_config(ASSETS[0], 5_000, 1_000, 300)),
+        spot(3, spot_config(ASSETS[0], 7_000, 0, 0)),
+        spot(4, spot_config(ASSETS[1], 1_000, 250, -250)),
     ]
 }
 
@@ -160,15 +160,19 @@ fn kinds_item() -> impl Strategy<Value = Item> {
     prop_oneof![
         6 => (account(), asset(), 1u128..900)
             .prop_map(|(account, asset, amount)| Item::DepositAsset { account, asset, amount }),
-        4 => (account(), 1u128..30_000).prop_map(|(account, amount)| Item::Deposit { account, amount }),
-        3 => (account(), 0u8..=4, prop_oneof![0u128..50_000, Just(u128::MAX)])
+        4 => (account(), 1u128..30_000_000).prop_map(|(account, amount)| Item::Deposit { account, amount }),
+        3 => (account(), 0u8..=4, prop_oneof![0u128..50_000_000, Just(u128::MAX)])
             .prop_map(|(account, asset, amount)| Item::Force { account, asset, amount }),
         2 => (0usize..5, phase).prop_map(|(which, phase)| Item::Phase { event: LISTED[which], phase }),
         1 => (0usize..5, hours()).prop_map(|(which, hours)| Item::Hours { event: LISTED[which], hours }),
         1 => (asset(), 50u32..=110).prop_map(|(asset, percent)| Item::Weigh { asset, percent }),
         1 => (0usize..2, 60u32..=160)
             .prop_map(|(which, percent)| Item::Tighten { perpetual: PERPETUALS[which], percent }),
-        1 => prop_oneof![1u8..6, Just(16)].prop_map(Item::MaxHoldings),
+        1 => (prop_oneof![1u8..6, Just(16)], prop_oneof![Just(1_000u32), Just(5_000), Just(20_000)])
+            .prop_map(|(max_holdings, grace)| Item::Terms { max_holdings, grace }),
+        2 => (account(), 0usize..2)
+            .prop_map(|(account, which)| Item::ForceClose { account, perpetual: PERPETUALS[which] }),
+        2 => liquidation().prop_map(Item::ForceLiquidation),
         5 => item(),
     ]
 }
@@ -177,6 +181,25 @@ fn kinds_item() -> impl Strategy<Value = Item> {
 fn delisting() -> impl Strategy<Value = Vec<Item>> {
     let item = (0usize..5).prop_map(|which| Item::Phase { event: LISTED[which], phase: Phase::Delisted });
     prop::collection::vec(item, 1)
+}
+
+fn liquidation() -> impl Strategy<Value = Rescuing> {
+    let asset = prop_oneof![4 => Just(ASSETS[0]), 4 => Just(ASSETS[1]), 1 => 0u8..7];
+    let market = prop_oneof![4 => Just(LISTED[0]), 4 => Just(LISTED[1]), 1 => 0u32..8];
+    let permille = prop_oneof![4 => Just(1_000u64), 3 => 0u64..1_000, 2 => 1_000u64..3_000];
+    let (any_account, pick) = (1u64..=ACCOUNTS + 1, any::<usize>());
+    (any_account, pick, prop::bool::weighted(0.85), asset, market, permille, any::<u8>(), choice()).prop_map(
+        |(keeper, pick, needy, asset, market, permille, oddity, nonce)| Rescuing {
+            keeper,
+            pick,
+            needy,
+            asset,
+            market,
+            permille,
+            oddity,
+            nonce,
+        },
+    )
 }
 
 pub(crate) fn kinds_step() -> impl Strategy<Value = Step> {
@@ -188,7 +211,7 @@ pub(crate) fn kinds_step() -> impl Strategy<Value = Step> {
         500 => placing().prop_map(Step::Place),
         60 => (placing(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         60 => (any::<usize>(), placing(), prop::bool::weighted(0.8))
-            .prop_map(|(pick, placing, stays)| Step::Replace { pick, placing, stays }),
+            .prop_map(|(pick, placing, in_its_market)| Step::Replace { pick, placing, in_its_market }),
         30 => (account(), asset(), share(), choice(), expires(), any::<u8>()).prop_map(
             |(account, asset, share, nonce, expires_in, oddity)| {
                 Step::Withdraw { account, asset, share, nonce, expires_in, oddity }
@@ -204,6 +227,46 @@ pub(crate) fn kinds_step() -> impl Strategy<Value = Step> {
             .prop_map(move |(later, items, quotes)| frame(later, items, quotes)),
         8 => (4_000u64..40_000, quotes()).prop_map(move |(later, quotes)| frame(later, vec![], quotes)),
         3 => delisting().prop_map(move |items| frame(5, items, vec![])),
+        30 => liquidation().prop_map(Step::Liquidate),
+        15 => liquidation().prop_map(Step::Convert),
         80 => step(),
+    ]
+}
+
+/// As [`kinds_step`], of people who take all the risk that they may, while prices move fast: accounts fail.
+pub(crate) fn stormy_step() -> impl Strategy<Value = Step> {
+    let account = || 1u64..=ACCOUNTS;
+    let bold = || {
+        let which = prop_oneof![1 => Just(LISTED[0]), 3 => Just(LISTED[1])];
+        (placing(), account(), which, 5u64..55, -1i64..=1).prop_map(|(placing, account, event, size, above_index)| {
+            let (account, size, kind) = (AccountId(account), Lots(size), OrderKind::GoodTillCancelled);
+            let order = Order { account, size, kind, reduce_only: false, max_fee: Ppm(100_000), ..placing.order };
+            let order = Order { builder: 0, builder_fee: Ppm(0), ..order };
+            Placing { order, above_index, event, outcome: 0, nonce: Choice::Next, stranger: false, ..placing }
+        })
+    };
+    let storm = || {
+        let moves = prop_oneof![3 => -60i64..=60, 2 => -150i64..=150];
+        (moves, -60i64..=60, any::<bool>()).prop_map(|(moves, other, both)| {
+            let quote = |feed, moves| Quote { feed, moves, ago: 0 };
+            let assets = ASSETS.map(|asset| quote(asset, other / 4));
+            let first = quote(1, if both { moves } else { other });
+            [first, quote(2, moves)].into_iter().chain(assets).collect::<Vec<_>>()
+        })
+    };
+    let frame = |later, items, quotes| Step::Frame { later, items, quotes };
+    let asset = prop_oneof![3 => Just(0u8), 1 => Just(ASSETS[0]), 1 => Just(ASSETS[1])];
+    prop_oneof![
+        60 => bold().prop_map(Step::Place),
+        5 => (bold(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
+        35 => (1_000u64..3_000, storm()).prop_map(move |(later, quotes)| frame(later, vec![], quotes)),
+        8 => (1_000u64..2_000, prop::collection::vec(kinds_item(), 0..3), storm())
+            .prop_map(move |(later, items, quotes)| frame(later, items, quotes)),
+        6 => (account(), asset, 500_000u32..1_000_000).prop_map(|(account, asset, share)| {
+            Step::Withdraw { account, asset, share, nonce: Choice::Next, expires_in: None, oddity: 8 }
+        }),
+        12 => liquidation().prop_map(Step::Liquidate),
+        5 => liquidation().prop_map(Step::Convert),
+        20 => kinds_step(),
     ]
 }

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use xos_engine::{BookLevel, Engine};
+use xos_engine::{Engine, Health};
 use xos_types::*;
 
+use super::compare::compare_contract;
 use super::contract::Contract;
 use super::follower::Follower;
 use super::kinds;
 use super::naive::{Kept, Naive};
-use super::steps::{Choice, Fees, Item, Other, Placing, Planning, Quote, Step};
+use super::steps::{Choice, Fees, Item, Other, Placing, Planning, Quote, Rescuing, Step};
 
 const TOKEN: Address = Address::repeat_byte(0x70);
 pub(crate) const ACCOUNTS: u64 = 6;
@@ -90,7 +91,7 @@ pub(crate) fn group() -> GroupConfig {
         group: Address::repeat_byte(0x99),
         token: TOKEN,
         governance: GOVERNANCE,
-        terms: GroupTerms { grace: u32::MAX, ..GroupTerms::usual(Address::ZERO) },
+        terms: GroupTerms::usual(Address::ZERO),
     }
 }
 
@@ -108,7 +109,7 @@ impl Life {
             seen: BTreeMap::new(),
             tally: BTreeMap::new(),
         };
-        let amount = if world == World::Kinds { 60_000 } else { 20_000 };
+        let amount = if world == World::Kinds { 60_000_000 } else { 20_000 };
         let deposits = (1..=ACCOUNTS).map(|account| Item::Deposit { account, amount });
         let venue = Item::Venue { treasury: 3, shares: [200_000, 100_000, 150_000] };
         let fees = [(0, 0, false), (2_500, -2_500, false), (1_234, 999, true), (99_999, 3, false)];
@@ -136,7 +137,7 @@ impl Life {
         let next = if self.naive.accounts.contains_key(&account) { self.naive.next_nonce(account) } else { 0 };
         Nonce(match choice {
             Choice::Next => next,
-            Choice::Skip(by) => next + by,
+            Choice::Skip(by) => next.saturating_add(by),
             Choice::Absolute(nonce) => nonce,
         })
     }
@@ -178,9 +179,9 @@ impl Life {
                 let plan = Plan { after: after.map(name), trigger, cancels: cancels.map(name), pace };
                 Command::Plan { order, instructions, plan }
             }
-            Step::Replace { pick, mut placing, stays } => {
+            Step::Replace { pick, mut placing, in_its_market } => {
                 let Order { nonce, market, .. } = self.any_order(placing.order.account, pick);
-                if stays {
+                if in_its_market {
                     (placing.event, placing.outcome) = (market.event().0, market.outcome());
                 }
                 let (order, instructions) = self.order(placing);
@@ -234,6 +235,14 @@ impl Life {
                 let message = Transfer { account, gateway, to, token: token_of(asset), amount, nonce, expiry };
                 Command::Transfer(self.sign(message, account, oddity == 7))
             }
+            Step::Liquidate(rescuing) => {
+                let message = self.liquidation(rescuing);
+                Command::Liquidate(self.sign(message, message.keeper, rescuing.oddity == 9))
+            }
+            Step::Convert(rescuing) => {
+                let message = self.conversion(rescuing);
+                Command::Convert(self.sign(message, message.keeper, rescuing.oddity == 9))
+            }
             Step::Frame { later, items, quotes } => return self.frame(later, items, quotes),
         };
         self.apply(command);
@@ -248,6 +257,41 @@ impl Life {
         order.nonce = self.nonce(order.account, nonce);
         order.expiry = self.expiry(expires_in);
         (self.sign(order, order.account, stranger), instructions)
+    }
+
+    /// One of those who fail, or owe cash, or anybody.
+    fn in_need(&self, Rescuing { pick, needy, .. }: Rescuing, is_in_need: impl Fn(&Health) -> bool) -> AccountId {
+        let everybody = self.naive.accounts.iter();
+        let needs = everybody.filter(|(_, state)| is_in_need(&self.naive.health(state))).map(|(account, _)| *account);
+        let needs: Vec<_> = needs.collect();
+        if needs.is_empty() || !needy { AccountId(pick as u64 % (ACCOUNTS + 2)) } else { needs[pick % needs.len()] }
+    }
+
+    fn liquidation(&self, rescuing: Rescuing) -> Liquidate {
+        let Rescuing { keeper, market, permille, oddity, nonce, .. } = rescuing;
+        let (keeper, mut market) = (AccountId(keeper), MarketId::new(EventId(market), 0));
+        let account = self.in_need(rescuing, |health| health.maintenance() < 0);
+        let held = self.naive.accounts.get(&account).map_or(0, |state| state.lots(market));
+        if held == 0 && oddity % 4 != 0 {
+            market = kinds::perpetual_market(if market == kinds::perpetual_market(1) { 2 } else { 1 });
+        }
+        let held = self.naive.accounts.get(&account).map_or(0, |state| state.lots(market));
+        let size = Lots(u64::try_from(held.abs()).unwrap() * permille / 1_000);
+        // A long position is taken at the limit or below.
+        let far = if held >= 0 { u128::MAX } else { 0 };
+        let limit = if oddity % 16 == 3 { 10_000_000_000_000_000 } else { far };
+        let expiry = if oddity % 32 == 7 { TimeMs(self.time + 50) } else { TimeMs(0) };
+        Liquidate { keeper, account, market, size, limit, nonce: self.nonce(keeper, nonce), expiry }
+    }
+
+    fn conversion(&self, rescuing: Rescuing) -> Convert {
+        let Rescuing { keeper, asset, permille, oddity, nonce, .. } = rescuing;
+        let (keeper, asset) = (AccountId(keeper), FeedId(asset));
+        let account = self.in_need(rescuing, |health| health.usd < 0);
+        let held = self.naive.accounts.get(&account).map_or(0, |state| state.balance(asset));
+        let amount = held.unsigned_abs() * u128::from(permille) / 1_000;
+        let limit = if oddity % 16 == 3 { 500_000_000_000_000 } else { u128::MAX };
+        Convert { keeper, account, asset, amount, limit, nonce: self.nonce(keeper, nonce), expiry: TimeMs(0) }
     }
 
     /// The index price of a market that has one, in its ticks.
@@ -283,7 +327,7 @@ impl Life {
     /// Drops what the contract would never queue.
     pub(crate) fn frame(&mut self, later: u64, items: Vec<Item>, quotes: Vec<Quote>) {
         let (mut opened, mut builders) = (self.naive.listings.len(), self.naive.builders.len());
-        let quantum = if self.world == World::Kinds { 700 } else { 7 };
+        let quantum = if self.world == World::Kinds { 700_000 } else { 7 };
         let mut resolved = vec![];
         let mut payloads = vec![];
         for item in items {
@@ -365,8 +409,15 @@ impl Life {
                         payloads.push(InboxPayload::PerpetualSet { market, feed, config });
                     }
                 }
-                Item::MaxHoldings(max_holdings) => {
-                    payloads.push(InboxPayload::TermsSet(GroupTerms { max_holdings, ..group().terms }));
+                Item::Terms { max_holdings, grace } => {
+                    payloads.push(InboxPayload::TermsSet(GroupTerms { max_holdings, grace, ..group().terms }));
+                }
+                Item::ForceClose { account, perpetual } => {
+                    let (account, market) = (AccountId(account), kinds::perpetual_market(perpetual));
+                    payloads.push(InboxPayload::ForcedClose { account, market });
+                }
+                Item::ForceLiquidation(rescuing) => {
+                    payloads.push(InboxPayload::ForcedLiquidation(self.liquidation(rescuing)));
                 }
             }
         }
@@ -381,7 +432,7 @@ impl Life {
         matches!(feed.kept, Kept::Asset(_)).then_some(FeedId(asset))
     }
 
-    /// A price that stays where it can be told in a market's ticks; of a feed that there is not, any.
+    /// A price that in_its_market where it can be told in a market's ticks; of a feed that there is not, any.
     fn price_update(&self, Quote { feed, moves, ago }: Quote, time: u64) -> PriceUpdate {
         let first = if feed <= 4 { kinds::first_price(feed) * 1_000_000_000 } else { 1 };
         let now = self.naive.feeds.get(&FeedId(feed)).map_or(0, |feed| feed.price);
@@ -451,81 +502,6 @@ impl Life {
             None => format!("{} nowhere", variant(command)),
         }
     }
-
-    fn compare_accounts(&self) {
-        for (account, state) in &self.naive.accounts {
-            let view = self.engine.account(*account).unwrap();
-            let available = self.naive.available(*account);
-            let health = self.naive.health(state);
-            assert_eq!(self.engine.health(*account), Some(health), "health of {account}");
-            let worst_payoff = self.naive.worst_payoffs(*account);
-            assert_eq!(view.cash.0, state.cash, "cash of {account}");
-            assert_eq!(view.worst_payoff.0, worst_payoff, "worst payoff of {account}");
-            assert_eq!(view.available.0, available, "available of {account}");
-            assert_eq!(view.reserved.0, state.cash + worst_payoff - available, "reserved of {account}");
-            let switch = self.naive.switches.get(account).copied().map(TimeMs);
-            assert_eq!(self.engine.cancel_after(*account), switch, "dead-man switch of {account}");
-            let waiting: Vec<_> = self.naive.waiting_of(*account);
-            let waiting = waiting.iter().map(|waiting| (waiting.signed.message, waiting.remaining(), waiting.filled));
-            let seen = self.engine.planned_orders(*account);
-            let seen = seen.iter().map(|view| (view.order, view.remaining.0, view.filled.0));
-            assert!(waiting.eq(seen), "what waits of {account}");
-            assert_eq!((view.floor.0, view.next_nonce.0), (state.floor, self.naive.next_nonce(*account)));
-            let is_outcome = |market: &MarketId| self.naive.listings[&market.event()].kind == MarketKind::Outcome;
-            let positions = state.positions.iter().filter(|(market, lots)| **lots != 0 && is_outcome(market));
-            let positions: Vec<_> = positions.collect();
-            let seen = self.engine.positions(*account);
-            assert_eq!(positions.len(), seen.len());
-            for ((market, lots), (seen_market, seen_lots)) in positions.into_iter().zip(seen) {
-                assert_eq!((*market, *lots), (seen_market, i128::from(seen_lots.0)));
-            }
-        }
-    }
-
-    fn compare_feeds(&self) {
-        assert_eq!(self.engine.custody(), Atoms(self.naive.tokens));
-        for (view, (id, feed)) in self.engine.feeds().zip(&self.naive.feeds) {
-            let seen = (view.price.cast_signed(), view.time.0, view.breached, view.stale, view.funding_index);
-            assert_eq!(seen, (feed.price, feed.time, feed.breached, feed.stale, feed.funding), "{id}");
-            assert_eq!((view.feed, view.perpetual), (*id, matches!(feed.kept, Kept::Perpetual(..))));
-            let balances: i128 = self.naive.accounts.values().map(|state| state.balance(*id)).sum();
-            assert_eq!(view.custody.cast_signed(), balances, "custody of {id}");
-            if let Kept::Perpetual(market, _) = feed.kept {
-                let open = self.engine.open_interest(market).map(|open| i128::from(open.0));
-                assert_eq!(open, Some(self.naive.open_interest(market)), "open in {market}");
-            }
-        }
-        for account in self.naive.accounts.keys() {
-            let expected: Vec<_> =
-                self.naive.feeds.keys().filter_map(|feed| self.naive.holding(*account, *feed)).collect();
-            assert_eq!(self.engine.holdings(*account), expected, "what {account} holds");
-            assert_eq!(self.engine.flagged_at(*account).map(|time| time.0), self.naive.flags.get(account).copied());
-            let state = &self.naive.accounts[account];
-            for asset in [FeedId(0)].iter().chain(self.naive.feeds.keys()) {
-                let paid_in = state.principal.get(asset).copied().unwrap_or(0);
-                assert_eq!(self.engine.principal(*account, *asset).cast_signed(), paid_in, "paid in by {account}");
-            }
-        }
-    }
-
-    fn compare_book(&self, market: MarketId) {
-        let Some(book) = self.engine.book(market, usize::MAX) else { return };
-        for (side, seen) in [(Side::Buy, book.bids), (Side::Sell, book.asks)] {
-            let mut levels: Vec<BookLevel> = vec![];
-            for index in self.naive.side(market, side) {
-                let resting = &self.naive.orders[index];
-                let price = Ticks(resting.price);
-                match levels.last_mut().filter(|level| level.price == price) {
-                    Some(level) => {
-                        level.lots.0 += resting.shown;
-                        level.orders += 1;
-                    }
-                    None => levels.push(BookLevel { price, lots: Lots(resting.shown), orders: 1 }),
-                }
-            }
-            assert_eq!(seen, levels);
-        }
-    }
 }
 
 /// The variant of an event, with the reason of a rejection or cancellation.
@@ -542,22 +518,6 @@ fn name(event: &Event) -> String {
 
 fn variant(of: &impl std::fmt::Debug) -> String {
     format!("{of:?}").split([' ', '(']).next().unwrap().to_owned()
-}
-
-/// The settled state is the one that the log had when the frame was sealed.
-fn compare_contract(contract: &Contract, at_seal: &Naive) {
-    let accrued = at_seal.accrued();
-    for (account, state) in &at_seal.accounts {
-        let fees = accrued.get(account).copied().unwrap_or_default().0;
-        let cash = contract.cash.get(account).copied().unwrap_or(0);
-        assert_eq!(cash, state.cash + fees, "settled cash of {account}");
-        assert_eq!(contract.worst_payoff(*account), at_seal.worst_payoffs(*account), "settled payoff of {account}");
-        for (market, lots) in &state.positions {
-            let held = contract.positions.get(&(*account, market.event()));
-            let held = held.map_or(0, |lots| lots[usize::from(market.outcome())]);
-            assert_eq!(i128::from(held), *lots, "settled position of {account} in {market}");
-        }
-    }
 }
 
 /// The token of an asset; 0 is the settlement token.

@@ -9,67 +9,33 @@ use super::life::ACCOUNTS;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Place(Placing),
-    Plan {
-        placing: Placing,
-        planning: Planning,
-    },
-    /// In the market of the order that is replaced, if it `stays`.
-    Replace {
-        pick: usize,
-        placing: Placing,
-        stays: bool,
-    },
-    Amend {
-        account: u64,
-        pick: usize,
-        percent: u64,
-        stranger: bool,
-    },
-    CancelMany {
-        account: u64,
-        venue: u32,
-        market: (u32, u8),
-        sides: Sides,
-        nonce: Choice,
-        stranger: bool,
-    },
-    CancelAfter {
-        account: u64,
-        later: u64,
-        nonce: Choice,
-        stranger: bool,
-    },
-    Cancel {
-        account: u64,
-        pick: usize,
-        stranger: bool,
-    },
-    CancelAll {
-        account: u64,
-        up: i64,
-        stranger: bool,
-    },
-    Withdraw {
-        account: u64,
-        asset: u8,
-        share: u32,
-        nonce: Choice,
-        expires_in: Option<i64>,
-        oddity: u8,
-    },
-    Transfer {
-        account: u64,
-        to: u64,
-        asset: u8,
-        share: u32,
-        nonce: Choice,
-        oddity: u8,
-    },
-    Frame {
-        later: u64,
-        items: Vec<Item>,
-        quotes: Vec<Quote>,
-    },
+    Plan { placing: Placing, planning: Planning },
+    Replace { pick: usize, placing: Placing, in_its_market: bool },
+    Amend { account: u64, pick: usize, percent: u64, stranger: bool },
+    CancelMany { account: u64, venue: u32, market: (u32, u8), sides: Sides, nonce: Choice, stranger: bool },
+    CancelAfter { account: u64, later: u64, nonce: Choice, stranger: bool },
+    Cancel { account: u64, pick: usize, stranger: bool },
+    CancelAll { account: u64, up: i64, stranger: bool },
+    Withdraw { account: u64, asset: u8, share: u32, nonce: Choice, expires_in: Option<i64>, oddity: u8 },
+    Transfer { account: u64, to: u64, asset: u8, share: u32, nonce: Choice, oddity: u8 },
+    Liquidate(Rescuing),
+    Convert(Rescuing),
+    Frame { later: u64, items: Vec<Item>, quotes: Vec<Quote> },
+}
+
+/// What a keeper wants of one who fails.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rescuing {
+    pub(crate) keeper: u64,
+    /// Of which account, if there is one of those that are in need.
+    pub(crate) pick: usize,
+    pub(crate) needy: bool,
+    pub(crate) asset: u8,
+    pub(crate) market: u32,
+    /// How much of what the account has.
+    pub(crate) permille: u64,
+    pub(crate) oddity: u8,
+    pub(crate) nonce: Choice,
 }
 
 /// An order to come.
@@ -172,7 +138,15 @@ pub(crate) enum Item {
         perpetual: u8,
         percent: u32,
     },
-    MaxHoldings(u8),
+    Terms {
+        max_holdings: u8,
+        grace: u32,
+    },
+    ForceClose {
+        account: u64,
+        perpetual: u8,
+    },
+    ForceLiquidation(Rescuing),
 }
 
 /// What a feed's source says.
@@ -348,7 +322,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         50 => place().prop_map(Step::Place),
         12 => (place(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
-        14 => (any::<usize>(), place()).prop_map(|(pick, placing)| Step::Replace { pick, placing, stays: false }),
+        14 => (any::<usize>(), place()).prop_map(|(pick, placing)| Step::Replace { pick, placing, in_its_market: false }),
         6 => (account(), any::<usize>(), 0u64..110, stranger())
             .prop_map(|(account, pick, percent, stranger)| Step::Amend { account, pick, percent, stranger }),
         2 => (account(), 0u32..3, (0u32..4, 0u8..2), sides(), choice(), stranger()).prop_map(
@@ -393,7 +367,7 @@ pub(crate) fn crowded_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         20 => placing().prop_map(Step::Place),
         20 => (placing(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
-        3 => (any::<usize>(), placing()).prop_map(|(pick, placing)| Step::Replace { pick, placing, stays: false }),
+        3 => (any::<usize>(), placing()).prop_map(|(pick, placing)| Step::Replace { pick, placing, in_its_market: false }),
         2 => (3u64..=ACCOUNTS, any::<usize>(), 0u64..110)
             .prop_map(|(account, pick, percent)| Step::Amend { account, pick, percent, stranger: false }),
         2 => (3u64..=ACCOUNTS, any::<usize>())

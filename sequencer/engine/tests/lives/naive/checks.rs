@@ -27,7 +27,7 @@ impl Naive {
 
     pub(super) fn spent(&self, account: AccountId, nonce: Nonce) -> Option<Reject> {
         let state = &self.accounts[&account];
-        let spent = nonce.0 < state.floor || state.used.contains(&nonce.0);
+        let spent = state.closed || nonce.0 < state.floor || state.used.contains(&nonce.0);
         spent.then(|| Reject::NonceSpent { nonce, next: Nonce(self.next_nonce(account)) })
     }
 
@@ -39,7 +39,7 @@ impl Naive {
         (!may).then_some(Reject::UnknownOrder { account: old.account, nonce: old.nonce })
     }
 
-    fn known(&self, market: MarketId) -> Option<&Listing> {
+    pub(super) fn known(&self, market: MarketId) -> Option<&Listing> {
         self.listings.get(&market.event()).filter(|listing| market.outcome() < listing.outcomes)
     }
 

@@ -1,5 +1,6 @@
 //! What leaves an account by its owner's wish.
 
+use super::losses::tell_cut;
 use super::*;
 
 /// What is asked to leave.
@@ -32,6 +33,7 @@ impl Naive {
         let asset = self.token(token).unwrap();
         let event = self.take_out(account, asset, amount.try_into().unwrap(), false);
         out.push(event);
+        self.pay_if_whole(asset, amount);
         self.open.withdrawals.push(*signed);
         self.ended(account, nonce, out);
     }
@@ -45,17 +47,18 @@ impl Naive {
             (None, _) => Some(Reject::UnknownAccount { account }),
             (_, Some(None)) => Some(Reject::UnknownAccount { account: to }),
             (from, Some(target)) if from != target => Some(Reject::NotSameOwner { account, to }),
+            (_, Some(_)) if self.accounts[&to].closed => Some(Reject::AccountClosed { account: to }),
             _ => self.must_stay(&departure),
         };
         if let Some(reject) = refusal {
             return out.push(Event::Rejected { account, nonce, reject });
         }
         self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
-        self.open.transfers.push(*signed);
         let (asset, atoms) = (self.token(token).unwrap(), i128::try_from(amount).unwrap());
         if inside.is_none() {
             let event = self.take_out(account, asset, atoms, false);
             out.push(event);
+            self.pay_if_whole(asset, amount);
         } else {
             self.note_leaving(account, asset);
             *self.purse(account, asset) -= atoms;
@@ -68,11 +71,12 @@ impl Naive {
             }
             out.push(Event::Transferred { account, to, asset, amount });
         }
+        self.open.transfers.push(*signed);
         self.ended(account, nonce, out);
     }
 
     /// What an account has of a token.
-    fn purse(&mut self, account: AccountId, asset: FeedId) -> &mut i128 {
+    pub(super) fn purse(&mut self, account: AccountId, asset: FeedId) -> &mut i128 {
         let state = self.accounts.get_mut(&account).unwrap();
         if asset == FeedId(0) { &mut state.cash } else { state.balances.entry(asset).or_default() }
     }
@@ -84,13 +88,19 @@ impl Naive {
         }
     }
 
+    /// Claims are paid at once unless losses are shared: then what they are worth is known when the frame is sealed.
+    fn pay_if_whole(&mut self, asset: FeedId, amount: u128) {
+        if asset == FeedId(0) && self.pool.bad_debt == 0 {
+            self.pool.tokens -= i128::try_from(amount).unwrap();
+        }
+    }
+
     fn take_out(&mut self, account: AccountId, asset: FeedId, atoms: i128, forced: bool) -> Event {
         self.note_leaving(account, asset);
         *self.purse(account, asset) -= atoms;
         let principal = self.accounts.get_mut(&account).unwrap().principal.entry(asset).or_default();
         *principal = (*principal - atoms).max(0);
         if asset == FeedId(0) {
-            self.tokens -= atoms;
             return Event::Withdrawn { account, amount: Atoms(atoms), forced };
         }
         Event::AssetWithdrawn { account, asset, amount: atoms.try_into().unwrap(), forced }
@@ -115,8 +125,13 @@ impl Naive {
             if atoms > self.available(account) {
                 return Some(self.short(account, atoms));
             }
-            if to.is_none() && atoms > self.tokens {
-                return Some(Reject::PoolExhausted { pool: Atoms(self.tokens) });
+            let leaving: i128 = self.leaving_claims().iter().map(|(_, claim)| claim).sum();
+            let left = self.pool.tokens - leaving;
+            if to.is_none() && atoms > left {
+                return Some(Reject::PoolExhausted { pool: Atoms(left) });
+            }
+            if to.is_none() && self.pool.worth(atoms) == 0 {
+                return Some(Reject::WorthNothing { amount });
             }
         } else if let Some(reject) = self.needs_asset(account, asset, amount) {
             return Some(reject);
@@ -164,9 +179,15 @@ impl Naive {
         let asset = self.token(token).unwrap();
         let wanted = i128::try_from(amount).unwrap_or(i128::MAX);
         let paid = wanted.min(self.spare(account, asset)).min(self.gate(account, asset));
-        if paid > 0 {
-            let event = self.take_out(account, asset, paid, true);
-            out.push(event);
+        if paid == 0 || asset == FeedId(0) && self.pool.worth(paid) == 0 {
+            return;
+        }
+        let event = self.take_out(account, asset, paid, true);
+        out.push(event);
+        if asset == FeedId(0) {
+            tell_cut(account, paid, self.pool.pay(paid), out);
+        } else {
+            self.busy.insert(account);
         }
     }
 
@@ -179,7 +200,7 @@ impl Naive {
             return 0;
         }
         if asset == FeedId(0) {
-            return health.initial().min(health.usd).max(0).min(self.tokens);
+            return health.initial().min(health.usd).max(0).min(self.pool.tokens);
         }
         let (feed, balance) = (&self.feeds[&asset], state.balance(asset));
         let AssetConfig { initial_weight, lot, .. } = *feed.asset();

@@ -24,6 +24,8 @@ pub(crate) struct Feed {
     sampled: u64,
     /// Σ premium · milliseconds that are not in the index yet.
     due: i128,
+    /// What a perpetual has cost others.
+    pub(crate) loss: i128,
     /// Where its markets last traded, atoms per lot times 1e9.
     last_trade: Option<i128>,
 }
@@ -48,6 +50,7 @@ impl Feed {
             funding_time: time,
             sampled: time,
             due: 0,
+            loss: 0,
             last_trade: None,
         }
     }
@@ -72,6 +75,11 @@ impl Feed {
     /// What `lots` are worth at index price, rounded down.
     pub(super) fn value(&self, lots: i128) -> i128 {
         floor(lots * self.price, SCALE)
+    }
+
+    /// What a liquidation or a forced close of so many lots costs.
+    pub(super) fn penalty(&self, lots: i128) -> i128 {
+        ceil(self.value(lots).abs() * i128::from(self.perpetual().penalty.0), MILLION)
     }
 
     /// What `lots` require, at the fractions of the tiers.
@@ -137,6 +145,11 @@ impl Feed {
 impl Naive {
     pub(super) fn feed(&self, market: MarketId) -> Option<&Feed> {
         self.feeds.get(&self.listing(market).feed?)
+    }
+
+    pub(super) fn feed_mut(&mut self, market: MarketId) -> &mut Feed {
+        let id = self.listing(market).feed.unwrap();
+        self.feeds.get_mut(&id).unwrap()
     }
 
     /// The median of three: index, middle of the book, last trade; what is missing is the index.

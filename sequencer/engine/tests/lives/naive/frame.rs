@@ -1,5 +1,6 @@
 //! Frames: what one batch settles. One is sealed as the next one opens.
 
+use super::losses::tell_cut;
 use super::*;
 
 /// One side of one fill of the open frame.
@@ -65,8 +66,12 @@ impl Naive {
             }
         }
         for item in inbox {
-            if let InboxPayload::ForcedWithdrawal { account, token, amount } = item.payload {
-                self.force_withdrawal(account, token, amount, out);
+            match &item.payload {
+                InboxPayload::ForcedWithdrawal { account, token, amount } => {
+                    self.force_withdrawal(*account, *token, *amount, out);
+                }
+                InboxPayload::ForcedLiquidation(request) => self.force_liquidation(request, out),
+                _ => {}
             }
         }
         self.redeem(out);
@@ -78,9 +83,13 @@ impl Naive {
 
     /// What the open frame's lines bring is settled; an empty one is none.
     fn seal(&mut self, log_hash: Hash, out: &mut Vec<Event>) {
-        let accrued = self.accrued();
+        let (accrued, repaid) = self.frame_fees();
+        let (pool, paid) = self.settled_pool(repaid);
         for (account, market) in self.holders() {
             let entry = self.entry(account, market);
+            if self.ends_position(account, market) {
+                self.forced.remove(&(account, market));
+            }
             self.accounts.get_mut(&account).unwrap().entries.insert(market, entry);
         }
         let open = std::mem::take(&mut self.open);
@@ -107,6 +116,13 @@ impl Naive {
             self.accounts.get_mut(&account).unwrap().cash += amount.0;
             out.push(Event::FeesPaid { account, amount });
         }
+        if repaid != 0 {
+            out.push(Event::LossesRepaid { amount: Atoms(repaid) });
+        }
+        self.pool = pool;
+        for (account, claim, paid) in paid {
+            tell_cut(account, claim, paid, out);
+        }
     }
 
     /// Who traded which perpetual in the open frame.
@@ -118,17 +134,39 @@ impl Naive {
     /// Lots of a perpetual and the average price at which they were entered, the open frame's lines included. What only reduces
     /// leaves the price as it was; what turns a position round begins anew. It rounds down at each line.
     pub(crate) fn entry(&self, account: AccountId, market: MarketId) -> (i128, i128) {
-        let settled = self.accounts[&account].entries.get(&market).copied().unwrap_or_default();
+        *self.entries(account, market).last().unwrap()
+    }
+
+    /// The same as settled, and after each line of the open frame.
+    fn entries(&self, account: AccountId, market: MarketId) -> Vec<(i128, i128)> {
+        let mut all = vec![self.accounts[&account].entries.get(&market).copied().unwrap_or_default()];
         let lines = net(&self.open.parts).into_iter().filter(|(of, _)| *of == market).flat_map(|(_, lines)| lines);
-        let own = lines.filter(|line| line.order.message.account == account);
-        own.fold(settled, |(before, price), line| {
+        for line in lines.filter(|line| line.order.message.account == account) {
             let (lots, notional) = (i128::from(line.filled.0), i128::try_from(line.notional).unwrap());
-            entered((before, price), sign(line.order.message.side) * lots, notional)
-        })
+            all.push(entered(*all.last().unwrap(), sign(line.order.message.side) * lots, notional));
+        }
+        all
+    }
+
+    /// Whether a line of the open frame ends the position that was there before it.
+    fn ends_position(&self, account: AccountId, market: MarketId) -> bool {
+        let entries = self.entries(account, market);
+        entries.windows(2).any(|pair| pair[0].0 != 0 && pair[0].0.signum() != pair[1].0.signum())
+    }
+
+    /// A close that an owner has forced, once the open frame is settled.
+    pub(crate) fn forced_close(&self, account: AccountId, market: MarketId) -> Option<rescue::ForcedClose> {
+        self.forced.get(&(account, market)).copied().filter(|_| !self.ends_position(account, market))
     }
 
     /// What the open frame's fees bring, by account.
     pub(crate) fn accrued(&self) -> BTreeMap<AccountId, Atoms> {
+        self.frame_fees().0
+    }
+
+    /// The same, and what of the insurance fund's part pays losses that all share.
+    pub(crate) fn frame_fees(&self) -> (BTreeMap<AccountId, Atoms>, i128) {
+        let (mut pool, mut repaid) = (self.pool, 0);
         let mut accrued: BTreeMap<AccountId, Atoms> = BTreeMap::new();
         let mut pay = |account, amount| {
             if amount != 0 {
@@ -149,10 +187,12 @@ impl Naive {
             }
             let (protocol, insurance) = (part(rest, venue.protocol_share), part(rest, venue.insurance_share));
             pay(AccountId::PROTOCOL, protocol);
-            pay(AccountId::INSURANCE, insurance);
+            let pays_losses = pool.repay(insurance);
+            repaid += pays_losses;
+            pay(AccountId::INSURANCE, insurance - pays_losses);
             pay(venue.treasury, rest - protocol - insurance);
         }
-        accrued
+        (accrued, repaid)
     }
 
     pub(super) fn referrer_of(&self, account: AccountId) -> Option<AccountId> {

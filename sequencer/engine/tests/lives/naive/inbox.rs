@@ -68,7 +68,9 @@ impl Naive {
                 self.terms = *terms;
                 out.push(Event::TermsSet(*terms));
             }
-            InboxPayload::ForcedWithdrawal { .. } => {}
+            InboxPayload::ForcedClose { account, market } => self.force_close(*account, *market, item.time.0, out),
+            // They wait for prices.
+            InboxPayload::ForcedWithdrawal { .. } | InboxPayload::ForcedLiquidation(_) => {}
             other => panic!("not part of these lives: {other:?}"),
         }
     }
@@ -89,9 +91,9 @@ impl Naive {
             *state.principal.entry(asset).or_default() += atoms;
         }
         if asset == FeedId(0) {
-            state.cash += atoms;
-            self.tokens += atoms;
-            out.push(Event::Deposited { account, amount: Atoms(atoms) });
+            let claim = self.pool.take(atoms);
+            state.cash += claim;
+            out.push(Event::Deposited { account, amount: Atoms(claim) });
             return;
         }
         if credited {
@@ -133,8 +135,8 @@ impl Naive {
         // These worlds are too small to reach a frame's budget for redemptions.
         for (event, account) in std::mem::take(&mut self.queue) {
             let market = MarketId::new(event, 0);
-            let amount = if self.listings[&event].kind == MarketKind::Perpetual {
-                self.close_delisted(account, market)
+            let (amount, surplus) = if self.listings[&event].kind == MarketKind::Perpetual {
+                (self.close_delisted(account, market), 0)
             } else {
                 self.pay_out(account, event)
             };
@@ -144,19 +146,23 @@ impl Naive {
                 MarketKind::Perpetual => Event::Closed { account, market, amount },
                 _ => Event::Redeemed { account, event, amount },
             });
+            self.insure(surplus, out);
         }
     }
 
-    fn pay_out(&mut self, account: AccountId, event: EventId) -> i128 {
+    /// What the account gets; and what the fund gets, which paid a closed one's debt, of what it would get above the worst.
+    fn pay_out(&mut self, account: AccountId, event: EventId) -> (i128, i128) {
         let listing = &self.listings[&event];
+        let worst = self.worst_payoff(&self.accounts[&account], event);
         let state = self.accounts.get_mut(&account).unwrap();
         let amounts = (0u8..).zip(listing.payouts.as_ref().unwrap()).map(|(k, payout)| {
             let held = state.positions.remove(&MarketId::new(event, k)).unwrap_or(0);
             held * i128::from(*payout) * listing.quantum()
         });
         let amount: i128 = amounts.sum();
-        state.cash += amount;
-        amount
+        let surplus = if state.closed { amount - worst } else { 0 };
+        state.cash += amount - surplus;
+        (amount - surplus, surplus)
     }
 
     /// At the last price that there was, and funding up to then.
@@ -169,6 +175,8 @@ impl Naive {
         state.positions.remove(&market);
         state.paid_up_to.remove(&market);
         state.entries.remove(&market);
+        self.forced.remove(&(account, market));
+        self.busy.insert(account);
         amount
     }
 }

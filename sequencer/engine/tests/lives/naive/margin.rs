@@ -24,7 +24,7 @@ impl Naive {
     // ------------------------------------------------------------------ positions alone, as the contract judges them
 
     /// The least that positions in an event pay.
-    fn worst_payoff(&self, state: &Account, event: EventId) -> i128 {
+    pub(super) fn worst_payoff(&self, state: &Account, event: EventId) -> i128 {
         let listing = &self.listings[&event];
         let all = (0..listing.outcomes).map(|k| state.lots(MarketId::new(event, k)) * listing.payout());
         all.min().unwrap()
@@ -41,7 +41,7 @@ impl Naive {
     }
 
     /// Perpetuals, with the market of each.
-    fn perpetuals(&self) -> impl Iterator<Item = (MarketId, &Feed)> {
+    pub(super) fn perpetuals(&self) -> impl Iterator<Item = (MarketId, &Feed)> {
         self.feeds.values().filter_map(|feed| match feed.kept {
             Kept::Perpetual(market, _) => Some((market, feed)),
             Kept::Asset(_) => None,

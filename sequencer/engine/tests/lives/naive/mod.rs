@@ -2,16 +2,20 @@
 //! fees and frames summed from scratch. Slow, and too simple to be wrong in the same way as the engine.
 //!
 //! It reads like DESIGN.md: `margin` is its section 5, `checks` and `matching` are section 6, `frame` opens and seals, `feeds`
-//! has prices and funding, `watch` says what becomes of accounts that prices have hurt.
+//! has prices and funding, `watch` says what becomes of accounts that prices
+//! have hurt, and `rescue` is its section 8.
 
 mod auction;
 mod book;
 mod checks;
 mod departures;
+mod exits;
 mod feeds;
 mod frame;
 mod inbox;
+mod keepers;
 mod listings;
+mod losses;
 mod margin;
 mod matching;
 mod plans;
@@ -26,6 +30,7 @@ use xos_types::*;
 
 pub(crate) use book::Resting;
 pub(crate) use feeds::{Feed, Kept};
+use frame::entered;
 pub(crate) use listings::Listing;
 
 const MILLION: i128 = 1_000_000;
@@ -57,8 +62,12 @@ pub(crate) struct Naive {
     frames: u64,
     /// When accounts that fail were last flagged.
     pub(crate) flags: BTreeMap<AccountId, u64>,
-    /// Settlement tokens in custody.
-    pub(crate) tokens: i128,
+    pub(crate) forced: BTreeMap<(AccountId, MarketId), rescue::ForcedClose>,
+    requests: Vec<keepers::Request>,
+    /// Who has taken something in the frame that opens, and whose positions changed hands.
+    busy: BTreeSet<AccountId>,
+    moved: BTreeSet<(MarketId, AccountId)>,
+    pool: losses::Pool,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +87,8 @@ pub(crate) struct Account {
     pub(crate) balances: BTreeMap<FeedId, i128>,
     /// What was paid in of each token, less what was taken out.
     pub(crate) principal: BTreeMap<FeedId, i128>,
+    /// Bankrupt: nothing is signed for it any more.
+    closed: bool,
     /// Whether its fills are judged one by one, and what it was before.
     watched: Option<watch::Before>,
 }
@@ -109,6 +120,7 @@ impl Account {
             entries: BTreeMap::new(),
             balances: BTreeMap::new(),
             principal: BTreeMap::new(),
+            closed: false,
             watched: None,
         }
     }
@@ -147,7 +159,11 @@ impl Naive {
             open: frame::Open::default(),
             frames: 0,
             flags: BTreeMap::new(),
-            tokens: 0,
+            forced: BTreeMap::new(),
+            requests: vec![],
+            busy: BTreeSet::new(),
+            moved: BTreeSet::new(),
+            pool: losses::Pool::default(),
         }
     }
 
@@ -252,9 +268,9 @@ impl Naive {
             }
             Command::Withdraw(signed) => self.withdraw(signed, &mut out),
             Command::Transfer(signed) => self.transfer(signed, &mut out),
-            Command::Liquidate(_) | Command::Convert(_) | Command::Window { .. } => {
-                unreachable!("not part of these lives")
-            }
+            Command::Liquidate(signed) => self.queue_request(keepers::Request::Liquidation(*signed), &mut out),
+            Command::Convert(signed) => self.queue_request(keepers::Request::Conversion(*signed), &mut out),
+            Command::Window { .. } => {}
             Command::Frame { time, inbox, prices } => self.frame(*time, inbox, prices, log_hash, &mut out),
         }
         self.commands += 1;

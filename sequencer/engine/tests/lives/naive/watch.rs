@@ -105,7 +105,7 @@ impl Naive {
         let after = before + sign(order.side) * i128::from(order.size.0);
         match self.listing(order.market).kind {
             MarketKind::Spot => order.side == Side::Buy,
-            _ => after != 0 && (after.abs() > before.abs() || after.signum() != before.signum()),
+            _ => exits::turns_or_grows(before, after),
         }
     }
 
@@ -120,12 +120,7 @@ impl Naive {
                 *state.balances.entry(listing.feed.unwrap()).or_default() += sign(trade.side) * self.atoms(trade);
             }
             MarketKind::Outcome => *state.positions.entry(trade.market).or_default() += lots,
-            MarketKind::Perpetual => {
-                state.cash += self.funding(&state, trade.market);
-                *state.positions.entry(trade.market).or_default() += lots;
-                let index = if state.lots(trade.market) == 0 { 0 } else { self.feed(trade.market).unwrap().funding };
-                state.paid_up_to.insert(trade.market, index);
-            }
+            MarketKind::Perpetual => return self.handed(&state, trade.market, lots, 0),
         }
         state
     }
