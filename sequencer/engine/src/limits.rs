@@ -73,12 +73,12 @@ pub const TWAP_CATCH_UP: u64 = 3;
 /// Waiting orders that may go to the book as one frame opens; fewer if settling their lines costs too much.
 pub const RELEASES_MAX: u32 = 4_096;
 
-/// Whether an order of an account is certain to meet orders of these makers within the gas that one order may add to a frame,
-/// whatever their lines cost. Accounts come as how many assets and perpetuals they have or order; nobody pays a builder.
+/// Whether an order is certain to meet these within the gas that one order may add to a frame, whatever their lines cost. Each
+/// comes as how many assets and perpetuals its account has or orders, and whether it pays a builder.
 #[must_use]
-pub fn fits_one_order(kind: MarketKind, outcomes: u8, taker: usize, makers: &[usize]) -> bool {
-    let dearest = |holdings: usize| gas::dearest_line(kind, outcomes, holdings, false);
-    gas::certain(dearest(taker), makers.iter().map(|holdings| dearest(*holdings)).sum())
+pub fn fits_one_order(kind: MarketKind, outcomes: u8, taker: (usize, bool), makers: &[(usize, bool)]) -> bool {
+    let dearest = |(holdings, pays_builder)| gas::dearest_line(kind, outcomes, holdings, pays_builder);
+    gas::certain(dearest(taker), makers.iter().map(|maker| dearest(*maker)).sum())
 }
 
 /// What steps of a rescue are estimated to cost, by how many places the accounts in it take: each part of the rescues has a third

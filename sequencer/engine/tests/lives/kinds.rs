@@ -24,7 +24,7 @@ fn feed_config(feed: u8) -> FeedConfig {
         unit: 1_000_000_000_000,
         max_age: [20_000, 8_000, 30_000, 10_000][usize::from(feed) - 1],
         max_gap: 15_000,
-        max_move: Ppm(80_000),
+        max_move: Ppm(if feed == PERPETUALS[1] { 250_000 } else { 80_000 }),
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn perpetual_config(feed: u8, percent: u32) -> PerpetualConfig {
         taker_fee: Ppm(500),
         maker_fee: Rate(-200),
         position_cap: Lots(60),
-        open_interest_cap: Lots(40),
+        open_interest_cap: Lots(30),
         ..free
     };
     PerpetualConfig {
@@ -115,20 +115,23 @@ fn placing() -> impl Strategy<Value = Placing> {
     ];
     let size = prop_oneof![6 => 1u64..20, 6 => 20u64..90, 1 => 90u64..300];
     let above = prop_oneof![10 => -4i64..=4, 3 => -20i64..=20, 1 => -99i64..200];
+    // The first builder is registered from the start.
+    let builder = prop_oneof![6 => Just((0u32, 0u32)), 3 => (1u32..3, 0u32..9_000), 1 => (0u32..4, 99_000u32..101_000)];
     let modes = (
         prop::bool::weighted(0.08),
+        builder,
         prop::bool::weighted(0.8),
         prop_oneof![8 => Just(None), 1 => (-2i64..4_000).prop_map(Some)],
     );
     (place(), market, size, above, modes).prop_map(
-        |(placing, (event, outcome), size, above_index, (reduce_only, is_tame, expires_in))| {
+        |(placing, (event, outcome), size, above_index, (reduce_only, (builder, fee), is_tame, expires_in))| {
             let order = Order { size: Lots(size), reduce_only, ..placing.order };
             let placing = Placing { order, above_index, event, outcome, expires_in, ..placing };
             if !is_tame {
                 return placing;
             }
             let account = AccountId(order.account.0 % ACCOUNTS + 1);
-            let order = Order { account, builder: 0, builder_fee: Ppm(0), max_fee: Ppm(100_000), ..order };
+            let order = Order { account, builder, builder_fee: Ppm(fee), max_fee: Ppm(150_000), ..order };
             Placing { order, nonce: Choice::Next, stranger: false, ..placing }
         },
     )
@@ -241,12 +244,12 @@ pub(crate) fn stormy_step() -> impl Strategy<Value = Step> {
         (placing(), account(), which, 5u64..55, -1i64..=1).prop_map(|(placing, account, event, size, above_index)| {
             let (account, size, kind) = (AccountId(account), Lots(size), OrderKind::GoodTillCancelled);
             let order = Order { account, size, kind, reduce_only: false, max_fee: Ppm(100_000), ..placing.order };
-            let order = Order { builder: 0, builder_fee: Ppm(0), ..order };
+            let order = if order.builder > 1 { Order { builder: 0, builder_fee: Ppm(0), ..order } } else { order };
             Placing { order, above_index, event, outcome: 0, nonce: Choice::Next, stranger: false, ..placing }
         })
     };
     let storm = || {
-        let moves = prop_oneof![3 => -60i64..=60, 2 => -150i64..=150];
+        let moves = prop_oneof![6 => -60i64..=60, 3 => -150i64..=150, 1 => -400i64..=400];
         (moves, -60i64..=60, any::<bool>()).prop_map(|(moves, other, both)| {
             let quote = |feed, moves| Quote { feed, moves, ago: 0 };
             let assets = ASSETS.map(|asset| quote(asset, other / 4));

@@ -1,6 +1,6 @@
 //! What an order must satisfy.
 
-use xos_engine::limits::fits_one_order;
+use xos_engine::limits::{BUILDER_FEE_MAX, fits_one_order};
 
 use super::*;
 
@@ -84,8 +84,12 @@ impl Naive {
             Phase::Auction if !rests => return Some(Reject::OnlyWaiting { market }),
             _ => {}
         }
-        if order.builder != 0 || order.builder_fee.0 != 0 {
-            return Some(Reject::UnknownBuilder { builder: BuilderId(order.builder) });
+        let (builder, builder_fee) = (BuilderId(order.builder), order.builder_fee);
+        if builder_fee > BUILDER_FEE_MAX {
+            return Some(Reject::BuilderFeeTooHigh { builder_fee, highest: BUILDER_FEE_MAX });
+        }
+        if (builder.0 != 0 || builder_fee.0 != 0) && !self.builders.contains_key(&builder) {
+            return Some(Reject::UnknownBuilder { builder });
         }
         let highest = Ticks(listing.ticks - 1);
         if price.0 == 0 {
@@ -100,7 +104,7 @@ impl Naive {
         if let Some(reject) = self.expired(order.expiry).or_else(|| spent(order)) {
             return Some(reject);
         }
-        let required = listing.terms.highest_fee();
+        let required = Ppm(listing.terms.highest_fee().0 + builder_fee.0);
         if order.max_fee < required {
             return Some(Reject::FeeTooLow { max_fee: order.max_fee, required });
         }
@@ -152,9 +156,9 @@ impl Naive {
         // As many as one order's gas pays for whatever they cost.
         let met = self.opposite(order, order.price);
         let met: Vec<&Resting> = met.iter().map(|index| &self.orders[*index]).collect();
-        let places: Vec<usize> = met.iter().map(|resting| self.places(resting.signed.message.account).len()).collect();
-        let own = self.places(account).len();
-        let fits = |count: usize| fits_one_order(listing.kind, listing.outcomes, own, &places[..count]);
+        let dear = |order: &Order| (self.places(order.account).len(), order.builder != 0);
+        let makers: Vec<_> = met.iter().map(|resting| dear(&resting.signed.message)).collect();
+        let fits = |count: usize| fits_one_order(listing.kind, listing.outcomes, dear(order), &makers[..count]);
         let most = (1..=met.len()).take_while(|count| fits(*count)).count().min(MATCHES_MAX as usize);
         // What does not fill for certain: own ones, those that only reduce or are watched, those that another's fill may cancel.
         let doubtful = |resting: &&&Resting| {
@@ -238,8 +242,7 @@ impl Naive {
     /// An order where it would rest, and the most that it may be charged.
     pub(super) fn at_its_limit(&self, order: &Order, instructions: Instructions) -> (Order, i128) {
         let listing = self.listing(order.market);
-        let price = self.limit(order, instructions);
-        let rate = i128::from(listing.terms.highest_fee().0);
-        (Order { price, ..*order }, ceil(listing.base(price.0, order.size.0) * rate, MILLION))
+        let standing = Order { price: self.limit(order, instructions), ..*order };
+        (standing, self.dearest_fee(&standing, listing.terms.highest_fee()))
     }
 }

@@ -159,46 +159,6 @@ impl Naive {
         self.forced.get(&(account, market)).copied().filter(|_| !self.ends_position(account, market))
     }
 
-    /// What the open frame's fees bring, by account.
-    pub(crate) fn accrued(&self) -> BTreeMap<AccountId, Atoms> {
-        self.frame_fees().0
-    }
-
-    /// The same, and what of the insurance fund's part pays losses that all share.
-    pub(crate) fn frame_fees(&self) -> (BTreeMap<AccountId, Atoms>, i128) {
-        let (mut pool, mut repaid) = (self.pool, 0);
-        let mut accrued: BTreeMap<AccountId, Atoms> = BTreeMap::new();
-        let mut pay = |account, amount| {
-            if amount != 0 {
-                accrued.entry(account).or_default().0 += amount;
-            }
-        };
-        let part = |amount: i128, rate: Ppm| amount * i128::from(rate.0) / MILLION;
-        for (market, lines) in net(&self.open.parts) {
-            let venue = self.venues[&self.listing(market).terms.venue];
-            let mut rest = 0;
-            for line in lines {
-                rest += line.fee.0;
-                if let Some(payee) = self.referrer_of(line.order.message.account) {
-                    let amount = part(line.fee.0.max(0), venue.referrer_share);
-                    pay(payee, amount);
-                    rest -= amount;
-                }
-            }
-            let (protocol, insurance) = (part(rest, venue.protocol_share), part(rest, venue.insurance_share));
-            pay(AccountId::PROTOCOL, protocol);
-            let pays_losses = pool.repay(insurance);
-            repaid += pays_losses;
-            pay(AccountId::INSURANCE, insurance - pays_losses);
-            pay(venue.treasury, rest - protocol - insurance);
-        }
-        (accrued, repaid)
-    }
-
-    pub(super) fn referrer_of(&self, account: AccountId) -> Option<AccountId> {
-        self.builders.get(&self.accounts[&account].referrer).copied()
-    }
-
     fn expire(&mut self, out: &mut Vec<Event>) {
         let resting = self.orders.iter().map(|resting| resting.signed.message);
         let all = resting.chain(self.waiting.iter().map(|waiting| waiting.signed.message));
@@ -249,7 +209,7 @@ pub(super) fn entered((before, price): (i128, i128), lots: i128, notional: i128)
 
 /// One line for each order, in the order of its first fill, by market. Once a reduce-only order of an account has filled, only
 /// the account's last line grows, as the contract judges each line by what stands before it.
-fn net(parts: &[Part]) -> Vec<(MarketId, Vec<FillLine>)> {
+pub(super) fn net(parts: &[Part]) -> Vec<(MarketId, Vec<FillLine>)> {
     let mut markets: BTreeMap<MarketId, Vec<FillLine>> = BTreeMap::new();
     let mut reduced = BTreeSet::new();
     for Part { signed, price, size, fee } in parts {

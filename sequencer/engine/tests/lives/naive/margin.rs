@@ -182,7 +182,8 @@ impl Naive {
         let fees = own().map(|resting| {
             let listing = self.listing(resting.signed.message.market);
             let due = listing.base(resting.price, resting.remaining) * i128::from(listing.terms.maker_fee.fee().0);
-            ceil(resting.traded + due, MILLION) - ceil(resting.traded, MILLION)
+            let owed = ceil(resting.traded + due, MILLION) - ceil(resting.traded, MILLION);
+            owed + self.builder_reserve(&resting.standing())
         });
         let cash = state.cash - fees.sum::<i128>() - extra.map_or(0, |(_, fee)| fee);
         Worth {

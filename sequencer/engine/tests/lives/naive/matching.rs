@@ -219,6 +219,8 @@ impl Naive {
         }
         let after = self.after(&trade, fee);
         self.accounts.insert(trade.account, after);
+        let before = self.builder_fees(trade.account);
         self.open.parts.push(part);
+        *self.purse(trade.account, FeedId(0)) -= self.builder_fees(trade.account) - before;
     }
 }

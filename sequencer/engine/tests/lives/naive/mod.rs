@@ -11,6 +11,7 @@ mod checks;
 mod departures;
 mod exits;
 mod feeds;
+mod fees;
 mod frame;
 mod inbox;
 mod keepers;

@@ -128,8 +128,7 @@ impl Naive {
     /// Whether the contract takes a batch that ends with this trade, in which the account did what it did.
     pub(super) fn may_trade(&self, trade: &Order, rate: Ppm) -> bool {
         let Some(before) = self.accounts[&trade.account].watched else { return true };
-        let base = self.listing(trade.market).base(trade.price.0, trade.size.0);
-        let after = self.health(&self.after(trade, ceil(base * i128::from(rate.0), MILLION)));
+        let after = self.health(&self.after(trade, self.dearest_fee(trade, rate)));
         let grew = self.open.grew.contains(&trade.account) || self.grows(trade);
         let spent = self.open.spent.contains(&trade.account) || self.spends(trade);
         let no_room = after.initial() < 0 || after.blocked || after.holdings > self.places_max();
