@@ -35,9 +35,10 @@ impl Nonces {
         Nonce(self.spent.highest().map_or(0, |highest| highest.saturating_add(1)))
     }
 
+    /// The last nonce of all is spent from the start: only a closed account's set holds it.
     #[inline]
     pub(crate) fn is_spent(&self, nonce: Nonce) -> bool {
-        self.spent.contains(nonce.0)
+        nonce.0 == CLOSED || self.spent.contains(nonce.0)
     }
 
     #[inline]

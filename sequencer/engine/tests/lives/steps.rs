@@ -170,7 +170,7 @@ pub(crate) fn choice() -> impl Strategy<Value = Choice> {
     prop_oneof![
         12 => Just(Choice::Next),
         2 => (1u64..200).prop_map(Choice::Skip),
-        2 => (0u64..120).prop_map(Choice::Absolute),
+        2 => prop_oneof![30 => 0u64..120, 1 => Just(u64::MAX)].prop_map(Choice::Absolute),
     ]
 }
 
@@ -334,7 +334,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(account, later, nonce, stranger)| Step::CancelAfter { account, later, nonce, stranger }),
         8 => (account(), any::<usize>(), stranger())
             .prop_map(|(account, pick, stranger)| Step::Cancel { account, pick, stranger }),
-        1 => (account(), -5i64..5, stranger())
+        1 => (account(), prop_oneof![30 => -5i64..5, 1 => Just(i64::MAX)], stranger())
             .prop_map(|(account, up, stranger)| Step::CancelAll { account, up, stranger }),
         4 => (account(), 0u32..1_100_000, choice(), expires(), any::<u8>()).prop_map(
             |(account, share, nonce, expires_in, oddity)| Step::Withdraw { account, asset: 0, share, nonce, expires_in, oddity }

@@ -27,7 +27,8 @@ impl Naive {
 
     pub(super) fn spent(&self, account: AccountId, nonce: Nonce) -> Option<Reject> {
         let state = &self.accounts[&account];
-        let spent = state.closed || nonce.0 < state.floor || state.used.contains(&nonce.0);
+        // The last nonce of all is nobody's.
+        let spent = nonce.0 == u64::MAX || nonce.0 < state.floor || state.used.contains(&nonce.0);
         spent.then(|| Reject::NonceSpent { nonce, next: Nonce(self.next_nonce(account)) })
     }
 
