@@ -232,8 +232,9 @@ impl Engine {
         let freed_here = here.map_or(Fall::default(), |gone| self.freed_by(account, gone));
         let fall = account.fall(terms, &self.board, standing, here);
         let required = (fall.usd - freed_here.usd).max(fall.initial - freed_here.initial) + fee;
-        let held_back = gone.map_or(0, |gone| gone.fee) - freed.usd.max(freed.initial);
-        account.insufficient(required, held_back)
+        let usd = account.usd_with_orders() - freed.usd;
+        let left = usd.min(account.initial_with_orders() - freed.initial) + gone.map_or(0, |gone| gone.fee);
+        account.insufficient(required, left - account.available())
     }
 
     /// The price at which it rests. It would cross the account's own orders too, so they count.

@@ -257,37 +257,44 @@ const LEAVES: u64 = JUDGED + 4 * REWRITE + 4 * COLD_READ;
 const COMES: u64 = JUDGED + 3 * FIRST_WRITE + 2 * REWRITE + 4 * COLD_READ;
 
 /// A flag on an account that holds so many assets and perpetuals.
-pub(crate) fn flag(held: usize) -> u64 {
+#[must_use]
+pub fn flag(held: usize) -> u64 {
     RESCUE + FIRST_WRITE + 3 * COLD_READ + holdings(held)
 }
 
 /// A liquidation of an account by a keeper that holds so much: the signature, the nonce, the market's loss, the fund's part.
-pub(crate) fn liquidation(held: usize, own: usize) -> u64 {
+#[must_use]
+pub fn liquidation(held: usize, own: usize) -> u64 {
     RESCUE + LINE + 2 * FIRST_WRITE + 2 * REWRITE + LEAVES + COMES + holdings(held + own + 2)
 }
 
 /// A conversion, from an account to a keeper that hold so much.
-pub(crate) fn conversion(held: usize, own: usize) -> u64 {
+#[must_use]
+pub fn conversion(held: usize, own: usize) -> u64 {
     RESCUE + LINE + FIRST_WRITE + LEAVES + COMES + holdings(held + own + 2)
 }
 
 /// A takeover, from an account to an insurance fund that hold so much.
-pub(crate) fn takeover(held: usize, fund: usize) -> u64 {
+#[must_use]
+pub fn takeover(held: usize, fund: usize) -> u64 {
     RESCUE + REWRITE + LEAVES + COMES + holdings(held + fund + 2)
 }
 
 /// A deleveraging, of an account that holds so much; without those who close against it.
-pub(crate) fn deleveraging(held: usize, fund: usize) -> u64 {
+#[must_use]
+pub fn deleveraging(held: usize, fund: usize) -> u64 {
     RESCUE + LEAVES + holdings(held + fund + 2)
 }
 
 /// One who closes against it and holds so much: it is ranked, then closed and judged.
-pub(crate) fn counterparty(held: usize) -> u64 {
+#[must_use]
+pub fn counterparty(held: usize) -> u64 {
     RESCUE / 4 + LEAVES + holdings(held + 1)
 }
 
 /// A bankruptcy of an account, with a fund that holds so much, and so many assets that go to it.
-pub(crate) fn bankruptcy(held: usize, fund: usize, swept: usize) -> u64 {
+#[must_use]
+pub fn bankruptcy(held: usize, fund: usize, swept: usize) -> u64 {
     let sweeping = (LEAVES + COMES) * swept as u64;
     RESCUE + 2 * JUDGED + 4 * REWRITE + FIRST_WRITE + 6 * COLD_READ + sweeping + holdings(held + fund + swept + 2)
 }

@@ -72,3 +72,17 @@ pub const TWAP_CATCH_UP: u64 = 3;
 
 /// Waiting orders that may go to the book as one frame opens; fewer if settling their lines costs too much.
 pub const RELEASES_MAX: u32 = 4_096;
+
+/// Whether an order is certain to meet these within the gas that one order may add to a frame, whatever their lines cost. Each
+/// comes as how many assets and perpetuals its account has or orders, and whether it pays a builder.
+#[must_use]
+pub fn fits_one_order(kind: MarketKind, outcomes: u8, taker: (usize, bool), makers: &[(usize, bool)]) -> bool {
+    let dearest = |(holdings, pays_builder)| gas::dearest_line(kind, outcomes, holdings, pays_builder);
+    gas::certain(dearest(taker), makers.iter().map(|maker| dearest(*maker)).sum())
+}
+
+/// What steps of a rescue are estimated to cost, by how many places the accounts in it take: each part of the rescues has a third
+/// of [`RESCUE_GAS_PER_FRAME`](crate::RESCUE_GAS_PER_FRAME).
+pub mod rescue_gas {
+    pub use crate::gas::{bankruptcy, conversion, counterparty, deleveraging, flag, liquidation, takeover};
+}

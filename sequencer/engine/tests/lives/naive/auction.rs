@@ -5,11 +5,9 @@ use super::*;
 impl Naive {
     /// At the end of a frame's opening.
     pub(super) fn hold_auctions(&mut self, out: &mut Vec<Event>) {
-        for (event, outcomes) in
-            self.events.iter().map(|(event, (config, _))| (*event, config.outcomes)).collect::<Vec<_>>()
-        {
-            if !self.is_shut(MarketId::new(event, 0)) {
-                (0..outcomes).for_each(|k| self.hold_auction(MarketId::new(event, k), out));
+        for market in self.markets() {
+            if !self.is_shut(market) {
+                self.hold_auction(market, out);
             }
         }
     }
@@ -45,29 +43,25 @@ impl Naive {
         }
     }
 
+    /// The best bid and the best ask trade, or one that may not leaves.
     fn meet(&mut self, market: MarketId, price: u64, out: &mut Vec<Event>) {
         let indices = [Side::Buy, Side::Sell].map(|side| self.side(market, side)[0]);
-        let size = indices.map(|index| self.orders[index].shown).into_iter().min().unwrap();
-        let terms = self.terms(market).clone();
-        let [buyer, seller] = indices.map(|index| {
-            let Resting { signed, price: limit, remaining, shown, traded, .. } = &mut self.orders[index];
-            let before = ceil(*traded);
-            *traded += base(&terms, price, size) * i128::from(terms.terms.maker_fee.fee().0);
-            let fee = ceil(*traded) - before;
-            *remaining -= size;
-            *shown -= size;
-            let Order { account, nonce, side, .. } = signed.message;
-            let party =
-                AuctionParty { account, nonce, fee: Atoms(fee), limit: Ticks(*limit), remaining: Lots(*remaining) };
-            self.open.parts.push(Part { signed: *signed, price, size, fee });
-            let state = self.accounts.get_mut(&account).unwrap();
-            let sign = if side == Side::Buy { 1 } else { -1 };
-            *state.positions.entry(market).or_default() += sign * i128::from(size);
-            state.cash -= sign * i128::from(price) * i128::from(size) * i128::from(terms.terms.quantum) + fee;
-            party
-        });
-        self.last_trades.insert(market, price);
         let orders = indices.map(|index| self.orders[index].signed.message);
+        let size = match self.may_meet(indices, price) {
+            Ok(size) => size,
+            Err((which, reason)) => return self.cancel(orders[which].account, orders[which].nonce, reason, out),
+        };
+        let listing = self.listing(market).clone();
+        let [buyer, seller] = indices.map(|index| {
+            let resting = &mut self.orders[index];
+            let fee = resting.charge(listing.base(price, size), listing.terms.maker_fee.fee());
+            resting.fill(size);
+            let (signed, limit, remaining) = (resting.signed, Ticks(resting.price), Lots(resting.remaining));
+            let Order { account, nonce, .. } = signed.message;
+            self.give(frame::Part { signed, price, size, fee });
+            AuctionParty { account, nonce, fee: Atoms(fee), limit, remaining }
+        });
+        self.note_trade(market, price);
         self.orders.retain(|resting| resting.remaining > 0);
         out.push(Event::AuctionFilled(AuctionFill { market, price: Ticks(price), size: Lots(size), buyer, seller }));
         for order in orders {
@@ -79,5 +73,26 @@ impl Naive {
                 self.ended(order.account, order.nonce, out);
             }
         }
+    }
+
+    /// How many lots the two may trade, or which of them must leave.
+    fn may_meet(&self, indices: [usize; 2], price: u64) -> Result<u64, (usize, CancelReason)> {
+        let parties = indices.map(|index| &self.orders[index]);
+        let mut size = i128::from(parties[0].shown.min(parties[1].shown));
+        for (which, party) in parties.into_iter().enumerate() {
+            size = size.min(self.allowed(party));
+            if size == 0 {
+                return Err((which, CancelReason::OnlyReducing));
+            }
+        }
+        let size = size.try_into().unwrap();
+        let trades = parties.map(|party| Order { price: Ticks(price), size: Lots(size), ..party.signed.message });
+        if self.exceeds_open_interest(&trades[0], &trades[1]) {
+            // Somebody's long position would be opened, and the bid would open it.
+            return Err((0, CancelReason::OpenInterestCap));
+        }
+        let rate = self.listing(trades[0].market).terms.maker_fee.fee();
+        let refused = trades.iter().position(|trade| !self.may_trade(trade, rate));
+        refused.map_or(Ok(size), |which| Err((which, CancelReason::Margin)))
     }
 }

@@ -118,8 +118,8 @@ impl Naive {
     fn bad_plan(&self, order: &Order, plan: &Plan) -> Option<Reject> {
         let Order { account, nonce, market, kind, size, .. } = *order;
         if let Some(Trigger { source, price, .. }) = plan.trigger {
-            let highest = Ticks(u64::from(self.terms(market).ticks) - 1);
-            if source == TriggerSource::Index {
+            let highest = Ticks(self.listing(market).ticks - 1);
+            if source == TriggerSource::Index && self.listing(market).feed.is_none() {
                 return bad(PlanFault::NoIndex { market });
             }
             if price.0 == 0 {
@@ -188,7 +188,7 @@ impl Naive {
 
     /// Size and remaining lots.
     pub(super) fn lots(&self, account: AccountId, nonce: Nonce) -> Option<(u64, u64)> {
-        let resting = self.orders.iter().find(|resting| is(resting, account, nonce));
+        let resting = self.orders.iter().find(|resting| resting.is(account, nonce));
         let resting = resting.map(|resting| (resting.size, resting.remaining));
         let waiting = self.position_of(account, nonce).map(|index| &self.waiting[index]);
         resting.or(waiting.map(|waiting| (waiting.size, waiting.remaining())))
@@ -262,7 +262,7 @@ impl Naive {
             let (by, remaining) = (Lots(by), Lots(waiting.remaining()));
             out.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
         } else {
-            let index = self.orders.iter().position(|resting| is(resting, account, nonce)).unwrap();
+            let index = self.orders.iter().position(|resting| resting.is(account, nonce)).unwrap();
             self.reduce(index, by, reason, out);
         }
     }
@@ -339,7 +339,9 @@ impl Naive {
 
     /// Reduce-only orders that are more than there is to reduce: the worst price first, then the newest.
     pub(super) fn trim(&mut self, account: AccountId, market: MarketId, out: &mut Vec<Event>) {
-        for side in [Side::Buy, Side::Sell] {
+        // What an order of a spot market sells is held for it.
+        let sides = if self.listing(market).kind == MarketKind::Spot { vec![] } else { vec![Side::Buy, Side::Sell] };
+        for side in sides {
             loop {
                 let mut own: Vec<_> = self.side(market, side).into_iter().map(|index| &self.orders[index]).collect();
                 own.retain(|resting| resting.signed.message.account == account && resting.signed.message.reduce_only);
@@ -361,24 +363,34 @@ impl Naive {
 
     // ------------------------------------------------------------------ a frame opens
 
-    fn mark(&self, market: MarketId) -> Option<u64> {
+    /// Of an outcome the median of best bid, best ask and last trade; elsewhere that of index, book and last trade. Atoms per lot,
+    /// times 1e9.
+    fn mark(&self, market: MarketId) -> Option<i128> {
+        if let Some(feed) = self.feed(market) {
+            return (feed.price != 0).then(|| self.blended(market));
+        }
+        let listing = self.listing(market);
         let price = |side| self.side(market, side).first().map(|index| self.orders[*index].price);
         let last = self.last_trades.get(&market)?;
-        let mut three =
-            [price(Side::Buy).unwrap_or(0), *last, price(Side::Sell).unwrap_or(self.terms(market).ticks.into())];
+        let mut three = [price(Side::Buy).unwrap_or(0), *last, price(Side::Sell).unwrap_or(listing.ticks)];
         three.sort_unstable();
-        Some(three[1])
+        Some(listing.value(three[1], 1) * SCALE)
     }
 
     fn is_reached(&self, waiting: &Waiting) -> bool {
-        let Some(Trigger { when, price, .. }) = waiting.plan.trigger else { return false };
+        let Some(Trigger { source, when, price }) = waiting.plan.trigger else { return false };
+        let market = waiting.market();
         let waits = waiting.is_awake() && waiting.ready.is_none() && waiting.began.is_none();
-        let trades = !self.is_shut(waiting.market());
+        let level = self.listing(market).value(price.0, 1) * SCALE;
+        let seen = match source {
+            TriggerSource::Mark => self.mark(market),
+            TriggerSource::Index => self.feed(market).map(|feed| feed.price).filter(|price| *price != 0),
+        };
         waits
-            && trades
-            && self.mark(waiting.market()).is_some_and(|mark| match when {
-                TriggerWhen::AtOrAbove => mark >= price.0,
-                TriggerWhen::AtOrBelow => mark <= price.0,
+            && !self.is_shut(market)
+            && seen.is_some_and(|seen| match when {
+                TriggerWhen::AtOrAbove => seen >= level,
+                TriggerWhen::AtOrBelow => seen <= level,
             })
     }
 
