@@ -21,6 +21,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod accounts;
 mod ahead;
 mod auction;
 mod cancels;
@@ -41,6 +42,7 @@ mod health;
 mod holdings;
 mod inbox;
 mod invariants;
+mod isolated;
 mod keepers;
 pub mod limits;
 mod log;
