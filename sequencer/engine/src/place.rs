@@ -122,7 +122,7 @@ impl Engine {
         };
         let standing = self.orders.standing(handle);
         if !self.may_replace(standing.market, signed.message.market) {
-            let reject = Reject::UnknownOrder { account, nonce: old };
+            let reject = Reject::OtherMarket { nonce: old, market: standing.market, wanted: signed.message.market };
             return events.push(Event::Rejected { account, nonce, reject });
         }
         let fee = self.orders.reserved(handle, &self.listings[event_index(standing.market.event())].terms);
