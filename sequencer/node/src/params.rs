@@ -11,7 +11,9 @@ use jsonrpsee::types::{ErrorObjectOwned, Request};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
-use xos_api::{CancelAllRequest, CancelRequest, ConvertRequest, LiquidateRequest, OrderRequest, WithdrawRequest};
+use xos_api::{
+    CancelAllRequest, CancelRequest, ConvertRequest, LiquidateRequest, OrderRequest, TransferRequest, WithdrawRequest,
+};
 use xos_types::{AccountId, Address, EventId, MarketId, Nonce};
 
 /// Wraps a service so that it names what is wrong with parameters.
@@ -134,6 +136,7 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_cancelOrders" => vec![needed::<Vec<CancelRequest>>("cancels")],
         "xos_cancelAll" => vec![needed::<CancelAllRequest>("cancel")],
         "xos_withdraw" => vec![needed::<WithdrawRequest>("withdraw")],
+        "xos_transfer" => vec![needed::<TransferRequest>("transfer")],
         "xos_liquidate" => vec![needed::<LiquidateRequest>("liquidate")],
         "xos_convert" => vec![needed::<ConvertRequest>("convert")],
         "xos_subscribeBook" => vec![needed::<MarketId>("market")],

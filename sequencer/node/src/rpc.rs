@@ -13,13 +13,14 @@ use tokio::sync::{Mutex, broadcast};
 use xos_api::{
     AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, Code,
     ConvertRequest, EventInfo, EventStatus, Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome,
-    OrderRequest, OrderStatus, PositionInfo, Receipt, StateHash, TradeInfo, WithdrawRequest, XosApiServer,
+    OrderRequest, OrderStatus, PositionInfo, Receipt, StateHash, TradeInfo, TransferRequest, WithdrawRequest,
+    XosApiServer,
 };
 use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
 use xos_engine::OrderView;
 use xos_types::{
     AccountId, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId, Nonce,
-    Order, Signed, Ticks, Withdraw,
+    Order, Signed, Ticks, Transfer, Withdraw,
 };
 
 use crate::feeds::book_info;
@@ -417,6 +418,20 @@ impl XosApiServer for Rpc {
             expiry: withdraw.expiry,
         };
         let verified = verify_for(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw);
+        self.execute_one(verified).await
+    }
+
+    async fn transfer(&self, transfer: TransferRequest) -> RpcResult<Ack> {
+        let message = Transfer {
+            account: transfer.account,
+            gateway: transfer.gateway,
+            to: transfer.to,
+            token: transfer.token,
+            amount: transfer.amount,
+            nonce: transfer.nonce,
+            expiry: transfer.expiry,
+        };
+        let verified = verify_for(&self.domain, transfer.account, message, &transfer.signature, Command::Transfer);
         self.execute_one(verified).await
     }
 
