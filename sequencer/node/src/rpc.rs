@@ -208,7 +208,9 @@ fn unknown_market(market: MarketId) -> ApiError {
 }
 
 fn unknown_account(account: AccountId) -> ApiError {
-    let message = format!("account {account} does not exist (deposit through the contract to open one)");
+    let message = format!(
+        "account {account} does not exist (a deposit through the contract opens one, a transfer an isolated one)"
+    );
     ApiError::new(Code::UnknownAccount, message, json!({ "account": account.to_string() }))
 }
 

@@ -13,7 +13,7 @@ use crate::units::{
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum Reject {
     /// No such account.
-    #[error("account {account} does not exist (deposit through the contract to open one)")]
+    #[error("account {account} does not exist (a deposit through the contract opens one, a transfer an isolated one)")]
     UnknownAccount {
         /// The number that was given.
         account: AccountId,
