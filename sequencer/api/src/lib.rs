@@ -15,5 +15,5 @@ pub use rpc::{XosApiClient, XosApiServer};
 pub use wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
     EventStatus, FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest,
-    OrderStatus, PositionInfo, Receipt, SettlementInfo, StateHash, TradeInfo, WithdrawRequest,
+    OrderStatus, PositionInfo, Receipt, SettlementInfo, StateHash, TradeInfo, TransferRequest, WithdrawRequest,
 };

@@ -9,7 +9,7 @@ use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderR
 use crate::wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
     Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
-    WithdrawRequest,
+    TransferRequest, WithdrawRequest,
 };
 
 /// Everything that a trader, an interface or an auditor asks of the sequencer.
@@ -137,6 +137,11 @@ pub trait XosApi {
     /// Withdraws to the account's owner; the frame's batch pays it out.
     #[method(name = "withdraw")]
     async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack>;
+
+    /// Moves money to another account of the same owner, or to another group. The first transfer to the number of an isolated
+    /// account opens it, with the next frame.
+    #[method(name = "transfer")]
+    async fn transfer(&self, transfer: TransferRequest) -> RpcResult<Ack>;
 
     /// Asks to take a position of a failing account. It waits for the next frame; the keeper's `xos_subscribeAccount` says what
     /// came of it.

@@ -89,6 +89,31 @@ pub struct WithdrawRequest {
     pub signature: Bytes,
 }
 
+/// A signed transfer to another account of the same owner, or to another group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransferRequest {
+    /// Whose money.
+    pub account: AccountId,
+    /// The gateway of the group that it goes to; the zero address, or nothing, for this one.
+    #[serde(default)]
+    pub gateway: Address,
+    /// Where it goes. Here, an isolated account that is not there yet is opened.
+    pub to: AccountId,
+    /// The settlement token, or an asset's.
+    pub token: Address,
+    /// Atoms.
+    #[serde(with = "number")]
+    pub amount: u128,
+    /// Any number not used before by this account.
+    pub nonce: Nonce,
+    /// Last millisecond at which it may settle; 0 for no end.
+    #[serde(default)]
+    pub expiry: TimeMs,
+    /// Over the EIP-712 `Transfer`.
+    pub signature: Bytes,
+}
+
 /// A keeper's signed wish to take a position of a failing account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

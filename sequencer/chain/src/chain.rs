@@ -240,9 +240,20 @@ impl Chain {
         self.group(&IGroupViews::inboxHashCall { index }, at).await
     }
 
-    /// How many accounts exist, the insurance fund and the protocol's treasury among them; they are numbered from 1.
+    /// How many accounts exist, the insurance fund and the protocol's treasury among them; they are numbered from 1. Isolated
+    /// ones are not counted.
     pub async fn accounts(&self, at: At) -> Result<u64, ChainError> {
         self.gateway(&IGateway::accountsCall {}, at).await
+    }
+
+    /// How many isolated accounts batches have opened.
+    pub async fn isolated_accounts(&self, at: At) -> Result<u64, ChainError> {
+        self.group(&IGroupViews::isolatedCountCall {}, at).await
+    }
+
+    /// The isolated account that was opened after so many others.
+    pub async fn isolated_account(&self, index: u64, at: At) -> Result<AccountId, ChainError> {
+        self.group(&IGroupViews::isolatedCall { index }, at).await.map(AccountId)
     }
 
     /// How many events exist; they are numbered from 1.

@@ -12,6 +12,7 @@ mod node;
 mod order;
 mod output;
 mod session;
+mod transfer;
 mod withdraw;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ enum Command {
     Order(order::Order),
     Cancel(cancel::Cancel),
     Deposit(deposit::Deposit),
+    Transfer(transfer::Transfer),
     Withdraw(withdraw::Withdraw),
     Audit(audit::Audit),
     Journal(journal::Journal),
@@ -82,6 +84,7 @@ async fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Order(order) => order.run().await?,
         Command::Cancel(cancel) => cancel.run().await?,
         Command::Deposit(deposit) => deposit.run().await?,
+        Command::Transfer(transfer) => transfer.run().await?,
         Command::Withdraw(withdraw) => withdraw.run().await?,
         Command::Audit(audit) => return audit.run().await,
         Command::Journal(journal) => journal.run()?,

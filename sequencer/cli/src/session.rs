@@ -121,12 +121,13 @@ impl Session {
         Domain::new(self.info.chain_id, self.info.group)
     }
 
-    /// The account that was named, or the only one of the key.
+    /// The account that was named, or the only one of the key but for isolated ones.
     pub(crate) async fn account(&self, named: Option<AccountId>, key: &Key) -> Result<AccountInfo, CliError> {
         let account = match named {
             Some(account) => account,
             None => {
-                let owned = self.ask(self.client.accounts_of(key.address())).await?;
+                let mut owned = self.ask(self.client.accounts_of(key.address())).await?;
+                owned.retain(|account| !account.is_isolated());
                 match owned.as_slice() {
                     [account] => *account,
                     [] => {

@@ -44,8 +44,9 @@ pub(crate) struct Withdraw {
     output: Output,
 }
 
+/// How much leaves an account.
 #[derive(Clone, Copy)]
-enum Amount {
+pub(crate) enum Amount {
     All,
     Tokens(Decimal),
 }

@@ -26,7 +26,7 @@ use xos_types::{
 };
 
 use crate::account::{Progress, Standing};
-use crate::engine::{Engine, account_index, event_index, tell};
+use crate::engine::{Engine, event_index, tell};
 use crate::fees::builder_reserve;
 use crate::frame::Trade;
 use crate::gas;
@@ -130,7 +130,7 @@ impl Engine {
         let terms = &self.listings[event_index(market.event())].terms;
         let dearest = |side| {
             let handle = self.book_of(market).queue(&self.orders.resting, side).next()?;
-            let account = &self.accounts[account_index(self.orders.account(handle))];
+            let account = &self.accounts[self.orders.account(handle)];
             let pays_builder = self.orders.pays_builder(handle);
             Some(gas::dearest_line(terms.kind, terms.outcomes, account.holdings.len(), pays_builder))
         };
@@ -146,12 +146,12 @@ impl Engine {
         let terms = self.listings[event_index(market.event())].terms;
         let mut size = self.orders.shown(bid).min(self.orders.shown(ask));
         for (handle, side) in [(bid, Side::Buy), (ask, Side::Sell)] {
-            let account = &self.accounts[account_index(self.orders.account(handle))];
+            let account = &self.accounts[self.orders.account(handle)];
             if self.orders.reduces(handle) {
                 size = size.min(Lots(account.reducible(&terms, market, side)));
             }
             if terms.kind == MarketKind::Spot && side == Side::Sell {
-                size = size.min(self.sellable(account, market, self.orders.reduces(handle)));
+                size = size.min(self.sellable(self.orders.account(handle), market, self.orders.reduces(handle)));
             }
             if size.0 == 0 {
                 return self.cancel(handle, CancelReason::OnlyReducing, events);
@@ -163,7 +163,7 @@ impl Engine {
         }
         for (handle, side) in [(bid, Side::Buy), (ask, Side::Sell)] {
             let account = self.orders.account(handle);
-            if self.accounts[account_index(account)].watched {
+            if self.accounts[account].watched {
                 let trade = Standing { market, side, price, lots: size };
                 let fee = ceil(terms.fee_base(price, size) * i128::from(terms.maker_fee.fee().0), MILLION);
                 let builder = builder_reserve(&terms, price, self.orders.order(handle).builder_fee);
@@ -221,12 +221,12 @@ impl Engine {
         let Hot { mut credit, mut line, .. } = *self.orders.hot_mut(handle);
         let fee = credit.charge(terms.fee_base(price, size), terms.maker_fee.fee());
 
-        let cash_word = |payee: AccountId| (payee, self.accounts[account_index(payee)].cash_word());
+        let cash_word = |payee: AccountId| (payee, self.accounts[payee].cash_word());
         let builder = self.builders.get(&BuilderId(signed.message.builder)).copied();
         let payees = [self.referrer_of(account).map(cash_word), builder.map(cash_word)];
         let is_whole = self.orders.altered(handle).is_none_or(|altered| altered.less == Lots(0));
         let progress = Progress { partly_filled: line.has_filled(), completes: remaining.0 == 0 && is_whole };
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         let trade = Trade { price, size, fee };
         let netted = self.frame.fill((account, nonce, market), &mut line, trade, market_state, || {
             (signed, state.line_state(&terms, &signed.message, progress, payees))
@@ -249,7 +249,7 @@ impl Engine {
         let still_reserved = if remaining.0 == 0 { 0 } else { self.orders.reserved(handle, left, &terms) };
         let frame = self.frame.id();
         self.note_lingering(account, &terms, market, side, signed.message.reduce_only);
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         let before = state.available();
         state.release(
             &terms,
@@ -281,7 +281,7 @@ impl Engine {
 
     /// Own orders that one would meet in an auction, by nonce.
     pub(crate) fn own_crossing(&self, order: &Order, price: Ticks) -> Vec<Handle> {
-        let account = &self.accounts[account_index(order.account)];
+        let account = &self.accounts[order.account];
         let terms = &self.listings[event_index(order.market.event())].terms;
         if account.resting_lots(terms, order.market, order.side.opposite()) == 0 {
             return Vec::new();

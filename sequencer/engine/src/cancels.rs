@@ -10,7 +10,7 @@ use xos_types::{
 };
 
 use crate::account::Standing;
-use crate::engine::{Engine, account_index, event_index};
+use crate::engine::{Engine, event_index};
 use crate::follow::Live;
 use crate::plans::Waiting;
 
@@ -112,7 +112,7 @@ impl Engine {
         let remaining = Lots(lots.0 - by.0);
         let freed = reserved - self.orders.reserved(handle, Standing { lots: remaining, ..standing }, &terms);
         let gone = Standing { lots: by, ..standing };
-        self.accounts[account_index(account)].release(&terms, &self.board, gone, freed);
+        self.accounts[account].release(&terms, &self.board, gone, freed);
         events.push(Event::Reduced { account, nonce, market, side, price, by, remaining, reason });
     }
 
@@ -122,7 +122,7 @@ impl Engine {
         if let Err(reject) = self.check_request(account, nonce, signed.signer, scope) {
             return events.push(Event::Rejected { account, nonce, reject });
         }
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         state.nonces.spend(nonce);
         let mut chosen = state.orders.by_nonce(&self.orders.resting);
         let is_meant = |engine: &Self, of: MarketId, side: Side| {
@@ -146,7 +146,7 @@ impl Engine {
         if let Err(reject) = self.check_request(account, nonce, signed.signer, VenueId(0)) {
             return events.push(Event::Rejected { account, nonce, reject });
         }
-        self.accounts[account_index(account)].nonces.spend(nonce);
+        self.accounts[account].nonces.spend(nonce);
         self.switches.set(account, time);
         events.push(Event::CancelAfterSet { account, time });
         self.follow_end((account, nonce), events);
@@ -155,7 +155,7 @@ impl Engine {
     /// Cancels the orders of everybody whose dead-man switch has come due.
     pub(crate) fn fire_switches(&mut self, events: &mut Vec<Event>) {
         while let Some(account) = self.switches.pop(self.frame.time) {
-            for (_, handle) in self.accounts[account_index(account)].orders.by_nonce(&self.orders.resting) {
+            for (_, handle) in self.accounts[account].orders.by_nonce(&self.orders.resting) {
                 self.cancel(handle, CancelReason::DeadMan, events);
             }
             self.cancel_waiting_of(account, CancelReason::DeadMan, |_, _| true, events);
@@ -165,7 +165,7 @@ impl Engine {
     /// Account, signer and nonce, in this order.
     fn check_request(&self, account: AccountId, nonce: Nonce, signer: Address, venue: VenueId) -> Result<(), Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        if !state.may_trade(signer, venue, 0, self.frame.time) {
+        if !self.accounts.parent(account).may_trade(signer, venue, 0, self.frame.time) {
             return Err(state.not_authorized(account, signer));
         }
         if state.nonces.is_spent(nonce) {

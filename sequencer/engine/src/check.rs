@@ -7,7 +7,7 @@ use xos_types::{
 };
 
 use crate::account::{Account, Standing};
-use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::engine::{Engine, Listing, event_index};
 use crate::fees::{FeeCredit, builder_reserve};
 use crate::gas;
 use crate::holdings::{Fall, atoms};
@@ -60,11 +60,14 @@ impl Engine {
         let order = &signed.message;
         let account = self.find_account(order.account).ok_or(Reject::UnknownAccount { account: order.account })?;
         let listing = self.find_market(order.market);
-        let may_sign = |listing: &Listing| account.may_sign(signed.signer, listing, order, self.frame.time);
+        let may_sign = |listing: &Listing| {
+            self.accounts.parent(order.account).may_sign(signed.signer, listing, order, self.frame.time)
+        };
         if signed.signer != account.owner && !listing.is_some_and(may_sign) {
             return Err(account.not_authorized(order.account, signed.signer));
         }
         let listing = open_listing(order, listing)?;
+        self.check_settled(order.account)?;
         let terms = &listing.terms;
         self.check_builder(order)?;
 
@@ -115,7 +118,7 @@ impl Engine {
         let standing = Standing { market: order.market, side: order.side, price, lots: order.size };
         let on_this_side = |gone: &&Gone| (gone.standing.market, gone.standing.side) == (order.market, order.side);
         let freed = gone.filter(on_this_side).map_or(Lots(0), |gone| gone.standing.lots);
-        self.check_reducing(account, listing, order, freed)?;
+        self.check_reducing(listing, order, freed)?;
         let exposure =
             account.exposure(terms, order.market, order.side) + i128::from(order.size.0) - i128::from(freed.0);
         if exposure > i128::from(terms.position_max) {
@@ -147,7 +150,7 @@ impl Engine {
         fee: i128,
         gone: Option<&Gone>,
     ) -> Result<Carried, Reject> {
-        let (account, terms) = (&self.accounts[account_index(order.account)], &listing.terms);
+        let (account, terms) = (&self.accounts[order.account], &listing.terms);
         // What goes counts together with what comes where they share a listing, and else by itself.
         let here = gone.map(|gone| gone.standing).filter(|gone| gone.market.event() == order.market.event());
         let fall = account.fall(terms, &self.board, standing, here);
@@ -277,18 +280,18 @@ impl Engine {
         let Terms { kind, outcomes, .. } = listing.terms;
         let dearest =
             |account: &Account, pays_builder| gas::dearest_line(kind, outcomes, account.holdings.len(), pays_builder);
-        let taker = &self.accounts[account_index(order.account)];
+        let taker = &self.accounts[order.account];
         let reducible = Lots(taker.reducible(&listing.terms, order.market, order.side));
         if order.reduce_only && reducible < order.size {
             return Err(Reject::NotFillable { size: order.size, fillable: reducible });
         }
-        let sells_freely = |account: &Account| {
-            let held = account.holdings.asset(listing.terms.feed);
+        let sells_freely = |account: AccountId| {
+            let held = self.accounts[account].holdings.asset(listing.terms.feed);
             self.restriction(account, listing).is_none() && held.is_none_or(|held| held.sells_freely(self.frame.id()))
         };
         let is_spot = kind == MarketKind::Spot;
-        if is_spot && order.side == Side::Sell && (order.reduce_only || !sells_freely(taker)) {
-            let sellable = self.sellable(taker, order.market, order.reduce_only);
+        if is_spot && order.side == Side::Sell && (order.reduce_only || !sells_freely(order.account)) {
+            let sellable = self.sellable(order.account, order.market, order.reduce_only);
             if sellable < order.size {
                 return Err(Reject::NotFillable { size: order.size, fillable: sellable });
             }
@@ -304,7 +307,7 @@ impl Engine {
             };
             let price = self.orders.price(handle);
             let beyond_hidden = hidden_at.is_some_and(|hidden| hidden != price);
-            let maker = &self.accounts[account_index(self.orders.account(handle))];
+            let maker = &self.accounts[self.orders.account(handle)];
             makers += dearest(maker, self.orders.pays_builder(handle));
             if limit_reached
                 || beyond_hidden
@@ -322,7 +325,7 @@ impl Engine {
             let certain = !maker.watched
                 && !self.orders.reduces(handle)
                 && !excluded()
-                && (!is_spot || order.side == Side::Sell || sells_freely(maker));
+                && (!is_spot || order.side == Side::Sell || sells_freely(self.orders.account(handle)));
             if self.orders.account(handle) != order.account && certain {
                 fillable += self.orders.shown(handle).0;
             } else if self_trade != SelfTrade::CancelMaker {

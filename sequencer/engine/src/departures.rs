@@ -7,9 +7,9 @@
 use xos_types::{AccountId, Address, Atoms, Event, FeedId, Nonce, Reject, Signed, TimeMs, Transfer, Withdraw};
 
 use crate::account::Account;
-use crate::engine::{Engine, account_index};
+use crate::engine::Engine;
 use crate::gas;
-use crate::holdings::Holding;
+use crate::holdings::{Holding, Holdings};
 use crate::inbox::Given;
 
 /// What is asked to leave.
@@ -69,14 +69,17 @@ impl Engine {
             return;
         }
         self.frame.transfer(*signed);
+        if self.find_account(to).is_none() {
+            self.open_isolated(to, events);
+        }
         let frame = self.frame.id();
         self.charge_holdings(account);
         self.charge_holdings(to);
-        self.accounts[account_index(account)].note(frame, true, asset == FeedId(0));
+        self.accounts[account].note(frame, true, asset == FeedId(0));
         if asset == FeedId(0) {
             let atoms = i128::try_from(amount).expect("what is available is within 128 bits");
-            self.accounts[account_index(account)].cash -= atoms;
-            self.accounts[account_index(to)].cash += atoms;
+            self.accounts[account].cash -= atoms;
+            self.accounts[to].cash += atoms;
         } else {
             self.take_asset(account, asset, amount);
             self.give_asset(to, asset, amount, Given::ByTransfer);
@@ -102,7 +105,7 @@ impl Engine {
         // It is judged, and so is the fund, which decides how much may leave.
         self.charge_holdings(account);
         self.charge_holdings(AccountId::INSURANCE);
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         state.note(frame, true, asset == FeedId(0));
         let principal = state.principal.of_mut(asset);
         *principal = principal.saturating_sub(amount);
@@ -118,11 +121,11 @@ impl Engine {
     /// What may leave of a token while the insurance fund is negative: what was put in. Its orders are never accepted if they
     /// could take it below zero, so it is not by the end of the frame either.
     pub(crate) fn gate(&self, account: AccountId, asset: FeedId) -> u128 {
-        let fund = &self.accounts[account_index(AccountId::INSURANCE)];
+        let fund = &self.accounts[AccountId::INSURANCE];
         if fund.health(&self.board).usd >= 0 {
             return u128::MAX;
         }
-        self.accounts[account_index(account)].principal.of(asset)
+        self.accounts[account].principal.of(asset)
     }
 
     /// A key may move money between its owner's accounts; where another group's gateway sends it only the owner may say.
@@ -136,7 +139,7 @@ impl Engine {
                 Err(state.not_authorized(account, signed.signer))
             };
         }
-        let target = self.find_account(to).ok_or(Reject::UnknownAccount { account: to })?;
+        let Some(target) = self.find_account(to) else { return self.check_opening(account, to) };
         if target.owner != state.owner {
             return Err(Reject::NotSameOwner { account, to });
         }
@@ -147,7 +150,7 @@ impl Engine {
     fn check_departure(&self, departure: Departure, way: Way) -> Result<FeedId, Reject> {
         let Departure { account, token, amount, nonce, expiry, signer } = departure;
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
-        if !state.may_withdraw(signer, self.frame.time) {
+        if !self.accounts.parent(account).may_withdraw(signer, self.frame.time) {
             return Err(state.not_authorized(account, signer));
         }
         let asset = if token == self.config.token { Some(FeedId(0)) } else { self.board.asset_of(token) };
@@ -176,6 +179,7 @@ impl Engine {
         }
         match way {
             Way::Outside => {
+                self.check_settled(account)?;
                 let most = self.gate(account, asset);
                 if amount > most {
                     return Err(Reject::ProfitsWait { most });
@@ -226,22 +230,23 @@ impl Engine {
 
     /// Whoever is given an asset may not come to hold too many.
     fn check_room(&self, to: AccountId, asset: FeedId) -> Result<(), Reject> {
-        let state = &self.accounts[account_index(to)];
-        // The contract counts what it holds then, even if it held too many before.
-        let more = usize::from(!state.holdings.find(asset).is_some_and(Holding::is_held));
+        // The contract counts what it holds then, even if it held too many before. One that is about to be opened holds nothing.
+        let holdings = self.find_account(to).map(|state| &state.holdings);
+        let held = holdings.map_or(0, Holdings::held);
+        let more = usize::from(!holdings.and_then(|held| held.find(asset)).is_some_and(Holding::is_held));
         let limit = self.holdings_max();
-        if asset == FeedId(0) || state.holdings.held() + more <= limit {
+        if asset == FeedId(0) || held + more <= limit {
             return Ok(());
         }
         Err(Reject::TooManyHoldings { limit: u8::try_from(limit).expect("at most 32") })
     }
 
     fn charge_holdings(&mut self, account: AccountId) {
-        self.frame.charge(gas::holdings(self.accounts[account_index(account)].holdings.len() + 1));
+        self.frame.charge(gas::holdings(self.accounts[account].holdings.len() + 1));
     }
 
     fn spend_message(&mut self, account: AccountId, nonce: Nonce) {
-        let nonces = &mut self.accounts[account_index(account)].nonces;
+        let nonces = &mut self.accounts[account].nonces;
         nonces.spend(nonce);
         nonces.settle(nonce);
     }

@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::engine::{Engine, Listing};
 
 /// Names the records and their order.
-pub(crate) const STATE: &str = "exchange-os/state/8";
+pub(crate) const STATE: &str = "exchange-os/state/9";
 /// Bytes that are gathered before they are hashed and written.
 const GATHERED: usize = 1 << 16;
 
@@ -64,10 +64,12 @@ impl Engine {
         digest.record(&(&self.venues, &self.builders, self.group_terms))?;
         digest.record(&(&self.board, &self.watched, &self.lingering, &self.rescues))?;
         digest.record(&self.frame)?;
-        digest.record(&self.accounts.len())?;
-        for account in &self.accounts {
+        digest.record(&(self.accounts.len() - self.accounts.isolated_len()))?;
+        digest.record(&self.accounts.ids().filter(|id| id.is_isolated()).collect::<Vec<_>>())?;
+        for account in self.accounts.iter() {
             digest_account(&mut digest, account)?;
         }
+        digest.record(self.accounts.promises())?;
         digest.record(&self.listings.len())?;
         for listing in &self.listings {
             self.digest_listing(&mut digest, listing)?;

@@ -12,6 +12,7 @@ use xos_types::{
 };
 
 use crate::account::{Account, Standing};
+use crate::accounts::Accounts;
 use crate::cancels::Switches;
 use crate::feeds::{Board, Feed};
 use crate::follow::Live;
@@ -47,8 +48,7 @@ use crate::wide::{PRICE_SCALE, floor};
 pub struct Engine {
     pub(crate) config: GroupConfig,
     pub(crate) log: Log,
-    /// Accounts by number, from 1.
-    pub(crate) accounts: Vec<Account>,
+    pub(crate) accounts: Accounts,
     /// Derived from `accounts`.
     pub(crate) owners: BTreeMap<Address, Vec<AccountId>>,
     /// Events, spot and perpetual markets by number, from 1.
@@ -161,10 +161,14 @@ impl Engine {
     pub fn new(config: GroupConfig) -> Self {
         let encoded = postcard::to_allocvec(&config).expect("plain data always encodes");
         let founders = vec![AccountId::INSURANCE, AccountId::PROTOCOL];
+        let mut accounts = Accounts::default();
+        for founder in &founders {
+            accounts.open(*founder, Account::new(config.governance));
+        }
         Self {
             config,
             log: Log::new(&encoded),
-            accounts: founders.iter().map(|_| Account::new(config.governance)).collect(),
+            accounts,
             owners: BTreeMap::from([(config.governance, founders)]),
             listings: Vec::new(),
             board: Board::default(),
@@ -248,7 +252,7 @@ impl Engine {
         let (pool, paid) = self.settled_pool(fees.repaid);
         self.settle_entries();
         for (account, asset) in std::mem::take(&mut self.lingering) {
-            let holdings = &mut self.accounts[account_index(account)].holdings;
+            let holdings = &mut self.accounts[account].holdings;
             if let Some(holding) = holdings.find_mut(asset) {
                 holding.held.asset().forget();
             }
@@ -275,7 +279,7 @@ impl Engine {
             }
             for line in lines {
                 let order = &line.order.message;
-                let holdings = &mut self.accounts[account_index(order.account)].holdings;
+                let holdings = &mut self.accounts[order.account].holdings;
                 let holding = holdings.find_mut(terms.feed).expect("a place is kept until the frame is sealed");
                 let held = holding.held.perpetual();
                 let before = held.settled_size;
@@ -284,7 +288,7 @@ impl Engine {
             }
             for line in lines {
                 let account = line.order.message.account;
-                let holdings = &mut self.accounts[account_index(account)].holdings;
+                let holdings = &mut self.accounts[account].holdings;
                 if let Some(holding) = holdings.find_mut(terms.feed) {
                     let held = holding.held.perpetual();
                     assert_eq!(held.size, held.settled_size, "the lines of a frame are all that traded");
@@ -412,7 +416,7 @@ impl Engine {
         while let Some(&(event, account)) = self.redemptions.first() {
             let listing = &self.listings[event_index(event)];
             let terms = listing.terms;
-            let holdings = self.accounts[account_index(account)].holdings.len();
+            let holdings = self.accounts[account].holdings.len();
             let cost = gas::redemption(terms.kind, terms.outcomes) + gas::holdings(holdings);
             spent += cost;
             if spent > gas::REDEMPTION_GAS_PER_FRAME {
@@ -428,7 +432,7 @@ impl Engine {
                 continue;
             }
             let payouts = listing.payouts.as_ref().expect("only resolved events are queued");
-            let (amount, surplus) = self.accounts[account_index(account)].redeem(&terms, event, payouts);
+            let (amount, surplus) = self.accounts[account].redeem(&terms, event, payouts);
             events.push(Event::Redeemed { account, event, amount: Atoms(amount) });
             self.insure(surplus, events);
         }
@@ -439,7 +443,7 @@ impl Engine {
     fn close_delisted(&mut self, account: AccountId, event: EventId) -> i128 {
         let terms = self.listings[event_index(event)].terms;
         let feed = &self.board[terms.feed];
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         let (value, funding, long) = state.holdings.change(terms.feed, feed, |held| {
             let held = held.perpetual();
             let size = i128::from(held.size);
@@ -473,7 +477,7 @@ impl Engine {
             });
             let venue = market.and_then(|market| self.find_listing(market.event()));
             let venue = venue.map_or(VenueId(0), |listing| listing.terms.venue);
-            if !state.may_trade(signer, venue, 0, self.frame.time) {
+            if !self.accounts.parent(account).may_trade(signer, venue, 0, self.frame.time) {
                 return Err(state.not_authorized(account, signer));
             }
         }
@@ -484,11 +488,11 @@ impl Engine {
         let CancelAll { account, below } = signed.message;
         let refusal = match self.find_account(account) {
             None => Some(Reject::UnknownAccount { account }),
-            // It touches every venue, so a key for some of them will not do.
-            Some(state) if !state.may_trade(signed.signer, VenueId(0), 0, self.frame.time) => {
-                Some(state.not_authorized(account, signed.signer))
+            Some(state) => {
+                // It touches every venue, so a key for some of them will not do.
+                let may = self.accounts.parent(account).may_trade(signed.signer, VenueId(0), 0, self.frame.time);
+                (!may).then(|| state.not_authorized(account, signed.signer))
             }
-            Some(_) => None,
         };
         match refusal {
             Some(reject) => events.push(Event::Rejected { account, nonce: below, reject }),
@@ -498,7 +502,7 @@ impl Engine {
 
     /// Spends every nonce below `floor` and cancels the orders that have them.
     pub(crate) fn raise_floor(&mut self, account: AccountId, floor: Nonce, events: &mut Vec<Event>) {
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         state.nonces.raise_floor(floor);
         let handles = state.orders.by_nonce(&self.orders.resting);
         let raised = state.nonces.floor();
@@ -506,7 +510,7 @@ impl Engine {
             self.cancel(handle, CancelReason::BelowFloor, events);
         }
         self.cancel_waiting_of(account, CancelReason::BelowFloor, |_, waiting| waiting.name().1 < floor, events);
-        if self.accounts[account_index(account)].links > 0 {
+        if self.accounts[account].links > 0 {
             // Some were to follow orders that now never come.
             for followed in self.plans.followed_below(account, floor) {
                 self.follow_end((account, followed), events);
@@ -530,7 +534,7 @@ impl Engine {
         self.remove_resting(handle);
         let terms = &self.listings[event_index(standing.market.event())].terms;
         let (kind, feed) = (terms.kind, terms.feed);
-        self.accounts[account_index(account)].release(terms, &self.board, standing, fee);
+        self.accounts[account].release(terms, &self.board, standing, fee);
         if kind != MarketKind::Outcome {
             self.tidy(account, feed);
         }
@@ -551,10 +555,10 @@ impl Engine {
         {
             let (price, nonce) = (self.orders.price(handle), self.orders.nonce(handle));
             self.reducing.remove(place, price, nonce, self.orders.remaining(handle));
-            self.accounts[account_index(account)].reducing -= 1;
+            self.accounts[account].reducing -= 1;
         }
         let book = &mut self.listings[event_index(market.event())].books[usize::from(market.outcome())];
-        self.orders.remove(book, &mut self.accounts[account_index(account)], handle);
+        self.orders.remove(book, &mut self.accounts[account], handle);
     }
 
     #[inline]
@@ -564,7 +568,7 @@ impl Engine {
 
     #[inline]
     pub(crate) fn find_account(&self, account: AccountId) -> Option<&Account> {
-        self.accounts.get(usize::try_from(account.0.checked_sub(1)?).ok()?)
+        self.accounts.get(account)
     }
 
     #[inline]
@@ -593,12 +597,6 @@ pub(crate) fn tell(events: &mut Vec<Event>, event: impl FnOnce() -> Event) {
         assert!(events.len() < events.capacity(), "room was just made");
     }
     events.push(event());
-}
-
-/// Index of an account that exists.
-#[inline]
-pub(crate) fn account_index(account: AccountId) -> usize {
-    usize::try_from(account.0 - 1).expect("an account that exists has an index")
 }
 
 /// Index of an event that exists.

@@ -18,7 +18,7 @@ use xos_types::{
     AccountId, Atoms, Counterparty, Event, EventId, FeedId, MarketId, MarketKind, Phase, Position, Rescue, U256,
 };
 
-use crate::engine::{Engine, account_index, event_index};
+use crate::engine::{Engine, event_index};
 use crate::gas;
 use crate::handover::{Handover, lots_of, toward};
 use crate::health::Weight;
@@ -93,7 +93,7 @@ impl Engine {
         if size == 0 || feed.stale {
             return None;
         }
-        let health = self.accounts[account_index(account)].health(&self.board);
+        let health = self.accounts[account].health(&self.board);
         let mut exit = Exit { account, listing, feed: id, size, received: 0, loss: 0 };
         if health.maintenance() < 0 {
             if !self.rescues.is_grace_over(account, self.frame.time, self.group_terms.grace) {
@@ -123,7 +123,7 @@ impl Engine {
             return false;
         }
         let own = self.size_of(AccountId::INSURANCE, exit.feed);
-        let health = self.accounts[account_index(AccountId::INSURANCE)].health(&self.board);
+        let health = self.accounts[AccountId::INSURANCE].health(&self.board);
         !health.blocked
             && self.has_room(health.holdings, own, exit.size)
             && health.initial_after(feed, own, own + exit.size, -exit.received) >= 0
@@ -147,7 +147,7 @@ impl Engine {
             let size = self.size_of(*account, exit.feed);
             size.signum() == -exit.size.signum() && !self.rescues.busy.contains(account)
         };
-        let holders = self.board[exit.feed].holders.iter().map(|index| AccountId(u64::from(*index) + 1));
+        let holders = self.board[exit.feed].holders.iter().copied();
         let mut ranked: Vec<_> =
             holders.filter(opposite).map(|account| (Reverse(self.rank(exit, account)), account)).collect();
         ranked.sort_unstable();
@@ -168,7 +168,7 @@ impl Engine {
     /// How profitable and how leveraged an opposite account is: profit of the position over its entry value, times notional over
     /// the account's equity, each in parts per million. Losing positions rank 0.
     fn rank(&self, exit: &Exit, other: AccountId) -> U256 {
-        let state = &self.accounts[account_index(other)];
+        let state = &self.accounts[other];
         let held = state.holdings.perpetual(exit.feed).expect("a holder has a place");
         let (feed, quantum) = (&self.board[exit.feed], self.listings[event_index(exit.listing)].terms.quantum);
         let size = U256::from(held.size.unsigned_abs());

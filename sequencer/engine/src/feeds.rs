@@ -20,8 +20,8 @@ use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    Address, AssetConfig, EventId, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate,
-    Ticks, TimeMs,
+    AccountId, Address, AssetConfig, EventId, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm,
+    PriceUpdate, Ticks, TimeMs,
 };
 
 use crate::limits::INDEX_MAX;
@@ -68,7 +68,7 @@ pub(crate) struct Feed {
     pub(crate) custody: u128,
     /// Accounts that have a holding there, in no order. Derived from the accounts.
     #[serde(skip)]
-    pub(crate) holders: Vec<u32>,
+    pub(crate) holders: Vec<AccountId>,
 }
 
 /// What is held at an index price.

@@ -8,7 +8,7 @@
 use xos_book::Handle;
 use xos_types::{AccountId, CancelReason, Event, Lots, MarketId, Nonce, Order};
 
-use crate::engine::{Engine, account_index, tell};
+use crate::engine::{Engine, tell};
 use crate::plans::{Bond, Name, Pair, Stage, Waiting};
 
 /// Where an order is.
@@ -31,14 +31,14 @@ impl Engine {
     /// Whether fills of the account's orders have to be followed up.
     #[inline]
     pub(crate) fn is_followed_up(&self, account: AccountId) -> bool {
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         state.links | state.reducing != 0
     }
 
     /// An order filled so many lots.
     pub(crate) fn follow_fill(&mut self, name: Name, market: MarketId, lots: Lots, events: &mut Vec<Event>) {
         let (account, _) = name;
-        if self.accounts[account_index(account)].links > 0 {
+        if self.accounts[account].links > 0 {
             for nonce in self.plans.followers_of(name) {
                 let waiting = self.plans.get_mut((account, nonce)).expect("whoever follows waits");
                 waiting.followed.0 += lots.0;
@@ -54,7 +54,7 @@ impl Engine {
                 None => {}
             }
         }
-        if self.accounts[account_index(account)].reducing > 0 {
+        if self.accounts[account].reducing > 0 {
             self.trim(account, market, events);
         }
     }
@@ -62,7 +62,7 @@ impl Engine {
     /// Nothing of an order rests or waits any more, or its nonce went to something else.
     #[inline]
     pub(crate) fn follow_end(&mut self, name: Name, events: &mut Vec<Event>) {
-        if self.accounts[account_index(name.0)].links > 0 {
+        if self.accounts[name.0].links > 0 {
             self.end_what_followed(name, events);
         }
     }
@@ -139,7 +139,7 @@ impl Engine {
         goes: impl Fn(&Self, &Waiting) -> bool,
         events: &mut Vec<Event>,
     ) {
-        if self.accounts[account_index(account)].waiting == 0 {
+        if self.accounts[account].waiting == 0 {
             return;
         }
         let chosen = self.plans.of_account(account).filter(|waiting| goes(self, waiting));
@@ -162,12 +162,12 @@ impl Engine {
     /// Two orders of an account exclude each other from now on.
     pub(crate) fn tie(&mut self, account: AccountId, one: Nonce, other: Nonce, bond: Bond) {
         self.plans.tie(account, one, other, bond);
-        self.accounts[account_index(account)].links += 2;
+        self.accounts[account].links += 2;
     }
 
     fn untie(&mut self, name: Name) {
         if self.plans.untie(name) {
-            self.accounts[account_index(name.0)].links -= 2;
+            self.accounts[name.0].links -= 2;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The open frame: what has happened since the last seal, netted as one batch will settle it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use xos_types::{
@@ -102,6 +102,8 @@ pub(crate) struct OpenFrame {
     markets: BTreeMap<MarketId, Vec<FillLine>>,
     withdrawals: Vec<Signed<Withdraw>>,
     transfers: Vec<Signed<Transfer>>,
+    /// Isolated accounts that transfers have opened.
+    opened: BTreeSet<AccountId>,
     /// The last line of every account in every market where a reduce-only order of it filled; see [`OpenFrame::fill`].
     reduced: BTreeMap<(AccountId, MarketId), u32>,
     /// What of accounts the batch will have written.
@@ -125,6 +127,7 @@ impl OpenFrame {
             markets: BTreeMap::new(),
             withdrawals: Vec::new(),
             transfers: Vec::new(),
+            opened: BTreeSet::new(),
             reduced: BTreeMap::new(),
             touched: Distinct::default(),
             gas: gas::BATCH,
@@ -194,6 +197,16 @@ impl OpenFrame {
 
     pub(crate) fn transfers(&self) -> &[Signed<Transfer>] {
         &self.transfers
+    }
+
+    /// An isolated account was opened.
+    pub(crate) fn open_account(&mut self, account: AccountId) {
+        self.opened.insert(account);
+    }
+
+    /// Whether the frame has opened that isolated account.
+    pub(crate) fn has_opened(&self, account: AccountId) -> bool {
+        self.opened.contains(&account)
     }
 
     pub(crate) fn withdraw(&mut self, withdraw: Signed<Withdraw>) {

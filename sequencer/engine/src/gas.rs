@@ -32,6 +32,9 @@ pub(crate) const FUNDING: u64 = 3 * COLD_READ + 2 * REWRITE + FIRST_WRITE;
 /// What one asset or perpetual more that an account holds costs its judgement, what it was before included; and the words of
 /// its feed, as if no other account had read them.
 const HOLDING: u64 = 16_000;
+/// An isolated account's place among all, and their count; its parent's owner; and a log. Its own words are written by the
+/// transfer that opens it.
+pub(crate) const OPENING: u64 = 2 * FIRST_WRITE + COLD_READ + 4_000;
 /// A deposit into another group's inbox, from its allowance to the queued item.
 const DEPOSIT_ELSEWHERE: u64 = 600_000;
 

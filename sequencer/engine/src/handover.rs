@@ -7,7 +7,7 @@
 use xos_book::Handle;
 use xos_types::{AccountId, CancelReason, Event, EventId, FeedId, Lots, MarketId, Phase, Side};
 
-use crate::engine::{Engine, account_index, event_index};
+use crate::engine::{Engine, event_index};
 use crate::holdings::grows;
 
 /// What changes hands.
@@ -36,7 +36,7 @@ impl Engine {
         let notional = handover.cash.unsigned_abs() / quantum.unsigned_abs();
         let (before, after) = self.hand_over(account, handover, notional);
         let frame = self.frame.id();
-        self.accounts[account_index(account)].note(frame, grows(before, after), false);
+        self.accounts[account].note(frame, grows(before, after), false);
         self.rescues.busy.insert(account);
     }
 
@@ -46,7 +46,7 @@ impl Engine {
         let market = MarketId::new(listing, 0);
         let id = self.listings[event_index(listing)].terms.feed;
         self.open_place(account, id);
-        let (state, feed) = (&mut self.accounts[account_index(account)], &self.board[id]);
+        let (state, feed) = (&mut self.accounts[account], &self.board[id]);
         let (before, after, funding) = state.holdings.change(id, feed, |held| {
             let held = held.perpetual();
             let before = held.size;
@@ -77,12 +77,12 @@ impl Engine {
         for &(listing, account) in &moved {
             let terms = self.listings[event_index(listing)].terms;
             let market = MarketId::new(listing, 0);
-            if self.accounts[account_index(account)].reducing > 0 {
+            if self.accounts[account].reducing > 0 {
                 self.trim(account, market, events);
             }
             for side in [Side::Buy, Side::Sell] {
                 for handle in self.newest_orders(account, |market_, side_| (market_, side_) == (market, side)) {
-                    let state = &self.accounts[account_index(account)];
+                    let state = &self.accounts[account];
                     if state.exposure(&terms, market, side) <= i128::from(terms.position_max) {
                         break;
                     }
@@ -104,7 +104,7 @@ impl Engine {
             side == Side::Sell && listings[event_index(market.event())].terms.feed == asset
         };
         for handle in self.newest_orders(account, offers) {
-            let offered = self.accounts[account_index(account)].holdings.asset(asset).map_or(0, |held| held.ask_atoms);
+            let offered = self.accounts[account].holdings.asset(asset).map_or(0, |held| held.ask_atoms);
             if offered <= left {
                 break;
             }
@@ -114,7 +114,7 @@ impl Engine {
 
     /// An account's orders in markets and on sides that are wanted, by descending nonce.
     fn newest_orders(&self, account: AccountId, wanted: impl Fn(MarketId, Side) -> bool) -> Vec<Handle> {
-        let orders = self.accounts[account_index(account)].orders.by_nonce(&self.orders.resting);
+        let orders = self.accounts[account].orders.by_nonce(&self.orders.resting);
         let wanted = |handle: &Handle| wanted(self.orders.market(*handle), self.orders.side(*handle));
         orders.into_iter().rev().map(|(_, handle)| handle).filter(wanted).collect()
     }
@@ -129,7 +129,7 @@ impl Engine {
 
     /// Signed lots that an account holds of a perpetual.
     pub(crate) fn size_of(&self, account: AccountId, feed: FeedId) -> i64 {
-        self.accounts[account_index(account)].holdings.perpetual(feed).map_or(0, |held| held.size)
+        self.accounts[account].holdings.perpetual(feed).map_or(0, |held| held.size)
     }
 }
 

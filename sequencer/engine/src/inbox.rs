@@ -1,6 +1,8 @@
 //! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
 //! effect when it settles the frame.
 
+use std::collections::BTreeMap;
+
 use xos_book::Handle;
 use xos_types::{
     AccountId, Address, AssetConfig, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, FeedId, Hours,
@@ -8,11 +10,11 @@ use xos_types::{
 };
 
 use crate::account::Account;
-use crate::engine::{Engine, Listing, ListingConfig, account_index, event_index};
+use crate::engine::{Engine, Listing, ListingConfig, event_index};
 use crate::feeds::Feed;
 use crate::holdings::{Holding, asset_value};
 use crate::limits::DEPOSIT_MAX;
-use crate::room::{HALF, SIXTEENTH, make_room};
+use crate::room::{HALF, make_room};
 use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, mul_div_up};
 
@@ -46,6 +48,9 @@ impl Engine {
             InboxPayload::CancelAll { account, floor } => {
                 if self.knows(*account) {
                     self.raise_floor(*account, *floor, events);
+                } else {
+                    let promise = self.accounts.promise(*account);
+                    promise.floor = promise.floor.max(*floor);
                 }
             }
             InboxPayload::ForcedClose { account, market } => self.force_close(*account, *market, item.time, events),
@@ -55,8 +60,9 @@ impl Engine {
             }
             InboxPayload::ReferrerSet { account, referrer } => {
                 if self.knows(*account) {
-                    self.accounts[account_index(*account)].referrer = *referrer;
-                    events.push(Event::ReferrerSet { account: *account, referrer: *referrer });
+                    self.refer(*account, *referrer, events);
+                } else {
+                    self.accounts.promise(*account).referrer = *referrer;
                 }
             }
             InboxPayload::BuilderSet { builder, account } => self.set_builder(*builder, *account, events),
@@ -67,7 +73,7 @@ impl Engine {
                 self.group_terms = *terms;
                 // Some may hold more now than they may.
                 let most = usize::from(terms.max_holdings);
-                let crowded = self.account_ids().zip(&self.accounts).filter(|(_, state)| state.holdings.len() > most);
+                let crowded = self.accounts.entries().filter(|(_, state)| state.holdings.len() > most);
                 self.suspects.extend(crowded.map(|(id, _)| id));
                 events.push(Event::TermsSet(*terms));
             }
@@ -83,7 +89,7 @@ impl Engine {
     }
 
     /// Whether a request concerns an account that exists. Owners may also ask for isolated accounts before a transfer opens
-    /// them, and this engine opens none yet: they hold nothing, so nothing comes of it.
+    /// them: they hold nothing, so nothing comes of what asks for something of theirs.
     pub(crate) fn knows(&self, account: AccountId) -> bool {
         let known = self.find_account(account).is_some();
         assert!(known || account.is_isolated(), "the contract takes requests of accounts that exist");
@@ -154,11 +160,10 @@ impl Engine {
             MarketKind::Perpetual => {
                 let feed = &mut self.board[terms.feed];
                 feed.config = None;
-                let held = |index: &&u32| {
-                    self.accounts[**index as usize].holdings.perpetual(terms.feed).is_some_and(|held| held.size != 0)
+                let held = |holder: &&AccountId| {
+                    self.accounts[**holder].holdings.perpetual(terms.feed).is_some_and(|held| held.size != 0)
                 };
-                let holders = feed.holders.iter().filter(held).map(|index| (event, AccountId(u64::from(*index) + 1)));
-                self.redemptions.extend(holders);
+                self.redemptions.extend(feed.holders.iter().filter(held).map(|holder| (event, *holder)));
             }
             MarketKind::Outcome => unreachable!("the contract ends an event by its resolution"),
         }
@@ -179,37 +184,33 @@ impl Engine {
         self.cancel_waiting_in(event, reason, events);
     }
 
-    fn open_account(&mut self, account: AccountId, owner: Address, events: &mut Vec<Event>) {
+    /// Opens an account that is not there yet.
+    pub(crate) fn open_account(&mut self, account: AccountId, owner: Address, events: &mut Vec<Event>) {
         if self.find_account(account).is_none() {
-            let next = AccountId(self.accounts.len() as u64 + 1);
-            assert_eq!(account, next, "the contract numbers accounts from 1 without gaps");
-            make_room(&mut self.accounts, SIXTEENTH);
-            self.accounts.push(Account::new(owner));
-            let owned = self.owners.entry(owner).or_default();
-            make_room(owned, HALF);
-            owned.push(account);
+            self.accounts.open(account, Account::new(owner));
+            own(&mut self.owners, owner, account);
             events.push(Event::AccountOpened { account, owner });
         }
     }
 
     fn deposit(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
         assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         *state.principal.of_mut(FeedId(0)) += amount;
         let claim = self.buy_claim(amount);
-        self.accounts[account_index(account)].cash += claim;
+        self.accounts[account].cash += claim;
         events.push(Event::Deposited { account, amount: Atoms(claim) });
     }
 
     /// No deposit may stop an account from trading, as one holding too many would: it waits to be claimed instead.
     fn deposit_asset(&mut self, account: AccountId, asset: FeedId, amount: u128, events: &mut Vec<Event>) {
         assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         let holds = state.holdings.find(asset).is_some_and(Holding::is_held);
         let credited = holds || state.holdings.held() < self.holdings_max();
         if credited {
             self.give_asset(account, asset, amount, Given::ByDeposit);
-            *self.accounts[account_index(account)].principal.of_mut(asset) += amount;
+            *self.accounts[account].principal.of_mut(asset) += amount;
             self.board[asset].custody += amount;
         }
         events.push(Event::AssetDeposited { account, asset, amount, credited });
@@ -220,7 +221,7 @@ impl Engine {
         let frame = self.frame.id();
         self.open_place(account, asset);
         let most = self.holdings_max();
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         let feed = &self.board[asset];
         state.holdings.change(asset, feed, |held| {
             let held = held.asset();
@@ -237,7 +238,7 @@ impl Engine {
 
     /// Takes atoms from a balance that has them free.
     pub(crate) fn take_asset(&mut self, account: AccountId, asset: FeedId, amount: u128) {
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         let feed = &self.board[asset];
         state.holdings.change(asset, feed, |held| held.asset().balance -= amount);
         self.tidy(account, asset);
@@ -309,10 +310,10 @@ impl Engine {
         listing.payouts = Some(payouts.to_vec());
         events.push(Event::EventResolved { event, payouts: payouts.to_vec() });
 
-        for (index, account) in self.accounts.iter().enumerate() {
+        for (id, account) in self.accounts.entries() {
             // Its orders are gone, so what is left of an entry is positions.
             if account.margins.contains_key(&event) {
-                self.redemptions.insert((event, AccountId(index as u64 + 1)));
+                self.redemptions.insert((event, id));
             }
         }
     }
@@ -330,7 +331,7 @@ impl Engine {
             return;
         }
         let asset = if token == self.config.token { FeedId(0) } else { self.known_asset(token) };
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         for (_, handle) in state.orders.by_nonce(&self.orders.resting) {
             self.cancel(handle, CancelReason::ForcedWithdrawal, events);
         }
@@ -358,7 +359,7 @@ impl Engine {
     /// What can leave: of cash, what neither initial health nor `usd` needs, as far as the pool has it. Of an asset, the whole
     /// balance if the account is healthy without it, else as many atoms as its spare health covers (`InboxItems.sol`).
     fn spare(&self, account: AccountId, asset: FeedId) -> u128 {
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         let health = state.health(&self.board);
         if health.blocked || health.initial() < 0 {
             return 0;
@@ -380,4 +381,11 @@ impl Engine {
         let kept = mul_div_up(needed, scale, u128::from(weight) * feed.price.unsigned_abs());
         balance.saturating_sub(kept)
     }
+}
+
+/// Lists an account with its owner's others, ascending.
+pub(crate) fn own(owners: &mut BTreeMap<Address, Vec<AccountId>>, owner: Address, account: AccountId) {
+    let owned = owners.entry(owner).or_default();
+    make_room(owned, HALF);
+    owned.insert(owned.partition_point(|other| *other < account), account);
 }

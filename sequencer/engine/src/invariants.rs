@@ -32,7 +32,7 @@ impl Engine {
         assert_eq!(resting, open, "every order is known to its account");
 
         let mut expiries = BTreeSet::new();
-        for (id, account) in self.account_ids().zip(&self.accounts) {
+        for (id, account) in self.accounts.entries() {
             self.check_account(id, account, &mut expiries);
         }
         let waiting = self.plans.iter().map(|waiting| (waiting.signed.message.expiry, waiting.name()));
@@ -63,7 +63,7 @@ impl Engine {
         let reducing = self.find_reducing();
         assert_eq!(reducing, self.reducing, "resting reduce-only orders");
         let counts = reducing.counts();
-        for (id, account) in self.account_ids().zip(&self.accounts) {
+        for (id, account) in self.accounts.entries() {
             assert_eq!(counts.get(&id).copied().unwrap_or(0), account.reducing, "account {id}: reduce-only orders");
             let waiting: Vec<_> = self.plans.of_account(id).collect();
             assert_eq!(waiting.len(), account.waiting as usize, "account {id}: waiting orders");
@@ -86,7 +86,7 @@ impl Engine {
                     listing.payouts.is_none() && listing.phase != Phase::Delisted,
                     "nothing waits where nothing trades"
                 );
-                let may = account.may_sign(waiting.signed.signer, listing, order, self.frame.time);
+                let may = self.accounts.parent(id).may_sign(waiting.signed.signer, listing, order, self.frame.time);
                 assert!(may, "whoever signed a waiting order may still trade it");
                 assert!(order.expiry == TimeMs(0) || order.expiry >= self.frame.time, "an expired order waits");
             }
@@ -113,11 +113,13 @@ impl Engine {
         let feed = &self.board[id];
         let mut listed = feed.holders.clone();
         listed.sort_unstable();
-        let holding = (0u32..).zip(&self.accounts).filter(|(_, account)| account.holdings.find(id).is_some());
-        assert_eq!(listed, holding.map(|(index, _)| index).collect::<Vec<_>>(), "holders at feed {id}");
-        for (place, index) in (0u32..).zip(&feed.holders) {
-            let holding = self.accounts[*index as usize].holdings.find(id).expect("was just seen");
-            assert_eq!(holding.place, place, "where feed {id} lists account {}", index + 1);
+        let holding = self.accounts.entries().filter(|(_, account)| account.holdings.find(id).is_some());
+        let mut holding: Vec<AccountId> = holding.map(|(holder, _)| holder).collect();
+        holding.sort_unstable();
+        assert_eq!(listed, holding, "holders at feed {id}");
+        for (place, holder) in (0u32..).zip(&feed.holders) {
+            let holding = self.accounts[*holder].holdings.find(id).expect("was just seen");
+            assert_eq!(holding.place, place, "where feed {id} lists account {holder}");
         }
         if !feed.is_perpetual() {
             let balances: u128 =
@@ -240,7 +242,7 @@ impl Engine {
                 expiries.insert((order.expiry, id, order.nonce));
             }
             assert!(account.nonces.is_spent(order.nonce), "a resting order's nonce is spent");
-            self.check_rights(account, handle);
+            self.check_rights(id, account, handle);
         }
         for (event, margin) in &mut margins {
             margin.rederive(&self.listings[event_index(*event)].terms);
@@ -255,14 +257,14 @@ impl Engine {
     }
 
     /// The contract would settle a fill of the order by who signed it and by what its account may do.
-    fn check_rights(&self, account: &Account, handle: Handle) {
+    fn check_rights(&self, id: AccountId, account: &Account, handle: Handle) {
         let Signed { message: order, signer, .. } = self.orders.signed(handle, &self.accounts);
         let (market, side) = (order.market, order.side);
         let listing = &self.listings[event_index(market.event())];
         let terms = &listing.terms;
-        let may = account.may_sign(signer, listing, &order, self.frame.time);
+        let may = self.accounts.parent(id).may_sign(signer, listing, &order, self.frame.time);
         assert!(may, "whoever signed a resting order may still trade it");
-        if self.restriction(account, listing).is_some() {
+        if self.restriction(id, listing).is_some() {
             let reducible = account.reducible(terms, market, side);
             assert!(account.resting_lots(terms, market, side) <= reducible, "who may only reduce has no other orders");
         }

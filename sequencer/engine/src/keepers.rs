@@ -14,7 +14,7 @@ use xos_types::{
     Reject, Rescue, Signed, TimeMs, VenueId,
 };
 
-use crate::engine::{Engine, account_index};
+use crate::engine::Engine;
 use crate::gas;
 use crate::handover::{Handover, toward};
 use crate::health::{Health, Weight};
@@ -114,7 +114,7 @@ impl Engine {
         let (keeper, nonce) = (asked.keeper, asked.nonce);
         match self.check_keeper(asked).and(known).and_then(|()| self.check_queue(asked)) {
             Ok(()) => {
-                self.accounts[account_index(keeper)].nonces.spend(nonce);
+                self.accounts[keeper].nonces.spend(nonce);
                 self.rescues.queue.push_back(request);
                 events.push(Event::RescueQueued { keeper, nonce });
                 self.follow_end((keeper, nonce), events);
@@ -131,7 +131,7 @@ impl Engine {
             return Err(Reject::AccountClosed { account: keeper });
         }
         // The value of what a keeper takes is known when it is taken, so a key with a limit on it cannot sign for one.
-        if !state.may_trade(signer, venue, u128::MAX, self.frame.time) {
+        if !self.accounts.parent(keeper).may_trade(signer, venue, u128::MAX, self.frame.time) {
             return Err(state.not_authorized(keeper, signer));
         }
         self.check_expiry(expiry)
@@ -139,7 +139,7 @@ impl Engine {
 
     fn check_queue(&self, asked: Asked) -> Result<(), Reject> {
         let Asked { keeper, account, nonce, .. } = asked;
-        let nonces = &self.accounts[account_index(keeper)].nonces;
+        let nonces = &self.accounts[keeper].nonces;
         if nonces.is_spent(nonce) {
             return Err(Reject::NonceSpent { nonce, next: nonces.next() });
         }
@@ -183,7 +183,7 @@ impl Engine {
             match done {
                 Ok(()) => {
                     budget.spend(cost);
-                    self.accounts[account_index(asked.keeper)].nonces.settle(asked.nonce);
+                    self.accounts[asked.keeper].nonces.settle(asked.nonce);
                     let rescue = match request {
                         Request::Liquidation(signed) => Rescue::Liquidation(signed),
                         Request::Conversion(signed) => Rescue::Conversion(signed),
@@ -203,7 +203,7 @@ impl Engine {
     /// What may have changed since the message came: keys, time, and a floor that the chain or the keeper raised.
     fn check_again(&self, asked: Asked) -> Result<(), Reject> {
         self.check_keeper(asked)?;
-        let nonces = &self.accounts[account_index(asked.keeper)].nonces;
+        let nonces = &self.accounts[asked.keeper].nonces;
         if asked.nonce < nonces.floor() {
             return Err(Reject::NonceSpent { nonce: asked.nonce, next: nonces.next() });
         }
@@ -267,11 +267,11 @@ impl Engine {
             return Err(Reject::NotPerpetual { market });
         }
         self.check_owners(keeper, account)?;
-        if terms.isolated_only {
+        // Here the contract asks for the very market, which of a perpetual is the only one.
+        if terms.isolated_only && !(keeper.is_isolated() && keeper.isolated_market() == market) {
             return Err(Reject::IsolatedOnly { keeper, market });
         }
-        let is_member = taker.memberships.get(&terms.venue).is_some_and(|until| *until >= self.frame.time);
-        if terms.restricted && !is_member {
+        if terms.restricted && !self.is_member(keeper, terms.venue) {
             return Err(Reject::NotMember { account: keeper, venue: terms.venue });
         }
         let feed = &self.board[terms.feed];
@@ -290,7 +290,7 @@ impl Engine {
         if if held > 0 { price > limit } else { price < limit } {
             return Err(Reject::KeeperLimit { limit, price });
         }
-        let health = self.accounts[account_index(account)].health(&self.board);
+        let health = self.accounts[account].health(&self.board);
         self.check_failing(request, &health, held)?;
 
         let most = held.unsigned_abs().min(asked.0);
@@ -331,7 +331,7 @@ impl Engine {
     /// Whether an account may take so many lots for that cash.
     fn check_carries(&self, keeper: AccountId, id: FeedId, lots: i64, cash: i128) -> Result<(), Reject> {
         let own = self.size_of(keeper, id);
-        let health = self.accounts[account_index(keeper)].health(&self.board);
+        let health = self.accounts[keeper].health(&self.board);
         let limit = u8::try_from(self.holdings_max()).expect("at most 32");
         let Some(after) = own.checked_add(lots) else { return Err(Reject::TooManyHoldings { limit }) };
         let initial = health.initial_after(&self.board[id], own, after, cash);
@@ -384,13 +384,13 @@ impl Engine {
         let Convert { keeper, account, nonce, .. } = *request;
         let asset = request.asset;
         let Purchase { amount, paid } = self.check_conversion(request)?;
-        let balance = self.accounts[account_index(account)].holdings.asset(asset).map_or(0, |held| held.balance);
+        let balance = self.accounts[account].holdings.asset(asset).map_or(0, |held| held.balance);
         self.fit_offers(account, asset, balance - amount, events);
         self.take_asset(account, asset, amount);
-        self.accounts[account_index(account)].cash += paid;
+        self.accounts[account].cash += paid;
         self.give_asset(keeper, asset, amount, Given::ByDeposit);
         let frame = self.frame.id();
-        let taker = &mut self.accounts[account_index(keeper)];
+        let taker = &mut self.accounts[keeper];
         taker.cash -= paid;
         taker.note(frame, true, true);
         self.suspects.extend([account, keeper]);
@@ -410,7 +410,7 @@ impl Engine {
         if price > limit {
             return Err(Reject::KeeperLimit { limit, price });
         }
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         let usd = state.health(&self.board).usd;
         if usd >= 0 {
             return Err(Reject::OwesNothing { account, usd: Atoms(usd) });
@@ -433,7 +433,7 @@ impl Engine {
 
     /// What the contract will ask of the keeper when it judges it.
     fn check_buys(&self, keeper: AccountId, id: FeedId, amount: u128, paid: i128) -> Result<(), Reject> {
-        let state = &self.accounts[account_index(keeper)];
+        let state = &self.accounts[keeper];
         let health = state.health_with_asset(&self.board, id, amount, paid);
         let short = health.usd.min(health.initial());
         if short < 0 {

@@ -7,7 +7,8 @@
 //! whom it meets; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
 //! price, a time or another order, `planned` lets it into the books, `follow` says what a fill or an end of one order does
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
-//! [`xos_book`]'s price-time order; `account` and `margin` hold cash, positions and what resting orders may still cost;
+//! [`xos_book`]'s price-time order; `accounts` finds an account by its number, `isolated` opens those for one market;
+//! `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
 //! `exits` who takes what they hold, `handover` how it changes hands, `losses` what all share; `departures` is what leaves;
@@ -21,6 +22,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod account;
+mod accounts;
 mod ahead;
 mod auction;
 mod cancels;
@@ -41,6 +43,7 @@ mod health;
 mod holdings;
 mod inbox;
 mod invariants;
+mod isolated;
 mod keepers;
 pub mod limits;
 mod log;

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, Address, Atoms, Event};
 
-use crate::engine::{Engine, account_index};
+use crate::engine::Engine;
 use crate::wide::mul_div;
 
 /// Claims for each atom of a deposit while losses are shared: where claims are worth nearly nothing what is credited must stay
@@ -71,7 +71,7 @@ impl Engine {
     /// Atoms that the insurance fund earns outside the fees of a frame.
     pub(crate) fn insure(&mut self, earned: i128, events: &mut Vec<Event>) {
         let repaid = self.pool.repay(earned);
-        self.accounts[account_index(AccountId::INSURANCE)].cash += earned - repaid;
+        self.accounts[AccountId::INSURANCE].cash += earned - repaid;
         if repaid != 0 {
             events.push(Event::LossesRepaid { amount: Atoms(repaid) });
         }

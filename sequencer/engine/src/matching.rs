@@ -8,7 +8,7 @@ use xos_types::{
 
 use crate::account::{Account, Progress, Standing};
 use crate::check::may_rest;
-use crate::engine::{Engine, account_index, event_index, tell};
+use crate::engine::{Engine, event_index, tell};
 use crate::fees::{builder_reserve, rebate};
 use crate::frame::Trade;
 use crate::gas;
@@ -34,7 +34,7 @@ impl Engine {
             && let Some(handle) = self.first_crossing(order, arriving.price)
         {
             let maker = self.orders.account(handle);
-            let (taking, making) = (&self.accounts[account_index(order.account)], &self.accounts[account_index(maker)]);
+            let (taking, making) = (&self.accounts[order.account], &self.accounts[maker]);
             // The next match may open a line for each side.
             let next = dearest(taking, order.builder != 0) + dearest(making, self.orders.pays_builder(handle));
             if met == MATCHES_MAX || self.frame.gas() + next > gas_max {
@@ -70,8 +70,8 @@ impl Engine {
             }
             if terms.kind == MarketKind::Spot {
                 let (seller, reduces) = match order.side {
-                    Side::Sell => (taking, order.reduce_only),
-                    Side::Buy => (making, self.orders.reduces(handle)),
+                    Side::Sell => (order.account, order.reduce_only),
+                    Side::Buy => (maker, self.orders.reduces(handle)),
                 };
                 let sellable = self.sellable(seller, order.market, reduces);
                 size = size.min(sellable);
@@ -126,10 +126,10 @@ impl Engine {
     }
 
     /// Lots of a spot market that an account may still sell in the frame.
-    pub(crate) fn sellable(&self, seller: &Account, market: MarketId, reduces: bool) -> Lots {
+    pub(crate) fn sellable(&self, seller: AccountId, market: MarketId, reduces: bool) -> Lots {
         let listing = &self.listings[event_index(market.event())];
         let must_reduce = reduces || self.restriction(seller, listing).is_some();
-        let held = seller.holdings.asset(listing.terms.feed);
+        let held = self.accounts[seller].holdings.asset(listing.terms.feed);
         Lots(held.map_or(0, |held| held.sellable(self.frame.id(), must_reduce, listing.terms.lot)))
     }
 
@@ -179,7 +179,7 @@ impl Engine {
             return 0;
         }
         let lots = i64::try_from(size.0).expect("an order is at most SIZE_MAX lots");
-        let position = |account| self.accounts[account_index(account)].position(terms, taker.market);
+        let position = |account| self.accounts[account].position(terms, taker.market);
         let (buyer, seller) = match taker.side {
             Side::Buy => (position(taker.account), position(maker)),
             Side::Sell => (position(maker), position(taker.account)),
@@ -201,7 +201,7 @@ impl Engine {
         let terms = listing.terms;
         let referrer_share = self.referrer_share(taker.account, &self.venues[&terms.venue]);
         let market_state = self.market_state(market);
-        let cash_word = |payee: AccountId| (payee, self.accounts[account_index(payee)].cash_word());
+        let cash_word = |payee: AccountId| (payee, self.accounts[payee].cash_word());
         let taker_referrer = self.referrer_of(taker.account).map(cash_word);
         let maker_referrer = self.referrer_of(self.orders.account(handle)).map(cash_word);
         let builder_of = |order: &Order| self.builders.get(&BuilderId(order.builder)).copied().map(cash_word);
@@ -223,7 +223,7 @@ impl Engine {
         // The contract remembers how far an order is filled unless it is full or may not rest.
         let taker_completes = arriving.unfilled() == 0 || !may_rest(taker.kind);
 
-        let state = &self.accounts[account_index(maker)];
+        let state = &self.accounts[maker];
         let trade = Trade { price, size, fee: maker_fee };
         let partly_filled = line.has_filled();
         let netted = self.frame.fill((maker, maker_nonce, market), &mut line, trade, market_state, || {
@@ -237,7 +237,7 @@ impl Engine {
         let maker_held_back = netted.builder_reserve(&terms, price) * i128::from(size.0);
         let hot = self.orders.hot_mut(handle);
         (hot.credit, hot.line) = (credit, line);
-        let state = &self.accounts[account_index(taker.account)];
+        let state = &self.accounts[taker.account];
         let progress = Progress { partly_filled: arriving.line.has_filled(), completes: taker_completes };
         let trade = Trade { price, size, fee: taker_fee };
         let netted =
@@ -269,11 +269,11 @@ impl Engine {
         };
         self.note_lingering(taker.account, &terms, market, taker.side, taker.reduce_only);
         self.note_lingering(maker, &terms, market, taker.side.opposite(), maker_reduces);
-        let state = &mut self.accounts[account_index(maker)];
+        let state = &mut self.accounts[maker];
         let released = reserved - still_reserved + maker_held_back;
         state.trade_resting(&terms, &self.board, frame, given, maker_fee + maker_builder, released);
         state.nonces.settle(maker_nonce);
-        let state = &mut self.accounts[account_index(taker.account)];
+        let state = &mut self.accounts[taker.account];
         state.trade_arriving(&terms, &self.board, frame, taken, taker_fee + taker_builder);
         state.nonces.settle(taker.nonce);
         if terms.kind != MarketKind::Outcome {
@@ -324,12 +324,12 @@ impl Engine {
         if terms.kind != MarketKind::Spot || side == Side::Buy {
             return;
         }
-        let (frame, index) = (self.frame.id(), account_index(account));
+        let frame = self.frame.id();
         let listing = &self.listings[event_index(market.event())];
-        if reduces || self.restriction(&self.accounts[index], listing).is_some() {
+        if reduces || self.restriction(account, listing).is_some() {
             self.lingering.push((account, terms.feed));
             let feed = &self.board[terms.feed];
-            self.accounts[index].holdings.change(terms.feed, feed, |held| held.asset().note(frame, 0, true));
+            self.accounts[account].holdings.change(terms.feed, feed, |held| held.asset().note(frame, 0, true));
         }
     }
 }

@@ -13,7 +13,7 @@ use xos_types::{
 };
 
 use crate::account::{Account, Standing};
-use crate::engine::account_index;
+use crate::accounts::Accounts;
 use crate::fees::{FeeCredit, builder_reserve};
 use crate::frame::LineRef;
 use crate::terms::Terms;
@@ -21,7 +21,8 @@ use crate::terms::Terms;
 /// What every match asks for; lies with the links.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hot {
-    /// Index of its account, and in the highest bits whether it only reduces, pays a builder, and is an iceberg.
+    /// Number of its account, and in the highest bits whether it only reduces, pays a builder, is an iceberg, and is of an
+    /// isolated account: then the number is the one that such accounts have here.
     account: u32,
     pub(crate) credit: FeeCredit,
     /// Its line in the open frame, if it filled there.
@@ -34,7 +35,9 @@ const REDUCES: u32 = 1 << 31;
 const PAYS_BUILDER: u32 = 1 << 30;
 /// Marks an order of which the book shows a part.
 const HIDES: u32 = 1 << 29;
-const MARKS: u32 = REDUCES | PAYS_BUILDER | HIDES;
+/// Marks an order of an isolated account.
+const ISOLATED: u32 = 1 << 28;
+const MARKS: u32 = REDUCES | PAYS_BUILDER | HIDES | ISOLATED;
 
 /// What only a frame's first fill, an expiry or a question asks for; lies apart.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +124,10 @@ pub(crate) struct Orders {
     /// Keys that signed orders which rested, by number; and their numbers. Kept for ever, as accounts keep their keys.
     keys: Vec<Address>,
     numbers: BTreeMap<Address, u32>,
+    /// Isolated accounts that had orders which rested, by number; and their numbers. An account's own number is too long to lie
+    /// with the links.
+    isolated: Vec<AccountId>,
+    isolated_numbers: BTreeMap<AccountId, u32>,
 }
 
 impl Orders {
@@ -131,13 +138,13 @@ impl Orders {
     /// Adds an order of `account` behind all others at its price.
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
-        let index = u32::try_from(account_index(message.account)).expect("memory ends long before 2^29 accounts");
+        let number = self.account_number(message.account);
         let hidden = Lots(order.remaining.0 - order.shown.0);
         let altered = Altered { less: order.less, price: message.price, display: order.display, hidden };
         let is_altered = order.less != Lots(0) || order.price != message.price || order.display != Lots(0);
         let altered = if is_altered { self.alter(altered) } else { 0 };
         let hot = Hot {
-            account: index
+            account: number
                 | if message.reduce_only { REDUCES } else { 0 }
                 | if message.builder != 0 { PAYS_BUILDER } else { 0 }
                 | if order.display != Lots(0) { HIDES } else { 0 },
@@ -230,7 +237,9 @@ impl Orders {
 
     #[inline]
     pub(crate) fn account(&self, handle: Handle) -> AccountId {
-        AccountId(u64::from(self.resting.get(handle).hot.account & !MARKS) + 1)
+        let marked = self.resting.get(handle).hot.account;
+        let number = marked & !MARKS;
+        if marked & ISOLATED == 0 { AccountId(number.into()) } else { self.isolated[number as usize] }
     }
 
     /// Whether it only reduces.
@@ -304,7 +313,7 @@ impl Orders {
     }
 
     /// Its record.
-    pub(crate) fn rested(&self, handle: Handle, accounts: &[Account]) -> Rested {
+    pub(crate) fn rested(&self, handle: Handle, accounts: &Accounts) -> Rested {
         Rested {
             signed: self.signed(handle, accounts),
             price: self.price(handle),
@@ -352,14 +361,14 @@ impl Orders {
     }
 
     /// The order with its signature.
-    pub(crate) fn signed(&self, handle: Handle, accounts: &[Account]) -> Signed<Order> {
+    pub(crate) fn signed(&self, handle: Handle, accounts: &Accounts) -> Signed<Order> {
         let signature = self.resting.cold(handle).signature;
         Signed { message: self.order(handle), signature, signer: self.signer(handle, accounts) }
     }
 
-    pub(crate) fn signer(&self, handle: Handle, accounts: &[Account]) -> Address {
+    pub(crate) fn signer(&self, handle: Handle, accounts: &Accounts) -> Address {
         match self.resting.cold(handle).signer {
-            SignerRef(0) => accounts[account_index(self.account(handle))].owner,
+            SignerRef(0) => accounts[self.account(handle)].owner,
             SignerRef(number) => self.keys[number as usize - 1],
         }
     }
@@ -388,6 +397,22 @@ impl Orders {
         let (market, Limit { side, price, lots }) = self.resting.limit(handle);
         let hidden = if self.hides(handle) { self.altered(handle).map_or(0, |altered| altered.hidden.0) } else { 0 };
         Standing { market, side, price, lots: Lots(lots.0 + hidden) }
+    }
+
+    /// How an order's record names its account.
+    fn account_number(&mut self, account: AccountId) -> u32 {
+        let (number, mark) = if account.is_isolated() {
+            let next = u32::try_from(self.isolated.len()).unwrap_or(u32::MAX);
+            let number = *self.isolated_numbers.entry(account).or_insert(next);
+            if number == next {
+                self.isolated.push(account);
+            }
+            (number, ISOLATED)
+        } else {
+            (u32::try_from(account.0).unwrap_or(u32::MAX), 0)
+        };
+        assert!(number & MARKS == 0, "memory ends long before 2^28 accounts");
+        number | mark
     }
 
     fn number(&mut self, key: Address) -> SignerRef {

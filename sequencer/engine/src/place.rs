@@ -7,7 +7,7 @@ use xos_types::{
 
 use crate::account::Standing;
 use crate::check::{Carried, Checked, Gone, Origin};
-use crate::engine::{Engine, account_index, event_index, tell};
+use crate::engine::{Engine, event_index, tell};
 use crate::fees::{FeeCredit, builder_reserve};
 use crate::frame::LineRef;
 use crate::orders::ToRest;
@@ -117,7 +117,7 @@ impl Engine {
         };
         let standing = self.orders.standing(handle);
         if !self.may_replace(standing.market, signed.message.market) {
-            let reject = Reject::UnknownOrder { account, nonce: old };
+            let reject = Reject::OtherMarket { nonce: old, market: standing.market, wanted: signed.message.market };
             return events.push(Event::Rejected { account, nonce, reject });
         }
         let terms = &self.listings[event_index(standing.market.event())].terms;
@@ -126,7 +126,7 @@ impl Engine {
         match self.check_order(signed, instructions, Some(&gone), Origin::New) {
             Ok(checked) => {
                 self.remove_resting(handle);
-                if self.accounts[account_index(account)].links > 0 {
+                if self.accounts[account].links > 0 {
                     // What follows or excludes an order that moves goes with it.
                     self.plans.rename(account, old, nonce);
                 }
@@ -156,7 +156,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) {
         let order = &signed.message;
-        self.accounts[account_index(order.account)].nonces.spend(order.nonce);
+        self.accounts[order.account].nonces.spend(order.nonce);
         tell(events, || Event::Accepted { order: signed.message });
         let arriving = Arriving { gone, ..Arriving::new(signed, instructions, checked, order.size) };
         self.enter(arriving, checked, events);
@@ -184,7 +184,7 @@ impl Engine {
         if feed != FeedId(0) {
             self.tidy(order.account, feed);
         }
-        let account = &self.accounts[account_index(order.account)];
+        let account = &self.accounts[order.account];
         let sound = account.watched || account.available() >= 0;
         assert!(sound, "margin was checked for the whole order at its limit and the higher fee");
         if account.links > 0 && self.live((order.account, order.nonce)).is_none() {
@@ -198,7 +198,7 @@ impl Engine {
         if let Some(&Gone { standing, fee, .. }) = gone {
             let terms = &self.listings[event_index(standing.market.event())].terms;
             let feed = terms.feed;
-            self.accounts[account_index(account)].release(terms, &self.board, standing, fee);
+            self.accounts[account].release(terms, &self.board, standing, fee);
             if feed != FeedId(0) {
                 self.tidy(account, feed);
             }
@@ -214,7 +214,7 @@ impl Engine {
             return self.release_gone(account, arriving.gone);
         }
         let listing = &self.listings[event_index(market.event())];
-        let reducible = || self.accounts[account_index(account)].reducible(&listing.terms, market, side);
+        let reducible = || self.accounts[account].reducible(&listing.terms, market, side);
         // What is more than there is to reduce never fills.
         let nothing_to_reduce = (order.reduce_only && reducible() == 0).then_some(CancelReason::OnlyReducing);
         let dropped = arriving.stopped.or(nothing_to_reduce).or(match order.kind {
@@ -233,7 +233,7 @@ impl Engine {
         let listing = &mut self.listings[event_index(market.event())];
         let terms = &listing.terms;
         let book = &mut listing.books[usize::from(market.outcome())];
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         let Arriving { signed, less, display, gone, credit, line, .. } = *arriving;
         let shown = if display == Lots(0) { remaining } else { display.min(remaining) };
         let resting = ToRest { signed, price, remaining, less, display, shown, credit, line };
@@ -253,7 +253,7 @@ impl Engine {
             && let Some(place) = self.reducing_place(handle)
         {
             self.reducing.insert(place, price, nonce, remaining);
-            self.accounts[account_index(account)].reducing += 1;
+            self.accounts[account].reducing += 1;
             self.trim(account, market, events);
         }
     }

@@ -18,7 +18,7 @@ use xos_types::{
 };
 
 use crate::check::{Checked, Origin};
-use crate::engine::{Engine, account_index, event_index, tell};
+use crate::engine::{Engine, event_index, tell};
 use crate::fees::FeeCredit;
 use crate::follow::Live;
 use crate::gas;
@@ -98,7 +98,7 @@ impl Engine {
             (None, None) => Stage::Ready(self.plans.opening() + 1),
             _ => Stage::Asleep,
         };
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         state.waiting += 1;
         state.links += u32::from(plan.after.is_some());
         let arrival = self.plans.next_arrival();
@@ -126,7 +126,7 @@ impl Engine {
         bond: Bond,
         events: &mut Vec<Event>,
     ) {
-        self.accounts[account_index(order.account)].nonces.spend(order.nonce);
+        self.accounts[order.account].nonces.spend(order.nonce);
         tell(events, || Event::Planned { order: *order, instructions, plan });
         if let Some(other) = plan.cancels {
             self.tie(order.account, order.nonce, other, bond);
@@ -147,7 +147,7 @@ impl Engine {
             match self.live((account, after)) {
                 Some(live) => followed = self.filled_by((account, after), live),
                 // It may still come: who sends an entry with its exits sends the exits first, so that it cannot be too late.
-                None if !self.accounts[account_index(account)].nonces.is_spent(after) => {}
+                None if !self.accounts[account].nonces.is_spent(after) => {}
                 None => return Err(Reject::UnknownOrder { account, nonce: after }),
             }
         }
@@ -186,7 +186,7 @@ impl Engine {
     pub(crate) fn take_waiting(&mut self, name: Name) -> Waiting {
         let waiting = self.plans.remove(name);
         let (account, nonce) = name;
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         state.waiting -= 1;
         state.links -= u32::from(waiting.plan.after.is_some());
         let expiry = waiting.signed.message.expiry;

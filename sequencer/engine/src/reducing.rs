@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xos_book::Handle;
 use xos_types::{AccountId, CancelReason, Event, Lots, MarketId, MarketKind, Nonce, Side, Ticks};
 
-use crate::engine::{Engine, account_index, event_index};
+use crate::engine::{Engine, event_index};
 
 /// The reduce-only orders of an account on one side of a market.
 type Place = (AccountId, MarketId, Side);
@@ -91,7 +91,7 @@ impl Engine {
         for side in [Side::Buy, Side::Sell] {
             let place = (account, market, side);
             let terms = &self.listings[event_index(market.event())].terms;
-            let reducible = self.accounts[account_index(account)].reducible(terms, market, side);
+            let reducible = self.accounts[account].reducible(terms, market, side);
             while let Some(excess) = self.reducing.lots(place).checked_sub(reducible).filter(|excess| *excess > 0) {
                 let nonce = self.reducing.last(place).expect("there are lots");
                 let handle = self.resting(account, nonce).expect("only resting orders are kept here");

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, Atoms, Event, EventId, FeedId, Lots, MarketId, MarketKind, Rescue, TimeMs};
 
-use crate::engine::{Engine, account_index, event_index};
+use crate::engine::{Engine, event_index};
 use crate::gas;
 use crate::holdings::{Held, asset_value};
 use crate::inbox::Given;
@@ -205,7 +205,7 @@ impl Engine {
         let mut due: Vec<(AccountId, EventId)> = forced.collect();
         for &account in failing {
             if self.rescues.is_grace_over(account, self.frame.time, self.group_terms.grace) {
-                let held = self.accounts[account_index(account)].holdings.iter();
+                let held = self.accounts[account].holdings.iter();
                 let listings = held.filter_map(|holding| self.board[holding.feed].listing());
                 due.extend(listings.map(|listing| (account, listing)));
             }
@@ -232,7 +232,7 @@ impl Engine {
     /// What an account holds if that is nothing but a debt and too little of assets for anybody to buy; `None` if it is more, or
     /// the fund cannot be given it in this frame.
     fn dust_of(&self, account: AccountId) -> Option<Vec<(FeedId, u128)>> {
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         if state.health(&self.board).usd >= 0 {
             return None;
         }
@@ -247,7 +247,7 @@ impl Engine {
             }
         }
         // The contract would refuse a fund that took a position in this frame and ends it holding more than it may.
-        let fund = &self.accounts[account_index(AccountId::INSURANCE)];
+        let fund = &self.accounts[AccountId::INSURANCE];
         let new = dust.iter().filter(|(id, _)| !fund.holdings.find(*id).is_some_and(|found| found.is_held())).count();
         let crowded = new > 0 && fund.holdings.held() + new > self.holdings_max();
         (!crowded || !fund.did(self.frame.id()).grew).then_some(dust)
@@ -257,7 +257,7 @@ impl Engine {
     /// its outcome positions pay above their worst goes to the fund from then on.
     fn declare_bankrupt(&mut self, account: AccountId, dust: &[(FeedId, u128)], events: &mut Vec<Event>) {
         let fund = AccountId::INSURANCE;
-        let debt = -self.accounts[account_index(account)].health(&self.board).usd;
+        let debt = -self.accounts[account].health(&self.board).usd;
         for &(asset, amount) in dust {
             self.take_asset(account, asset, amount);
             self.give_asset(fund, asset, amount, Given::ByDeposit);
@@ -265,13 +265,13 @@ impl Engine {
         }
         let mut paid = 0;
         if account != fund {
-            let fund = &mut self.accounts[account_index(fund)];
+            let fund = &mut self.accounts[fund];
             paid = debt.min(fund.health(&self.board).spare());
             fund.cash -= paid;
-            self.accounts[account_index(account)].nonces.close();
+            self.accounts[account].nonces.close();
         }
         self.pool.bad_debt += debt - paid;
-        self.accounts[account_index(account)].cash += debt;
+        self.accounts[account].cash += debt;
         self.suspects.extend([account, fund]);
         events.push(Event::Bankrupt { account, debt: Atoms(debt), paid: Atoms(paid) });
     }
@@ -282,12 +282,12 @@ impl Engine {
         assert!(self.rescues.busy.is_empty() && self.rescues.moved.is_empty(), "a frame that is open has been rescued");
         for (account, market, lots) in self.rescues.forced_closes() {
             let terms = &self.listings[event_index(market.event())].terms;
-            let held = self.accounts[account_index(account)].holdings.perpetual(terms.feed);
+            let held = self.accounts[account].holdings.perpetual(terms.feed);
             // Fills of the open frame count when it is sealed.
             let settled = held.map_or(0, |held| held.settled_size);
             assert!(lots.0 > 0 && settled != 0, "a forced close of account {account} in {market} has a position");
         }
-        for (id, account) in self.account_ids().zip(&self.accounts) {
+        for (id, account) in self.accounts.entries() {
             let idle = account.orders.is_empty() && account.holdings.iter().all(|holding| !holding.is_perpetual());
             assert!(!account.nonces.is_closed() || idle, "account {id} is closed and holds no perpetual");
         }

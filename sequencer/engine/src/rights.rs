@@ -13,7 +13,7 @@ use xos_types::{
 };
 
 use crate::account::Account;
-use crate::engine::{Engine, Listing, account_index, event_index};
+use crate::engine::{Engine, Listing, event_index};
 use crate::plans::Waiting;
 use crate::terms::Terms;
 
@@ -75,39 +75,36 @@ impl Engine {
     pub fn check_signer(&self, account: AccountId, signer: Address) -> Result<(), Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
         let acts = |grant: &SignerGrant| (grant.trade || grant.withdraw) && grant.expiry >= self.frame.time;
-        if signer == state.owner || state.signers.get(&signer).is_some_and(acts) {
+        if signer == state.owner || self.accounts.parent(account).signers.get(&signer).is_some_and(acts) {
             return Ok(());
         }
         Err(state.not_authorized(account, signer))
     }
 
     /// Why the account may only reduce its positions in an event, if so.
-    pub(crate) fn restriction(&self, account: &Account, listing: &Listing) -> Option<Restriction> {
-        let is_member = || account.memberships.get(&listing.terms.venue).is_some_and(|until| *until >= self.frame.time);
+    pub(crate) fn restriction(&self, account: AccountId, listing: &Listing) -> Option<Restriction> {
         if listing.phase == Phase::ReduceOnly {
             Some(Restriction::Phase)
         } else if self.board.find(listing.terms.feed).is_some_and(|feed| feed.stale) {
             Some(Restriction::Price)
-        } else if listing.terms.isolated_only {
-            // Isolated accounts are opened by transfers, which this engine does not make.
+        } else if listing.terms.isolated_only && !is_isolated_in(account, listing.books[0].market()) {
             Some(Restriction::IsolatedOnly)
-        } else if listing.terms.restricted && !is_member() {
+        } else if listing.terms.restricted && !self.is_member(account, listing.terms.venue) {
             Some(Restriction::Membership)
         } else {
             None
         }
     }
 
+    /// Whether an account, or the one that it is isolated from, is a member of a venue now.
+    pub(crate) fn is_member(&self, account: AccountId, venue: VenueId) -> bool {
+        self.accounts.parent(account).memberships.get(&venue).is_some_and(|until| *until >= self.frame.time)
+    }
+
     /// Refuses an order that could do more than reduce, where no more is allowed; `freed` lots on its side are about to leave.
-    pub(crate) fn check_reducing(
-        &self,
-        account: &Account,
-        listing: &Listing,
-        order: &Order,
-        freed: Lots,
-    ) -> Result<(), Reject> {
-        let terms = &listing.terms;
-        let (why, reducible) = if let Some(why) = self.restriction(account, listing) {
+    pub(crate) fn check_reducing(&self, listing: &Listing, order: &Order, freed: Lots) -> Result<(), Reject> {
+        let (terms, account) = (&listing.terms, &self.accounts[order.account]);
+        let (why, reducible) = if let Some(why) = self.restriction(order.account, listing) {
             let resting = account.resting_lots(terms, order.market, order.side) - freed.0;
             // What rests on this side was held to the same limit.
             (why, Lots(account.reducible(terms, order.market, order.side).saturating_sub(resting)))
@@ -129,7 +126,8 @@ impl Engine {
     }
 
     pub(crate) fn set_signer(&mut self, account: AccountId, grant: SignerGrant, events: &mut Vec<Event>) {
-        let state = &mut self.accounts[account_index(account)];
+        assert!(!account.is_isolated(), "the contract knows keys of numbered accounts");
+        let state = &mut self.accounts[account];
         if let Some(before) = state.signers.insert(grant.signer, grant) {
             self.rights.keys.remove(&(before.expiry, account, grant.signer));
         }
@@ -147,7 +145,8 @@ impl Engine {
         until: TimeMs,
         events: &mut Vec<Event>,
     ) {
-        let state = &mut self.accounts[account_index(account)];
+        assert!(!account.is_isolated(), "the contract knows memberships of numbered accounts");
+        let state = &mut self.accounts[account];
         if let Some(before) = state.memberships.insert(venue, until) {
             self.rights.memberships.remove(&(before, account, venue));
         }
@@ -180,10 +179,16 @@ impl Engine {
         }
     }
 
-    /// Cancels what a key has signed and may not trade any more, by nonce.
-    fn cancel_unauthorized(&mut self, account: AccountId, signer: Address, events: &mut Vec<Event>) {
-        let state = &self.accounts[account_index(account)];
-        let mut revoked = state.orders.by_nonce(&self.orders.resting);
+    /// Cancels what a key has signed and may not trade any more for an account and its isolated ones, by nonce.
+    fn cancel_unauthorized(&mut self, parent: AccountId, signer: Address, events: &mut Vec<Event>) {
+        for account in self.accounts.family(parent) {
+            self.cancel_unauthorized_of(account, signer, events);
+        }
+    }
+
+    fn cancel_unauthorized_of(&mut self, account: AccountId, signer: Address, events: &mut Vec<Event>) {
+        let state = self.accounts.parent(account);
+        let mut revoked = self.accounts[account].orders.by_nonce(&self.orders.resting);
         revoked.retain(|(_, handle)| {
             let listing = &self.listings[event_index(self.orders.market(*handle).event())];
             self.orders.signer(*handle, &self.accounts) == signer
@@ -193,7 +198,7 @@ impl Engine {
             self.cancel(handle, CancelReason::SignerRevoked, events);
         }
         let is_revoked = |engine: &Self, waiting: &Waiting| {
-            let state = &engine.accounts[account_index(account)];
+            let state = engine.accounts.parent(account);
             let listing = &engine.listings[event_index(waiting.market().event())];
             let Signed { message: order, signer: by, .. } = &waiting.signed;
             *by == signer && !state.may_sign(signer, listing, order, engine.frame.time)
@@ -230,8 +235,8 @@ impl Engine {
                 let mut left: BTreeMap<AccountId, u64> = BTreeMap::new();
                 for handle in book.queue(&self.orders.resting, side) {
                     let id = self.orders.account(handle);
-                    let account = &self.accounts[account_index(id)];
-                    if self.restriction(account, listing).is_none() {
+                    let account = &self.accounts[id];
+                    if self.restriction(id, listing).is_none() {
                         continue;
                     }
                     let reducible = || account.reducible(&listing.terms, self.orders.market(handle), side);
@@ -247,4 +252,9 @@ impl Engine {
             self.cancel(handle, CancelReason::OnlyReducing, events);
         }
     }
+}
+
+/// Whether it is an isolated account for a market of that listing, or for all of its event.
+fn is_isolated_in(account: AccountId, market: MarketId) -> bool {
+    account.is_isolated() && account.isolated_market().event() == market.event()
 }

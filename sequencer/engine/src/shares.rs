@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use xos_types::{AccountId, Atoms, BuilderId, Event, FillLine, MarketId, Ppm, VenueConfig};
 
-use crate::engine::{Engine, account_index, event_index};
+use crate::engine::{Engine, event_index};
 use crate::fees::{builder_fee, share};
 use crate::gas::{MarketState, Word};
 
@@ -60,7 +60,7 @@ impl Engine {
     /// Turns what was accrued in the frame that was just sealed into cash.
     pub(crate) fn pay_fees(&mut self, FrameFees { accrued, repaid }: FrameFees, events: &mut Vec<Event>) {
         for (account, amount) in accrued {
-            self.accounts[account_index(account)].cash += amount.0;
+            self.accounts[account].cash += amount.0;
             events.push(Event::FeesPaid { account, amount });
         }
         if repaid != 0 {
@@ -70,7 +70,7 @@ impl Engine {
 
     /// Who is paid a share of the account's fees, if anybody.
     pub(crate) fn referrer_of(&self, account: AccountId) -> Option<AccountId> {
-        let referrer = self.accounts[account_index(account)].referrer;
+        let referrer = self.accounts[account].referrer;
         self.builders.get(&referrer).copied()
     }
 
@@ -83,7 +83,7 @@ impl Engine {
     pub(crate) fn market_state(&self, market: MarketId) -> MarketState {
         let listing = &self.listings[event_index(market.event())];
         let venue = &self.venues[&listing.terms.venue];
-        let cash_word = |payee: AccountId| self.accounts[account_index(payee)].cash_word();
+        let cash_word = |payee: AccountId| self.accounts[payee].cash_word();
         let shared = |share: Ppm, payee: AccountId| (share.0 > 0).then(|| cash_word(payee));
         MarketState {
             open_interest: listing.terms.capped.then(|| Word::used_if(listing.open_interest(market) != 0)),

@@ -22,13 +22,15 @@ use xos_types::{
 };
 
 use crate::account::{Account, Standing};
+use crate::accounts::Accounts;
 use crate::auction::is_crossed;
 use crate::digest::STATE;
-use crate::engine::{Engine, Listing, ListingConfig, account_index, event_index};
+use crate::engine::{Engine, Listing, ListingConfig, event_index};
 use crate::feeds::Board;
 use crate::fees::builder_reserve;
 use crate::frame::{LineRef, OpenFrame};
 use crate::holdings::Held;
+use crate::inbox::own;
 use crate::log::Log;
 use crate::losses::Pool;
 use crate::margin::EventMargin;
@@ -128,18 +130,24 @@ impl<'a> Records<'a> {
             self.next::<(Board, BTreeMap<AccountId, Before>, Vec<(AccountId, FeedId)>, Rescues)>()?;
         engine.frame = self.next::<OpenFrame>()?;
 
-        let accounts = self.next::<usize>()?;
+        let (numbered, isolated) = (self.next::<usize>()?, self.next::<Vec<AccountId>>()?);
         let (mut held, mut sums) = (Vec::new(), Vec::new());
-        engine.accounts = Vec::with_capacity(accounts);
+        engine.accounts = Accounts::with_room(numbered);
         engine.owners.clear();
-        for number in 1..=accounts as u64 {
-            let (mut account, account_sums) = self.account(AccountId(number), &mut engine.board, &mut held)?;
-            account.watched = engine.watched.contains_key(&AccountId(number));
-            engine.owners.entry(account.owner).or_default().push(AccountId(number));
-            engine.rights.remember(AccountId(number), &account, engine.frame.time);
-            engine.accounts.push(account);
+        for id in (1..=numbered as u64).map(AccountId).chain(isolated) {
+            let (mut account, account_sums) = self.account(id, &mut engine.board, &mut held)?;
+            let parents =
+                if id.is_isolated() { engine.find_account(id.parent()).is_some() } else { id.0 <= numbered as u64 };
+            if engine.find_account(id).is_some() || !parents {
+                return Err(SnapshotError::Damaged(format!("account {id} is there twice, or without its parent")));
+            }
+            account.watched = engine.watched.contains_key(&id);
+            own(&mut engine.owners, account.owner, id);
+            engine.rights.remember(id, &account, engine.frame.time);
+            engine.accounts.open(id, account);
             sums.push(account_sums);
         }
+        engine.accounts.restore_promises(self.next()?);
 
         let lines = engine.frame.line_refs();
         for number in 1..=self.next::<u32>()? {
@@ -161,18 +169,18 @@ impl<'a> Records<'a> {
         let (counters, pairs) = self.next::<((u64, u64), BTreeMap<Name, Pair>)>()?;
         let known = |engine: &Engine, account: AccountId| {
             let unknown = || SnapshotError::Damaged(format!("orders of account {account} wait, and it is not there"));
-            engine.find_account(account).map(|_| account_index(account)).ok_or_else(unknown)
+            if engine.find_account(account).is_some() { Ok(()) } else { Err(unknown()) }
         };
         for (account, _) in pairs.keys() {
-            let index = known(engine, *account)?;
-            engine.accounts[index].links += 1;
+            known(engine, *account)?;
+            engine.accounts[*account].links += 1;
         }
         engine.plans = Plans::restore(counters, pairs);
         for _ in 0..self.next::<usize>()? {
             let waiting = self.next::<Waiting>()?;
             let (account, nonce) = waiting.name();
-            let index = known(engine, account)?;
-            let state = &mut engine.accounts[index];
+            known(engine, account)?;
+            let state = &mut engine.accounts[account];
             state.waiting += 1;
             state.links += u32::from(waiting.plan.after.is_some());
             let expiry = waiting.signed.message.expiry;
@@ -183,7 +191,7 @@ impl<'a> Records<'a> {
         }
         engine.reducing = engine.find_reducing();
         for (account, count) in engine.reducing.counts() {
-            engine.accounts[account_index(account)].reducing = count;
+            engine.accounts[account].reducing = count;
         }
         Ok(())
     }
@@ -211,7 +219,7 @@ impl<'a> Records<'a> {
             }
             let record = &mut board[feed];
             let place = u32::try_from(record.holders.len()).expect("memory ends long before 2^32 holders");
-            record.holders.push(u32::try_from(account_index(id)).expect("memory ends long before 2^32 accounts"));
+            record.holders.push(id);
             account.holdings.restore(feed, record, place, holding);
         }
         account.restore_did(self.next()?);
@@ -255,7 +263,7 @@ impl<'a> Records<'a> {
                         None => LineRef::default(),
                     };
                     let Rested { signed, price, remaining, less, display, shown, credit } = rested;
-                    let state = &mut engine.accounts[account_index(account)];
+                    let state = &mut engine.accounts[account];
                     engine.orders.insert(
                         book,
                         state,
@@ -308,7 +316,7 @@ fn hold(engine: &mut Engine, held: Vec<(AccountId, EventId, Vec<i64>)>) {
     }
     for (account, event, positions) in held {
         let listing = &mut engine.listings[event_index(event)];
-        let margins = &mut engine.accounts[account_index(account)].margins;
+        let margins = &mut engine.accounts[account].margins;
         let margin = margins.get_or_insert_with(event, || EventMargin::new(&listing.terms));
         for ((entry, open), position) in margin.outcomes.iter_mut().zip(&mut listing.open_interest).zip(positions) {
             entry.position = position;
@@ -319,14 +327,15 @@ fn hold(engine: &mut Engine, held: Vec<(AccountId, EventId, Vec<i64>)>) {
 
 /// Derives the margins anew, and holds them to the sums that were written.
 fn rederive(engine: &mut Engine, sums: &[Sums]) -> Result<(), SnapshotError> {
-    for (index, (account, sums)) in engine.accounts.iter_mut().zip(sums).enumerate() {
+    let ids: Vec<AccountId> = engine.accounts.ids().collect();
+    for (id, (account, sums)) in ids.into_iter().zip(engine.accounts.iter_mut().zip(sums)) {
         for (event, margin) in account.margins.iter_mut() {
             margin.rederive(&engine.listings[event_index(*event)].terms);
             account.worst_payoff += margin.worst_payoff;
             account.worst_with_orders += margin.worst_with_orders;
         }
         if (account.worst_payoff, account.worst_with_orders, account.fee_reserve) != *sums {
-            return Err(SnapshotError::Damaged(format!("the margin of account {} does not add up", index + 1)));
+            return Err(SnapshotError::Damaged(format!("the margin of account {id} does not add up")));
         }
     }
     Ok(())

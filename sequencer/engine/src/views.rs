@@ -8,7 +8,7 @@ use xos_types::{
 };
 
 use crate::account::Account;
-use crate::engine::{Engine, ListingConfig, account_index, event_index};
+use crate::engine::{Engine, ListingConfig, event_index};
 use crate::feeds::Feed;
 use crate::gas;
 use crate::health::Health;
@@ -273,7 +273,7 @@ impl Engine {
     /// was there.
     fn settled_position(&self, account: AccountId, market: MarketId) -> (Perpetual, bool) {
         let terms = self.listings[event_index(market.event())].terms;
-        let held = self.accounts[account_index(account)].holdings.perpetual(terms.feed);
+        let held = self.accounts[account].holdings.perpetual(terms.feed);
         let (mut held, mut ended) = (held.copied().unwrap_or_default(), false);
         let lines = self.frame.markets().get(&market).into_iter().flatten();
         for line in lines.filter(|line| line.order.message.account == account) {
@@ -290,9 +290,15 @@ impl Engine {
         self.redemptions.len()
     }
 
-    /// Every account's number, ascending.
-    pub fn account_ids(&self) -> impl Iterator<Item = AccountId> + use<> {
-        (1..=self.accounts.len() as u64).map(AccountId)
+    /// Every account's number: ascending without a gap, then isolated ones in the order in which they were opened.
+    pub fn account_ids(&self) -> impl Iterator<Item = AccountId> {
+        self.accounts.ids()
+    }
+
+    /// How many accounts are isolated.
+    #[must_use]
+    pub fn isolated_accounts(&self) -> usize {
+        self.accounts.isolated_len()
     }
 
     /// One account.

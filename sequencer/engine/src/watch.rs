@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
 use crate::account::Standing;
-use crate::engine::{Engine, account_index, event_index};
+use crate::engine::{Engine, event_index};
 use crate::feeds::FeedKind;
 use crate::health::Health;
 use crate::terms::Terms;
@@ -44,27 +44,26 @@ impl Engine {
 
     /// Makes a place for what the account is about to hold or order.
     pub(crate) fn open_place(&mut self, account: AccountId, feed: FeedId) {
-        let index = account_index(account);
-        let holdings = &mut self.accounts[index].holdings;
+        let holdings = &mut self.accounts[account].holdings;
         if holdings.find(feed).is_some() {
             return;
         }
         let record = &mut self.board[feed];
         let place = u32::try_from(record.holders.len()).expect("memory ends long before 2^32 holders");
         holdings.open(feed, record, place);
-        record.holders.push(u32::try_from(index).expect("memory ends long before 2^32 accounts"));
+        record.holders.push(account);
     }
 
     /// Gives up a place that nothing needs any more.
     pub(crate) fn tidy(&mut self, account: AccountId, feed: FeedId) {
-        let holdings = &mut self.accounts[account_index(account)].holdings;
+        let holdings = &mut self.accounts[account].holdings;
         let Some(holding) = holdings.find(feed).filter(|holding| holding.is_empty()) else { return };
         let place = holding.place;
         holdings.close(feed);
         let holders = &mut self.board[feed].holders;
         holders.swap_remove(place as usize);
         if let Some(moved) = holders.get(place as usize).copied() {
-            let holding = self.accounts[moved as usize].holdings.find_mut(feed);
+            let holding = self.accounts[moved].holdings.find_mut(feed);
             holding.expect("whoever is listed has a place").place = place;
         }
     }
@@ -76,11 +75,11 @@ impl Engine {
         }
         let feed = &self.board[id];
         let most = self.holdings_max();
-        for &index in &feed.holders {
-            let account = &mut self.accounts[index as usize];
+        for &holder in &feed.holders {
+            let account = &mut self.accounts[holder];
             account.holdings.change(id, feed, |_| ());
             if account.available() < 0 || feed.stale || account.holdings.len() > most {
-                self.suspects.insert(AccountId(u64::from(index) + 1));
+                self.suspects.insert(holder);
             }
         }
     }
@@ -89,8 +88,8 @@ impl Engine {
     fn reckon_losses(&mut self, id: FeedId) {
         let feed = &self.board[id];
         let FeedKind::Perpetual { market, .. } = feed.kind else { return };
-        for &index in &feed.holders {
-            self.accounts[index as usize].holdings.perpetual_mut(id).loss = 0;
+        for &holder in &feed.holders {
+            self.accounts[holder].holdings.perpetual_mut(id).loss = 0;
         }
         let listing = &self.listings[event_index(market.event())];
         for side in [Side::Buy, Side::Sell] {
@@ -99,7 +98,7 @@ impl Engine {
                 if loss == 0 {
                     break;
                 }
-                let account = &mut self.accounts[account_index(self.orders.account(handle))];
+                let account = &mut self.accounts[self.orders.account(handle)];
                 account.holdings.perpetual_mut(id).loss += loss;
             }
         }
@@ -115,10 +114,10 @@ impl Engine {
             if self.shed(account, events) && !told.contains(&account) {
                 events.push(Event::Failing { account });
             }
-            let state = &self.accounts[account_index(account)];
+            let state = &self.accounts[account];
             let health = state.health(&self.board);
             let watched = state.available() < 0 || health.blocked || state.holdings.len() > self.holdings_max();
-            self.accounts[account_index(account)].watched = watched;
+            self.accounts[account].watched = watched;
             if watched {
                 self.watched.insert(account, Before { usd: health.usd, maintenance: health.maintenance() });
             }
@@ -127,7 +126,7 @@ impl Engine {
 
     /// Watches an account from the middle of a frame on. At its start it was sound, or it would have been watched.
     pub(crate) fn watch(&mut self, account: AccountId) {
-        let state = &mut self.accounts[account_index(account)];
+        let state = &mut self.accounts[account];
         if !state.watched {
             state.watched = true;
             self.watched.insert(account, Before { usd: 0, maintenance: 0 });
@@ -136,7 +135,7 @@ impl Engine {
 
     /// Takes orders from an account that cannot carry them; whether it fails.
     pub(crate) fn shed(&mut self, account: AccountId, events: &mut Vec<Event>) -> bool {
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         if state.available() >= 0 {
             return false;
         }
@@ -144,7 +143,7 @@ impl Engine {
         // What may leave the group depends on the fund, so it takes no chances.
         let all = failing || account == AccountId::INSURANCE;
         for (_, handle) in state.orders.by_nonce(&self.orders.resting).into_iter().rev() {
-            let state = &self.accounts[account_index(account)];
+            let state = &self.accounts[account];
             let standing = self.orders.standing(handle);
             let terms = &self.listings[event_index(standing.market.event())].terms;
             let reducible = state.reducible(terms, standing.market, standing.side);
@@ -161,7 +160,7 @@ impl Engine {
 
     /// Whether the contract would take a batch that ends with this trade of a watched account.
     pub(crate) fn may_trade(&self, account: AccountId, terms: &Terms, trade: Standing, fee: i128) -> bool {
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         let before = self.watched[&account];
         let did = state.did(self.frame.id());
         let (grows, spends) = state.trade_does(terms, trade);
@@ -171,7 +170,7 @@ impl Engine {
 
     /// Whether an order that only reduces leaves maintenance health no worse, if all of it fills at its limit.
     pub(crate) fn reduces_without_harm(&self, account: AccountId, terms: &Terms, trade: Standing, fee: i128) -> bool {
-        let state = &self.accounts[account_index(account)];
+        let state = &self.accounts[account];
         let (before, after) = (state.health(&self.board), state.health_after(&self.board, terms, trade, fee));
         after.maintenance() >= before.maintenance()
     }

@@ -672,3 +672,22 @@ fn a_snapshot_holds_what_waits() {
     assert_eq!(restored.flagged_at(AccountId(ALICE)), failing.engine().flagged_at(AccountId(ALICE)));
     assert_eq!((restored.custody(), restored.bad_debt()), (failing.engine().custody(), failing.engine().bad_debt()));
 }
+
+// ---------------------------------------------------------------------- orders at an index price
+
+/// Two markets may share what is held at one price, so margin cannot let go in one and take up in the other at once.
+#[test]
+fn an_order_at_an_index_price_is_replaced_within_its_market_only() {
+    let mut this = Failing::new(perpetual());
+    let bid = Order { market: PERPETUAL, ..this.group.order(ALICE, Side::Buy, 1, 900) };
+    this.group.place(bid);
+    let mut replace = |order: Order| {
+        let (order, instructions) = (signed(ALICE, order), Instructions::default());
+        this.group.apply(Command::Replace { nonce: bid.nonce, order, instructions })
+    };
+    let wanted = MarketId::new(EVENT, 0);
+    let elsewhere = Order { market: wanted, nonce: Nonce(bid.nonce.0 + 1), ..bid };
+    let refusal = Reject::OtherMarket { nonce: bid.nonce, market: PERPETUAL, wanted };
+    assert_eq!(*rejected(&replace(elsewhere)), refusal);
+    assert!(matches!(replace(Order { market: PERPETUAL, ..elsewhere }).last(), Some(Event::Rested { .. })));
+}

@@ -12,7 +12,7 @@ use xos_engine::{Engine, SnapshotError};
 use xos_types::*;
 
 /// A bit of everything that a snapshot holds: fills in this frame and an earlier one, amended and sliding orders, expiry,
-/// keys, memberships, a dead-man switch, fees under way, an iceberg, a slice to come, exits of an entry.
+/// keys, memberships, a dead-man switch, an isolated account and what another one is promised, fees under way, an iceberg, a slice to come, exits of an entry.
 fn life() -> Group {
     let mut group = Group::new(terms(3, 1_234, 567));
     group.sell(ALICE, 100, 420);
@@ -52,7 +52,13 @@ fn life() -> Group {
     group.apply(planned(profit, Plan { after: Some(entry.nonce), cancels: Some(stop.nonce), ..Plan::default() }));
     group.place(entry);
     group.sell(ALICE, 2, 150);
-    group.frame(2_500, vec![]);
+    let [there, promised] = [0, 1].map(|outcome| account.isolated(MarketId::new(EVENT, outcome)));
+    let (nonce, expiry, gateway) = (Nonce(901), TimeMs(0), Address::ZERO);
+    let opening = Transfer { account, gateway, to: there, token: TOKEN, amount: 1_000, nonce, expiry };
+    group.apply(Command::Transfer(signed(ALICE, opening)));
+    group.frame(2_500, vec![InboxPayload::CancelAll { account: promised, floor: Nonce(3) }]);
+    let apart = group.order(there.0, Side::Buy, 2, 120);
+    group.apply(Command::place(signed(ALICE, apart)));
     group
 }
 

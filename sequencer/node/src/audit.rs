@@ -384,7 +384,12 @@ async fn check_batches(chain: &Chain, head: BatchHead, first: &FirstReplay) -> R
 
 /// Accounts and positions at one block.
 async fn read_chain(chain: &Chain, at: At, first: &FirstReplay, engine: &Engine) -> Result<OnChain, AuditError> {
-    let accounts: Vec<AccountId> = (1..=chain.accounts(at).await?).map(AccountId).collect();
+    let mut accounts: Vec<AccountId> = (1..=chain.accounts(at).await?).map(AccountId).collect();
+    let isolated = ask_all((0..chain.isolated_accounts(at).await?).collect(), |index| {
+        let chain = chain.clone();
+        async move { chain.isolated_account(index, at).await }
+    });
+    accounts.extend(isolated.await?.into_values());
     let events: Vec<EventId> = engine.events().map(|event| event.event).collect();
     let all = accounts.len().saturating_mul(events.len()) <= PAIRS_MAX;
     let pairs: Vec<(AccountId, EventId)> = if all {

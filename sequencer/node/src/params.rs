@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
 use xos_api::{
-    Before, CancelAllRequest, CancelRequest, ConvertRequest, Interval, LiquidateRequest, OrderRequest, WithdrawRequest,
+    Before, CancelAllRequest, CancelRequest, ConvertRequest, Interval, LiquidateRequest, OrderRequest, TransferRequest,
+    WithdrawRequest,
 };
 use xos_types::{AccountId, Address, EventId, MarketId, Nonce, TimeMs};
 
@@ -155,6 +156,7 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_cancelOrders" => vec![needed::<Vec<CancelRequest>>("cancels")],
         "xos_cancelAll" => vec![needed::<CancelAllRequest>("cancel")],
         "xos_withdraw" => vec![needed::<WithdrawRequest>("withdraw")],
+        "xos_transfer" => vec![needed::<TransferRequest>("transfer")],
         "xos_liquidate" => vec![needed::<LiquidateRequest>("liquidate")],
         "xos_convert" => vec![needed::<ConvertRequest>("convert")],
         "xos_subscribeBook" => vec![needed::<MarketId>("market")],

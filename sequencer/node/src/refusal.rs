@@ -172,6 +172,9 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         Reject::NotSameOwner { account, to } => {
             (Code::InvalidRequest, json!({ "field": "to", "account": account.to_string(), "to": to.to_string() }))
         }
+        Reject::OpensWithNextFrame { account } => {
+            (Code::UnknownAccount, json!({ "account": account.to_string(), "opens": "with the next frame" }))
+        }
         Reject::InsufficientFunds { cash, worst_payoff, reserved, available, required } => {
             let data = json!({
                 "cash": cash.to_string(),
@@ -207,6 +210,10 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
         }
         Reject::NotFillable { size, fillable } => {
             (Code::NotFillable, json!({ "size": size.to_string(), "fillable": fillable.to_string() }))
+        }
+        Reject::OtherMarket { nonce, market, wanted } => {
+            let data = json!({ "field": "market", "got": wanted, "expected": market, "nonce": nonce.to_string() });
+            (Code::InvalidRequest, data)
         }
         Reject::Waits { nonce } => (Code::UnknownOrder, json!({ "nonce": nonce.to_string() })),
         Reject::UnknownOrder { account, nonce } => {

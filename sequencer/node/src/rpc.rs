@@ -14,14 +14,14 @@ use xos_api::{
     AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, Before, BookInfo, CancelAllRequest, CancelRequest, Candle,
     Code, ConvertRequest, EventInfo, EventStatus, FillRecord, FundingRecord, Info, Interval, LiquidateRequest,
     MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PositionInfo, Receipt,
-    StateHash, TradeInfo, WithdrawRequest, XosApiServer,
+    StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
 use xos_engine::OrderView;
 use xos_history::HistoryError;
 use xos_types::{
     AccountId, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId, Nonce,
-    Order, Signed, Ticks, TimeMs, Withdraw,
+    Order, Signed, Ticks, TimeMs, Transfer, Withdraw,
 };
 
 use crate::feeds::book_info;
@@ -252,7 +252,9 @@ fn unknown_market(market: MarketId) -> ApiError {
 }
 
 fn unknown_account(account: AccountId) -> ApiError {
-    let message = format!("account {account} does not exist (deposit through the contract to open one)");
+    let message = format!(
+        "account {account} does not exist (a deposit through the contract opens one, a transfer an isolated one)"
+    );
     ApiError::new(Code::UnknownAccount, message, json!({ "account": account.to_string() }))
 }
 
@@ -520,6 +522,20 @@ impl XosApiServer for Rpc {
             .vitals
             .metrics
             .verifying(|| verify_for(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw));
+        self.execute_one(verified).await
+    }
+
+    async fn transfer(&self, transfer: TransferRequest) -> RpcResult<Ack> {
+        let message = Transfer {
+            account: transfer.account,
+            gateway: transfer.gateway,
+            to: transfer.to,
+            token: transfer.token,
+            amount: transfer.amount,
+            nonce: transfer.nonce,
+            expiry: transfer.expiry,
+        };
+        let verified = verify_for(&self.domain, transfer.account, message, &transfer.signature, Command::Transfer);
         self.execute_one(verified).await
     }
 

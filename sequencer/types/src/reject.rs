@@ -13,7 +13,7 @@ use crate::units::{
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum Reject {
     /// No such account.
-    #[error("account {account} does not exist (deposit through the contract to open one)")]
+    #[error("account {account} does not exist (a deposit through the contract opens one, a transfer an isolated one)")]
     UnknownAccount {
         /// The number that was given.
         account: AccountId,
@@ -200,6 +200,12 @@ pub enum Reject {
         /// Where it was to go.
         to: AccountId,
     },
+    /// What a transfer opens in a frame neither trades nor leaves the group in it: a batch makes transfers last.
+    #[error("account {account} opens when this frame is settled; try again in a moment")]
+    OpensWithNextFrame {
+        /// The isolated account.
+        account: AccountId,
+    },
     /// The order would leave the account short at its worst case.
     #[error(
         "needs {required} atoms of margin; {available} are free (cash {cash}, worst payoff {worst_payoff}, reserved by orders {reserved})"
@@ -265,6 +271,16 @@ pub enum Reject {
     Waits {
         /// Which order.
         nonce: Nonce,
+    },
+    /// An order at an index price is replaced within its market, as two markets may share what is held there.
+    #[error("order {nonce} rests in market {market} and is replaced there only, not by one in market {wanted}")]
+    OtherMarket {
+        /// Which order.
+        nonce: Nonce,
+        /// Where it rests.
+        market: MarketId,
+        /// Where the other one was to rest.
+        wanted: MarketId,
     },
     /// An amended order would not become smaller.
     #[error("order {nonce} has {current} lots; an amendment only makes it smaller, and {size} is not")]

@@ -44,7 +44,10 @@ macro_rules! newtype {
 }
 
 newtype!(
-    /** Number of an account in one group; 0 names none. With the highest bit set it is an isolated account. */
+    /**
+    Number of an account in one group; 0 names none. With the highest bit set it is an isolated account:
+    `1 | 31 bits of its parent's number | 32 bits of its market`.
+    */
     AccountId(u64)
 );
 newtype!(/** Number of an event in one group; 0 names none; 24 bits. */ EventId(u32));
@@ -73,10 +76,35 @@ impl AccountId {
     /// The protocol's treasury, which exists from the start and is owned by governance.
     pub const PROTOCOL: Self = Self(2);
 
-    /// Whether it is an account for one market, which only a transfer from its parent can open.
+    const ISOLATED: u64 = 1 << 63;
+
+    /// The account of this one for a market alone: what it loses there is all that was put in.
+    ///
+    /// # Panics
+    /// If this is no number that a deposit opens (31 bits).
+    #[must_use]
+    pub const fn isolated(self, market: MarketId) -> Self {
+        assert!(self.0 >> 31 == 0, "isolated accounts belong to numbered ones");
+        Self(Self::ISOLATED | self.0 << 32 | market.0 as u64)
+    }
+
+    /// Whether it is an account for one market, which only a transfer can open.
     #[must_use]
     pub const fn is_isolated(self) -> bool {
-        self.0 >> 63 == 1
+        self.0 & Self::ISOLATED != 0
+    }
+
+    /// The account that an isolated one belongs to, whose keys and memberships are its own, too; any other is its own.
+    #[must_use]
+    pub const fn parent(self) -> Self {
+        if self.is_isolated() { Self((self.0 & !Self::ISOLATED) >> 32) } else { self }
+    }
+
+    /// The market that an isolated account is for.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "the market is the low half of the number")]
+    pub const fn isolated_market(self) -> MarketId {
+        MarketId(self.0 as u32)
     }
 }
 

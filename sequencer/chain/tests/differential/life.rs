@@ -1,5 +1,6 @@
 //! One life: both sides driven by the same steps, and compared after every batch.
 
+mod isolated;
 mod kinds;
 mod rescues;
 
@@ -19,6 +20,7 @@ use xos_types::{
     Signed, Ticks, TimeMs, Trigger, TriggerSource, TriggerWhen, Withdraw,
 };
 
+pub(crate) use isolated::IsolatedStep;
 pub(crate) use kinds::{AssetPlan, FeedPlan, KindStep, PerpetualPlan, TermsPlan, TradePlan};
 use kinds::{Kinds, KindsSnapshot};
 pub(crate) use rescues::RescueStep;
@@ -59,6 +61,7 @@ pub(crate) enum Step {
     Resolve { event: u8, how: u64 },
     Kind(KindStep),
     Rescue(RescueStep),
+    Isolated(IsolatedStep),
     Frame { ms: u64, items: u8, prices: u64 },
 }
 
@@ -73,6 +76,7 @@ pub(crate) struct EventPlan {
     pub(crate) venue: u8,
     pub(crate) curve: bool,
     pub(crate) restricted: bool,
+    pub(crate) isolated_only: bool,
     /// 0 for none.
     pub(crate) position_cap: u64,
     pub(crate) open_interest_cap: u64,
@@ -158,6 +162,11 @@ pub(crate) struct Totals {
     reduce_only: u64,
     builders: u64,
     uncredited: u64,
+    isolated_opened: u64,
+    isolated_lines: u64,
+    isolated_only_lines: u64,
+    isolated_emptied: u64,
+    isolated_left: u64,
     pub(crate) rescues: RescueTotals,
     most_gas: u64,
     /// Gas used of the gas estimated, in thousandths, of the batch that came closest.
@@ -207,13 +216,18 @@ impl Totals {
         self.reduce_only += other.reduce_only;
         self.builders += other.builders;
         self.uncredited += other.uncredited;
+        self.isolated_opened += other.isolated_opened;
+        self.isolated_lines += other.isolated_lines;
+        self.isolated_only_lines += other.isolated_only_lines;
+        self.isolated_emptied += other.isolated_emptied;
+        self.isolated_left += other.isolated_left;
         self.rescues.add(&other.rescues);
         self.most_gas = self.most_gas.max(other.most_gas);
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
         self.closest_rescue = self.closest_rescue.max(other.closest_rescue);
     }
 
-    pub(crate) fn kinds(&self) -> [(&'static str, u64); 22] {
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 27] {
         [
             ("order accepted", self.accepted),
             ("order rejected", self.rejected),
@@ -237,6 +251,11 @@ impl Totals {
             ("partly filled order of which a slice waits", self.sliced),
             ("iceberg's next part", self.refilled),
             ("planned order that was refused", self.refused),
+            ("isolated account", self.isolated_opened),
+            ("line of an isolated account", self.isolated_lines),
+            ("line in a market for isolated accounts only", self.isolated_only_lines),
+            ("isolated account that sent all back", self.isolated_emptied),
+            ("withdrawal from an isolated account", self.isolated_left),
         ]
     }
 }
@@ -272,6 +291,8 @@ struct Snapshot {
     money: BTreeMap<AccountId, i128>,
     /// Owner, cash with what the frame's fees bring, worst payoff.
     accounts: Vec<(AccountId, Address, Atoms, Atoms)>,
+    /// In the order in which they were opened.
+    isolated: Vec<AccountId>,
     open_interest: BTreeMap<MarketId, i128>,
     positions: BTreeMap<(AccountId, EventId), BTreeMap<u8, i64>>,
     /// Lots that resting orders filled so far.
@@ -291,6 +312,10 @@ pub(crate) struct Life {
     agents: Vec<Key>,
     /// Every account on chain: its owner (index of the trader; the deployer comes last) and its next plain nonce.
     accounts: Vec<(usize, u64)>,
+    /// The last plain nonce of isolated accounts, opened or not.
+    isolated_nonces: BTreeMap<AccountId, u64>,
+    /// Listings for isolated accounts only.
+    isolated_only: BTreeSet<EventId>,
     /// Accounts that have named their referrer.
     referred: BTreeSet<AccountId>,
     builders: Vec<AccountId>,
@@ -338,6 +363,8 @@ impl Life {
             agents: (1..=AGENTS).map(|number| key(0xa0 + number)).collect(),
             // The insurance fund and the protocol's treasury.
             accounts: vec![(usize::from(TRADERS), 0); 2],
+            isolated_nonces: BTreeMap::new(),
+            isolated_only: BTreeSet::new(),
             referred: BTreeSet::new(),
             builders: Vec::new(),
             venues: 0,
@@ -405,6 +432,7 @@ impl Life {
                 Step::Resolve { event, how } => self.resolve(usize::from(event) % self.events.len(), how),
                 Step::Kind(step) => self.kind_step(&step),
                 Step::Rescue(step) => self.rescue_step(&step),
+                Step::Isolated(step) => self.isolated_step(step),
                 Step::Frame { ms, items, prices } => self.frame(ms, items, prices),
             }
             self.engine.check_invariants();
@@ -453,7 +481,7 @@ impl Life {
                 makerFee: I24::try_from(plan.maker_rate()).unwrap(),
                 curve: plan.curve,
                 restricted: plan.restricted,
-                isolatedOnly: false,
+                isolatedOnly: plan.isolated_only,
                 positionCap: plan.position_cap,
                 openInterestCap: plan.open_interest_cap,
             },
@@ -464,10 +492,13 @@ impl Life {
             labels: (0..plan.outcomes).map(|k| format!("Côte {}", "x".repeat(usize::from(k)))).collect(),
         };
         self.queue(self.deployer.address(), &IGateway::openEventCall { config });
-        self.events.push(plan);
-        self.decided.push(false);
         self.listings += 1;
         self.numbers.push(self.listings);
+        if plan.isolated_only {
+            self.isolated_only.insert(EventId(self.listings));
+        }
+        self.events.push(plan);
+        self.decided.push(false);
     }
 
     fn resolve(&mut self, index: usize, how: u64) {
@@ -582,7 +613,7 @@ impl Life {
     }
 
     fn refer(&mut self, account: u8, builder: u8) {
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         if self.builders.is_empty() || !self.referred.insert(account) {
             return;
         }
@@ -592,14 +623,14 @@ impl Life {
     }
 
     fn force_cancel_all(&mut self, account: u8, ahead: u8) {
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let owner = self.key(self.owner_index(account)).address();
-        let floor = self.accounts[index_of(account)].1.saturating_sub(u64::from(ahead % 8));
+        let floor = self.last_nonce(account).saturating_sub(u64::from(ahead % 8));
         self.request(owner, &IGateway::requestCancelAllCall { account: account.0, floor });
     }
 
     fn force_withdrawal(&mut self, account: u8, part: u8) {
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let owner = self.key(self.owner_index(account)).address();
         let available = self.engine.account(account).map_or(1, |view| view.available.0.max(1));
         let amount = share(available, part);
@@ -636,8 +667,8 @@ impl Life {
     fn place(&mut self, p: &Placement) {
         let index = self.pick_event(p.event);
         let plan = self.events[index].clone();
-        let account = self.pick_account(p.account);
         let event = EventId(self.numbers[index]);
+        let account = self.pick_trader(p.account, MarketId::new(event, 0));
         let mut order = Order {
             account,
             // Most meet on the first outcomes, so that there is somebody to trade with.
@@ -695,7 +726,7 @@ impl Life {
     }
 
     fn cancel(&mut self, account: u8, pick: u8) {
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let open = self.engine.open_orders(account);
         let nonce = match open.get(usize::from(pick) % open.len().max(1)) {
             Some(view) => view.order.nonce,
@@ -706,14 +737,14 @@ impl Life {
     }
 
     fn cancel_all(&mut self, account: u8, ahead: u8) {
-        let account = self.pick_account(account);
-        let below = Nonce(self.accounts[index_of(account)].1.saturating_sub(u64::from(ahead % 8)));
+        let account = self.pick_anyone(account);
+        let below = Nonce(self.last_nonce(account).saturating_sub(u64::from(ahead % 8)));
         let key = self.key(self.owner_index(account)).clone();
         self.apply(Command::CancelAll(key.sign_typed(&self.domain, CancelAll { account, below })));
     }
 
     fn withdraw(&mut self, account: u8, part: u8) {
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let available = self.engine.account(account).map_or(1, |view| view.available.0);
         // Sometimes more than there is, which is refused.
         let amount = if part == 255 { available.unsigned_abs() + 1 } else { share(available, part) };
@@ -800,6 +831,7 @@ impl Life {
                 self.leaving.push((owner, amount.0.try_into().unwrap()));
                 self.totals.forced += u64::from(*forced);
                 self.totals.withdrawals += u64::from(!forced);
+                self.totals.isolated_left += u64::from(account.is_isolated());
             }
             Event::Redeemed { .. } => self.totals.redemptions += 1,
             Event::AuctionFilled(fill) => match self.kinds_of(fill.market) {
@@ -842,6 +874,7 @@ impl Life {
             Event::Closed { .. } => self.totals.closed += 1,
             Event::Failing { .. } => self.totals.failing += 1,
             Event::Transferred { .. } => self.totals.transfers += 1,
+            Event::AccountOpened { account, .. } => self.totals.isolated_opened += u64::from(account.is_isolated()),
             Event::FrameSealed(_) => panic!("only a frame command seals"),
             _ => self.note_rescue(event),
         }
@@ -874,6 +907,7 @@ impl Life {
         self.compare(&snapshot);
         self.compare_kinds(&snapshot, sealed.is_some());
         self.compare_rescues(&snapshot);
+        self.compare_isolated(&snapshot.isolated);
         self.tell_source(&prices);
         for event in events {
             self.note(&event);
@@ -906,6 +940,7 @@ impl Life {
             kinds: self.kinds_snapshot(),
             rescues: self.rescue_snapshot(),
             money: self.money_now(),
+            isolated: self.isolated(),
             accounts,
             open_interest,
             positions,
@@ -958,6 +993,10 @@ impl Life {
             self.totals.perpetual_lines += if kind == Some(true) { count } else { 0 };
             self.totals.spot_lines += if kind == Some(false) { count } else { 0 };
             for line in lines {
+                let is_isolated = line.order.message.account.is_isolated();
+                self.totals.isolated_lines += u64::from(is_isolated);
+                let only = self.isolated_only.contains(&market.event());
+                self.totals.isolated_only_lines += u64::from(is_isolated && only);
                 self.totals.reduce_only += u64::from(line.order.message.reduce_only);
                 self.totals.builders += u64::from(line.order.message.builder != 0);
             }
@@ -1080,7 +1119,7 @@ impl Life {
             self.frame(1, u8::MAX, 0);
         }
         self.kinds_leave();
-        for id in self.engine.account_ids() {
+        for id in self.account_ids() {
             let view = self.engine.account(id).unwrap();
             assert_eq!(view.worst_payoff, Atoms(0));
             if view.cash.0 > 0 {
@@ -1088,7 +1127,7 @@ impl Life {
             }
         }
         // Who has spent every nonce leaves by force.
-        for id in self.engine.account_ids() {
+        for id in self.account_ids() {
             let view = self.engine.account(id).unwrap();
             if view.cash.0 > 0 {
                 let (token, amount) = (self.evm.token, view.cash.0.unsigned_abs());
@@ -1138,13 +1177,28 @@ impl Life {
     }
 
     fn owner_index(&self, account: AccountId) -> usize {
-        self.accounts[index_of(account)].0
+        self.accounts[index_of(account.parent())].0
+    }
+
+    fn account_ids(&self) -> Vec<AccountId> {
+        self.engine.account_ids().collect()
+    }
+
+    fn last_nonce(&self, account: AccountId) -> u64 {
+        if account.is_isolated() {
+            return self.isolated_nonces.get(&account).copied().unwrap_or(0);
+        }
+        self.accounts[index_of(account)].1
     }
 
     fn next_nonce(&mut self, account: AccountId) -> Nonce {
-        let (_, next) = &mut self.accounts[index_of(account)];
-        *next += 1;
-        Nonce(*next)
+        let last = if account.is_isolated() {
+            self.isolated_nonces.entry(account).or_default()
+        } else {
+            &mut self.accounts[index_of(account)].1
+        };
+        *last += 1;
+        Nonce(*last)
     }
 }
 
@@ -1170,6 +1224,7 @@ impl Life {
             venue: 0,
             curve: false,
             restricted: false,
+            isolated_only: false,
             position_cap: 0,
             open_interest_cap: 0,
         };

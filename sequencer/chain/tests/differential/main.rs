@@ -18,8 +18,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
 use crate::life::{
-    AssetPlan, EventPlan, FeedPlan, KindStep, Life, PerpetualPlan, Placement, RescueStep, Step, TermsPlan, TradePlan,
-    VenuePlan,
+    AssetPlan, EventPlan, FeedPlan, IsolatedStep, KindStep, Life, PerpetualPlan, Placement, RescueStep, Step,
+    TermsPlan, TradePlan, VenuePlan,
 };
 
 const LIVES: u32 = 64;
@@ -36,20 +36,23 @@ fn event_plan() -> impl Strategy<Value = EventPlan> {
     ];
     let taker = prop_oneof![Just(0_u32), Just(1_000), Just(333), Just(100_000)];
     let maker = prop_oneof![3 => Just(0_i32), 1 => Just(1_000), 1 => Just(100_000), 2 => -100_i32..0];
-    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1));
+    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.1), prop::bool::weighted(0.12));
     let cap = || prop_oneof![4 => Just(0_u64), 1 => 1_u64..2_000];
     (outcomes, value, (taker, maker), any::<u8>(), flags, (cap(), cap())).prop_map(
-        |(outcomes, (ticks, quantum), (taker_fee, maker_fee), venue, (curve, restricted), caps)| EventPlan {
-            outcomes,
-            ticks,
-            quantum,
-            taker_fee,
-            maker_fee,
-            venue,
-            curve,
-            restricted,
-            position_cap: caps.0,
-            open_interest_cap: caps.1,
+        |(outcomes, (ticks, quantum), (taker_fee, maker_fee), venue, (curve, restricted, isolated_only), caps)| {
+            EventPlan {
+                outcomes,
+                ticks,
+                quantum,
+                taker_fee,
+                maker_fee,
+                venue,
+                curve,
+                restricted,
+                isolated_only,
+                position_cap: caps.0,
+                open_interest_cap: caps.1,
+            }
         },
     )
 }
@@ -113,7 +116,17 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Terms),
         1 => event_plan().prop_map(Step::Open),
         1 => (any::<u8>(), any::<u64>()).prop_map(|(event, how)| Step::Resolve { event, how }),
+        6 => isolated_step().prop_map(Step::Isolated),
         7 => frame.prop_map(|(ms, items)| Step::Frame { ms, items, prices: 0 }),
+    ]
+}
+
+fn isolated_step() -> impl Strategy<Value = IsolatedStep> {
+    let part = || prop_oneof![1 => any::<u8>(), 3 => 0_u8..64];
+    prop_oneof![
+        3 => (any::<[u8; 3]>(), part())
+            .prop_map(|([from, parent, market], part)| IsolatedStep::Fund { from, parent, market, part }),
+        1 => any::<[u8; 3]>().prop_map(|[pick, to, part]| IsolatedStep::Empty { pick, to, part }),
     ]
 }
 
@@ -144,13 +157,15 @@ fn terms_plan() -> impl Strategy<Value = TermsPlan> {
     let taker = prop_oneof![Just(0_u32), Just(500), Just(333), Just(100_000)];
     let maker = prop_oneof![3 => Just(0_i32), 1 => Just(300), 2 => -100_i32..0];
     let cap = || prop_oneof![5 => Just(0_u64), 1 => 1_u64..50_000];
-    (any::<u8>(), quantum, taker, maker, prop::bool::weighted(0.05), [cap(), cap()]).prop_map(
-        |(venue, quantum, taker_fee, maker_fee, restricted, caps)| TermsPlan {
+    let flags = (prop::bool::weighted(0.05), prop::bool::weighted(0.25));
+    (any::<u8>(), quantum, taker, maker, flags, [cap(), cap()]).prop_map(
+        |(venue, quantum, taker_fee, maker_fee, (restricted, isolated_only), caps)| TermsPlan {
             venue,
             quantum,
             taker_fee,
             maker_fee,
             restricted,
+            isolated_only,
             caps,
         },
     )
@@ -199,7 +214,7 @@ fn kind_step() -> impl Strategy<Value = KindStep> {
             .prop_map(|(account, asset, part)| KindStep::Withdraw { account, asset, part }),
         3 => (any::<u8>(), any::<u8>(), any::<u8>())
             .prop_map(|(account, asset, part)| KindStep::ForceWithdrawal { account, asset, part }),
-        4 => (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>())
+        6 => (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>())
             .prop_map(|(account, to, asset, part)| KindStep::Transfer { account, to, asset, part }),
     ]
 }
@@ -216,16 +231,24 @@ fn listings() -> impl Strategy<Value = Vec<Step>> {
         let deposits = (0..24_u8).map(|n| KindStep::Deposit { account: n, asset: n / 8, amount: u64::from(n) << 50 });
         let open = Step::Frame { ms: 1_000, items: u8::MAX, prices };
         let steps = admit.chain(spots).chain(perpetuals).chain(deposits).map(Step::Kind);
-        steps.chain([open.clone(), open]).collect()
+        steps.chain([open.clone()]).chain(isolated_accounts()).chain([open]).collect()
     })
+}
+
+/// Every trader's for some market, mostly for one that admits no others.
+fn isolated_accounts() -> impl Iterator<Item = Step> {
+    (2..8_u8)
+        .flat_map(|parent| [1, 6].map(|market| IsolatedStep::Fund { from: 0, parent, market, part: 40 }))
+        .map(Step::Isolated)
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let frame = (prop_oneof![8 => 200_u64..2_500, 1 => 0_u64..100_000], any::<u8>(), any::<u64>());
     prop_oneof![
-        3 => step(),
-        8 => kind_step().prop_map(Step::Kind),
-        1 => frame.prop_map(|(ms, items, prices)| Step::Frame { ms, items, prices }),
+        6 => step(),
+        1 => isolated_step().prop_map(Step::Isolated),
+        16 => kind_step().prop_map(Step::Kind),
+        2 => frame.prop_map(|(ms, items, prices)| Step::Frame { ms, items, prices }),
     ]
 }
 
@@ -286,7 +309,7 @@ fn fragile_listings() -> impl Strategy<Value = Vec<Step>> {
         let deposits = (0..8_u8).map(|n| KindStep::Deposit { account: n, asset: 0, amount: u64::from(n) << 50 });
         let open = Step::Frame { ms: 1_000, items: u8::MAX, prices };
         let steps = [admit].into_iter().chain(perpetuals).chain(deposits).map(Step::Kind);
-        steps.chain([open.clone(), open]).collect()
+        steps.chain([open.clone()]).chain(isolated_accounts()).chain([open]).collect()
     })
 }
 
@@ -295,6 +318,7 @@ fn failing_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => kind_step().prop_map(Step::Kind),
         12 => rescue_step().prop_map(Step::Rescue),
+        2 => isolated_step().prop_map(Step::Isolated),
         1 => (any::<[u8; 2]>(), 1_000_u64..60_000).prop_map(|([account, agent], ms)| {
             Step::Grant { account, agent, ms, max_notional: 0, rights: 7 }
         }),
@@ -356,10 +380,19 @@ fn a_forced_liquidation_of_which_a_part_is_dearer_than_the_whole_stops_no_batch(
         venue: 0,
         curve: false,
         restricted: false,
+        isolated_only: false,
         position_cap: 0,
         open_interest_cap: 0,
     };
-    let terms = TermsPlan { venue: 0, quantum: 1, taker_fee: 0, maker_fee: 0, restricted: false, caps: [0; 2] };
+    let terms = TermsPlan {
+        venue: 0,
+        quantum: 1,
+        taker_fee: 0,
+        maker_fee: 0,
+        restricted: false,
+        isolated_only: false,
+        caps: [0; 2],
+    };
     let feed = FeedPlan { unit: 103_000_000, max_age: 60_000, max_gap: 60_000, max_move: 1_000_000 };
     Life::a_part_may_be_an_atom_dearer_than_the_whole(event, &terms, feed);
 }

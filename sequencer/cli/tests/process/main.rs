@@ -62,11 +62,22 @@ async fn money_comes_in_trades_is_paid_and_goes_out() {
     let cancelled = exchange.xos_ok("alice", &["cancel", "1"]);
     assert!(cancelled.contains("600 lots taken out"), "{cancelled}");
 
+    // An account for one market alone is opened, trades when its frame is settled, and gives its money back.
+    let apart = AccountId(ALICE).isolated(MARKET).0.to_string();
+    let sent = exchange.xos_ok("alice", &["transfer", "5", "--market", "argentina/spain"]);
+    assert!(sent.contains(&format!("sent 5 to account {apart}")), "{sent}");
+    let bid = ["order", "buy", "argentina/spain", "--price", "0.1", "--size", "10", "--account", &apart];
+    exchange.until("the isolated account trades", async |exchange| exchange.xos("alice", &bid).status.success()).await;
+    let shown = exchange.xos_ok("alice", &["account", &apart]);
+    assert!(shown.contains(" buy ") && shown.contains("cash 5 "), "{shown}");
+    exchange.xos_ok("alice", &["cancel", "--all", "--account", &apart]);
+    exchange.xos_ok("alice", &["transfer", "all", "--account", &apart, "--to", &ALICE.to_string()]);
+
     // The house decides; both leave with what is theirs, one of them by force.
     let info = exchange.client.info().await.unwrap();
     exchange.until_settled(info.sequence.saturating_sub(2)).await;
     let audit = exchange.audit();
-    assert!(audit.ends_with("4 accounts\n") && !audit.contains("DIFFER"), "{audit}");
+    assert!(audit.ends_with("5 accounts\n") && !audit.contains("DIFFER"), "{audit}");
     let house = exchange.chain.wallet(key(2));
     house.resolve_event(EventId(1), &[1_000, 0, 0]).await.unwrap();
     // 400 lots at 600 ticks of 10 atoms cost 2.4 tokens and pay 4.

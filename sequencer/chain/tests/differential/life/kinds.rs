@@ -86,6 +86,7 @@ pub(crate) struct TermsPlan {
     /// A share of the taker's fee as a rebate, if negative, in hundredths.
     pub(crate) maker_fee: i32,
     pub(crate) restricted: bool,
+    pub(crate) isolated_only: bool,
     pub(crate) caps: [u64; 2],
 }
 
@@ -275,7 +276,7 @@ impl Life {
             makerFee: I24::try_from(maker).unwrap(),
             curve: false,
             restricted: plan.restricted,
-            isolatedOnly: false,
+            isolatedOnly: plan.isolated_only,
             positionCap: plan.caps[0],
             openInterestCap: plan.caps[1],
         };
@@ -294,6 +295,7 @@ impl Life {
         let item = self.queue(self.deployer.address(), &IGateway::listSpotCall { config });
         let InboxPayload::SpotListed { market, .. } = item.payload else { panic!("{item:?}") };
         self.listings += 1;
+        self.note_isolated_only(market, plan);
         assert_eq!(market, MarketId::new(EventId(self.listings), 0));
         let quantum = plan.quantum;
         self.kinds.markets.push(Market {
@@ -341,12 +343,14 @@ impl Life {
         let deployer = self.deployer.address();
         if let Some(at) = at {
             self.queue(deployer, &IGateway::setPerpetualCall { market: self.kinds.markets[at].id.0, config });
+            self.note_isolated_only(self.kinds.markets[at].id, &plan);
             self.kinds.markets[at].highest_fee = highest_fee;
             return;
         }
         let item = self.queue(deployer, &IGateway::listPerpetualCall { config });
         let InboxPayload::PerpetualSet { market, feed, .. } = item.payload else { panic!("{item:?}") };
         self.listings += 1;
+        self.note_isolated_only(market, &plan);
         assert_eq!(market, MarketId::new(EventId(self.listings), 0));
         let quantum = plan.quantum;
         self.kinds.markets.push(Market {
@@ -358,6 +362,14 @@ impl Life {
             highest_fee,
             delisted: false,
         });
+    }
+
+    fn note_isolated_only(&mut self, market: MarketId, plan: &TermsPlan) {
+        if plan.isolated_only {
+            self.isolated_only.insert(market.event());
+        } else {
+            self.isolated_only.remove(&market.event());
+        }
     }
 
     fn market_phase(&mut self, market: u8, phase: u8) {
@@ -397,7 +409,7 @@ impl Life {
 
     fn force_asset_withdrawal(&mut self, account: u8, asset: u8, part: u8) {
         let Some((feed, token, _)) = self.pick_asset(asset) else { return };
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let owner = self.key(self.owner_index(account)).address();
         let amount = share(self.balance(account, feed).max(1), part);
         self.request(owner, &IGateway::requestWithdrawalCall { account: account.0, token, amount });
@@ -407,7 +419,7 @@ impl Life {
 
     fn withdraw_asset(&mut self, account: u8, asset: u8, part: u8) {
         let Some((feed, token, _)) = self.pick_asset(asset) else { return };
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let amount = share(self.balance(account, feed).max(1), part);
         let nonce = self.next_nonce(account);
         let withdraw = Withdraw { account, token, amount, nonce, expiry: TimeMs(0) };
@@ -416,12 +428,12 @@ impl Life {
     }
 
     fn transfer(&mut self, account: u8, to: u8, asset: u8, part: u8) {
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let owner = self.owner_index(account);
         let own: Vec<AccountId> =
-            (1..).map(AccountId).zip(&self.accounts).filter(|(_, (by, _))| *by == owner).map(|(id, _)| id).collect();
-        // Sometimes to somebody else, which is refused.
-        let to = if to >= 250 { self.pick_account(to) } else { own[usize::from(to) % own.len()] };
+            self.account_ids().into_iter().filter(|id| self.owner_index(*id) == owner).chain([account]).collect();
+        // Sometimes to somebody else, which is refused, or to what is not there yet.
+        let to = if to >= 240 { self.pick_anyone(to) } else { own[usize::from(to) % own.len()] };
         let (token, free) = match self.pick_asset(asset).filter(|_| asset >= 100) {
             Some((feed, token, _)) => (token, self.balance(account, feed)),
             None => (self.evm.token, self.engine.account(account).map_or(0, |view| view.available.0)),
@@ -436,7 +448,7 @@ impl Life {
     fn trade_kind(&mut self, plan: &TradePlan) {
         let Some(at) = self.pick_market(plan.market) else { return };
         let market = self.kinds.markets[at].clone();
-        let account = self.pick_account(plan.account);
+        let account = self.pick_trader(plan.account, market.id);
         let index = self.engine.feeds().find(|view| view.feed == market.feed).map_or(0, |view| view.price);
         let index = if index == 0 { 1_000_000_000_000 } else { index };
         let ticks = index / 1_000_000_000 / u128::from(market.quantum);
@@ -670,7 +682,7 @@ impl Life {
         while !self.pending.is_empty() || self.engine.pending_redemptions() > 0 {
             self.frame(1, u8::MAX, 0);
         }
-        for id in self.engine.account_ids() {
+        for id in self.account_ids() {
             for view in self.engine.holdings(id) {
                 let (_, token, _) = *self.kinds.assets.iter().find(|(feed, _, _)| *feed == view.feed).unwrap();
                 let nonce = self.next_nonce(id);

@@ -68,7 +68,7 @@ pub(crate) struct RescueTotals {
 }
 
 /// What lives of accounts that fail must have seen, and how often at least in 64 of them.
-const WANTED: [(&str, u64); 18] = [
+const WANTED: [(&str, u64); 24] = [
     ("flag", 64),
     ("liquidation", 10),
     ("liquidation of a part", 1),
@@ -87,6 +87,12 @@ const WANTED: [(&str, u64); 18] = [
     ("bankruptcy that all share", 3),
     ("loss repaid", 3),
     ("claim paid in part", 1),
+    ("liquidation of an isolated account", 1),
+    ("liquidation by an isolated keeper", 1),
+    ("takeover from an isolated account", 1),
+    ("deleveraging with an isolated account", 1),
+    ("bankruptcy of an isolated account", 1),
+    ("forced close of an isolated account's position", 1),
 ];
 
 impl RescueTotals {
@@ -152,11 +158,14 @@ impl Life {
     fn deal(&mut self, buyer: u8, seller: u8, market: u8, parts: u8) {
         let perpetuals = self.kinds.markets.iter().filter(|market| market.is_perpetual() && !market.is_delisted());
         let perpetuals: Vec<_> = perpetuals.cloned().collect();
-        let (buyer, seller) = (self.pick_account(buyer), self.pick_account(seller));
-        if perpetuals.is_empty() || buyer == seller {
+        if perpetuals.is_empty() {
             return;
         }
         let market = &perpetuals[usize::from(market) % perpetuals.len()];
+        let [buyer, seller] = [buyer, seller].map(|pick| self.pick_trader(pick, market.id()));
+        if buyer == seller {
+            return;
+        }
         let Some(view) = self.engine.feeds().find(|view| view.feed == market.feed()) else { return };
         let free = |id| self.engine.account(id).map_or(0, |view| view.available.0.max(0).unsigned_abs());
         // Up to 40 times what the poorer has: often too much, sometimes just enough.
@@ -187,6 +196,7 @@ impl Life {
     fn liquidate(&mut self, keeper: u8, pick: u8, size: u8, twist: u8) {
         let keeper = self.pick_keeper(keeper);
         let Some(mut request) = self.request_liquidation(keeper, pick, size) else { return };
+        let keeper = request.keeper;
         match twist {
             0..=9 => request.expiry = TimeMs(self.now.0 + u64::from(twist) * 100),
             10..=14 => request.limit = 1_000_000_000_000,
@@ -205,7 +215,7 @@ impl Life {
     /// Mostly who can carry most.
     fn pick_keeper(&self, pick: u8) -> AccountId {
         let richest = self.engine.account_ids().max_by_key(|id| self.engine.account(*id).unwrap().available);
-        if pick < 100 { self.pick_account(pick) } else { richest.unwrap() }
+        if pick < 100 { self.pick_anyone(pick) } else { richest.unwrap() }
     }
 
     /// A liquidation of an account that fails, if one does; else of anybody who holds something.
@@ -224,12 +234,16 @@ impl Life {
         let whole = u64::try_from(amount.unsigned_abs()).unwrap();
         let size = if size >= 128 { whole.saturating_add(u64::from(size)) } else { whole * u64::from(size) / 128 };
         let limit = if amount > 0 { u128::MAX } else { 0 };
+        // Where only isolated accounts may, mostly the keeper's.
+        let only = self.isolated_only.contains(&market.event()) && !pick.is_multiple_of(8);
+        let apart = keeper.parent().isolated(market);
+        let keeper = if only && self.engine.account(apart).is_some() { apart } else { keeper };
         let nonce = self.next_nonce(keeper);
         Some(Liquidate { keeper, account, market, size: Lots(size), limit, nonce, expiry: TimeMs(0) })
     }
 
     fn convert(&mut self, keeper: u8, pick: u8, amount: u8, twist: u8) {
-        let keeper = self.pick_account(keeper);
+        let keeper = self.pick_anyone(keeper);
         let mut held = Vec::new();
         for account in self.engine.account_ids() {
             let owes = self.engine.health(account).unwrap().usd < 0;
@@ -256,7 +270,7 @@ impl Life {
             return;
         }
         let market = perpetuals[usize::from(market) % perpetuals.len()];
-        let account = self.pick_account(account);
+        let account = self.pick_anyone(account);
         let owner = self.key(self.owner_index(account)).address();
         self.request(owner, &IGateway::requestCloseCall { account: account.0, market: market.0 });
     }
@@ -285,25 +299,34 @@ impl Life {
         let mut seen = Vec::new();
         match event {
             Event::Flagged { .. } => seen.push("flag"),
-            Event::Liquidated { account, market, charge, forced, .. } => {
+            Event::Liquidated { account, market, charge, forced, keeper, .. } => {
+                seen.extend(account.is_isolated().then_some("liquidation of an isolated account"));
+                seen.extend(keeper.is_isolated().then_some("liquidation by an isolated keeper"));
                 seen.push(if *forced { "forced liquidation" } else { "liquidation" });
                 seen.extend(held(*account, *market).then_some("liquidation of a part"));
                 seen.extend((charge.0 == 0).then_some("liquidation without penalty"));
             }
             Event::Converted { .. } => seen.push("conversion"),
             Event::RescueRefused { .. } => seen.push("refused keeper"),
-            Event::CloseForced { .. } => seen.push("forced close"),
+            Event::CloseForced { account, .. } => {
+                seen.push("forced close");
+                seen.extend(account.is_isolated().then_some("forced close of an isolated account's position"));
+            }
             Event::TakenOver { account, .. } => {
                 seen.push("takeover");
+                seen.extend(account.is_isolated().then_some("takeover from an isolated account"));
                 let healthy = self.engine.flagged_at(*account).is_none();
                 seen.extend(healthy.then_some("takeover of a healthy account's position"));
             }
-            Event::Deleveraged { others, .. } => {
+            Event::Deleveraged { account, others, .. } => {
                 seen.push("deleveraging");
+                let isolated = account.is_isolated() || others.iter().any(|other| other.account.is_isolated());
+                seen.extend(isolated.then_some("deleveraging with an isolated account"));
                 seen.extend((others.len() > 1).then_some("deleveraging of several"));
             }
-            Event::Bankrupt { debt, paid, .. } => {
+            Event::Bankrupt { account, debt, paid } => {
                 seen.push("bankruptcy");
+                seen.extend(account.is_isolated().then_some("bankruptcy of an isolated account"));
                 seen.extend((debt != paid).then_some("bankruptcy that all share"));
             }
             Event::Swept { .. } => seen.push("sweep"),
