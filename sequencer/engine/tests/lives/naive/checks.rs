@@ -37,7 +37,7 @@ impl Naive {
         let kind = |market: MarketId| self.known(market).map(|listing| listing.kind);
         let outcomes = [old.market, new.market].map(kind) == [Some(MarketKind::Outcome); 2];
         let may = old.market == new.market || outcomes || kind(new.market).is_none();
-        (!may).then_some(Reject::OtherMarket { nonce: old.nonce, market: old.market, wanted })
+        (!may).then_some(Reject::OtherMarket { nonce: old.nonce, market: old.market, wanted: new.market })
     }
 
     pub(super) fn known(&self, market: MarketId) -> Option<&Listing> {
