@@ -46,6 +46,14 @@ pub enum HistoryError {
     Record(#[from] postcard::Error),
 }
 
+impl HistoryError {
+    /// Whether what stands there is no use any more; else it may be tomorrow.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Database(sled::Error::Corruption { .. } | sled::Error::Unsupported(_)) | Self::Record(_))
+    }
+}
+
 /// An event's place in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
 struct Moment {
@@ -98,7 +106,18 @@ impl History {
     /// # Errors
     /// If the database refuses.
     pub fn open(dir: impl AsRef<Path>, group: &GroupConfig) -> Result<Self, HistoryError> {
-        let db = sled::Config::new().path(dir).open()?;
+        Self::of(sled::Config::new().path(dir).open()?, group)
+    }
+
+    /// A history that is gone with the process, for where none can be kept.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn forgetful(group: &GroupConfig) -> Result<Self, HistoryError> {
+        Self::of(sled::Config::new().temporary(true).open()?, group)
+    }
+
+    fn of(db: Db, group: &GroupConfig) -> Result<Self, HistoryError> {
         let identity = postcard::to_allocvec(&(VERSION, group))?;
         let meta = db.open_tree("meta")?;
         if meta.get(IDENTITY)?.is_none_or(|found| found != identity) {

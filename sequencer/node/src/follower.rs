@@ -4,7 +4,7 @@
 //! It reads what is durable, from the files, as anybody else could. What it writes is therefore replayed, not copied from a
 //! memory that a bug may have touched; and since the state follows from the log, its state is the state.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,7 +13,7 @@ use std::{fs, io};
 
 use xos_history::{History, HistoryError};
 use xos_journal::{Durability, JournalError};
-use xos_types::{Event, TimeMs};
+use xos_types::{Event, GroupConfig, TimeMs};
 
 use crate::snapshots::Snapshots;
 
@@ -58,6 +58,13 @@ struct Shared {
 }
 
 impl Following {
+    /// Nothing follows, for that reason.
+    pub(crate) fn failed(why: String) -> Self {
+        tracing::error!(why, "there is no follower: no history and no snapshots are written until a restart");
+        let shared = Shared { failure: Mutex::new(Some(why)), ..Shared::default() };
+        Self { shared: Arc::new(shared), thread: None }
+    }
+
     /// Why it stopped by itself, if it did.
     pub(crate) fn failure(&self) -> Option<String> {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -134,16 +141,16 @@ impl Follower {
     }
 }
 
-/// Opens the history; one that cannot be opened is made anew, as it follows from the log.
-pub(crate) fn open_history(dir: &std::path::Path, group: &xos_types::GroupConfig) -> Result<History, HistoryError> {
+/// Opens the history; a damaged one is made anew, as it follows from the log.
+pub(crate) fn open_history(dir: &Path, group: &GroupConfig) -> Result<History, HistoryError> {
     match History::open(dir, group) {
-        Ok(history) => Ok(history),
-        Err(error) => {
-            tracing::warn!(%error, path = %dir.display(), "the history cannot be opened; it is made anew from the journal");
+        Err(error) if error.is_damage() => {
+            tracing::warn!(%error, path = %dir.display(), "the history is damaged; it is made anew from the journal");
             // If it cannot be removed, opening it says why.
             let _ = fs::remove_dir_all(dir);
             History::open(dir, group)
         }
+        opened => opened,
     }
 }
 

@@ -206,7 +206,11 @@ impl Node {
         let snapshots_path = data.join(SNAPSHOTS_FOLDER);
         let snapshots = Snapshots::open(&snapshots_path, group, config.limits.snapshots_kept)
             .map_err(file("cannot use", &snapshots_path))?;
-        let past = open_history(&data.join(HISTORY_FOLDER), &group)?;
+        let (past, no_past) = match open_history(&data.join(HISTORY_FOLDER), &group) {
+            Ok(past) => (past, None),
+            // Nothing that trades needs it.
+            Err(error) => (xos_history::History::forgetful(&group)?, Some(error.to_string())),
+        };
         let batches_path = data.join(BATCHES_FILE);
         let batches = Batches::open(&batches_path).map_err(file("cannot write", &batches_path))?;
 
@@ -252,14 +256,16 @@ impl Node {
         let inbox = start_inbox(&config, &found, &mut tasks, consumed, &settlement, &vitals)?;
         vitals.attach(sequencer.clone(), Arc::clone(&settlement), found.inbox_deadline);
 
-        let follower = Follower {
-            journal: data.join(JOURNAL_FOLDER),
-            durability: journal.durability(),
-            snapshots,
-            snapshot_every: config.limits.snapshot_commands,
-            history: past.clone(),
+        let follower = match no_past {
+            Some(why) => Following::failed(why),
+            None => {
+                let (journal, durability) = (data.join(JOURNAL_FOLDER), journal.durability());
+                let snapshot_every = config.limits.snapshot_commands;
+                Follower { journal, durability, snapshots, snapshot_every, history: past.clone() }
+                    .start()
+                    .map_err(file("cannot start a thread for", Path::new("the follower")))?
+            }
         };
-        let follower = follower.start().map_err(file("cannot start a thread for", Path::new("the follower")))?;
         let follower = Arc::new(follower);
         let Recovered { engine, history, unsettled: _ } = recovered;
         let outputs =

@@ -76,7 +76,7 @@ impl Exchange {
         let config = format!(
             "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
              operations_listen = \"{operations}\"\nsequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n\
-             [limits]\njournal_segment_mb = 1\n",
+             [limits]\njournal_segment_mb = 1\nsnapshot_commands = 500\n",
             anvil.url
         );
         std::fs::write(folder.path().join("node.toml"), config).unwrap();

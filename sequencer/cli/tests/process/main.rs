@@ -25,7 +25,7 @@ use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::WsClientBuilder;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::Value;
-use xos_api::{AccountUpdate, BookInfo, Code, OrderStatus, TradeInfo, XosApiClient};
+use xos_api::{AccountUpdate, Before, BookInfo, Code, OrderStatus, TradeInfo, XosApiClient};
 use xos_auth::{LogHead, parse_signature, recover};
 use xos_chain::At;
 use xos_types::{AccountId, B256, EventId, Nonce, Side};
@@ -167,6 +167,7 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
         }
         exchange.until("there is load", async |_| acked.load(Ordering::Relaxed) > 100).await;
         tokio::time::sleep(Duration::from_millis(random.random_range(500..2_500))).await;
+        let batch = exchange.chain.last_batch(At::Latest).await.unwrap().id;
         exchange.kill_node();
         stop.store(true, Ordering::Relaxed);
         exchange.start_node().await;
@@ -186,11 +187,28 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
             }
         }
         first_nonce += 10_000;
-        let batch = exchange.chain.last_batch(At::Latest).await.unwrap().id;
         exchange.until_all_is_settled().await;
         assert!(exchange.chain.last_batch(At::Latest).await.unwrap().id > batch, "batches go on");
     }
     assert!(known > 1_000, "{known} orders were acknowledged");
+
+    // What was acknowledged is in the history too, a moment later, and restarts have begun with saved states.
+    let remembered = async |exchange: &Exchange| {
+        let mut orders = 0;
+        for account in [ALICE, BOB] {
+            let mut before = None;
+            loop {
+                let page = exchange.client.order_history(AccountId(account), before, Some(1000)).await.unwrap();
+                let Some(last) = page.last() else { break };
+                before = Some(Before(last.placed));
+                orders += page.len();
+            }
+        }
+        orders
+    };
+    exchange.until("the history has them all", async |exchange| remembered(exchange).await >= known).await;
+    let saved = std::fs::read_dir(exchange.path("data/snapshots")).unwrap().count();
+    assert!(saved > 0, "the state was saved");
 
     exchange.until_all_is_settled().await;
     let audit = exchange.audit();

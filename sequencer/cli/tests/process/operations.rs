@@ -210,7 +210,7 @@ async fn the_log_names_every_order_and_batch_and_no_secret() {
     let done = find("command done", &|fields| fields["account"] == BOB && fields["nonce"] == 6);
     assert_eq!((done["sequence"].as_u64(), done["filled"].as_u64()), (Some(ack.receipt.sequence), Some(100)));
     let sequence = ack.receipt.sequence;
-    find("block durable", &|fields| {
+    find("window durable", &|fields| {
         fields["first"].as_u64().unwrap() <= sequence && sequence <= fields["last"].as_u64().unwrap()
     });
     let settled = find("batch settled", &|fields| fields["sequence"].as_u64().unwrap() >= sequence);
