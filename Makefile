@@ -139,7 +139,7 @@ coverage: deps ## Coverage of the contracts by line and branch
 
 # ---------------------------------------------------------------- benchmarks: one JSON line a result
 
-BENCHES := engine journal auth gas
+BENCHES := engine journal recovery auth gas
 RESULTS := target/bench/results.jsonl
 
 .PHONY: bench
@@ -148,10 +148,11 @@ bench: ## Every benchmark
 	@for bench in $(BENCHES); do $(MAKE) --no-print-directory bench-$$bench; done
 	@echo "==> results in $(RESULTS)"
 
-.PHONY: bench-book bench-memory bench-snapshot bench-engine bench-journal bench-auth
+.PHONY: bench-book bench-memory bench-snapshot bench-engine bench-journal bench-recovery bench-auth
 bench-engine: bench-book bench-memory bench-snapshot # First the book alone, what an order takes, and how the state is saved.
 bench-memory bench-snapshot: CRATE = xos-engine
-bench-book bench-memory bench-snapshot bench-engine bench-journal bench-auth: bench-%: contracts ## One benchmark
+bench-recovery: CRATE = xos-node
+bench-book bench-memory bench-snapshot bench-engine bench-journal bench-recovery bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
 	@cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
 
