@@ -43,14 +43,8 @@ fn recover(mut engine: Engine, journal: &Path) -> Result<Engine, Box<dyn Error>>
 fn main() -> Result<(), Box<dyn Error>> {
     let parent = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let dir = tempfile::tempdir_in(parent)?;
-    let opening = Opening {
-        accounts: 1_000,
-        cash: 1_000_000_000_000_000,
-        events: 0,
-        spots: 0,
-        perpetuals: 1,
-        ticks: 100_000,
-    };
+    let opening =
+        Opening { accounts: 1_000, cash: 1_000_000_000_000_000, events: 0, spots: 0, perpetuals: 1, ticks: 100_000 };
     let crowd = Crowd { opening, markets: 1, orders: 1_000, spread: 810, slots: Some(750), reprices: true };
     let stream = Stream::mixed(COMMANDS, crowd);
 
