@@ -262,6 +262,8 @@ impl Submitter {
             }
             match self.round(settled).await {
                 Ok(()) => {
+                    // Only what is refused again and again counts.
+                    self.refusals = 0;
                     backoff.reset();
                     self.go_on();
                 }
@@ -382,6 +384,7 @@ impl Submitter {
             }
             let Some(Landed { call, parent, block, .. }) = self.recent.pop_back() else { break };
             warn!(batch = call.id, block, "the block of a settled batch was reorganised away");
+            self.refusals = 0;
             // The logs are those of the blocks that are gone.
             self.logs = SettledLogs::new(self.chain.clone());
             self.status.send_modify(|status| {
@@ -445,7 +448,6 @@ impl Submitter {
             let gas_limit = match (self.probe(&flight.call, place).await?, place) {
                 (Answer::Takes(gas), 0) => self.gas_limit(place, gas)?,
                 (Answer::Refuses(failure), 0) => return Err(self.refused(&failure)),
-                (Answer::TooEarly, 0) => return Ok(()),
                 (Answer::Takes(gas), _) => match self.gas_limit(place, gas) {
                     Ok(limit) => limit,
                     // Its turn comes, and then it is judged.

@@ -63,13 +63,7 @@ impl Transfer {
             (None, Some(market)) => from.account.parent().isolated(session.market(market).await?.1.market),
             (None, None) => return Err(CliError::usage("where to? Name a --market, or an account with --to")),
         };
-        let amount = match self.amount {
-            Amount::Tokens(amount) => session.atoms(amount)?,
-            Amount::All => u128::try_from(from.available.0).unwrap_or(0),
-        };
-        if amount == 0 {
-            return Err(CliError::usage("there is nothing to transfer; `xos account` shows what is free"));
-        }
+        let amount = self.amount.atoms(&session, from.available)?;
         let message = xos_types::Transfer {
             account: from.account,
             gateway: Address::ZERO,

@@ -9,7 +9,7 @@ use xos_api::people::{Decimal, DecimalError, tokens};
 use xos_api::{Ack, WithdrawRequest, XosApiClient};
 use xos_auth::signature_bytes;
 use xos_chain::{At, Wallet};
-use xos_types::AccountId;
+use xos_types::{AccountId, Atoms};
 
 use crate::error::CliError;
 use crate::order::expiry;
@@ -59,6 +59,23 @@ impl FromStr for Amount {
     }
 }
 
+impl Amount {
+    /// Its atoms, of an account in which so many are free.
+    ///
+    /// # Errors
+    /// If it is finer than an atom, or nothing.
+    pub(crate) fn atoms(self, session: &Session, free: Atoms) -> Result<u128, CliError> {
+        let atoms = match self {
+            Self::Tokens(amount) => session.atoms(amount)?,
+            Self::All => u128::try_from(free.0).unwrap_or(0),
+        };
+        if atoms == 0 {
+            return Err(CliError::usage("that is nothing; `xos account` shows what is free"));
+        }
+        Ok(atoms)
+    }
+}
+
 #[derive(Serialize)]
 struct Paid {
     ack: Ack,
@@ -73,13 +90,7 @@ impl Withdraw {
         let key = self.key.key()?;
         let session = self.node.connect().await?;
         let info = session.account(self.account, &key).await?;
-        let amount = match self.amount {
-            Amount::Tokens(amount) => session.atoms(amount)?,
-            Amount::All => u128::try_from(info.available.0).unwrap_or(0),
-        };
-        if amount == 0 {
-            return Err(CliError::usage("there is nothing to withdraw; `xos account` shows what is free"));
-        }
+        let amount = self.amount.atoms(&session, info.available)?;
         let wallet = self.chain.wallet(key.clone(), &session).await?;
         let message = xos_types::Withdraw {
             account: info.account,

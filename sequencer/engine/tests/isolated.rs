@@ -8,8 +8,11 @@
 
 #[path = "rules/group.rs"]
 mod group;
+#[path = "rules/perpetuals.rs"]
+mod perpetuals;
 
 use group::*;
+use perpetuals::*;
 use xos_engine::Engine;
 use xos_types::*;
 
@@ -20,26 +23,8 @@ const AGENT: Address = Address::repeat_byte(0xa9);
 const TIME: u64 = 10_000;
 
 fn perpetual(isolated_only: bool) -> InboxPayload {
-    let feed = FeedConfig {
-        source: Address::repeat_byte(9),
-        name: B256::repeat_byte(1),
-        unit: 1_000_000_000_000,
-        max_age: 3_600_000,
-        max_gap: 3_600_000,
-        max_move: Ppm(1_000_000),
-    };
-    let config = PerpetualConfig {
-        terms: TradingTerms { isolated_only, ..TradingTerms::free(VENUE, 1) },
-        feed,
-        initial_fractions: [Ppm(100_000); 4],
-        maintenance_fractions: [Ppm(50_000); 4],
-        tier_bounds: [1_000, 2_000, 3_000],
-        penalty: Ppm(20_000),
-        funding_cap: Ppm(0),
-        loss_cap: 1_000_000,
-        title: "Bitcoin".into(),
-    };
-    InboxPayload::PerpetualSet { market: PERPETUAL, feed: BTC, config }
+    let terms = TradingTerms { isolated_only, ..TradingTerms::free(VENUE, 1) };
+    InboxPayload::PerpetualSet { market: PERPETUAL, feed: BTC, config: PerpetualConfig { terms, ..bitcoin() } }
 }
 
 fn price(atoms: u64, time: u64) -> PriceUpdate {

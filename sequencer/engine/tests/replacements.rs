@@ -5,35 +5,19 @@
 
 #[path = "rules/group.rs"]
 mod group;
+#[path = "rules/perpetuals.rs"]
+mod perpetuals;
 
 use group::*;
+use perpetuals::*;
 use xos_types::*;
 
 const PERPETUAL: MarketId = MarketId(2 << 8);
 
 /// A perpetual at an index price of 1,000 atoms a lot, a tenth of which new risk needs.
 fn perpetual() -> Group {
-    let feed = FeedConfig {
-        source: Address::ZERO,
-        name: B256::ZERO,
-        unit: 1_000_000_000_000,
-        max_age: 3_600_000,
-        max_gap: 3_600_000,
-        max_move: Ppm(1_000_000),
-    };
-    let config = PerpetualConfig {
-        terms: TradingTerms::free(VENUE, 1),
-        feed,
-        initial_fractions: [Ppm(100_000); 4],
-        maintenance_fractions: [Ppm(50_000); 4],
-        tier_bounds: [1_000, 2_000, 3_000],
-        penalty: Ppm(20_000),
-        funding_cap: Ppm(0),
-        loss_cap: 0,
-        title: "Bitcoin".into(),
-    };
     let mut group = Group::free();
-    let listed = InboxPayload::PerpetualSet { market: PERPETUAL, feed: FeedId(1), config };
+    let listed = InboxPayload::PerpetualSet { market: PERPETUAL, feed: FeedId(1), config: bitcoin() };
     let time = TimeMs(2_000);
     let answer = 1_000_000_000_000_000_000;
     group.frame_with(

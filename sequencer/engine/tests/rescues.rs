@@ -8,8 +8,11 @@
 
 #[path = "rules/group.rs"]
 mod group;
+#[path = "rules/perpetuals.rs"]
+mod perpetuals;
 
 use group::*;
+use perpetuals::*;
 use xos_engine::Engine;
 use xos_engine::limits::KEEPERS_QUEUE_MAX;
 use xos_types::*;
@@ -23,31 +26,6 @@ const DAVE: u64 = 7;
 struct Failing {
     group: Group,
     time: u64,
-}
-
-fn feed(name: u8) -> FeedConfig {
-    FeedConfig {
-        source: Address::repeat_byte(9),
-        name: B256::repeat_byte(name),
-        unit: 1_000_000_000_000,
-        max_age: 3_600_000,
-        max_gap: 3_600_000,
-        max_move: Ppm(1_000_000),
-    }
-}
-
-fn perpetual() -> PerpetualConfig {
-    PerpetualConfig {
-        terms: TradingTerms::free(VENUE, 1),
-        feed: feed(1),
-        initial_fractions: [Ppm(100_000); 4],
-        maintenance_fractions: [Ppm(50_000); 4],
-        tier_bounds: [1_000, 2_000, 3_000],
-        penalty: Ppm(20_000),
-        funding_cap: Ppm(0),
-        loss_cap: 1_000_000,
-        title: "Bitcoin".into(),
-    }
 }
 
 /// A token that counts for half of 100 atoms a lot of 10 of its own.
@@ -81,7 +59,7 @@ impl Failing {
 
     /// Alice has bought 5,000 lots of Bob.
     fn usual() -> Self {
-        let mut this = Self::new(perpetual());
+        let mut this = Self::new(bitcoin());
         this.trade(ALICE, BOB, 5_000, 1_000);
         this
     }
@@ -190,7 +168,7 @@ fn who_fails_loses_its_orders_and_is_flagged_once_a_minute() {
 #[test]
 fn a_flag_is_renewed_after_a_minute_and_not_before() {
     // Nobody can take a position whose price is stale, so Alice stays as she is.
-    let mut config = perpetual();
+    let mut config = bitcoin();
     config.feed.max_age = 2_000;
     let mut failing = Failing::new(config);
     failing.trade(ALICE, BOB, 5_000, 1_000);
@@ -325,7 +303,7 @@ fn an_account_without_equity_gives_a_keeper_its_last_position_whole_and_the_mark
 
 #[test]
 fn a_market_costs_others_no_more_than_its_cap() {
-    let mut failing = Failing::new(PerpetualConfig { loss_cap: 49_999, ..perpetual() });
+    let mut failing = Failing::new(PerpetualConfig { loss_cap: 49_999, ..bitcoin() });
     failing.trade(ALICE, BOB, 5_000, 1_000);
     failing.at(790, 1_000);
     failing.liquidate(CAROL, ALICE, 5_000);
@@ -386,7 +364,7 @@ fn after_the_keepers_time_the_fund_takes_the_position_at_the_bankruptcy_price() 
 
 #[test]
 fn a_fund_that_cannot_carry_it_leaves_it_to_those_who_won_most() {
-    let mut failing = Failing::new(perpetual());
+    let mut failing = Failing::new(bitcoin());
     failing.trade(ALICE, BOB, 2_000, 1_000);
     failing.trade(ALICE, CAROL, 1_000, 990);
     failing.trade(ALICE, DAVE, 2_000, 1_000);
@@ -496,7 +474,7 @@ fn what_the_fund_earns_pays_shared_losses_first() {
 
 #[test]
 fn what_a_closed_accounts_outcomes_pay_above_their_worst_is_the_funds() {
-    let mut failing = Failing::new(perpetual());
+    let mut failing = Failing::new(bitcoin());
     // 100 lots of an outcome at 500 cost her 50,000 and pay nothing at worst.
     for (account, side) in [(DAVE, Side::Sell), (ALICE, Side::Buy)] {
         let order = failing.group.order(account, side, 100, 500);
@@ -590,7 +568,7 @@ fn without_a_fund_the_opposite_side_closes_and_gets_the_penalty() {
 
 #[test]
 fn a_forced_close_waits_for_a_price_and_ends_with_the_position() {
-    let mut config = perpetual();
+    let mut config = bitcoin();
     config.feed.max_age = 2_000;
     let mut failing = Failing::new(config);
     failing.trade(ALICE, BOB, 5_000, 1_000);
@@ -633,7 +611,7 @@ fn a_forced_liquidation_happens_if_it_can_and_stops_nothing() {
 
 #[test]
 fn what_rescues_cost_is_bounded_and_the_rest_waits() {
-    let mut failing = Failing::new(perpetual());
+    let mut failing = Failing::new(bitcoin());
     let many = 8..=107_u64;
     let rich =
         InboxPayload::Deposit { account: AccountId(BOB), owner: owner(BOB), token: TOKEN, amount: 1_000_000_000 };
@@ -656,7 +634,7 @@ fn a_snapshot_holds_what_waits() {
     let mut failing = indebted();
     failing.frame(5_000, vec![]);
     failing.trade(DAVE, BOB, 100, 790);
-    let mut config = perpetual();
+    let mut config = bitcoin();
     config.feed.max_age = 1_000;
     let set = InboxPayload::PerpetualSet { market: PERPETUAL, feed: BTC, config };
     failing.frame(5_000, vec![set, close_of(DAVE)]);
@@ -678,7 +656,7 @@ fn a_snapshot_holds_what_waits() {
 /// Two markets may share what is held at one price, so margin cannot let go in one and take up in the other at once.
 #[test]
 fn an_order_at_an_index_price_is_replaced_within_its_market_only() {
-    let mut this = Failing::new(perpetual());
+    let mut this = Failing::new(bitcoin());
     let bid = Order { market: PERPETUAL, ..this.group.order(ALICE, Side::Buy, 1, 900) };
     this.group.place(bid);
     let mut replace = |order: Order| {

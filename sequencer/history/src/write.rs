@@ -1,7 +1,9 @@
 //! From events to records.
 
 use xos_api::{Candle, FillRecord, Interval, OrderRecord, OrderState, Role, TradeInfo};
-use xos_types::{AccountId, AuctionParty, Event, FeedId, Lots, MarketId, Nonce, Order, Position, Side, Ticks, TimeMs};
+use xos_types::{
+    AccountId, Atoms, AuctionParty, Event, FeedId, Lots, MarketId, Nonce, Order, Position, Side, Ticks, TimeMs,
+};
 
 use crate::{CURSOR, History, HistoryError, Moment, get, put};
 
@@ -13,6 +15,14 @@ pub(crate) const WRITTEN: [Interval; 3] = [Interval::Minute, Interval::Hour, Int
 struct At {
     moment: Moment,
     time: TimeMs,
+}
+
+/// Whose side of a trade, and what it paid.
+#[derive(Clone, Copy)]
+struct Party {
+    account: AccountId,
+    nonce: Nonce,
+    fee: Atoms,
 }
 
 /// What changed an order last, and the order.
@@ -57,8 +67,8 @@ impl History {
             }),
             Event::Filled(fill) => {
                 let trade = trade(at, fill.market, fill.price, fill.size, Some(fill.taker_side));
-                let maker = party(fill.maker, fill.maker_nonce, fill.maker_fee);
-                let taker = party(fill.taker, fill.taker_nonce, fill.taker_fee);
+                let maker = Party { account: fill.maker, nonce: fill.maker_nonce, fee: fill.maker_fee };
+                let taker = Party { account: fill.taker, nonce: fill.taker_nonce, fee: fill.taker_fee };
                 self.trade(trade, at)?;
                 self.fill(trade, maker, fill.taker_side.opposite(), Role::Maker, at)?;
                 self.fill(trade, taker, fill.taker_side, Role::Taker, at)
@@ -66,8 +76,8 @@ impl History {
             Event::AuctionFilled(fill) => {
                 let trade = trade(at, fill.market, fill.price, fill.size, None);
                 self.trade(trade, at)?;
-                self.fill(trade, fill.buyer, Side::Buy, Role::Auction, at)?;
-                self.fill(trade, fill.seller, Side::Sell, Role::Auction, at)
+                self.fill(trade, auctioned(fill.buyer), Side::Buy, Role::Auction, at)?;
+                self.fill(trade, auctioned(fill.seller), Side::Sell, Role::Auction, at)
             }
             Event::PerpetualSet { market, feed, .. } => put(&self.perpetuals, &[feed.0], market),
             Event::Funded { feed, index } => self.fund(*feed, *index, at),
@@ -134,8 +144,8 @@ impl History {
         put(&self.orders, &key, &(at.moment, record))
     }
 
-    fn fill(&self, trade: TradeInfo, party: AuctionParty, side: Side, role: Role, at: At) -> Result<(), HistoryError> {
-        let AuctionParty { account: owner, nonce, fee, .. } = party;
+    fn fill(&self, trade: TradeInfo, party: Party, side: Side, role: Role, at: At) -> Result<(), HistoryError> {
+        let Party { account: owner, nonce, fee } = party;
         let TradeInfo { market, price, size, sequence, time, .. } = trade;
         let record = FillRecord { account: owner, nonce, market, side, price, size, fee, role, sequence, time };
         let key = [account(owner).as_slice(), &at.moment.key(), &[side as u8]].concat();
@@ -234,8 +244,8 @@ fn trade(at: At, market: MarketId, price: Ticks, size: Lots, taker_side: Option<
     TradeInfo { market, sequence: at.moment.sequence, time: at.time, price, size, taker_side }
 }
 
-fn party(account: AccountId, nonce: Nonce, fee: xos_types::Atoms) -> AuctionParty {
-    AuctionParty { account, nonce, fee, limit: Ticks(0), remaining: Lots(0) }
+fn auctioned(AuctionParty { account, nonce, fee, .. }: AuctionParty) -> Party {
+    Party { account, nonce, fee }
 }
 
 pub(crate) fn account(account: AccountId) -> [u8; 8] {

@@ -97,21 +97,26 @@ impl Follower {
 
     fn follow(&self, stop: &AtomicBool) -> Result<(), FollowError> {
         let cursor = self.history.cursor()?;
-        let mut engine = self.snapshots.newest(|engine| engine.sequence() <= cursor);
+        let mut state = self.snapshots.newest(|state| state.engine.sequence() <= cursor);
         let mut saved = self.snapshots.newest_sequence();
         let is_stopped = || stop.load(Ordering::Relaxed);
         while !is_stopped() {
             let durable = self.durability.sequence();
-            if engine.sequence() == durable {
+            if state.engine.sequence() == durable {
                 std::thread::sleep(PAUSE);
                 continue;
             }
             let mut noted: Vec<(u64, TimeMs, Vec<Event>)> = Vec::new();
-            for command in xos_journal::read_only(&self.journal, engine.sequence() + 1)? {
+            for command in xos_journal::read_only(&self.journal, state.engine.sequence() + 1)? {
                 let (sequence, command) = command?;
                 let mut events = Vec::new();
-                engine.apply(&command, &mut events);
-                noted.push((sequence, engine.frame_time(), events));
+                state.engine.apply(&command, &mut events);
+                for event in &events {
+                    if let Event::FrameSealed(frame) = event {
+                        state.keep((**frame).clone());
+                    }
+                }
+                noted.push((sequence, state.engine.frame_time(), events));
                 let save = self.snapshot_every > 0 && sequence >= saved + self.snapshot_every;
                 if save || noted.len() == NOTED_TOGETHER {
                     self.note(&mut noted)?;
@@ -119,7 +124,7 @@ impl Follower {
                 if save {
                     // The history must not be behind the snapshot that a restart of the follower begins with.
                     self.history.flush()?;
-                    let path = self.snapshots.write(&engine)?;
+                    let path = self.snapshots.write(&state)?;
                     tracing::info!(sequence, path = %path.display(), "saved the state");
                     saved = sequence;
                 }
@@ -227,7 +232,7 @@ mod tests {
                 at_snapshot = Some(live.state_hash());
             }
         }
-        assert_eq!(Some(snapshots.newest(|_| true).state_hash()), at_snapshot, "snapshot and replay equal live");
+        assert_eq!(Some(snapshots.newest(|_| true).engine.state_hash()), at_snapshot, "snapshot and replay equal live");
         assert_eq!(history.orders(AccountId(ALICE), None, 1000).unwrap().len(), 350);
         assert!(!history.trades(MARKET, None, 10).unwrap().is_empty());
         assert!(history.order(AccountId(BOB), Nonce(1)).unwrap().is_some());

@@ -50,8 +50,8 @@ const INBOX_AHEAD: usize = 1024;
 const FRAMES_AHEAD: usize = 16;
 /// Settled frames whose details are looked up again if they were lost.
 const LOOKED_UP_MAX: u64 = 1000;
-/// Settled frames that are handed in again, because a reorganisation may still take them back.
-const HANDED_IN_AGAIN: u64 = 64;
+/// Settled frames that are handed in again, because a reorganisation may still take them back: five a block, 64 blocks.
+const HANDED_IN_AGAIN: u64 = 320;
 /// How long the last answers may take to leave when the node stops.
 const ANSWERS_LEAVE: Duration = Duration::from_secs(5);
 
@@ -370,21 +370,23 @@ impl Node {
     }
 }
 
-/// The state after the journal's last command: from the newest snapshot that is older than what is handed in, and from the log.
+/// The state after the journal's last command: from the newest saved one that has the frames to be handed in, and from the log.
 fn bring_up(
     opened: Recovery,
     (snapshots, past): &(Snapshots, xos_history::History),
     anchor: Anchor,
     hand_in: u64,
 ) -> Result<(Recovered, Journal), NodeError> {
-    let engine = snapshots.newest(|engine| engine.frames_sealed() < hand_in.max(1));
+    let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(hand_in)).into_parts(hand_in);
     let snapshot = engine.sequence();
+    tracing::info!(after = snapshot, frames = frames.len(), "beginning with the saved state");
     let history = History::load(past, snapshot)?;
     let mut opened = opened.begin_at(snapshot + 1)?;
-    let recovered = recover((engine, history), opened.replay(), anchor, hand_in).map_err(|error| match error {
-        RecoveryError::Journal(error) => NodeError::Journal(error),
-        diverged => NodeError::Diverged(diverged.to_string()),
-    })?;
+    let recovered = recover(Recovered { engine, history, unsettled: frames }, opened.replay(), anchor, hand_in)
+        .map_err(|error| match error {
+            RecoveryError::Journal(error) => NodeError::Journal(error),
+            diverged => NodeError::Diverged(diverged.to_string()),
+        })?;
     let journal = opened.resume()?;
     if journal.last_sequence() < snapshot {
         let error = RecoveryError::EndLost { snapshot, journal: journal.last_sequence() };

@@ -82,18 +82,20 @@ pub(crate) enum RecoveryError {
     },
 }
 
-/// Applies the rest of the journal to a state, and keeps the frames from number `keep_from` on for settlement. The state must be
-/// older than those.
+/// Applies the rest of the journal to a state, and keeps the frames from number `keep_from` on for settlement; those that were
+/// sealed before come with the state.
 ///
 /// # Errors
 /// If the journal is damaged, or the chain has settled what it does not lead to.
 pub(crate) fn recover(
-    (engine, history): (Engine, History),
+    mut recovered: Recovered,
     replay: &mut Replay,
     anchor: Anchor,
     keep_from: u64,
 ) -> Result<Recovered, RecoveryError> {
-    let mut recovered = Recovered { engine, history, unsettled: Vec::new() };
+    if let Some(frame) = recovered.unsettled.iter().find(|frame| frame.id == anchor.id) {
+        check_anchor(frame, anchor)?;
+    }
     let mut progress = Progress::new();
     let mut events = Vec::new();
     for command in replay {

@@ -374,7 +374,7 @@ mod tests {
 
     use super::*;
     use crate::ingress::{Refused, Sequencer};
-    use crate::recovery::{Anchor, RecoveryError};
+    use crate::recovery::{Anchor, Recovered, RecoveryError};
     use crate::testing::{
         ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, idle_vitals, inbox, order_of, trader, withdraw,
     };
@@ -396,8 +396,8 @@ mod tests {
         data: TempDir,
     }
 
-    fn fresh() -> (Engine, History) {
-        (Engine::new(GROUP), History::default())
+    fn fresh() -> Recovered {
+        Recovered { engine: Engine::new(GROUP), history: History::default(), unsettled: Vec::new() }
     }
 
     /// A core that has not run, with what the test's chain says waiting.

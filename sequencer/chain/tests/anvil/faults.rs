@@ -28,14 +28,28 @@ async fn a_hundred_batches_go_five_at_a_time() {
         exchange.trade(1, 300);
         exchange.frame().await;
     }
+    // A block is mined whenever as many batches wait as may be on their way.
+    exchange.anvil.mine_every(0).await;
     let mut submission = exchange.submit(&exchange.anvil.url, SubmitterConfig::default());
-    let settled = settles_all(&exchange, &mut submission).await;
-    let (first, last) = (settled[0].block, settled[99].block);
-    // One at a time they would take a hundred blocks; a block now and then is missed when the machine is busy.
-    assert!(last - first < 50, "from block {first} to {last}");
-    assert!(settled.iter().any(|batch| settled.iter().filter(|other| other.block == batch.block).count() == 5));
+    submission.hand_in(&exchange.frames).await;
+    let relayer = exchange.sequencer.address();
+    for block in 1..=20 {
+        let waiting = timeout(LONG, async {
+            while exchange.anvil.pending_nonce(relayer).await < 5 * block {
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+        waiting.await.expect("five are on their way");
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(exchange.anvil.pending_nonce(relayer).await, 5 * block, "and no more than five");
+        exchange.anvil.mine(1).await;
+    }
+    let settled = submission.settles(100).await;
+    assert_eq!(ids(&settled), (1..=100).collect::<Vec<_>>());
+    assert_eq!(settled[99].block - settled[0].block, 19);
+    exchange.agrees_with_the_chain().await;
     assert_eq!(submission.status.borrow().reverted, 0);
-    assert_eq!(exchange.anvil.nonce(exchange.sequencer.address()).await, 100);
+    assert_eq!(exchange.anvil.nonce(relayer).await, 100);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -129,6 +129,11 @@ impl Anvil {
         self.provider.get_transaction_count(address).latest().await.unwrap()
     }
 
+    /// The same, counting what waits.
+    pub(crate) async fn pending_nonce(&self, address: Address) -> u64 {
+        self.provider.get_transaction_count(address).pending().await.unwrap()
+    }
+
     /// Time of the newest block in unix milliseconds.
     pub(crate) async fn now(&self) -> u64 {
         let block = self.provider.get_block(alloy::rpc::types::BlockId::latest()).await.unwrap().unwrap();

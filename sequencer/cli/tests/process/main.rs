@@ -207,8 +207,10 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
         orders
     };
     exchange.until("the history has them all", async |exchange| remembered(exchange).await >= known).await;
-    let saved = std::fs::read_dir(exchange.path("data/snapshots")).unwrap().count();
-    assert!(saved > 0, "the state was saved");
+    let log = std::fs::read_to_string(exchange.path("node.log")).unwrap();
+    let starts: Vec<&str> = log.lines().filter(|line| line.contains("beginning with the saved state")).collect();
+    let from_nothing = starts.iter().filter(|line| line.contains("after\u{1b}[0m\u{1b}[2m=\u{1b}[0m0")).count();
+    assert!(starts.len() as u64 == 1 + KILLS && from_nothing < starts.len() - 1, "{starts:#?}");
 
     exchange.until_all_is_settled().await;
     let audit = exchange.audit();
