@@ -7,6 +7,7 @@
 //!                                     spare segment ◀── preparer: zeros, one segment ahead
 //! ```
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -17,15 +18,15 @@ use std::thread::JoinHandle;
 use xos_types::{GroupConfig, Logged};
 
 use crate::LOCK_FILE;
+use crate::block::SealedBlock;
+use crate::cut::cut_behind;
 use crate::error::JournalError;
 use crate::format::{HEADER_BYTES, Header, OpenBlock, block_bytes, genesis, payload_max};
 use crate::replay::{Ended, Replay};
-use crate::scan::{DroppedTail, Tip};
+use crate::scan::{Chain, DroppedTail, Next, Tip};
 use crate::segment::{list, prepare_spare, put_in_place, sync_dir, usual_bytes};
-use crate::shared::{Durability, Shared};
+use crate::shared::{Durability, Offer, Shared, Work};
 
-/// Most bytes of commands that wait for the commit before theirs; then whoever appends waits, too.
-const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Name of a repair's unfinished work in a journal's directory.
 pub(crate) const REPAIRED_FOLDER: &str = "repaired";
 
@@ -34,11 +35,14 @@ pub(crate) const REPAIRED_FOLDER: &str = "repaired";
 pub struct Settings {
     /// Bytes of each new segment.
     pub segment_bytes: u64,
+    /// Most bytes of commands that wait for the commit before theirs, and so of a block, but for a single command that has more;
+    /// then whoever appends waits, too.
+    pub block_bytes: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20 }
+        Self { segment_bytes: 64 << 20, block_bytes: 4 << 20 }
     }
 }
 
@@ -47,6 +51,7 @@ impl Default for Settings {
 pub struct Recovery {
     dir: PathBuf,
     segment_bytes: u64,
+    block_bytes: usize,
     replay: Replay,
     lock: File,
 }
@@ -58,6 +63,8 @@ pub struct Journal {
     handed_over: u64,
     /// Most bytes of a command.
     payload_max: usize,
+    /// Most bytes of a block of several.
+    block_bytes: usize,
     threads: Vec<JoinHandle<()>>,
     _lock: File,
 }
@@ -85,7 +92,7 @@ impl Journal {
             sync_dir(parent).map_err(JournalError::io("cannot sync", parent))?;
         }
         let replay = Replay::open(dir, 1, Some(config))?;
-        Ok(Recovery { dir: dir.to_owned(), segment_bytes, replay, lock })
+        Ok(Recovery { dir: dir.to_owned(), segment_bytes, block_bytes: settings.block_bytes, replay, lock })
     }
 
     /// Hands commands over and returns the last one's sequence number. They survive a crash, all of those before them too,
@@ -101,9 +108,27 @@ impl Journal {
         {
             return Err(JournalError::CommandTooLarge { bytes, limit: self.payload_max });
         }
-        self.shared.hand_over(commands, self.payload_max.min(GROUP_BYTES_MAX))?;
+        self.shared.hand_over(commands, self.payload_max.min(self.block_bytes))?;
         self.handed_over += commands.len() as u64;
         Ok(self.handed_over)
+    }
+
+    /// Hands over a block of another journal of the same group, to be written as it is. It must continue this one.
+    ///
+    /// # Errors
+    /// Those of [`Self::append`].
+    pub fn append_block(&mut self, block: SealedBlock) -> Result<u64, JournalError> {
+        let last = block.tip().sequence;
+        self.shared.hand_over_sealed(block)?;
+        self.handed_over = last;
+        Ok(last)
+    }
+
+    /// From now on each block is handed to `offer` when it is sealed, before it is written, and commands count as durable
+    /// only when [`Durability::confirm`] has said that the replica has them, too. `offer` may wait, and then fewer and larger
+    /// blocks are sealed. The replica must hold what this journal holds.
+    pub fn replicate(&mut self, offer: impl FnMut(SealedBlock) + Send + 'static) {
+        self.shared.replicate(Box::new(offer), self.handed_over);
     }
 
     /// Sequence number of the last command that was handed over; 0 if there is none.
@@ -156,6 +181,31 @@ impl Recovery {
         Ok(Self { replay, ..self })
     }
 
+    /// Where the chain stands behind each block, from the beginning of the segment that holds command `from` on; first where it
+    /// stands before them.
+    ///
+    /// # Errors
+    /// If the journal begins later, or is damaged.
+    pub fn tips(&self, from: u64) -> Result<Vec<Tip>, JournalError> {
+        let mut chain = Chain::open(&self.dir, from.max(1), Some(&self.replay.group()))?;
+        let mut tips = vec![chain.tip()];
+        while let Next::Block(block) = chain.advance()? {
+            tips.push(block.tip());
+        }
+        Ok(tips)
+    }
+
+    /// Makes the block that ends at `tip` the last one. Whatever follows was never told to anybody, says the caller; a copy is
+    /// kept. Reading begins anew, with the first command.
+    ///
+    /// # Errors
+    /// If there is no such block, or the disk refuses.
+    pub fn cut_behind(self, tip: Tip) -> Result<Self, JournalError> {
+        let group = self.replay.group();
+        cut_behind(&self.dir, &group, tip)?;
+        Ok(Self { replay: Replay::open(&self.dir, 1, Some(&group))?, ..self })
+    }
+
     /// What the journal holds. It ends with an error where the journal is damaged.
     pub fn replay(&mut self) -> &mut Replay {
         &mut self.replay
@@ -167,7 +217,7 @@ impl Recovery {
     /// # Errors
     /// If the journal is damaged, or the disk refuses.
     pub fn resume(self) -> Result<Journal, JournalError> {
-        let Self { dir, segment_bytes, replay, lock } = self;
+        let Self { dir, segment_bytes, block_bytes, replay, lock } = self;
         let Ended { chain, dropped } = replay.finish()?;
         let (segment, offset) = chain.end();
         let path = segment.path.clone();
@@ -187,6 +237,7 @@ impl Recovery {
             offset,
             end: segment.length(),
             tip: chain.tip(),
+            offer: None,
         };
         shared.set_bytes_left(writer.end - writer.offset);
         let preparing = Arc::clone(&shared);
@@ -194,7 +245,7 @@ impl Recovery {
             spawn("journal writer", &shared, move || writer.run())?,
             spawn("journal preparer", &shared, move || prepare(&preparing, segment_bytes))?,
         ];
-        Ok(Journal { shared, handed_over: chain.tip().sequence, payload_max, threads, _lock: lock })
+        Ok(Journal { shared, handed_over: chain.tip().sequence, payload_max, block_bytes, threads, _lock: lock })
     }
 }
 
@@ -221,7 +272,6 @@ fn spawn(
 }
 
 /// The writing thread's side.
-#[derive(Debug)]
 struct Writer {
     shared: Arc<Shared>,
     config: GroupConfig,
@@ -233,18 +283,24 @@ struct Writer {
     /// Where the segment ends.
     end: u64,
     tip: Tip,
+    /// Where blocks go besides the disk.
+    offer: Option<Offer>,
 }
 
 impl Writer {
     fn run(&mut self) {
         let mut block = OpenBlock::new();
-        while self.shared.take(&mut block) {
-            if let Err(error) = self.commit(&mut block) {
+        while let Some(work) = self.shared.take(&mut block, &mut self.offer) {
+            let written = match work {
+                Work::Open => self.commit(&mut block),
+                Work::Sealed(blocks) => self.copy(blocks),
+            };
+            if let Err(error) = written {
                 tracing::error!(%error, "the journal fails");
                 return self.shared.fail(error.to_string());
             }
             self.shared.set_bytes_left(self.end - self.offset);
-            self.shared.set_durable(self.tip.sequence);
+            self.shared.set_local(self.tip.sequence);
             block.clear();
         }
     }
@@ -257,10 +313,45 @@ impl Writer {
             self.next_segment()?;
         }
         let (bytes, tip) = block.seal(self.tip);
+        if let Some(offer) = &mut self.offer {
+            // On its way while the disk writes.
+            offer(SealedBlock::of(bytes));
+        }
         let written = self.file.write_all_at(bytes, self.offset).and_then(|()| self.file.sync_data());
         written.map_err(JournalError::io("cannot append to", &self.path))?;
         self.offset += bytes.len() as u64;
         self.tip = tip;
+        Ok(())
+    }
+
+    /// Writes another journal's blocks as they are, with one sync for all that fit into the segment.
+    fn copy(&mut self, blocks: VecDeque<SealedBlock>) -> Result<(), JournalError> {
+        let mut together: Vec<u8> = Vec::new();
+        for block in blocks {
+            if block.before() != self.tip {
+                let cause =
+                    format!("a block begins with command {}, but {} is the last", block.first(), self.tip.sequence);
+                return Err(JournalError::Failed { cause });
+            }
+            let bytes = block.bytes();
+            if self.offset + (together.len() + bytes.len()) as u64 > self.end {
+                self.put(&mut together)?;
+                self.next_segment()?;
+            }
+            together.extend_from_slice(bytes);
+            self.tip = block.tip();
+        }
+        self.put(&mut together)
+    }
+
+    fn put(&mut self, bytes: &mut Vec<u8>) -> Result<(), JournalError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all_at(bytes, self.offset).and_then(|()| self.file.sync_data());
+        written.map_err(JournalError::io("cannot append to", &self.path))?;
+        self.offset += bytes.len() as u64;
+        bytes.clear();
         Ok(())
     }
 
@@ -370,6 +461,7 @@ mod tests {
             offset: 512,
             end: 4096,
             tip: Tip { sequence: 0, hash: [0; 32] },
+            offer: None,
         }
     }
 
