@@ -53,11 +53,13 @@ pub enum Code {
     DiskFull = 1102,
     /// The node is shutting down; nothing was done; try again when it is back.
     Stopping = 1103,
+    /// Another node leads; nothing was done; send it there.
+    Standby = 1104,
 }
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -80,6 +82,7 @@ impl Code {
         Self::Unavailable,
         Self::DiskFull,
         Self::Stopping,
+        Self::Standby,
     ];
 
     /// The code with that number.

@@ -242,6 +242,11 @@ pub struct Info {
     /// Accounts that exist.
     #[serde(with = "number")]
     pub accounts: u64,
+    /// Whether the node takes commands; a standby only answers.
+    pub leads: bool,
+    /// How often the lead has changed; 0 for a node that is alone.
+    #[serde(with = "number")]
+    pub epoch: u64,
     /// How settlement stands.
     pub settlement: SettlementInfo,
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
-use xos_node::config::Settings;
+use xos_node::config::{ReplicationSettings, Settings};
 
 use crate::error::CliError;
 
@@ -30,7 +30,13 @@ Configuration file (all of it optional):
   listen = \"127.0.0.1:8645\"              sequencer_key_file = \"sequencer.key\"
   operations_listen = \"127.0.0.1:8646\"   stop_wait_ms = 5000
   [limits]
-  connections = 1000    queued_commands = 20000    batch_requests = 100    journal_segment_mb = 64")]
+  connections = 1000    queued_commands = 20000    batch_requests = 100    journal_segment_mb = 64
+
+Several nodes (docs/operations.md):
+  durability = \"replicated\"
+  [replication]
+  servers = \"nats://10.0.0.1:4222,nats://10.0.0.2:4222,nats://10.0.0.3:4222\"
+  replicas = 3    lease_ms = 1000    advertise = \"https://node-a.example\"    credentials_file = \"nats.creds\"")]
 pub(crate) struct Node {
     /// Configuration file (TOML); unknown settings are refused
     #[arg(long, value_name = "FILE")]
@@ -66,6 +72,15 @@ pub(crate) struct Node {
     /// Blocks on top of a block before its inbox items count [default: 0]
     #[arg(long, value_name = "BLOCKS")]
     confirmations: Option<u64>,
+    /// `local`, or `replicated`: other nodes follow, and one of them takes over [default: local]
+    #[arg(long, value_name = "HOW")]
+    durability: Option<String>,
+    /// NATS servers with JetStream that keep the log which the nodes share, separated by commas
+    #[arg(long, value_name = "URLS")]
+    nats: Option<String>,
+    /// Milliseconds without a sign of a leader after which a standby takes the lead [default: 1000]
+    #[arg(long, value_name = "MS")]
+    lease_ms: Option<u64>,
     /// File with the key that signs batches and receipts
     #[arg(long, value_name = "FILE")]
     sequencer_key_file: Option<PathBuf>,
@@ -117,6 +132,12 @@ impl Node {
             frame_interval_ms: self.frame_interval_ms,
             ingress_window_us: self.ingress_window_us,
             confirmations: self.confirmations,
+            durability: self.durability,
+            replication: ReplicationSettings {
+                servers: self.nats,
+                lease_ms: self.lease_ms,
+                ..ReplicationSettings::default()
+            },
             sequencer_key_file: self.sequencer_key_file,
             relayer_key_file: self.relayer_key_file,
             ..Settings::default()

@@ -10,9 +10,10 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 use xos_chain::{Chain, ChainError, Deployment, Pulse};
 use xos_journal::{JournalError, LOCK_FILE};
+use xos_replica::{JetStream, Log};
 use xos_types::GroupConfig;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Replication};
 use crate::node::JOURNAL_FOLDER;
 use crate::sequencer::unix_ms;
 use crate::vitals::{DISK_FREE_MIN, disk_free};
@@ -103,10 +104,19 @@ pub async fn check(config: Result<Config, ConfigError>) -> Findings {
     }
     findings.say("listen", bindable(config.listen));
     findings.say("operations_listen", bindable(config.operations_listen));
+    if let (Some(replication), Some(deployment)) = (&config.replication, &deployment) {
+        findings.say("replication", log(replication, &deployment.group_config()).await);
+    }
     if let Some(deployment) = deployment {
         ask_chain(&mut findings, &config, &deployment).await;
     }
     findings
+}
+
+async fn log(replication: &Replication, group: &GroupConfig) -> Result<String, String> {
+    let log = JetStream::connect(&replication.servers, group).await.map_err(text)?;
+    let last = log.last().await.map_err(text)?;
+    Ok(format!("the log has {last} messages, kept {} times", replication.servers.replicas))
 }
 
 async fn ask_chain(findings: &mut Findings, config: &Config, deployment: &Deployment) {

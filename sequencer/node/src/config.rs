@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use xos_auth::Key;
+use xos_replica::JetStreamConfig;
 
 /// Environment variable that holds the sequencer's key.
 pub const SEQUENCER_KEY: &str = "XOS_SEQUENCER_KEY";
@@ -35,12 +36,32 @@ pub struct Settings {
     pub ingress_window_us: Option<u64>,
     /// Blocks on top of a block before its inbox items count.
     pub confirmations: Option<u64>,
+    /// `local`: what the disk has is durable. `replicated`: what a log on several servers has, too, which other nodes follow.
+    pub durability: Option<String>,
+    /// That log.
+    pub replication: ReplicationSettings,
     /// File with the key that signs batches and receipts (64 hexadecimal digits).
     pub sequencer_key_file: Option<PathBuf>,
     /// File with the key that pays for gas; the sequencer's own key if not set.
     pub relayer_key_file: Option<PathBuf>,
     /// Bounds on what clients may ask for.
     pub limits: LimitSettings,
+}
+
+/// The `[replication]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplicationSettings {
+    /// NATS servers with JetStream, `nats://host:port`, separated by commas.
+    pub servers: Option<String>,
+    /// How many of them keep each block.
+    pub replicas: Option<usize>,
+    /// Milliseconds without a sign of a leader after which a standby takes the lead.
+    pub lease_ms: Option<u64>,
+    /// Where clients reach this node's JSON-RPC; standbys send them there. The address it listens on if not set.
+    pub advertise: Option<String>,
+    /// File with NATS credentials.
+    pub credentials_file: Option<PathBuf>,
 }
 
 /// The `[limits]` table.
@@ -100,6 +121,7 @@ impl Settings {
             &mut settings.data,
             &mut settings.sequencer_key_file,
             &mut settings.relayer_key_file,
+            &mut settings.replication.credentials_file,
         ];
         for path in paths.into_iter().flatten() {
             *path = base.join(&path);
@@ -120,6 +142,14 @@ impl Settings {
             frame_interval_ms: over.frame_interval_ms.or(self.frame_interval_ms),
             ingress_window_us: over.ingress_window_us.or(self.ingress_window_us),
             confirmations: over.confirmations.or(self.confirmations),
+            durability: over.durability.or(self.durability),
+            replication: ReplicationSettings {
+                servers: over.replication.servers.or(self.replication.servers),
+                replicas: over.replication.replicas.or(self.replication.replicas),
+                lease_ms: over.replication.lease_ms.or(self.replication.lease_ms),
+                advertise: over.replication.advertise.or(self.replication.advertise),
+                credentials_file: over.replication.credentials_file.or(self.replication.credentials_file),
+            },
             sequencer_key_file: over.sequencer_key_file.or(self.sequencer_key_file),
             relayer_key_file: over.relayer_key_file.or(self.relayer_key_file),
             limits: LimitSettings {
@@ -180,6 +210,7 @@ impl Settings {
             );
         }
         let relayer = problems.key("relayer_key_file", self.relayer_key_file, RELAYER_KEY, &environment);
+        let replication = problems.replication(self.durability, self.replication);
         let limits = self.limits;
         let frame_interval = problems.within("frame_interval_ms", self.frame_interval_ms, 1000, 10, 60_000);
         let ingress_window = problems.within("ingress_window_us", self.ingress_window_us, 1000, 0, 100_000);
@@ -229,6 +260,7 @@ impl Settings {
                 frame_interval: Duration::from_millis(frame_interval),
                 ingress_window: Duration::from_micros(ingress_window),
                 confirmations,
+                replication,
                 relayer_key: relayer.unwrap_or_else(|| sequencer_key.clone()),
                 sequencer_key,
                 limits,
@@ -259,12 +291,25 @@ pub struct Config {
     pub ingress_window: Duration,
     /// Blocks on top of a block before its inbox items count.
     pub confirmations: u64,
+    /// The log that the nodes of the group share; none if this node is alone.
+    pub replication: Option<Replication>,
     /// Signs batches and receipts.
     pub sequencer_key: Key,
     /// Pays for gas.
     pub relayer_key: Key,
     /// Bounds on what clients may ask for.
     pub limits: Limits,
+}
+
+/// See [`ReplicationSettings`].
+#[derive(Clone, Debug)]
+pub struct Replication {
+    /// The servers that keep the log, and how.
+    pub servers: JetStreamConfig,
+    /// How long a standby waits for a sign of a leader.
+    pub lease: Duration,
+    /// Where clients reach this node, if not where it listens.
+    pub advertise: Option<String>,
 }
 
 /// Bounds; see [`LimitSettings`] for what each means.
@@ -336,6 +381,42 @@ impl Problems {
             self.add(setting, value, format!("{lowest} to {highest}"));
         }
         value
+    }
+
+    fn replication(&mut self, durability: Option<String>, settings: ReplicationSettings) -> Option<Replication> {
+        match durability.as_deref() {
+            None | Some("local") => {
+                if settings.servers.is_some() {
+                    self.add("replication.servers", "set", "`durability = \"replicated\"` beside it");
+                }
+                return None;
+            }
+            Some("replicated") => {}
+            Some(other) => {
+                self.add("durability", other, "`local` or `replicated`");
+                return None;
+            }
+        }
+        let servers: Vec<String> = settings
+            .servers
+            .iter()
+            .flat_map(|servers| servers.split(','))
+            .map(|server| server.trim().to_owned())
+            .collect();
+        if servers.is_empty() {
+            self.add(
+                "replication.servers",
+                "nothing",
+                "the addresses of NATS servers, `nats://host:port`, separated by commas",
+            );
+        }
+        let lease = self.within("replication.lease_ms", settings.lease_ms, 1_000, 100, 60_000);
+        let replicas = self.within("replication.replicas", settings.replicas, 3, 1, 5);
+        Some(Replication {
+            servers: JetStreamConfig { servers, replicas, credentials: settings.credentials_file },
+            lease: Duration::from_millis(lease),
+            advertise: settings.advertise,
+        })
     }
 
     fn address(&mut self, setting: &str, value: Option<String>, default: &str) -> Option<SocketAddr> {

@@ -23,7 +23,7 @@ fn methods() -> BTreeSet<String> {
     let backlog = Backlog::new(0, 0, 1);
     let (_, status) = tokio::sync::watch::channel(xos_chain::SettlementStatus::default());
     let rpc = Rpc {
-        sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk()).0,
+        sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk(), crate::replication::Role::alone()).0,
         settlement: Arc::new(Settlement::new(batches, status, backlog)),
         vitals: Vitals::new(&GROUP, folder.path(), std::time::Duration::from_secs(1)),
         group: GROUP,

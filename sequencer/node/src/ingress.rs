@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-use xos_journal::{Durability, Shortage};
-use xos_types::{Command, Precedence};
+use tokio::sync::{OwnedSemaphorePermit, mpsc as tokio_mpsc, oneshot};
+use xos_journal::{Durability, SealedBlock, Shortage};
+use xos_types::{Command, Hash, Precedence};
 
 use crate::feeds::Feeds;
 use crate::receipt::Outcome;
+use crate::replication::Role;
 use crate::sequencer::View;
 
 /// Between two looks at whether the queue is empty.
@@ -44,7 +45,18 @@ pub(crate) type Delivery = Box<dyn FnOnce(&mut Feeds) + Send>;
 pub(crate) enum Item {
     Commands(Ingress),
     Query(Query),
+    Following(Following),
     Stop,
+}
+
+/// What a standby is told by the log.
+pub(crate) enum Following {
+    /// The leader's next block. The place is given back when it was applied.
+    Block { block: SealedBlock, place: OwnedSemaphorePermit },
+    /// The leader says that its log has this hash at this frame.
+    Claimed { frame: u64, log_hash: Hash },
+    /// This node leads from here on: its journal's blocks go to `offer`, and `ready` gets the number of the next inbox item.
+    Lead { offer: tokio_mpsc::Sender<SealedBlock>, ready: oneshot::Sender<u64> },
 }
 
 /// Why nothing was done.
@@ -72,6 +84,15 @@ pub(crate) enum Refused {
         why: String,
         /// What can still be written.
         bytes_left: u64,
+    },
+    /// Another node leads.
+    #[error(
+        "this node is a standby, which takes no commands; nothing was done; send it to the leader{}",
+        leader.as_ref().map(|leader| format!(", {leader}")).unwrap_or_default()
+    )]
+    Standby {
+        /// Where the leader was last heard to take requests.
+        leader: Option<String>,
     },
     /// The node is being shut down and takes nothing more.
     #[error("the node is shutting down and takes nothing more; nothing was done; try again when it is back")]
@@ -186,6 +207,7 @@ pub(crate) struct Sequencer {
     queries: Arc<Gauge>,
     backlog: Arc<Backlog>,
     disk: Durability,
+    role: Arc<Role>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -197,6 +219,7 @@ impl Sequencer {
         queries: usize,
         backlog: Arc<Backlog>,
         disk: Durability,
+        role: Arc<Role>,
     ) -> (Self, mpsc::Receiver<Item>) {
         let (items, receiver) = mpsc::channel();
         let queue = Self {
@@ -205,6 +228,7 @@ impl Sequencer {
             queries: Gauge::new("questions", queries),
             backlog,
             disk,
+            role,
             stopping: Arc::default(),
         };
         (queue, receiver)
@@ -215,6 +239,7 @@ impl Sequencer {
     /// # Errors
     /// If they were not handed over, or the sequencer stopped meanwhile.
     pub(crate) async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
+        self.role_allows()?;
         self.settlement_keeps_up()?;
         if commands.iter().any(Command::is_order) {
             self.disk_has_room()?;
@@ -268,7 +293,14 @@ impl Sequencer {
     /// # Errors
     /// If not.
     pub(crate) fn ready(&self) -> Result<(), Refused> {
-        self.going_on().and_then(|()| self.settlement_keeps_up()).and_then(|()| self.disk_has_room())
+        self.role_allows()
+            .and_then(|()| self.going_on())
+            .and_then(|()| self.settlement_keeps_up())
+            .and_then(|()| self.disk_has_room())
+    }
+
+    fn role_allows(&self) -> Result<(), Refused> {
+        if self.role.leads() { Ok(()) } else { Err(Refused::Standby { leader: self.role.leader() }) }
     }
 
     fn disk_has_room(&self) -> Result<(), Refused> {
@@ -293,6 +325,20 @@ impl Sequencer {
         while self.commands.depth().depth > 0 {
             tokio::time::sleep(DRAIN_POLL).await;
         }
+    }
+
+    pub(crate) fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// Nothing that is not durable yet ever will be.
+    pub(crate) fn fail(&self, why: &impl std::fmt::Display) {
+        self.disk.fail(why.to_string());
+    }
+
+    /// Tells a standby what the log says; false if the sequencer has stopped.
+    pub(crate) fn follow(&self, news: Following) -> bool {
+        self.items.send(Item::Following(news)).is_ok()
     }
 
     /// How full the queues are.
@@ -347,7 +393,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_room_comes_back() {
-        let (queue, receiver) = Sequencer::channel(3, 1, Backlog::new(0, 0, 10), idle_disk());
+        let (queue, receiver) = Sequencer::channel(3, 1, Backlog::new(0, 0, 10), idle_disk(), Role::alone());
         let (first, second) = (queue.clone(), queue.clone());
         let waiting = tokio::spawn(async move { first.submit(vec![cancel(1), cancel(2)]).await });
         while queue.commands.queued.load(Ordering::Relaxed) < 2 {
@@ -362,7 +408,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_that_is_drained_refuses_and_lets_out_what_it_has() {
-        let (queue, receiver) = Sequencer::channel(10, 1, Backlog::new(0, 0, 10), idle_disk());
+        let (queue, receiver) = Sequencer::channel(10, 1, Backlog::new(0, 0, 10), idle_disk(), Role::alone());
         let taken = queue.clone();
         let waiting = tokio::spawn(async move { taken.submit(vec![cancel(1)]).await });
         while queue.commands.depth().depth == 0 {
@@ -386,7 +432,7 @@ mod tests {
     #[tokio::test]
     async fn commands_wait_while_settlement_is_too_far_behind() {
         let backlog = Backlog::new(7, 3, 5);
-        let (queue, _receiver) = Sequencer::channel(10, 10, Arc::clone(&backlog), idle_disk());
+        let (queue, _receiver) = Sequencer::channel(10, 10, Arc::clone(&backlog), idle_disk(), Role::alone());
         assert!(queue.ready().is_ok());
         backlog.set_sealed(8);
         let refused = queue.submit(vec![cancel(1)]).await;

@@ -78,6 +78,8 @@ pub(crate) struct Metrics {
     pub(crate) executed: Gauge<u64, AtomicU64>,
     pub(crate) durable: Gauge<u64, AtomicU64>,
     pub(crate) journal_lag: Number,
+    pub(crate) leads: Number,
+    pub(crate) epoch: Number,
     pub(crate) heartbeat_age: Number,
     depth: Family<Queue, Number>,
     limit: Family<Queue, Number>,
@@ -162,7 +164,9 @@ impl Metrics {
             ),
             executed: all.add("log_executed_sequence", "Last command that the engine applied", Gauge::default()),
             durable: all.add("log_durable_sequence", "Last command that is on disk", Gauge::default()),
-            journal_lag: all.number("journal_lag_commands", "Commands applied that are not on disk yet"),
+            journal_lag: all.number("journal_lag_commands", "Commands applied that are not durable yet"),
+            leads: all.number("leads", "Whether this node takes commands (1), or follows one that does (0)"),
+            epoch: all.number("epoch", "Of the leader that was heard last; 0 for a node that is alone"),
             heartbeat_age: all.seconds("heartbeat_age", "Since the sequencer's thread last came by"),
             depth: all.add("queue_depth", "What waits, by queue", Family::default()),
             limit: all.add(
@@ -222,6 +226,7 @@ impl Metrics {
         let reason = match refused {
             Refused::Overloaded { .. } => "overloaded",
             Refused::DiskFull { .. } => "disk_full",
+            Refused::Standby { .. } => "standby",
             Refused::Stopping | Refused::Stopped => "stopping",
         };
         self.refused.get_or_create(&Reason { reason }).inc();

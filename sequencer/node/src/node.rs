@@ -11,29 +11,29 @@ use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
 use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use xos_api::XosApiServer;
-use xos_chain::{
-    At, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, SettledBatch, Submitter, SubmitterConfig,
-    inbox_item_hash,
-};
+use xos_chain::{At, Chain, ChainError, Deployment};
 use xos_history::HistoryError;
 use xos_journal::{Journal, JournalError, Recovery};
-use xos_types::{Address, Frame};
+use xos_replica::{BLOCK_BYTES, JetStream, ReplicaError};
+use xos_types::Address;
 
 use crate::config::{Config, Limits};
 use crate::feeds::Books;
 use crate::follower::{Follower, Following, open_history};
 use crate::history::History;
 use crate::ingress::{Backlog, Sequencer};
+use crate::leading::{anchor, check_consumed, hand_in, start_inbox, start_settlement};
 use crate::operations::Operations;
 use crate::output::Outputs;
 use crate::params::NamedParams;
 use crate::recovery::{Anchor, Recovered, RecoveryError, recover};
+use crate::replication::{Part, Role, take_place};
 use crate::rpc::Rpc;
 use crate::sequencer::{Core, Pace, Stopped, turnover};
-use crate::settlement::{Batches, Settlement, pass_on};
+use crate::settlement::Batches;
 use crate::snapshots::Snapshots;
 use crate::vitals::{Life, Vitals};
 
@@ -44,14 +44,6 @@ pub const JOURNAL_FOLDER: &str = "journal";
 const BATCHES_FILE: &str = "batches.jsonl";
 const SNAPSHOTS_FOLDER: &str = "snapshots";
 const HISTORY_FOLDER: &str = "history";
-/// Inbox items that are read ahead of the frames that consume them.
-const INBOX_AHEAD: usize = 1024;
-/// Frames that the submitter is handed ahead of the one it settles.
-const FRAMES_AHEAD: usize = 16;
-/// Settled frames whose details are looked up again if they were lost.
-const LOOKED_UP_MAX: u64 = 1000;
-/// Settled frames that are handed in again, because a reorganisation may still take them back: five a block, 64 blocks.
-const HANDED_IN_AGAIN: u64 = 320;
 /// How long the last answers may take to leave when the node stops.
 const ANSWERS_LEAVE: Duration = Duration::from_secs(5);
 
@@ -97,6 +89,18 @@ pub enum NodeError {
     InboxTakenBack {
         /// Its number.
         index: u64,
+    },
+    /// Another node leads, or the log of the nodes holds what it should not.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// The same log led this node and the leader to different events.
+    #[error(
+        "this standby's engine has another hash than the leader's at frame {frame}, after the same log: one of them has a bug or a \
+         damaged memory, so this one stops; compare their versions, and their journals with `xos journal dump`"
+    )]
+    Differs {
+        /// Which frame.
+        frame: u64,
     },
     /// A file of the data folder.
     #[error("{action} {path}: {source}", path = path.display())]
@@ -150,17 +154,18 @@ pub struct Node {
     /// They never end.
     tasks: JoinSet<()>,
     vitals: Arc<Vitals>,
+    role: Arc<Role>,
     follower: Arc<Following>,
     stop_wait: Duration,
     node_file: PathBuf,
 }
 
 /// What was found on the chain before anything was started.
-struct Found {
-    deployment: Deployment,
-    chain: Chain,
+pub(crate) struct Found {
+    pub(crate) deployment: Deployment,
+    pub(crate) chain: Chain,
     decimals: u8,
-    last: Option<SettledBatch>,
+    anchor: Anchor,
     inbox_queued: u64,
     inbox_deadline: u64,
 }
@@ -174,11 +179,8 @@ async fn look_around(config: &Config, deployment: Deployment) -> Result<Found, N
     let decimals = chain.token_decimals().await?;
     let inbox_queued = chain.inbox(At::Latest).await?.tail;
     let inbox_deadline = chain.inbox_deadline().await?;
-    let last = match chain.last_batch(At::Latest).await?.id {
-        0 => None,
-        id => chain.batches(id).await?.into_iter().next(),
-    };
-    Ok(Found { deployment, chain, decimals, last, inbox_queued, inbox_deadline })
+    let anchor = anchor(&chain).await?;
+    Ok(Found { deployment, chain, decimals, anchor, inbox_queued, inbox_deadline })
 }
 
 impl Node {
@@ -201,8 +203,10 @@ impl Node {
         vitals.enter(Life::Recovering);
         std::fs::create_dir_all(data).map_err(file("cannot create", data))?;
         let group = found.deployment.group_config();
-        let on_disk =
-            xos_journal::Settings { segment_bytes: config.limits.journal_segment_mb << 20, ..Default::default() };
+        let alone = config.replication.is_none();
+        let usual = xos_journal::Settings::default();
+        let block_bytes = if alone { usual.block_bytes } else { BLOCK_BYTES };
+        let on_disk = xos_journal::Settings { segment_bytes: config.limits.journal_segment_mb << 20, block_bytes };
         let opened = Journal::open(data.join(JOURNAL_FOLDER), &group, on_disk)?;
         let snapshots_path = data.join(SNAPSHOTS_FOLDER);
         let snapshots = Snapshots::open(&snapshots_path, group, config.limits.snapshots_kept)
@@ -215,14 +219,18 @@ impl Node {
         let batches_path = data.join(BATCHES_FILE);
         let batches = Batches::open(&batches_path).map_err(file("cannot write", &batches_path))?;
 
-        let anchor = found.last.map_or_else(Anchor::default, |last| Anchor {
-            id: last.id,
-            sequence: last.sequence,
-            log_hash: last.log_hash.0,
-        });
-        // What settled while nobody took note is handed in again, to be looked up.
-        let next = anchor.id + 1;
-        let hand_in = batches.next().min(next.saturating_sub(HANDED_IN_AGAIN)).max(next.saturating_sub(LOOKED_UP_MAX));
+        let (place, opened) = match &config.replication {
+            None => (None, opened),
+            Some(replication) => {
+                let log = JetStream::connect(&replication.servers, &group).await.map_err(ReplicaError::Log)?;
+                let told = snapshots.newest_sequence().max(past.cursor()?);
+                let (place, opened) = take_place(log, replication.lease, opened, told).await?;
+                (Some(place), opened)
+            }
+        };
+
+        let anchor = found.anchor;
+        let hand_in = hand_in(&batches, anchor);
         let saved = (snapshots.clone(), past.clone());
         let (recovered, journal) = tokio::task::spawn_blocking(move || bring_up(opened, &saved, anchor, hand_in))
             .await
@@ -231,17 +239,23 @@ impl Node {
         if consumed > queued {
             return Err(NodeError::ChainReset { consumed, queued });
         }
-
-        check_consumed(&found, &recovered.unsettled, anchor.id).await?;
+        if alone {
+            // A standby may well be behind what has settled; it compares when it leads.
+            recovered.reaches(anchor).map_err(|error| NodeError::Diverged(error.to_string()))?;
+            check_consumed(&found.chain, recovered.unsettled.iter(), anchor.id).await?;
+        }
 
         let limits = config.limits;
+        let role = if alone { Role::alone() } else { Role::standby() };
         let backlog = Backlog::new(recovered.engine.frames_sealed(), anchor.id, limits.unsettled_frames);
         let (sequencer, items) = Sequencer::channel(
             limits.queued_commands,
             limits.queued_queries,
             Arc::clone(&backlog),
             journal.durability(),
+            Arc::clone(&role),
         );
+        let (begin, begins) = watch::channel(alone.then_some(consumed));
 
         let (sealed, sealed_frames) = mpsc::unbounded_channel();
         let mut settling = JoinSet::new();
@@ -253,8 +267,10 @@ impl Node {
             // The receiver is held just below.
             let _ = sealed.send(frame.clone());
         }
-        let settlement = start_settlement(&config, &found, &mut settling, sealed_frames, batches, &backlog, &vitals)?;
-        let inbox = start_inbox(&config, &found, &mut tasks, consumed, &settlement, &vitals)?;
+        let told = (&sequencer, &backlog, &vitals);
+        let settlement =
+            start_settlement(&config, &found, &mut settling, sealed_frames, batches, told, begins.clone())?;
+        let inbox = start_inbox(&config, &found, &mut tasks, &settlement, &vitals, begins);
         vitals.attach(sequencer.clone(), Arc::clone(&settlement), found.inbox_deadline);
 
         let follower = match no_past {
@@ -272,6 +288,7 @@ impl Node {
         let outputs =
             Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), sequencer.clone(), Arc::clone(&vitals))
                 .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
+        let durability = journal.durability();
         let core = Core {
             engine,
             history,
@@ -283,6 +300,7 @@ impl Node {
             waiting: VecDeque::new(),
             backlog,
             vitals: Arc::clone(&vitals),
+            leads: alone,
         };
         let ended = start_sequencer(core, items)?;
 
@@ -311,8 +329,23 @@ impl Node {
             sequencer = %config.sequencer_key.address(),
             "ready"
         );
+        if let (Some(place), Some(replication)) = (place, &config.replication) {
+            let part = Part {
+                place,
+                role: Arc::clone(&role),
+                sequencer: sequencer.clone(),
+                durability,
+                journal: data.join(JOURNAL_FOLDER),
+                group,
+                vitals: Arc::clone(&vitals),
+                address: replication.advertise.clone().unwrap_or_else(|| format!("http://{address}")),
+                frame_interval: config.frame_interval,
+                begin,
+            };
+            tasks.spawn(part.play());
+        }
         let stop_wait = config.stop_wait;
-        Ok(Self { address, server, sequencer, ended, settling, tasks, vitals, follower, stop_wait, node_file })
+        Ok(Self { address, server, sequencer, ended, settling, tasks, vitals, role, follower, stop_wait, node_file })
     }
 
     /// Where it listens.
@@ -346,7 +379,10 @@ impl Node {
         if tokio::time::timeout(ANSWERS_LEAVE, self.server.clone().stopped()).await.is_err() {
             tracing::warn!("some clients do not take their last answers; going on without");
         }
-        let ended = ended.unwrap_or(Err(NodeError::SequencerPanicked));
+        let ended = match self.role.failure() {
+            Some(error) => Err(error),
+            None => ended.unwrap_or(Err(NodeError::SequencerPanicked)),
+        };
         if ended.is_ok() {
             self.settle().await;
         }
@@ -396,18 +432,6 @@ fn bring_up(
     Ok((recovered, journal))
 }
 
-/// Whether what the log has consumed and not settled yet is what the chain has queued.
-async fn check_consumed(found: &Found, unsettled: &[Frame], settled: u64) -> Result<(), NodeError> {
-    for item in unsettled.iter().filter(|frame| frame.id > settled).flat_map(|frame| &frame.inbox) {
-        let stored = found.chain.inbox_hash(item.index, At::Latest).await?;
-        // A batch that an earlier life sent may have consumed it in this moment.
-        if stored != inbox_item_hash(item) && found.chain.inbox(At::Latest).await?.head <= item.index {
-            return Err(NodeError::InboxTakenBack { index: item.index });
-        }
-    }
-    Ok(())
-}
-
 fn pace(config: &Config) -> Pace {
     let Limits { window_commands, frame_inbox_items, frame_inbox_bytes, frame_gas, .. } = config.limits;
     Pace {
@@ -418,75 +442,6 @@ fn pace(config: &Config) -> Pace {
         frame_inbox_bytes,
         frame_gas,
     }
-}
-
-fn start_settlement(
-    config: &Config,
-    found: &Found,
-    tasks: &mut JoinSet<()>,
-    sealed: mpsc::UnboundedReceiver<xos_types::Frame>,
-    batches: Batches,
-    backlog: &Arc<Backlog>,
-    vitals: &Arc<Vitals>,
-) -> Result<Arc<Settlement>, NodeError> {
-    let submitter = Submitter::new(
-        &config.chain,
-        &found.deployment,
-        config.sequencer_key.clone(),
-        config.relayer_key.clone(),
-        SubmitterConfig::default(),
-    )?;
-    let settlement = Arc::new(Settlement::new(batches, submitter.status(), Arc::clone(backlog)));
-    let (frames, handed_in) = mpsc::channel(FRAMES_AHEAD);
-    let (reports, settled) = mpsc::unbounded_channel();
-    tasks.spawn(pass_on(sealed, frames));
-    tasks.spawn(async move {
-        // It says in the log and in its status why it stops.
-        let _ = submitter.run(handed_in, reports).await;
-    });
-    let (noting, vitals) = (Arc::clone(&settlement), Arc::clone(vitals));
-    tasks.spawn(async move { noting.note(settled, &vitals).await });
-    Ok(settlement)
-}
-
-fn start_inbox(
-    config: &Config,
-    found: &Found,
-    tasks: &mut JoinSet<()>,
-    next: u64,
-    settlement: &Arc<Settlement>,
-    vitals: &Arc<Vitals>,
-) -> Result<mpsc::Receiver<InboxNews>, NodeError> {
-    let reading = InboxConfig { confirmations: config.confirmations, ..InboxConfig::default() };
-    let reader = InboxReader::new(&config.chain, &found.deployment, reading, next)?;
-    let (read, mut items) = mpsc::channel(1);
-    let (ready, inbox) = mpsc::channel(INBOX_AHEAD);
-    let halting = Arc::clone(settlement);
-    tasks.spawn(async move {
-        if let Err(error) = reader.run(read).await {
-            tracing::error!(%error, "the inbox cannot be read any further");
-            halting.halt_inbox(error.to_string());
-        }
-    });
-    let (seen, vitals) = (Arc::clone(settlement), Arc::clone(vitals));
-    tasks.spawn(async move {
-        while let Some(news) = items.recv().await {
-            seen.set_inbox_seen(match &news {
-                InboxNews::Item(item) => {
-                    vitals.queued([item]);
-                    item.index + 1
-                }
-                InboxNews::TakenBack(from) => {
-                    vitals.taken_back(*from);
-                    *from
-                }
-            });
-            if ready.send(news).await.is_err() {
-                return;
-            }
-        }
-    });
-    Ok(inbox)
 }
 
 fn start_sequencer(
@@ -501,6 +456,8 @@ fn start_sequencer(
             let result = core.run(&items).map_err(|stopped| match stopped {
                 Stopped::Journal(error) => NodeError::Journal(error),
                 Stopped::InboxTakenBack(index) => NodeError::InboxTakenBack { index },
+                Stopped::Differs(frame) => NodeError::Differs { frame },
+                Stopped::Unreadable(what) => NodeError::Diverged(format!("a block of the log cannot be read: {what}")),
             });
             if let Err(error) = &result {
                 tracing::error!(%error, "the sequencer stops");

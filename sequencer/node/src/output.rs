@@ -116,6 +116,7 @@ impl Stage {
             for event in events {
                 if let Event::FrameSealed(frame) = event {
                     self.backlog.set_sealed(frame.id);
+                    self.sequencer.role().sealed(&frame);
                     // If the submitter has stopped it has said why; the frame is in the log.
                     let _ = self.frames.send(*frame);
                 }
@@ -135,6 +136,7 @@ mod tests {
     use xos_types::Logged;
 
     use super::*;
+    use crate::replication::Role;
     use crate::testing::{GROUP, SMALL_DISK, cancel, idle_vitals};
 
     #[test]
@@ -143,7 +145,7 @@ mod tests {
         let mut journal = Journal::open(dir.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
         let (frames, _sealed) = tokio_mpsc::unbounded_channel();
         let backlog = Backlog::new(0, 0, 1);
-        let (sequencer, _items) = Sequencer::channel(1, 1, Arc::clone(&backlog), journal.durability());
+        let (sequencer, _items) = Sequencer::channel(1, 1, Arc::clone(&backlog), journal.durability(), Role::alone());
         let outputs = Outputs::start(journal.durability(), frames, backlog, sequencer, idle_vitals()).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let tells = |what: &'static str| {

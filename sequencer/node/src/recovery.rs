@@ -94,7 +94,7 @@ pub(crate) fn recover(
     keep_from: u64,
 ) -> Result<Recovered, RecoveryError> {
     if let Some(frame) = recovered.unsettled.iter().find(|frame| frame.id == anchor.id) {
-        check_anchor(frame, anchor)?;
+        anchor.check(frame)?;
     }
     let mut progress = Progress::new();
     let mut events = Vec::new();
@@ -106,7 +106,7 @@ pub(crate) fn recover(
         for event in events.drain(..) {
             let Event::FrameSealed(frame) = event else { continue };
             if frame.id == anchor.id {
-                check_anchor(&frame, anchor)?;
+                anchor.check(&frame)?;
             }
             if frame.id >= keep_from {
                 recovered.unsettled.push(*frame);
@@ -114,25 +114,38 @@ pub(crate) fn recover(
         }
         progress.step(sequence);
     }
-    let sealed = recovered.engine.frames_sealed();
-    if anchor.id > sealed {
-        return Err(RecoveryError::ChainAhead { settled: anchor.id, sealed });
-    }
     progress.end(&recovered);
     Ok(recovered)
 }
 
-fn check_anchor(frame: &Frame, anchor: Anchor) -> Result<(), RecoveryError> {
-    if (frame.sequence, frame.log_hash) == (anchor.sequence, anchor.log_hash) {
-        return Ok(());
+impl Recovered {
+    /// Whether the log has what the chain has settled.
+    ///
+    /// # Errors
+    /// If it ends before.
+    pub(crate) fn reaches(&self, anchor: Anchor) -> Result<(), RecoveryError> {
+        let sealed = self.engine.frames_sealed();
+        if anchor.id > sealed { Err(RecoveryError::ChainAhead { settled: anchor.id, sealed }) } else { Ok(()) }
     }
-    Err(RecoveryError::Diverged {
-        id: frame.id,
-        anchor_sequence: anchor.sequence,
-        anchor_hash: xos_types::B256::from(anchor.log_hash).to_string(),
-        our_sequence: frame.sequence,
-        our_hash: xos_types::B256::from(frame.log_hash).to_string(),
-    })
+}
+
+impl Anchor {
+    /// Whether that frame, which has its number, is what settled.
+    ///
+    /// # Errors
+    /// If not.
+    pub(crate) fn check(self, frame: &Frame) -> Result<(), RecoveryError> {
+        if (frame.sequence, frame.log_hash) == (self.sequence, self.log_hash) {
+            return Ok(());
+        }
+        Err(RecoveryError::Diverged {
+            id: frame.id,
+            anchor_sequence: self.sequence,
+            anchor_hash: xos_types::B256::from(self.log_hash).to_string(),
+            our_sequence: frame.sequence,
+            our_hash: xos_types::B256::from(frame.log_hash).to_string(),
+        })
+    }
 }
 
 struct Progress {

@@ -70,6 +70,7 @@ impl From<Refused> for ApiError {
             Refused::DiskFull { why, bytes_left } => {
                 Self::new(Code::DiskFull, message, json!({ "why": why, "bytesLeft": bytes_left.to_string() }))
             }
+            Refused::Standby { leader } => Self::new(Code::Standby, message, json!({ "leader": leader })),
             Refused::Stopping => Self::new(Code::Stopping, message, json!({})),
             Refused::Stopped => Self::new(Code::Unavailable, message, json!({})),
         }

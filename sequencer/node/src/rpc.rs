@@ -278,6 +278,8 @@ impl XosApiServer for Rpc {
             log_hash: B256::from(log_hash),
             frame_time,
             accounts: u64::try_from(accounts).unwrap_or(u64::MAX),
+            leads: self.sequencer.role().leads(),
+            epoch: self.sequencer.role().epoch(),
             settlement: self.settlement.info(next_inbox),
         })
     }

@@ -5,7 +5,7 @@
 //! [output stage](crate::output). If a write fails the thread ends with the error and the process with it: the engine is then
 //! ahead of the log, and a restart comes back to the log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -14,12 +14,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc as tokio_mpsc;
 use xos_chain::InboxNews;
 use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
-use xos_journal::{Journal, JournalError};
-use xos_types::{Command, Event, FillLine, Frame, InboxItem, InboxPayload, Logged, Reject, TimeMs};
+use xos_journal::{Journal, JournalError, SealedBlock};
+use xos_types::{Command, Event, FillLine, Frame, Hash, InboxItem, InboxPayload, Logged, Reject, TimeMs};
 
 use crate::feeds::Books;
 use crate::history::History;
-use crate::ingress::{Backlog, Ingress, Item, Placed, Query, maker_friendly};
+use crate::ingress::{Backlog, Following, Ingress, Item, Placed, Query, maker_friendly};
 use crate::output::{Applied, Output, Outputs};
 use crate::receipt::{Effect, Head, Outcome, Terms};
 use crate::vitals::Vitals;
@@ -30,6 +30,10 @@ const FRAMES_BEHIND: u64 = 3;
 const INBOX_WAITING: usize = 4_096;
 /// Intervals by which a frame is put off at most while settlement is behind.
 const PUT_OFF_MAX: u32 = 4;
+/// How often a standby that hears nothing shows that it is there.
+const STANDBY_TICK: Duration = Duration::from_millis(100);
+/// Frames whose hashes a standby remembers, for a leader that is heard late.
+const FRAMES_REMEMBERED: usize = 1024;
 
 /// How the sequencer paces itself.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,8 @@ pub(crate) struct Core {
     pub(crate) waiting: VecDeque<InboxItem>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) vitals: Arc<Vitals>,
+    /// Whether it takes commands from the start, or follows a leader first.
+    pub(crate) leads: bool,
 }
 
 /// Why the sequencer stops by itself.
@@ -83,6 +89,55 @@ pub(crate) enum Stopped {
     /// A reorganisation went deeper than the confirmations that are waited for.
     #[error("the chain took back inbox item {0}, which the log has consumed")]
     InboxTakenBack(u64),
+    /// The same log led this engine and the leader's to different events.
+    #[error("at frame {0} this engine's log hash is not the leader's")]
+    Differs(u64),
+    /// A block of the leader's cannot be read.
+    #[error("a block of the log cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// How a standby ends.
+enum Followed {
+    Leads,
+    Stopped,
+}
+
+/// Hashes of the log at frames: this engine's, and those that the leader claims.
+#[derive(Default)]
+struct Compared {
+    ours: BTreeMap<u64, Hash>,
+    claimed: Option<(u64, Hash)>,
+}
+
+impl Compared {
+    fn sealed(&mut self, frame: &Frame) -> Result<(), Stopped> {
+        self.ours.insert(frame.id, frame.log_hash);
+        if self.ours.len() > FRAMES_REMEMBERED {
+            self.ours.pop_first();
+        }
+        self.compare()
+    }
+
+    fn claimed(&mut self, frame: u64, log_hash: Hash) -> Result<(), Stopped> {
+        // The older claim first, if this engine has not come so far.
+        if self.claimed.is_none() {
+            self.claimed = Some((frame, log_hash));
+        }
+        self.compare()
+    }
+
+    fn compare(&mut self) -> Result<(), Stopped> {
+        let Some((frame, claimed)) = self.claimed else { return Ok(()) };
+        let sealed = self.ours.last_key_value().is_some_and(|(last, _)| *last >= frame);
+        match self.ours.get(&frame) {
+            Some(ours) if *ours != claimed => Err(Stopped::Differs(frame)),
+            // One that is older than what is remembered cannot be compared.
+            Some(_) => Ok(self.claimed = None),
+            None if sealed => Ok(self.claimed = None),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Core {
@@ -90,9 +145,62 @@ impl Core {
     /// seals the open frame, so that what was traded can settle while nobody trades. Then everything that was executed is durable
     /// and has been let out, or there is an error.
     pub(crate) fn run(mut self, items: &Receiver<Item>) -> Result<(), Stopped> {
-        let ended = self.sequence(items).and_then(|()| self.frame(false));
+        let followed = if self.leads { Ok(Followed::Leads) } else { self.follow(items) };
+        let ended = match followed {
+            Ok(Followed::Leads) => self.sequence(items).and_then(|()| self.frame(false)),
+            Ok(Followed::Stopped) => Ok(()),
+            Err(stopped) => Err(stopped),
+        };
         self.outputs.end();
         ended.and(self.journal.close().map_err(Stopped::from))
+    }
+
+    /// Applies what another node writes, until this one leads.
+    fn follow(&mut self, items: &Receiver<Item>) -> Result<Followed, Stopped> {
+        let mut compared = Compared::default();
+        loop {
+            self.vitals.beat(Instant::now());
+            match items.recv_timeout(STANDBY_TICK) {
+                Ok(Item::Following(Following::Block { block, place })) => {
+                    self.replay(block, &mut compared)?;
+                    drop(place);
+                }
+                Ok(Item::Following(Following::Claimed { frame, log_hash })) => compared.claimed(frame, log_hash)?,
+                Ok(Item::Following(Following::Lead { offer, ready })) => {
+                    self.journal.durability().wait_for(self.journal.last_sequence())?;
+                    self.journal.replicate(move |block| {
+                        // If nobody takes it the log is another's, and whoever learned that has failed the journal.
+                        let _ = offer.blocking_send(block);
+                    });
+                    let _ = ready.send(self.engine.next_inbox());
+                    return Ok(Followed::Leads);
+                }
+                // The door refuses commands meanwhile; their sender hears that nobody knows.
+                Ok(Item::Commands(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Item::Query(query)) => self.answer(query),
+                Ok(Item::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Followed::Stopped),
+            }
+        }
+    }
+
+    /// One block of the leader's: onto the disk as it is, through the engine, and out.
+    fn replay(&mut self, block: SealedBlock, compared: &mut Compared) -> Result<(), Stopped> {
+        let commands = block.commands().map_err(Stopped::Unreadable)?;
+        let begun = Instant::now();
+        self.journal.append_block(block)?;
+        let mut applied = Vec::with_capacity(commands.len());
+        for together in commands.chunks(LOOK_AHEAD) {
+            self.engine.look_ahead(together.iter().map(Logged::command));
+            applied.extend(together.iter().map(|command| self.apply(command)));
+        }
+        let executed = self.vitals.executed(self.engine.sequence(), begun);
+        for event in applied.iter().flat_map(|applied| &applied.events) {
+            if let Event::FrameSealed(frame) = event {
+                compared.sealed(frame)?;
+            }
+        }
+        self.let_out(applied, executed);
+        Ok(())
     }
 
     fn sequence(&mut self, items: &Receiver<Item>) -> Result<(), Stopped> {
@@ -128,7 +236,8 @@ impl Core {
                 }
                 Ok(Item::Query(query)) => self.answer(query),
                 Ok(Item::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {}
+                // Whoever leads follows nobody.
+                Ok(Item::Following(_)) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -159,6 +268,7 @@ impl Core {
                     requests.push(request);
                 }
                 Ok(Item::Query(query)) => queries.push(query),
+                Ok(Item::Following(_)) => {}
                 Ok(Item::Stop) => return (requests, true),
                 Err(disconnected) => return (requests, disconnected),
             }
@@ -375,6 +485,7 @@ mod tests {
     use super::*;
     use crate::ingress::{Refused, Sequencer};
     use crate::recovery::{Anchor, Recovered, RecoveryError};
+    use crate::replication::Role;
     use crate::testing::{
         ALICE, BOB, GROUP, MARKET, SMALL_DISK, cancel_of, idle_vitals, inbox, order_of, trader, withdraw,
     };
@@ -418,7 +529,8 @@ mod tests {
         }
         let (sealed, frames) = tokio_mpsc::unbounded_channel();
         let (backlog, vitals) = (Backlog::new(0, 0, 100), idle_vitals());
-        let (sequencer, items) = Sequencer::channel(10_000, 100, Arc::clone(&backlog), journal.durability());
+        let (sequencer, items) =
+            Sequencer::channel(10_000, 100, Arc::clone(&backlog), journal.durability(), Role::alone());
         let told = (Arc::clone(&backlog), sequencer.clone(), Arc::clone(&vitals));
         let outputs = Outputs::start(journal.durability(), sealed, told.0, told.1, told.2).unwrap();
         let core = Core {
@@ -432,6 +544,7 @@ mod tests {
             waiting: VecDeque::new(),
             backlog,
             vitals,
+            leads: true,
         };
         Ready { core, chain, frames, sequencer, items }
     }

@@ -166,10 +166,21 @@ impl Settlement {
     }
 }
 
-/// Passes sealed frames on, from a queue that never holds up the sequencer to one that waits for the submitter. What
+/// Passes sealed frames on, those that were held first, from a queue that never holds up the sequencer to one that waits for the submitter. What
 /// bounds the first is the [`Backlog`]: while it is full no frame gets anything to settle.
-pub(crate) async fn pass_on(mut sealed: mpsc::UnboundedReceiver<Frame>, submitter: mpsc::Sender<Frame>) {
-    while let Some(frame) = sealed.recv().await {
+pub(crate) async fn pass_on(
+    mut held: VecDeque<Frame>,
+    mut sealed: mpsc::UnboundedReceiver<Frame>,
+    submitter: mpsc::Sender<Frame>,
+) {
+    loop {
+        let frame = match held.pop_front() {
+            Some(frame) => frame,
+            None => match sealed.recv().await {
+                Some(frame) => frame,
+                None => return,
+            },
+        };
         if submitter.send(frame).await.is_err() {
             // The submitter has stopped and said why. The frames are in the log.
             return;

@@ -211,7 +211,7 @@ impl Vitals {
         *lock(&self.life)
     }
 
-    fn heartbeat_age(&self) -> Duration {
+    pub(crate) fn heartbeat_age(&self) -> Duration {
         let now = milliseconds(self.started.elapsed());
         Duration::from_millis(now.saturating_sub(self.heartbeat.load(Ordering::Relaxed)))
     }
@@ -311,6 +311,9 @@ impl Vitals {
         metrics.batch_lag.set(seconds(age));
         metrics.unsettled_value.set(amount(unsettled.iter().map(|frame| frame.value).sum()));
         let Some(parts) = self.parts.get() else { return };
+        let role = parts.sequencer.role();
+        metrics.leads.set(number(u64::from(role.leads())));
+        metrics.epoch.set(number(role.epoch()));
         for (queue, at) in ["commands", "questions", "frames"].into_iter().zip(parts.sequencer.queues()) {
             metrics.set_queue(queue, at.depth, at.limit);
         }
@@ -368,7 +371,13 @@ mod tests {
     fn serving(folder: &Path) -> Arc<Vitals> {
         let vitals = Vitals::new(&GROUP, folder, Duration::from_secs(1));
         let backlog = Backlog::new(5, 3, 10);
-        let (sequencer, _) = Sequencer::channel(7, 8, Arc::clone(&backlog), crate::testing::idle_disk());
+        let (sequencer, _) = Sequencer::channel(
+            7,
+            8,
+            Arc::clone(&backlog),
+            crate::testing::idle_disk(),
+            crate::replication::Role::alone(),
+        );
         let batches = Batches::open(&folder.join("batches.jsonl")).unwrap();
         let (_, status) = tokio::sync::watch::channel(SettlementStatus::default());
         let settlement = Arc::new(Settlement::new(batches, status, backlog));

@@ -23,7 +23,7 @@ fn data(commands: u64) -> TempDir {
         governance: Address::repeat_byte(0x33),
         terms: GroupTerms::usual(Address::repeat_byte(0x44)),
     };
-    let settings = Settings { segment_bytes: 8 * 512 };
+    let settings = Settings { segment_bytes: 8 * 512, ..Settings::default() };
     let mut journal = Journal::open(data.path().join("journal"), &group, settings).unwrap().resume().unwrap();
     for nonce in 1..=commands {
         let message = Cancel { account: AccountId(3), nonce: Nonce(nonce) };

@@ -60,6 +60,16 @@ pub(crate) fn bob() -> Key {
 impl Exchange {
     /// Contracts are deployed, an event is open, Alice and Bob have deposited, the node runs.
     pub(crate) async fn open() -> Self {
+        let mut exchange = Self::prepare().await;
+        exchange.start_node().await;
+        exchange
+            .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(BOB)).await.is_ok())
+            .await;
+        exchange
+    }
+
+    /// The same without a node.
+    pub(crate) async fn prepare() -> Self {
         let anvil = Anvil::start();
         let (sequencer, deployer) = (key(1), key(2));
         let deployment = anvil.deploy(&sequencer, &deployer).await;
@@ -97,12 +107,7 @@ impl Exchange {
         let http = format!("http://127.0.0.1:{port}");
         let client = HttpClientBuilder::default().request_timeout(LONG).build(&http).unwrap();
         let domain = deployment.domain();
-        let mut exchange = Self { anvil, chain, domain, folder, http, client, port, operations, node: None };
-        exchange.start_node().await;
-        exchange
-            .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(BOB)).await.is_ok())
-            .await;
-        exchange
+        Self { anvil, chain, domain, folder, http, client, port, operations, node: None }
     }
 
     /// Starts the node with the same command as ever, and waits until it answers.

@@ -1,0 +1,178 @@
+//! Cost of durability on several servers: `cargo run --release -p xos-replica --example bench-replicated [directory]`.
+//!
+//! Three real `nats-server` processes on this machine, which sync every write before they answer, keep the blocks of a journal in the given
+//! directory (default: the current one). A command counts as durable when the journal's disk and a majority of the servers have
+//! it. All of it shares the cores and the disk of one machine, the four copies too. Prints one line of JSON for each of:
+//!
+//! - `replicated.throughput`: three million signed orders are encoded, handed over in windows of 64, and durable at the end.
+//! - `replicated.p50_us`, `.p99_us`: 100,000 orders a second for ten seconds, in an open loop, from when an order was due
+//!   until a thread that waits for durability has seen it; the first second warms up.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use xos_journal::{Journal, Settings, Tip};
+use xos_replica::{
+    BLOCK_BYTES, JetStream, JetStreamConfig, LocalBlocks, NodeId, Publisher, ReplicaError, Standing, join,
+};
+use xos_types::{
+    AccountId, Address, Command, EventId, GroupConfig, GroupTerms, Logged, Lots, MarketId, Nonce, Order, OrderKind,
+    Ppm, Side, Signature, Signed, Ticks, TimeMs,
+};
+
+use servers::Servers;
+
+#[path = "../tests/servers/mod.rs"]
+mod servers;
+
+const COMMANDS: u64 = 3_000_000;
+const WINDOW_COMMANDS: u64 = 64;
+const PACED_PER_SECOND: u64 = 100_000;
+const PACED_COMMANDS: u64 = 10 * PACED_PER_SECOND;
+const LATENCY_US_MAX: u64 = 60_000_000;
+/// Between two hand-overs of the open loop.
+const TICK: Duration = Duration::from_micros(100);
+const LEASE: Duration = Duration::from_millis(500);
+
+fn order(nonce: u64) -> Logged {
+    let message = Order {
+        account: AccountId(1 + nonce % 40),
+        market: MarketId::new(EventId(1), 7),
+        side: if nonce.is_multiple_of(2) { Side::Buy } else { Side::Sell },
+        kind: OrderKind::GoodTillCancelled,
+        reduce_only: false,
+        size: Lots(100),
+        price: Ticks(500),
+        nonce: Nonce(nonce),
+        expiry: TimeMs(1_780_000_000_000),
+        max_fee: Ppm(1_000),
+        builder: 0,
+        builder_fee: Ppm(0),
+    };
+    let signature = Signature { r: [0xa5; 32], vs: [0x5a; 32] };
+    Logged::new(Command::place(Signed { message, signature, signer: Address::repeat_byte(0x42) }))
+}
+
+/// A group of its own for each measurement, and so a stream of its own.
+fn group(number: u8) -> GroupConfig {
+    GroupConfig {
+        chain_id: 1,
+        group: Address::repeat_byte(number),
+        token: Address::ZERO,
+        governance: Address::ZERO,
+        terms: GroupTerms::usual(Address::ZERO),
+    }
+}
+
+/// A journal whose blocks go to the servers, and what carries them.
+fn replicated(
+    runtime: &Runtime,
+    servers: &Servers,
+    group: GroupConfig,
+    dir: &Path,
+) -> Result<(Journal, JoinHandle<Result<(), ReplicaError>>), Box<dyn Error>> {
+    let settings = Settings { block_bytes: BLOCK_BYTES, ..Settings::default() };
+    let recovery = Journal::open(dir, &group, settings)?;
+    let config = JetStreamConfig { servers: servers.list(), replicas: 3, credentials: None };
+    let node = NodeId::random();
+    let tips = recovery.tips(1)?;
+    let lead = runtime.block_on(async {
+        let log = loop {
+            // The servers may still be choosing who leads among them.
+            match JetStream::connect(&config, &group).await {
+                Ok(log) => break log,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
+        let joined = join(&log, node, &tips, LEASE).await?;
+        assert_eq!(joined.standing, Standing::Follows, "an empty journal and an empty log");
+        let mut standby = xos_replica::Standby::new(log.clone(), node, &joined, LEASE);
+        loop {
+            if let xos_replica::News::Lead(lead) = standby.next().await? {
+                return Ok::<_, ReplicaError>((log, lead));
+            }
+        }
+    })?;
+    let mut journal = recovery.resume()?;
+    let durability = journal.durability();
+    let nothing = Arc::new(|_: Tip, _: u64| Ok(Box::new(std::iter::empty()) as LocalBlocks));
+    let publisher = Publisher::new(lead.0, lead.1, Tip::genesis(&group), nothing, move |to| durability.confirm(to));
+    let (offer, mut blocks) = mpsc::channel(32);
+    journal.replicate(move |block| {
+        let _ = offer.blocking_send(block);
+    });
+    let carrying = runtime.spawn(async move { publisher.run(&mut blocks).await });
+    Ok((journal, carrying))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let parent = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
+    let (dir, paced) = (tempfile::tempdir_in(&parent)?, tempfile::tempdir_in(&parent)?);
+    let runtime = Runtime::new()?;
+    let servers = Servers::start_in(Path::new(&parent), 3);
+
+    let (journal, carrying) = replicated(&runtime, &servers, group(1), paced.path())?;
+    let latency_us = at_a_pace(journal)?;
+    runtime.block_on(carrying)??;
+    for (name, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+        let value = latency_us.value_at_quantile(quantile);
+        println!(r#"{{"bench":"replicated.{name}_us","value":{value},"unit":"us"}}"#);
+    }
+
+    let (mut journal, carrying) = replicated(&runtime, &servers, group(2), dir.path())?;
+    let start = Instant::now();
+    let mut window = Vec::new();
+    for first in (0..COMMANDS).step_by(usize::try_from(WINDOW_COMMANDS)?) {
+        window.clear();
+        window.extend((first..COMMANDS.min(first + WINDOW_COMMANDS)).map(order));
+        journal.append(&window)?;
+    }
+    journal.durability().wait_for(COMMANDS)?;
+    let rate = u128::from(COMMANDS) * 1_000_000_000 / start.elapsed().as_nanos().max(1);
+    println!(r#"{{"bench":"replicated.throughput","value":{rate},"unit":"commands/s"}}"#);
+    journal.close()?;
+    runtime.block_on(carrying)??;
+    Ok(())
+}
+
+/// Hands commands over when they are due; how long each took to be seen durable, in microseconds.
+fn at_a_pace(mut journal: Journal) -> Result<Histogram<u64>, Box<dyn Error>> {
+    let (handed_over, outputs) = channel::<(u64, u64)>();
+    let durability = journal.durability();
+    let start = Instant::now();
+    let due = move |command: u64| start + Duration::from_secs(1) * u32::try_from(command).unwrap_or(u32::MAX) / 100_000;
+    let output = std::thread::spawn(move || -> Result<Histogram<u64>, String> {
+        let mut latency_us = Histogram::<u64>::new_with_max(LATENCY_US_MAX, 3).map_err(|error| error.to_string())?;
+        for (first, last) in outputs {
+            durability.wait_for(last).map_err(|error| error.to_string())?;
+            let seen = Instant::now();
+            for command in (first..last).filter(|command| *command >= PACED_PER_SECOND) {
+                let us = u64::try_from(seen.saturating_duration_since(due(command)).as_micros()).unwrap_or(u64::MAX);
+                latency_us.saturating_record(us);
+            }
+        }
+        Ok(latency_us)
+    });
+    let mut next = 0;
+    while next < PACED_COMMANDS {
+        std::thread::sleep(TICK);
+        let now = Instant::now();
+        let first = next;
+        while next < PACED_COMMANDS && due(next) <= now {
+            next += 1;
+        }
+        let window: Vec<_> = (first..next).map(order).collect();
+        journal.append(&window)?;
+        handed_over.send((first, next))?;
+    }
+    drop(handed_over);
+    Ok(output.join().map_err(|_| "the output's thread panicked")??)
+}
