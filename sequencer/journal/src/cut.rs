@@ -21,11 +21,7 @@ const SET_ASIDE: &str = "cut";
 pub(crate) fn cut_behind(dir: &Path, group: &GroupConfig, tip: Tip) -> Result<(), JournalError> {
     let mut segments = list(dir)?;
     let later = segments.iter().position(|segment| segment.first > tip.sequence.max(1)).unwrap_or(segments.len());
-    for segment in segments.drain(later..).rev() {
-        let aside = segment.path.with_extension(SET_ASIDE);
-        fs::rename(&segment.path, &aside).map_err(JournalError::io("cannot set aside", &segment.path))?;
-        sync_dir(dir).map_err(JournalError::io("cannot sync", dir))?;
-    }
+    let later: Vec<_> = segments.drain(later..).collect();
     let missing = || JournalError::Missing { path: dir.to_owned() };
     let listed = segments.pop().ok_or_else(missing)?;
     let in_file = |error| JournalError::io("cannot cut the end off", &listed.path)(error);
@@ -47,6 +43,11 @@ pub(crate) fn cut_behind(dir: &Path, group: &GroupConfig, tip: Tip) -> Result<()
     if !found || header.config != *group {
         let what = format!("no block that ends with command {} and has the replica's hash is in it", tip.sequence);
         return Err(JournalError::Damaged { path: listed.path, offset, sequence: tip.sequence, what });
+    }
+    for segment in later.iter().rev() {
+        let aside = segment.path.with_extension(SET_ASIDE);
+        fs::rename(&segment.path, &aside).map_err(JournalError::io("cannot set aside", &segment.path))?;
+        sync_dir(dir).map_err(JournalError::io("cannot sync", dir))?;
     }
     let Some((begin, _)) = behind.first().copied() else { return Ok(()) };
     let cut = || -> io::Result<()> {

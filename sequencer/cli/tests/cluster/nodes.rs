@@ -15,8 +15,12 @@ use xos_types::{AccountId, Nonce, Side};
 use crate::exchange::{ALICE, BOB, Exchange, LONG, alice, bob, free_port, order, request};
 use crate::servers::Servers;
 
+/// One cluster at a time: on two cores a second one would make leaders look dead that are only waiting for their turn.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Two nodes, three log servers, a chain.
 pub(crate) struct Cluster {
+    _alone: tokio::sync::MutexGuard<'static, ()>,
     pub(crate) exchange: Exchange,
     pub(crate) servers: Servers,
     nodes: Vec<Node>,
@@ -30,6 +34,7 @@ struct Node {
 
 impl Cluster {
     pub(crate) async fn open() -> Self {
+        let alone = ALONE.lock().await;
         let servers = Servers::start(3);
         let exchange = Exchange::prepare().await;
         let nodes = (0..2).map(|_| {
@@ -37,7 +42,7 @@ impl Cluster {
             let client = HttpClientBuilder::default().request_timeout(LONG).build(format!("http://127.0.0.1:{port}"));
             Node { port, client: client.unwrap(), process: None }
         });
-        let mut cluster = Self { exchange, servers, nodes: nodes.collect() };
+        let mut cluster = Self { _alone: alone, exchange, servers, nodes: nodes.collect() };
         for index in 0..2 {
             cluster.start(index).await;
         }
