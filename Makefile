@@ -113,10 +113,12 @@ test-demo: test-rust ## The whole demo, faster, with the node killed on the way
 	$(XOS) demo --exit --speed 4 --kill-node 2
 
 .PHONY: test-long
-test-long: contracts ## Long fuzzing: contract invariants, lives beside the naive engine, differential lives
+test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes
 	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 $(FORGE) test
 	PROPTEST_CASES=20000 cargo test --release --locked -p xos-engine --test lives
 	XOS_LIVES=3000 cargo test --release --locked -p xos-chain --test differential -- --nocapture
+	XOS_KILLS=200 cargo test --release --locked -p xos-cli --test process kill_9 -- --nocapture
+	XOS_KILLS=100 cargo test --release --locked -p xos-cli --test cluster leaders_die -- --nocapture
 
 .PHONY: lint
 lint: contracts ## Formatters and linters, warnings are errors

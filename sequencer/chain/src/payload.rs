@@ -418,7 +418,7 @@ fn liquidate_from_abi(request: &abi::Liquidate) -> Liquidate {
     }
 }
 
-fn terms_to_abi(terms: &GroupTerms) -> abi::GroupTerms {
+pub(crate) fn terms_to_abi(terms: &GroupTerms) -> abi::GroupTerms {
     abi::GroupTerms {
         sequencer: terms.sequencer,
         maxHoldings: terms.max_holdings,

@@ -11,15 +11,15 @@ use futures::future::try_join_all;
 use tokio::sync::Mutex;
 use xos_auth::Key;
 use xos_types::{
-    AccountId, BuilderId, EventConfig, EventId, InboxItem, InboxPayload, MarketId, Nonce, Phase, SignerGrant, TimeMs,
-    VenueConfig, VenueId,
+    AccountId, BuilderId, EventConfig, EventId, GroupTerms, InboxItem, InboxPayload, MarketId, Nonce, Phase,
+    SignerGrant, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::abi::IRiskGroup::{self, InboxQueued};
 use crate::abi::{IGateway, IToken, event_number};
 use crate::chain::{At, Chain};
 use crate::error::ChainError;
-use crate::payload::{decode_inbox_item, event_to_abi, grant_to_abi, phase_to_abi, venue_to_abi};
+use crate::payload::{decode_inbox_item, event_to_abi, grant_to_abi, phase_to_abi, terms_to_abi, venue_to_abi};
 use crate::transaction::{self, Fees, Request, TRANSACTION_GAS_CAP, Taken};
 
 /// How long to wait for a transaction to be mined.
@@ -193,6 +193,13 @@ impl Wallet {
             InboxPayload::VenueSet { venue, .. } => Ok(venue),
             _ => Err(self.missing(IGateway::openVenueCall::SIGNATURE, &receipt)),
         }
+    }
+
+    /// Changes the group's terms, the sequencer's address among them; answers the inbox item's number. The governor only.
+    pub async fn set_terms(&self, terms: &GroupTerms) -> Result<u64, ChainError> {
+        let call = IGateway::setTermsCall { terms: terms_to_abi(terms) };
+        let receipt = self.call(self.gateway(), &call).await?;
+        Ok(self.queued(IGateway::setTermsCall::SIGNATURE, &receipt)?.index)
     }
 
     // ---------------------------------------------------------------- forced requests: the account's owner, for a fee

@@ -214,6 +214,7 @@ impl<L: Log> Part<L> {
                     Following::Block { block, place }
                 }
                 News::Beat(beat) => {
+                    tracing::debug!(epoch = beat.epoch, frame = beat.frame, leader = beat.address, "heard the leader");
                     self.role.hear(&beat);
                     Following::Claimed { frame: beat.frame, log_hash: beat.log_hash }
                 }

@@ -556,6 +556,9 @@ async fn refusals_say_what_is_wrong_and_what_to_do() {
     }
 
     let wrong = Submitter::new(&exchange.anvil.url, &exchange.deployment, key(9), key(9), SubmitterConfig::default());
-    assert!(matches!(wrong.unwrap_err(), ChainError::WrongSequencer { .. }));
+    let (_frames, handed_in) = tokio::sync::mpsc::channel(1);
+    let (reports, _settled) = tokio::sync::mpsc::unbounded_channel();
+    let stopped = wrong.unwrap().run(handed_in, reports).await;
+    assert!(matches!(stopped.unwrap_err(), ChainError::WrongSequencer { .. }));
     assert_eq!(exchange.chain.last_batch(At::Latest).await.unwrap().hash, B256::ZERO);
 }

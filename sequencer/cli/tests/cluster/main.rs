@@ -16,6 +16,7 @@ mod servers;
 use std::time::{Duration, Instant};
 
 use xos_api::{Code, OrderStatus, XosApiClient};
+use xos_replica::{Beat, JetStream, JetStreamConfig, Log, NodeId};
 use xos_types::{AccountId, Nonce};
 
 use exchange::{ALICE, alice, order, request, signal};
@@ -24,10 +25,10 @@ use xos_types::Side;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leaders_die_standbys_take_over_and_no_acknowledged_order_is_lost() {
-    const KILLS: usize = 4;
+    let kills = std::env::var("XOS_KILLS").map_or(4, |kills| kills.parse().unwrap());
     let mut cluster = Cluster::open().await;
     let mut acknowledged = 0;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let leader = cluster.leader().await;
         let traders = Traders::start(&cluster, kill as u64);
         traders.until_acknowledged(300, &cluster).await;
@@ -44,7 +45,7 @@ async fn leaders_die_standbys_take_over_and_no_acknowledged_order_is_lost() {
         cluster.start(leader).await;
         cluster.until_level().await;
     }
-    println!("{acknowledged} acknowledged orders survived {KILLS} leaders");
+    println!("{acknowledged} acknowledged orders survived {kills} leaders");
     cluster.until_level().await;
     cluster.until_all_is_settled().await;
     cluster.audit();
@@ -96,6 +97,35 @@ async fn a_leader_that_slept_acknowledges_nothing_and_comes_back_as_a_standby() 
     assert!(refused.data().unwrap().get().contains(&cluster.http(new)), "{refused:?}");
     cluster.until_all_is_settled().await;
     cluster.audit();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_whose_engine_does_not_do_as_the_leader_s_stops() {
+    let mut cluster = Cluster::open().await;
+    let leader = cluster.leader().await;
+    let standby = 1 - leader;
+    let traders = Traders::start(&cluster, 0);
+    traders.until_acknowledged(100, &cluster).await;
+    traders.stop().await;
+    cluster.until_level().await;
+    // A leader whose last frame has another hash than the standby's engine came to.
+    let info = cluster.client(leader).info().await.unwrap();
+    let servers = JetStreamConfig { servers: cluster.servers.list(), replicas: 3, credentials: None };
+    let log = JetStream::connect(&servers, &cluster.exchange.deployment.group_config()).await.unwrap();
+    let beat = Beat {
+        epoch: info.epoch,
+        leader: NodeId([7; 16]),
+        frame: info.settlement.sealed,
+        log_hash: [7; 32],
+        address: cluster.http(leader),
+    };
+    log.beat(beat.encode()).await;
+    assert_eq!(cluster.ended(standby).await.code(), Some(1));
+    let said = cluster.log(standby);
+    assert!(said.contains(&format!("another hash than the leader's at frame {}", beat.frame)), "{said}");
+    // The leader goes on, and the standby was right: its journal is the leader's.
+    cluster.start(standby).await;
+    cluster.until_level().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use tempfile::TempDir;
 use xos_api::{Ack, OrderRequest, XosApiClient};
 use xos_auth::{Domain, Key, signature_bytes};
-use xos_chain::{At, Chain};
+use xos_chain::{At, Chain, Deployment};
 use xos_types::{
     AccountId, EventConfig, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks, TimeMs, TradingTerms,
     VenueConfig, VenueId,
@@ -30,6 +30,7 @@ pub(crate) const DEPOSIT: u128 = 1_000_000_000;
 pub(crate) struct Exchange {
     pub(crate) anvil: Anvil,
     pub(crate) chain: Chain,
+    pub(crate) deployment: Deployment,
     pub(crate) domain: Domain,
     pub(crate) folder: TempDir,
     pub(crate) http: String,
@@ -107,7 +108,7 @@ impl Exchange {
         let http = format!("http://127.0.0.1:{port}");
         let client = HttpClientBuilder::default().request_timeout(LONG).build(&http).unwrap();
         let domain = deployment.domain();
-        Self { anvil, chain, domain, folder, http, client, port, operations, node: None }
+        Self { anvil, chain, deployment, domain, folder, http, client, port, operations, node: None }
     }
 
     /// Starts the node with the same command as ever, and waits until it answers.

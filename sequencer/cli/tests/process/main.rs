@@ -10,6 +10,7 @@ mod exchange;
 #[path = "../../../chain/tests/anvil/node.rs"]
 mod node;
 mod operations;
+mod rotation;
 mod stopping;
 
 use std::io::{Read, Write};
@@ -148,12 +149,12 @@ struct Client {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
-    const KILLS: u64 = 5;
+    let kills = std::env::var("XOS_KILLS").map_or(5, |kills| kills.parse().unwrap());
     let mut exchange = Exchange::open().await;
     let mut random = rand::rngs::StdRng::seed_from_u64(2026);
     let mut first_nonce = 1;
     let mut known = 0;
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         let stop = Arc::new(AtomicBool::new(false));
         let acked = Arc::new(AtomicU64::new(0));
         let mut clients = Vec::new();
@@ -210,7 +211,7 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
     let log = std::fs::read_to_string(exchange.path("node.log")).unwrap();
     let starts: Vec<&str> = log.lines().filter(|line| line.contains("beginning with the saved state")).collect();
     let from_nothing = starts.iter().filter(|line| line.contains("after\u{1b}[0m\u{1b}[2m=\u{1b}[0m0")).count();
-    assert!(starts.len() as u64 == 1 + KILLS && from_nothing < starts.len() - 1, "{starts:#?}");
+    assert!(starts.len() as u64 == 1 + kills && from_nothing < starts.len() - 1, "{starts:#?}");
 
     exchange.until_all_is_settled().await;
     let audit = exchange.audit();
@@ -223,7 +224,7 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
         assert_eq!(batch.id, number, "no batch is missing");
         assert!(batch.gas_used > 0 && batch.transaction != B256::ZERO);
     }
-    println!("{known} acknowledged orders survived {KILLS} kills\n{audit}");
+    println!("{known} acknowledged orders survived {kills} kills\n{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
