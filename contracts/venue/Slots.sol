@@ -29,9 +29,15 @@ contract Slots is IStakeLock, Governed {
         bool open;
     }
 
+    /// @notice Who opens and closes venues, who lists markets, who sells slots.
+    struct Users {
+        address registry;
+        address listings;
+        address auction;
+    }
+
     /// @notice Staked OKB.
     IERC20 public immutable stake;
-    /// @notice Who opens and closes venues, who lists markets, who sells slots.
     address public immutable registry;
     address public immutable listings;
     address public immutable auction;
@@ -59,17 +65,11 @@ contract Slots is IStakeLock, Governed {
     error NoSlotTaken(VenueNumber venue, MarketKind kind);
     error MarketsLive(VenueNumber venue, MarketKind kind, uint32 taken);
 
-    constructor(
-        IERC20 stake_,
-        address registry_,
-        address listings_,
-        address auction_,
-        address governance_,
-        uint88 requiredStake_,
-        uint32[3] memory base
-    ) Governed(governance_) {
-        // slither-disable-next-line missing-zero-check
-        (stake, registry, listings, auction) = (stake_, registry_, listings_, auction_);
+    /// @param base Base Slots of outcome, spot and perpetual markets.
+    constructor(IERC20 stake_, Users memory users, address governance_, uint88 requiredStake_, uint32[3] memory base)
+        Governed(governance_)
+    {
+        (stake, registry, listings, auction) = (stake_, users.registry, users.listings, users.auction);
         _setRequiredStake(requiredStake_);
         for (uint256 kind = 0; kind < base.length; ++kind) {
             _setBaseSlots(MarketKind(kind), base[kind]);

@@ -9,7 +9,34 @@ enum XipKind {
     // Emergency
     /// `(XipNumber)`: stops a XIP that has not been executed
     RevokeXip,
+    /// `(VenueNumber, MarketId, uint64 seconds)`: a market only reduces for so long
+    PauseMarket,
+    // Fast
+    /// `(address deployer, bool allowed)`
+    SetAllowed,
+    /// `(address guardian)`
+    SetGuardian,
+    /// `(address sequencer)`: of groups that are made from now on
+    SetSequencer,
+    /// `(GroupNumber, address sequencer)`
+    SetGroupSequencer,
+    /// `(XipNumber)`: stops a Venue XIP
+    RejectVenue,
     // Standard
+    /// `(GroupSpec)`
+    OpenSharedGroup,
+    /// `(GroupNumber, address deployer, address registrar, VenueConfig, string metadata)`; one way
+    AdmitVenue,
+    /// `(GroupNumber, AssetConfig)`: of a shared group
+    SetAsset,
+    /// `(GroupNumber, GroupTerms)`: of a shared group, but for its sequencer
+    SetGroupTerms,
+    /// `(VenueNumber, MarketId)`: a perpetual of a shared group may be held in cross margin; one way
+    ApproveCross,
+    /// `(address component, bytes32 report)`
+    MarkReviewed,
+    /// `(uint96 bond)`: of Venue XIPs
+    SetBond,
     /// `(address account, uint32 rule, uint128 amount, uint64 committedAt, bytes32 evidence, address to)`
     Slash,
     /// `(uint24 ceiling, bytes32 text)`
@@ -29,11 +56,17 @@ enum XipKind {
     /// `(address token, address to, uint256 amount)`: out of what the timelock holds
     Spend,
     // Constitutional
+    /// `(ProtocolLimits.Bounds)`
+    SetLimits,
+    /// `(RolloutPhase)`: the next one; one way
+    AdvanceRollout,
+    /// `(GroupNumber, address governor)`: hands a group to another registry; one way
+    MoveGroup,
     /// `(Category, Procedure)`
     SetProcedure,
     /// `(address procedure, bool admitted)`
     AdmitProcedure,
-    /// `(address governor)`
+    /// `(address governor)`: of the timelock; one way
     SetGovernor
 }
 

@@ -229,7 +229,7 @@ contract XipGovernor is
     }
 
     /// @notice The least that a category's delay can be set to. Of constitutional XIPs it is longer than anybody needs to leave
-    /// any group: a forced request waits for at most three days (`VenueRegistry.MAX_INBOX_DEADLINE`).
+    /// any group: a forced request waits for at most three days (`ProtocolLimits.MAX_INBOX_DEADLINE`).
     function leastDelay(Category category) public pure returns (uint256) {
         if (category == Category.Emergency) return 1 hours;
         if (category == Category.Fast) return 12 hours;

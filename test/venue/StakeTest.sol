@@ -38,7 +38,7 @@ abstract contract StakeTest is Test {
         address auctionAt = vm.computeCreateAddress(address(this), nonce + 2);
         stake = new StakedOkb(okb, Slots(slotsAt), governance, COOLDOWN);
         uint32[3] memory base = [uint32(3), 2, 1];
-        slots = new Slots(stake, registry, listings, auctionAt, governance, REQUIRED, base);
+        slots = new Slots(stake, Slots.Users(registry, listings, auctionAt), governance, REQUIRED, base);
         auction = new SlotAuction(okb, slots, treasury, governance, auctionTerms());
         assertEq(address(slots), slotsAt);
         assertEq(address(auction), auctionAt);

@@ -2,22 +2,35 @@
 pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
+import {Core, CoreDeployment, CoreTerms, GroupCode} from "../../script/Core.sol";
+import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
+import {Listings} from "../../contracts/venue/Listings.sol";
+import {ProtocolLimits} from "../../contracts/venue/ProtocolLimits.sol";
 import {SlotAuction} from "../../contracts/venue/SlotAuction.sol";
 import {Slots} from "../../contracts/venue/Slots.sol";
 import {StakedOkb} from "../../contracts/venue/StakedOkb.sol";
+import {VenueRegistry} from "../../contracts/venue/VenueRegistry.sol";
 import {XipKind} from "../../contracts/xip/IXipActions.sol";
+import {Reviews} from "../../contracts/xip/Reviews.sol";
+import {Rollout} from "../../contracts/xip/Rollout.sol";
 import {XipActions} from "../../contracts/xip/XipActions.sol";
 import {XipGovernor} from "../../contracts/xip/XipGovernor.sol";
-import {IXipProcedure, XipRegistry} from "../../contracts/xip/XipRegistry.sol";
+import {XipRegistry} from "../../contracts/xip/XipRegistry.sol";
 import {XipTimelock} from "../../contracts/xip/XipTimelock.sol";
-import {Category, Procedure, XipNumber, XipStatus} from "../../contracts/xip/XipTypes.sol";
+import {Procedure, XipNumber, XipStatus} from "../../contracts/xip/XipTypes.sol";
 import {TestToken} from "../group/TestToken.sol";
 
 /// @notice The governance as it is deployed, with stakers who hold 100,000 votes together.
 abstract contract XipTest is Test {
     string internal constant URI = "ipfs://xip";
 
+    uint88 internal constant REQUIRED = 1000 ether;
+    uint96 internal constant BOND = 10 ether;
+    uint64 internal constant NOTICE = 3 days;
+    uint256 internal constant SEQUENCER_KEY = uint256(keccak256("sequencer"));
+
     TestToken internal okb;
+    SimulatedToken internal simulated;
     StakedOkb internal stake;
     Slots internal slots;
     SlotAuction internal auction;
@@ -25,46 +38,56 @@ abstract contract XipTest is Test {
     XipRegistry internal xips;
     XipActions internal actions;
     XipGovernor internal governor;
-    address internal registry = makeAddr("registry");
-    address internal listings = makeAddr("listings");
+    Rollout internal rollout;
+    Reviews internal reviews;
+    ProtocolLimits internal limits;
+    VenueRegistry internal registry;
+    Listings internal listings;
     /// @dev 40 %, 35 % and 25 % of all votes.
     address internal alice = makeAddr("alice");
     address internal bob = makeAddr("bob");
     address internal carol = makeAddr("carol");
+    /// @dev On the rollout's list, without a stake yet.
+    address internal deployer = makeAddr("deployer");
+    address internal guardian = makeAddr("guardian");
 
     function setUp() public virtual {
         vm.warp(1_781_000_000);
         okb = new TestToken("WOKB", 18);
-        uint64 nonce = vm.getNonce(address(this));
-        address governorAt = vm.computeCreateAddress(address(this), nonce + 6);
-        timelock = new XipTimelock(governorAt);
-        IXipProcedure[] memory procedures = new IXipProcedure[](1);
-        procedures[0] = IXipProcedure(governorAt);
-        xips = new XipRegistry(address(timelock), procedures);
-        Slots slotsAt = Slots(vm.computeCreateAddress(address(this), nonce + 3));
-        address auctionAt = vm.computeCreateAddress(address(this), nonce + 4);
-        stake = new StakedOkb(okb, slotsAt, address(timelock), 21 days);
-        uint32[3] memory base = [uint32(3), 2, 1];
-        slots = new Slots(stake, registry, listings, auctionAt, address(timelock), 1000 ether, base);
-        SlotAuction.Terms memory terms =
-            SlotAuction.Terms({floor: 10 ether, first: 100 ether, fall: 1 days, multiple: 2_000_000});
-        auction = new SlotAuction(okb, slots, address(timelock), address(timelock), terms);
-        actions = new XipActions(
-            XipActions.Contracts(stake, slots, auction, XipGovernor(payable(governorAt)), timelock, xips)
-        );
-        governor = new XipGovernor(stake, timelock, okb, xips, actions, procedureTable());
-        assertEq(address(governor), governorAt);
+        simulated = new SimulatedToken();
+        Core memory core = CoreDeployment.deploy(address(this), coreTerms(), groupCode());
+        (timelock, xips, actions, governor) = (core.timelock, core.xips, core.actions, core.governor);
+        (stake, slots, auction, limits) = (core.stake, core.slots, core.auction, core.limits);
+        (rollout, reviews, registry, listings) = (core.rollout, core.reviews, core.registry, core.listings);
         stakeAs(alice, 40_000 ether);
         stakeAs(bob, 35_000 ether);
         stakeAs(carol, 25_000 ether);
         pass(1);
     }
 
-    function procedureTable() internal pure returns (Procedure[4] memory table) {
-        table[0] = Procedure(1000, 100_000, 666_667, 50 ether, 1 hours, 1 days, 1 hours);
-        table[1] = Procedure(1000, 50_000, 500_000, 50 ether, 12 hours, 3 days, 1 days);
-        table[2] = Procedure(1000, 80_000, 500_000, 100 ether, 2 days, 5 days, 3 days);
-        table[3] = Procedure(5000, 200_000, 666_667, 500 ether, 3 days, 10 days, 14 days);
+    function coreTerms() internal view returns (CoreTerms memory terms) {
+        terms.okb = okb;
+        terms.procedures = CoreDeployment.procedures();
+        terms.limits = CoreDeployment.limits();
+        (terms.cooldown, terms.requiredStake, terms.baseSlots) = (21 days, REQUIRED, [uint32(3), 2, 1]);
+        terms.auction = SlotAuction.Terms({floor: 10 ether, first: 100 ether, fall: 1 days, multiple: 2_000_000});
+        (terms.sequencer, terms.guardian) = (vm.addr(SEQUENCER_KEY), guardian);
+        (terms.notice, terms.bond) = (NOTICE, BOND);
+        (terms.allowed, terms.simulated) = (new address[](1), new address[](1));
+        (terms.allowed[0], terms.simulated[0]) = (deployer, address(simulated));
+    }
+
+    /// @dev From the artifacts, linked to libraries that forge has deployed.
+    function groupCode() internal view returns (GroupCode memory) {
+        return GroupCode({
+            group: vm.getCode("RiskGroup.sol:RiskGroup"),
+            gateway: vm.getCode("Gateway.sol:Gateway"),
+            escapeHatch: vm.getCode("EscapeHatch.sol:EscapeHatch")
+        });
+    }
+
+    function procedureTable() internal pure returns (Procedure[4] memory) {
+        return CoreDeployment.procedures();
     }
 
     // ----------------------------------------------------------------- a XIP's life
