@@ -66,6 +66,7 @@ contract GroupFactory {
         returns (address group, address gateway, address escapeHatch)
     {
         (group, gateway, escapeHatch) = addressesOf(msg.sender, salt);
+        emit GroupCreated(group, gateway, escapeHatch, order.settlementToken);
         Cradle cradle = new Cradle{salt: _saltOf(msg.sender, salt)}();
         bytes memory arguments =
             abi.encode(order.settlementToken, gateway, escapeHatch, order.governance, order.inboxDeadline, order.terms);
@@ -73,7 +74,6 @@ contract GroupFactory {
         arguments = abi.encode(group, order.settlementToken, order.governance, order.guardian, order.requestFee);
         _make(cradle, _gatewayCode.read(arguments), gateway);
         _make(cradle, _escapeHatchCode.read(abi.encode(group)), escapeHatch);
-        emit GroupCreated(group, gateway, escapeHatch, order.settlementToken);
     }
 
     function _make(Cradle cradle, bytes memory creation, address expected) private {
@@ -87,6 +87,7 @@ contract GroupFactory {
         view
         returns (address group, address gateway, address escapeHatch)
     {
+        // slither-disable-next-line too-many-digits
         address cradle = Create2.computeAddress(_saltOf(creator, salt), keccak256(type(Cradle).creationCode));
         return (_child(cradle, 1), _child(cradle, 2), _child(cradle, 3));
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IGateway} from "../group/IGateway.sol";
 import {IGroupViews} from "../group/IGroupViews.sol";
@@ -16,6 +17,7 @@ import {
     VenueId,
     firstMarket
 } from "../group/Types.sol";
+import {isDue} from "../xip/Deadlines.sol";
 import {Governed} from "../xip/Governed.sol";
 import {Reviews} from "../xip/Reviews.sol";
 import {Rollout} from "../xip/Rollout.sol";
@@ -30,7 +32,7 @@ import {Group, GroupNumber, Venue, VenueNumber} from "./VenueTypes.sol";
 ///
 /// Traders are warned: new terms of a perpetual, and a delisting, wait for `notice`; a market that will be delisted only
 /// reduces until then. A guardian may make a market reduce-only, for a bounded time and not again before a rest.
-contract Listings is Governed {
+contract Listings is Governed, ReentrancyGuardTransient {
     using SafeCast for uint256;
 
     /// @notice How long the guardian stops a market, and how long it must then leave it alone.
@@ -94,7 +96,7 @@ contract Listings is Governed {
     event PhaseChosen(VenueNumber indexed venue, MarketId indexed market, Phase phase);
     event Paused(VenueNumber indexed venue, MarketId indexed market, uint64 until, address by);
     event Resumed(VenueNumber indexed venue, MarketId indexed market, Phase phase);
-    event ListingsPaused(uint64 until, address by);
+    event ListingsPaused(uint64 until, address indexed by);
     event SlotFreed(VenueNumber indexed venue, MarketId indexed market);
     event CrossApproved(VenueNumber indexed venue, MarketId indexed market);
     event GuardianSet(address indexed guardian);
@@ -138,14 +140,18 @@ contract Listings is Governed {
     // ----------------------------------------------------------------- listing
 
     /// @notice Opens an event with a market per outcome; it takes one slot.
-    function listEvent(VenueNumber number, EventConfig calldata config) external returns (MarketId market) {
+    function listEvent(VenueNumber number, EventConfig calldata config)
+        external
+        nonReentrant
+        returns (MarketId market)
+    {
         (Venue memory venue, Group memory group) = _toList(number, MarketKind.Outcome, config.terms);
         market = firstMarket(IGateway(group.gateway).openEvent(config));
         _record(number, venue, market, MarketKind.Outcome);
     }
 
     /// @notice Lists a spot market of an asset that the group has.
-    function listSpot(VenueNumber number, SpotConfig calldata config) external returns (MarketId market) {
+    function listSpot(VenueNumber number, SpotConfig calldata config) external nonReentrant returns (MarketId market) {
         (Venue memory venue, Group memory group) = _toList(number, MarketKind.Spot, config.terms);
         market = IGateway(group.gateway).listSpot(config);
         _record(number, venue, market, MarketKind.Spot);
@@ -153,7 +159,11 @@ contract Listings is Governed {
 
     /// @notice Lists a perpetual. In a shared group it is for isolated accounts until a XIP approves it for cross margin, and
     /// its price source is a reviewed one.
-    function listPerpetual(VenueNumber number, PerpetualConfig calldata config) external returns (MarketId market) {
+    function listPerpetual(VenueNumber number, PerpetualConfig calldata config)
+        external
+        nonReentrant
+        returns (MarketId market)
+    {
         (Venue memory venue, Group memory group) = _toList(number, MarketKind.Perpetual, config.terms);
         _checkPerpetual(number, group, config, false);
         market = IGateway(group.gateway).listPerpetual(config);
@@ -164,7 +174,7 @@ contract Listings is Governed {
         private
         returns (Venue memory venue, Group memory group)
     {
-        if (block.timestamp < listingsPausedUntil) revert ListingPaused(listingsPausedUntil);
+        if (!isDue(listingsPausedUntil)) revert ListingPaused(listingsPausedUntil);
         venue = registry.venueOf(number);
         if (msg.sender != venue.deployer && !_powers[number][msg.sender].list) {
             revert NotPermitted(number, msg.sender);
@@ -213,7 +223,7 @@ contract Listings is Governed {
         if (market.announced == 0 || market.announced != keccak256(abi.encode(config))) {
             revert NotAnnounced(number, id);
         }
-        if (block.timestamp < market.dueAt) revert NoticeRuns(market.dueAt);
+        if (!isDue(market.dueAt)) revert NoticeRuns(market.dueAt);
         _checkTerms(number, id, market, venue, config);
         (market.announced, market.dueAt) = (0, 0);
         emit TermsApplied(number, id);
@@ -276,7 +286,7 @@ contract Listings is Governed {
     function delist(VenueNumber number, MarketId id) external {
         (Market storage market, Venue memory venue) = _market(number, id);
         if (!market.delisting || market.phase == Phase.Delisted) revert NotAnnounced(number, id);
-        if (block.timestamp < market.dueAt) revert NoticeRuns(market.dueAt);
+        if (!isDue(market.dueAt)) revert NoticeRuns(market.dueAt);
         market.phase = Phase.Delisted;
         emit Delisted(number, id);
         _gatewayOf(venue).setPhase(id, Phase.Delisted);
@@ -303,7 +313,7 @@ contract Listings is Governed {
     function pause(VenueNumber number, MarketId id) external {
         _requireGuardian();
         (Market storage market, Venue memory venue) = _market(number, id);
-        if (block.timestamp < market.restsUntil) revert GuardianRests(market.restsUntil);
+        if (!isDue(market.restsUntil)) revert GuardianRests(market.restsUntil);
         _pause(number, id, market, venue, GUARDIAN_PAUSE);
         market.restsUntil = market.pausedUntil + GUARDIAN_REST;
     }
@@ -335,7 +345,7 @@ contract Listings is Governed {
     /// @notice Stops new listings, in all groups, for `GUARDIAN_PAUSE`. The guardian only.
     function pauseListings() external {
         _requireGuardian();
-        if (block.timestamp < listingsRestUntil) revert GuardianRests(listingsRestUntil);
+        if (!isDue(listingsRestUntil)) revert GuardianRests(listingsRestUntil);
         listingsPausedUntil = block.timestamp.toUint64() + GUARDIAN_PAUSE;
         listingsRestUntil = listingsPausedUntil + GUARDIAN_REST;
         emit ListingsPaused(listingsPausedUntil, msg.sender);
@@ -392,10 +402,11 @@ contract Listings is Governed {
     }
 
     function _isPaused(Market storage market) private view returns (bool) {
-        return block.timestamp < market.pausedUntil;
+        return !isDue(market.pausedUntil);
     }
 
     function _takesRisk(Phase phase) private pure returns (bool) {
+        // slither-disable-next-line incorrect-equality
         return phase == Phase.Auction || phase == Phase.PostOnly || phase == Phase.Open;
     }
 

@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {MarketKind} from "../group/Types.sol";
+import {isDue} from "../xip/Deadlines.sol";
 import {Governed} from "../xip/Governed.sol";
 import {Slots} from "./Slots.sol";
 import {VenueNumber} from "./VenueTypes.sol";
@@ -69,7 +70,7 @@ contract SlotAuction is Governed {
     event Bid(MarketKind indexed kind, uint64 indexed number, VenueNumber indexed venue, address bidder, uint96 amount);
     event SlotSold(MarketKind indexed kind, uint64 indexed number, VenueNumber indexed venue, uint96 price);
     event TermsSet(MarketKind indexed kind, Terms terms);
-    event TreasurySet(address treasury);
+    event TreasurySet(address indexed treasury);
     event Refunded(address indexed bidder, uint256 amount);
 
     error InvalidTerms(bytes32 field);
@@ -102,7 +103,7 @@ contract SlotAuction is Governed {
         Slots.Venue memory bidding = slots.venueOf(venue);
         if (!bidding.open) revert Slots.VenueNotOpen(venue);
         if (msg.sender != bidding.deployer) revert NotDeployer(venue, msg.sender, bidding.deployer);
-        if (auction.highest != 0 && block.timestamp >= auction.ends) revert ContestOver(auction.ends);
+        if (auction.highest != 0 && isDue(auction.ends)) revert ContestOver(auction.ends);
         uint256 least = price(kind);
         if (offered < least) revert BidTooLow(least, offered);
 
@@ -118,8 +119,9 @@ contract SlotAuction is Governed {
     /// @notice Gives the slot to the highest bid once its contest is over, and begins the next auction. Anyone may call it.
     function settle(MarketKind kind) external {
         Auction memory sold = _auctions[kind];
+        // slither-disable-next-line incorrect-equality
         if (sold.highest == 0) revert BidTooLow(price(kind), 0);
-        if (block.timestamp < sold.ends) revert ContestRuns(sold.ends);
+        if (!isDue(sold.ends)) revert ContestRuns(sold.ends);
         held -= sold.highest;
         uint256 next = Math.min(uint256(sold.highest) * _terms[kind].multiple / PPM, type(uint96).max);
         _begin(kind, sold.number + 1, next.toUint96());
@@ -141,10 +143,18 @@ contract SlotAuction is Governed {
     function _begin(MarketKind kind, uint64 number, uint96 start) private {
         Terms memory terms_ = _terms[kind];
         if (start < terms_.floor) start = terms_.floor;
-        delete _auctions[kind];
-        Auction storage auction = _auctions[kind];
-        (auction.number, auction.began) = (number, block.timestamp.toUint64());
-        (auction.start, auction.floor, auction.fall) = (start, terms_.floor, terms_.fall);
+        // slither-disable-next-line costly-loop
+        _auctions[kind] = Auction({
+            number: number,
+            began: block.timestamp.toUint64(),
+            ends: 0,
+            fall: terms_.fall,
+            venue: VenueNumber.wrap(0),
+            start: start,
+            floor: terms_.floor,
+            highest: 0,
+            bidder: address(0)
+        });
         emit AuctionBegan(kind, number, start, terms_.floor);
     }
 

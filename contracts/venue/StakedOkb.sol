@@ -8,6 +8,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
+import {isDue} from "../xip/Deadlines.sol";
 import {Governed} from "../xip/Governed.sol";
 import {IStakeLock} from "./IStakeLock.sol";
 
@@ -146,7 +147,7 @@ contract StakedOkb is ERC20Votes, Governed {
     /// @notice Pays out all that has cooled down.
     function release() external {
         uint64 releasable = _cooling[msg.sender].releasable;
-        if (block.timestamp < releasable) revert StillCooling(releasable);
+        if (!isDue(releasable)) revert StillCooling(releasable);
         uint256 amount = _takeCooling();
         emit Released(msg.sender, amount);
         okb.safeTransfer(msg.sender, amount);
@@ -191,7 +192,7 @@ contract StakedOkb is ERC20Votes, Governed {
         if (_judged[account][evidence]) revert AlreadyJudged(account, evidence);
         _requireRule(ruleNumber);
         Rule memory rule = _rules[ruleNumber];
-        if (committedAt > block.timestamp) revert DeedInTheFuture(committedAt);
+        if (!isDue(committedAt)) revert DeedInTheFuture(committedAt);
         if (committedAt < rule.since || (rule.until != 0 && committedAt >= rule.until)) {
             revert RuleNotInForce(ruleNumber, committedAt);
         }
@@ -253,11 +254,12 @@ contract StakedOkb is ERC20Votes, Governed {
     }
 
     // The name is the standard's.
-    // solhint-disable-next-line func-name-mixedcase
+    // slither-disable-start naming-convention
     // forge-lint: disable-next-line(mixed-case-function)
     function CLOCK_MODE() public pure override returns (string memory) {
         return "mode=timestamp";
     }
+    // slither-disable-end naming-convention
 
     // ----------------------------------------------------------------- small rules
 

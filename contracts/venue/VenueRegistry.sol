@@ -4,10 +4,12 @@ pragma solidity ^0.8.28;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IGateway} from "../group/IGateway.sol";
 import {IRiskGroup} from "../group/IRiskGroup.sol";
 import {AccountId, AssetConfig, FeedId, GroupTerms, VenueConfig, VenueId} from "../group/Types.sol";
+import {isDue, isPast} from "../xip/Deadlines.sol";
 import {Governed} from "../xip/Governed.sol";
 import {Reviews} from "../xip/Reviews.sol";
 import {Rollout} from "../xip/Rollout.sol";
@@ -26,7 +28,7 @@ import {Group, GroupNumber, GroupSpec, Venue, VenueNumber, VenueRequest} from ".
 /// The registry is the governor of every group that it makes, and `Listings` the deployer of every venue, as the groups'
 /// gateways know them; so nothing reaches a group that is not held against rollout, limits and slots first. Neither can
 /// touch what traders hold: a governor has no door to that.
-contract VenueRegistry is Governed, IXipProcedure {
+contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
@@ -106,7 +108,7 @@ contract VenueRegistry is Governed, IXipProcedure {
     event AssetSet(GroupNumber indexed group, FeedId indexed feed, address indexed token);
     event GroupMoved(GroupNumber indexed group, address governor);
     event BondSet(uint96 bond);
-    event SequencerSet(address sequencer);
+    event SequencerSet(address indexed sequencer);
 
     error NotDeployer(VenueNumber venue, address caller, address deployer);
     error NotSteward(GroupNumber group, address caller, address steward);
@@ -148,7 +150,11 @@ contract VenueRegistry is Governed, IXipProcedure {
 
     /// @notice Files a Venue XIP and puts down its bond. What could not be carried out now cannot be filed.
     /// @param uri Where its text is, for people.
-    function fileVenue(VenueRequest calldata request, string calldata uri) external returns (XipNumber number) {
+    function fileVenue(VenueRequest calldata request, string calldata uri)
+        external
+        nonReentrant
+        returns (XipNumber number)
+    {
         _checkRequest(msg.sender, request);
         bytes32 content = keccak256(abi.encode(request));
         number = xips.file(msg.sender, content, uri);
@@ -162,7 +168,13 @@ contract VenueRegistry is Governed, IXipProcedure {
 
     /// @notice Carries out a Venue XIP whose notice is over: makes its group if it asks for one, opens the venue, returns the
     /// bond. Anyone may do it; it is held against rollout, limits and stake once more.
-    function executeVenue(XipNumber number, VenueRequest calldata request) external returns (VenueNumber venue) {
+    /// @dev Locked; what it calls is ours, but for the settlement token's code, which nothing here runs.
+    // slither-disable-next-line reentrancy-no-eth
+    function executeVenue(XipNumber number, VenueRequest calldata request)
+        external
+        nonReentrant
+        returns (VenueNumber venue)
+    {
         XipStatus status = statusOf(number);
         Filing storage filing = _filings[number];
         if (status == XipStatus.Review) revert NoticeRuns(number, filing.executable);
@@ -181,7 +193,7 @@ contract VenueRegistry is Governed, IXipProcedure {
     }
 
     /// @notice Takes a Venue XIP back, or the bond of one that expired. Its author only.
-    function withdrawVenue(XipNumber number) external {
+    function withdrawVenue(XipNumber number) external nonReentrant {
         Filing storage filing = _filings[number];
         if (msg.sender != filing.author) revert NotAuthor(number, msg.sender, filing.author);
         XipStatus status = statusOf(number);
@@ -196,7 +208,7 @@ contract VenueRegistry is Governed, IXipProcedure {
 
     /// @notice Stops a Venue XIP, for example one that pretends to be somebody else's; its bond is the treasury's.
     /// Governance only.
-    function rejectVenue(XipNumber number) external onlyGovernance {
+    function rejectVenue(XipNumber number) external onlyGovernance nonReentrant {
         XipStatus status = statusOf(number);
         if (status != XipStatus.Review && status != XipStatus.Queued) revert WrongStatus(number, status);
         _filings[number].ended = XipStatus.Rejected;
@@ -230,7 +242,7 @@ contract VenueRegistry is Governed, IXipProcedure {
     // ----------------------------------------------------------------- venues (their deployers)
 
     /// @notice Changes who decides on members, and where the venue's fees go.
-    function setVenue(VenueNumber number, address registrar, VenueConfig calldata config) external {
+    function setVenue(VenueNumber number, address registrar, VenueConfig calldata config) external nonReentrant {
         Venue storage venue = _ownVenue(number);
         limits.requireVenue(config);
         venue.registrar = registrar;
@@ -244,7 +256,7 @@ contract VenueRegistry is Governed, IXipProcedure {
     }
 
     /// @notice Closes a venue that has no market left, for good. Its stake can then be asked back.
-    function closeVenue(VenueNumber number) external {
+    function closeVenue(VenueNumber number) external nonReentrant {
         _ownVenue(number).open = false;
         emit VenueClosed(number);
         slots.close(number);
@@ -285,7 +297,7 @@ contract VenueRegistry is Governed, IXipProcedure {
     /// @notice Admits a token as an asset of a group, or changes its terms: the steward of a group of its own, who has
     /// announced a change, or governance for a shared one. Tokens with and without value do not meet in a group, and a
     /// shared group believes reviewed price sources only.
-    function setAsset(GroupNumber number, AssetConfig calldata config) external returns (FeedId feed) {
+    function setAsset(GroupNumber number, AssetConfig calldata config) external nonReentrant returns (FeedId feed) {
         Group storage group = _groupToSteward(number);
         if (isSimulated(config.token) != group.simulated) revert ValueMixed(config.token, group.simulated);
         limits.requireAsset(config);
@@ -299,12 +311,12 @@ contract VenueRegistry is Governed, IXipProcedure {
     function _useAnnouncement(GroupNumber number, AssetConfig calldata config) private {
         Announcement memory announced = _announced[number][config.token];
         if (announced.content != keccak256(abi.encode(config))) revert AssetNotAnnounced(number, config.token);
-        if (block.timestamp < announced.dueAt) revert AssetNoticeRuns(announced.dueAt);
+        if (!isDue(announced.dueAt)) revert AssetNoticeRuns(announced.dueAt);
         delete _announced[number][config.token];
     }
 
     /// @notice Changes what may change of a group, but for its sequencer.
-    function setTerms(GroupNumber number, GroupTerms calldata terms) external {
+    function setTerms(GroupNumber number, GroupTerms calldata terms) external nonReentrant {
         _groupToSteward(number);
         GroupTerms memory changed = terms;
         changed.sequencer = _terms[number].sequencer;
@@ -323,6 +335,8 @@ contract VenueRegistry is Governed, IXipProcedure {
         _gatewayOf(number).setTerms(terms);
     }
 
+    /// @dev Called by what is locked only.
+    // slither-disable-next-line reentrancy-benign
     function _openGroup(GroupSpec calldata spec, address steward) private returns (GroupNumber number) {
         number = GroupNumber.wrap(++groups);
         GroupTerms memory terms = GroupTerms({
@@ -350,7 +364,7 @@ contract VenueRegistry is Governed, IXipProcedure {
     // ----------------------------------------------------------------- shared groups and keys (governance only)
 
     /// @notice Makes a group that XIPs look after.
-    function openSharedGroup(GroupSpec calldata spec) external onlyGovernance returns (GroupNumber) {
+    function openSharedGroup(GroupSpec calldata spec) external onlyGovernance nonReentrant returns (GroupNumber) {
         limits.requireGroup(spec);
         return _openGroup(spec, address(0));
     }
@@ -362,7 +376,7 @@ contract VenueRegistry is Governed, IXipProcedure {
         address registrar,
         VenueConfig calldata config,
         string calldata metadata
-    ) external onlyGovernance returns (VenueNumber) {
+    ) external onlyGovernance nonReentrant returns (VenueNumber) {
         Group storage group = _groupOf(number);
         if (group.steward != address(0)) revert NotShared(number);
         limits.requireVenue(config);
@@ -407,7 +421,7 @@ contract VenueRegistry is Governed, IXipProcedure {
     // ----------------------------------------------------------------- the protocol's income (anyone)
 
     /// @notice Asks for fees that a group has credited to the protocol, at the fee of a forced request.
-    function requestIncome(GroupNumber number, address token, uint128 amount) external payable {
+    function requestIncome(GroupNumber number, address token, uint128 amount) external payable nonReentrant {
         IGateway gateway = _gatewayOf(number);
         uint256 fee = gateway.requestFee();
         if (msg.value < fee) revert IGateway.FeeTooLow(fee, msg.value);
@@ -422,7 +436,7 @@ contract VenueRegistry is Governed, IXipProcedure {
 
     /// @notice Sends what has come in to the treasury: what forced requests have paid at a group's gateway, and what came in
     /// of a token.
-    function collect(GroupNumber number, IERC20 token) external {
+    function collect(GroupNumber number, IERC20 token) external nonReentrant {
         _gatewayOf(number).collectFees(payable(governance));
         uint256 amount = token.balanceOf(address(this));
         // The bonds are their authors'.
@@ -436,8 +450,8 @@ contract VenueRegistry is Governed, IXipProcedure {
     function statusOf(XipNumber number) public view returns (XipStatus) {
         Filing storage filing = _filings[number];
         if (filing.author == address(0) || filing.ended != XipStatus.None) return filing.ended;
-        if (block.timestamp < filing.executable) return XipStatus.Review;
-        return block.timestamp > filing.executable + EXECUTION_LIFE ? XipStatus.Expired : XipStatus.Queued;
+        if (!isDue(filing.executable)) return XipStatus.Review;
+        return isPast(filing.executable + EXECUTION_LIFE) ? XipStatus.Expired : XipStatus.Queued;
     }
 
     function filingOf(XipNumber number) external view returns (Filing memory) {

@@ -32,6 +32,7 @@ contract Reviews is Governed {
 
     function isReviewed(address component) public view returns (bool) {
         Review memory review = _reviews[component];
+        // slither-disable-next-line incorrect-equality
         return review.report != 0 && review.codeHash == component.codehash;
     }
 

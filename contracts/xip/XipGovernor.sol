@@ -12,6 +12,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {isPast} from "./Deadlines.sol";
 import {IXipActions, XipKind} from "./IXipActions.sol";
 import {IXipProcedure, XipRegistry} from "./XipRegistry.sol";
 import {IQueueDelay, XipTimelock} from "./XipTimelock.sol";
@@ -116,6 +117,8 @@ contract XipGovernor is
 
     /// @notice Numbers and publishes a XIP, whose payload must be one of its kind.
     /// @param uri Where its text is: summary, motivation, specification, security considerations.
+    /// @dev The registry of XIPs is ours, and calls nobody.
+    // slither-disable-next-line reentrancy-benign,reentrancy-events
     function draft(XipKind kind, bytes calldata payload, string calldata uri) external returns (XipNumber number) {
         (Category category,,) = actions.build(kind, payload);
         bytes32 content = keccak256(abi.encode(kind, payload, uri));
@@ -257,7 +260,7 @@ contract XipGovernor is
         if (asked.author == address(0)) return XipStatus.None;
         if (asked.proposalId == 0) {
             if (asked.withdrawn) return XipStatus.Withdrawn;
-            return block.timestamp > asked.drafted + DRAFT_LIFE ? XipStatus.Expired : XipStatus.Draft;
+            return isPast(asked.drafted + DRAFT_LIFE) ? XipStatus.Expired : XipStatus.Draft;
         }
         ProposalState reached = state(asked.proposalId);
         if (reached == ProposalState.Pending) return XipStatus.Review;
@@ -291,10 +294,10 @@ contract XipGovernor is
         returns (ProposalState reached)
     {
         reached = super.state(proposalId);
-        if (reached == ProposalState.Succeeded && block.timestamp > proposalDeadline(proposalId) + QUEUE_LIFE) {
+        if (reached == ProposalState.Succeeded && isPast(proposalDeadline(proposalId) + QUEUE_LIFE)) {
             return ProposalState.Expired;
         }
-        if (reached == ProposalState.Queued && block.timestamp > proposalEta(proposalId) + EXECUTION_LIFE) {
+        if (reached == ProposalState.Queued && isPast(proposalEta(proposalId) + EXECUTION_LIFE)) {
             return ProposalState.Expired;
         }
     }
@@ -343,6 +346,7 @@ contract XipGovernor is
         if (votes < needed) revert GovernorInsufficientProposerVotes(author, votes, needed);
     }
 
+    // slither-disable-next-line dead-code
     function _quorumReached(uint256 proposalId)
         internal
         view
@@ -353,6 +357,7 @@ contract XipGovernor is
         return inFavour + abstained >= _quorumOf(proposalId);
     }
 
+    // slither-disable-next-line dead-code
     function _voteSucceeded(uint256 proposalId)
         internal
         view

@@ -64,7 +64,7 @@ contract VenueInvariantsTest is VenueTest {
     function doExecute(uint256 which) external settled {
         if (filed.length == 0) return;
         which %= filed.length;
-        XipStatus status = xips.statusOf(filed[which]);
+        XipStatus status = xips.status(filed[which]);
         if (status == XipStatus.Review) {
             // Not before its notice is over, by anyone.
             vm.expectRevert();
@@ -214,7 +214,7 @@ contract VenueInvariantsTest is VenueTest {
     function invariant_the_registry_holds_the_bonds_of_what_has_not_ended() public view {
         uint256 bonds;
         for (uint256 i = 0; i < filed.length; ++i) {
-            XipStatus status = xips.statusOf(filed[i]);
+            XipStatus status = xips.status(filed[i]);
             bool bonded = registry.filingOf(filed[i]).bonded;
             if (bonded) bonds += registry.filingOf(filed[i]).bond;
             if (status == XipStatus.Review || status == XipStatus.Queued) assertTrue(bonded);

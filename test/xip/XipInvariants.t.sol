@@ -164,7 +164,7 @@ contract XipInvariantsTest is XipTest {
     function invariant_each_xip_has_a_status_and_what_was_executed_is_counted() public view {
         uint256 executed;
         for (uint64 number = 1; number <= voters.drafted(); ++number) {
-            XipStatus status = xips.statusOf(XipNumber.wrap(number));
+            XipStatus status = xips.status(XipNumber.wrap(number));
             assertTrue(status != XipStatus.None);
             if (status == XipStatus.Executed) ++executed;
         }

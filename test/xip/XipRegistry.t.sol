@@ -34,7 +34,7 @@ contract XipRegistryTest is XipTest {
         vm.expectRevert(abi.encodeWithSelector(XipRegistry.NoSuchXip.selector, XipNumber.wrap(0)));
         xips.entry(XipNumber.wrap(0));
         vm.expectRevert(abi.encodeWithSelector(XipRegistry.NoSuchXip.selector, XipNumber.wrap(1)));
-        xips.statusOf(XipNumber.wrap(1));
+        xips.status(XipNumber.wrap(1));
         assertEq(uint8(governor.statusOf(XipNumber.wrap(1))), uint8(XipStatus.None));
     }
 }

@@ -147,7 +147,7 @@ abstract contract XipTest is Test {
     }
 
     function assertStatus(XipNumber number, XipStatus status) internal view {
-        assertEq(uint8(xips.statusOf(number)), uint8(status));
+        assertEq(uint8(xips.status(number)), uint8(status));
     }
 
     // ----------------------------------------------------------------- small words
