@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Vm} from "forge-std/Vm.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {CodeChunks} from "../contracts/venue/CodeChunks.sol";
+import {ChunkWriter} from "../contracts/venue/CodeChunks.sol";
 import {GroupFactory} from "../contracts/venue/GroupFactory.sol";
 import {Listings} from "../contracts/venue/Listings.sol";
 import {ProtocolLimits} from "../contracts/venue/ProtocolLimits.sol";
@@ -99,9 +99,9 @@ library CoreDeployment {
 
     /// @param sender Who creates the contracts: the script's broadcaster, or a test.
     function deploy(address sender, CoreTerms memory terms, GroupCode memory code) internal returns (Core memory core) {
-        GroupFactory factory = new GroupFactory(
-            CodeChunks.write(code.group), CodeChunks.write(code.gateway), CodeChunks.write(code.escapeHatch)
-        );
+        ChunkWriter writer = new ChunkWriter();
+        GroupFactory factory =
+            new GroupFactory(writer.write(code.group), writer.write(code.gateway), writer.write(code.escapeHatch));
         core = foretell(sender);
         (core.okb, core.factory) = (terms.okb, factory);
         deployGovernance(core);
