@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Vm} from "forge-std/Vm.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {OptimisticResolver} from "../contracts/resolver/OptimisticResolver.sol";
 import {ChunkWriter} from "../contracts/venue/CodeChunks.sol";
 import {GroupFactory} from "../contracts/venue/GroupFactory.sol";
 import {Listings} from "../contracts/venue/Listings.sol";
@@ -35,6 +36,7 @@ struct Core {
     GroupFactory factory;
     VenueRegistry registry;
     Listings listings;
+    OptimisticResolver resolver;
 }
 
 /// @notice What the core begins with; XIPs change what they may from there.
@@ -54,6 +56,18 @@ struct CoreTerms {
     uint96 bond;
     address[] allowed;
     address[] simulated;
+    ResolverTerms resolver;
+}
+
+/// @param window How long a claim can be disputed, in seconds.
+/// @param patience How long a disputed event waits for a XIP, in seconds; a standard one takes eleven days.
+/// @param leastBond In atoms of the group's settlement token.
+/// @param bondShare Of what is open in the event, parts per million.
+struct ResolverTerms {
+    uint64 window;
+    uint64 patience;
+    uint96 leastBond;
+    uint24 bondShare;
 }
 
 /// @notice Creation code of a group's contracts, linked, without arguments.
@@ -130,6 +144,7 @@ library CoreDeployment {
         core.governor = XipGovernor(payable(vm.computeCreateAddress(sender, nonce + 9)));
         core.registry = VenueRegistry(vm.computeCreateAddress(sender, nonce + 10));
         core.listings = Listings(vm.computeCreateAddress(sender, nonce + 11));
+        core.resolver = OptimisticResolver(vm.computeCreateAddress(sender, nonce + 12));
     }
 
     function deployGovernance(Core memory core) private {
@@ -173,6 +188,11 @@ library CoreDeployment {
         expect(address(core.registry), address(registry));
         Listings listings = new Listings(core.registry, governance, terms.guardian, terms.notice);
         expect(address(core.listings), address(listings));
+        ResolverTerms memory resolver = terms.resolver;
+        OptimisticResolver deployed = new OptimisticResolver(
+            governance, governance, resolver.window, resolver.patience, resolver.leastBond, resolver.bondShare
+        );
+        expect(address(core.resolver), address(deployed));
     }
 
     function actionsOf(Core memory core) private pure returns (XipActions.Contracts memory) {
@@ -185,6 +205,7 @@ library CoreDeployment {
             limits: core.limits,
             rollout: core.rollout,
             reviews: core.reviews,
+            resolver: core.resolver,
             governor: core.governor,
             timelock: core.timelock,
             xips: core.xips

@@ -6,7 +6,7 @@ import {SimulatedToken} from "../contracts/group/SimulatedToken.sol";
 import {SlotAuction} from "../contracts/venue/SlotAuction.sol";
 import {WrappedOkb} from "../contracts/venue/WrappedOkb.sol";
 import {Broadcaster} from "./Broadcaster.sol";
-import {Core, CoreDeployment, CoreTerms, GroupCode} from "./Core.sol";
+import {Core, CoreDeployment, CoreTerms, GroupCode, ResolverTerms} from "./Core.sol";
 
 /// @notice Deploys the core from a configuration and writes it down; where the groups' code comes from is left open.
 abstract contract CoreScript is Broadcaster {
@@ -42,6 +42,12 @@ abstract contract CoreScript is Broadcaster {
         });
         terms.notice = uint64(vm.parseJsonUint(json, ".notice"));
         terms.bond = uint96(vm.parseJsonUint(json, ".bond"));
+        terms.resolver = ResolverTerms({
+            window: uint64(vm.parseJsonUint(json, ".resolver.window")),
+            patience: uint64(vm.parseJsonUint(json, ".resolver.patience")),
+            leastBond: uint96(vm.parseJsonUint(json, ".resolver.leastBond")),
+            bondShare: uint24(vm.parseJsonUint(json, ".resolver.bondShare"))
+        });
         // forge-lint: disable-end(unsafe-typecast)
         terms.sequencer = vm.parseJsonAddress(json, ".sequencer");
         terms.guardian = vm.parseJsonAddress(json, ".guardian");
@@ -65,6 +71,7 @@ abstract contract CoreScript is Broadcaster {
         vm.serializeAddress(json, "rollout", address(core.rollout));
         vm.serializeAddress(json, "reviews", address(core.reviews));
         vm.serializeAddress(json, "limits", address(core.limits));
+        vm.serializeAddress(json, "resolver", address(core.resolver));
         vm.serializeAddress(json, "factory", address(core.factory));
         vm.serializeAddress(json, "registry", address(core.registry));
         string memory text = vm.serializeAddress(json, "listings", address(core.listings));

@@ -55,6 +55,8 @@ enum XipKind {
     SetTreasury,
     /// `(address token, address to, uint256 amount)`: out of what the timelock holds
     Spend,
+    /// `(IGateway, EventId, uint64[] payouts)`: decides an event whose resolution was disputed twice
+    RuleEvent,
     // Constitutional
     /// `(ProtocolLimits.Bounds)`
     SetLimits,

@@ -2,7 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {AssetConfig, GroupTerms, MarketId, MarketKind, VenueConfig} from "../group/Types.sol";
+import {IGateway} from "../group/IGateway.sol";
+import {AssetConfig, EventId, GroupTerms, MarketId, MarketKind, VenueConfig} from "../group/Types.sol";
+import {OptimisticResolver} from "../resolver/OptimisticResolver.sol";
 import {Listings} from "../venue/Listings.sol";
 import {ProtocolLimits} from "../venue/ProtocolLimits.sol";
 import {SlotAuction} from "../venue/SlotAuction.sol";
@@ -31,6 +33,7 @@ contract XipActions is IXipActions {
         ProtocolLimits limits;
         Rollout rollout;
         Reviews reviews;
+        OptimisticResolver resolver;
         XipGovernor governor;
         XipTimelock timelock;
         XipRegistry xips;
@@ -44,6 +47,7 @@ contract XipActions is IXipActions {
     ProtocolLimits public immutable limits;
     Rollout public immutable rollout;
     Reviews public immutable reviews;
+    OptimisticResolver public immutable resolver;
     XipGovernor public immutable governor;
     XipTimelock public immutable timelock;
     XipRegistry public immutable xips;
@@ -51,7 +55,7 @@ contract XipActions is IXipActions {
     constructor(Contracts memory contracts) {
         (stake, slots, auction) = (contracts.stake, contracts.slots, contracts.auction);
         (registry, listings, limits) = (contracts.registry, contracts.listings, contracts.limits);
-        (rollout, reviews) = (contracts.rollout, contracts.reviews);
+        (rollout, reviews, resolver) = (contracts.rollout, contracts.reviews, contracts.resolver);
         (governor, timelock, xips) = (contracts.governor, contracts.timelock, contracts.xips);
     }
 
@@ -144,7 +148,7 @@ contract XipActions is IXipActions {
         return (address(registry), abi.encodeCall(registry.setBond, abi.decode(payload, (uint96))));
     }
 
-    /// @dev Standard: what deployers answer with, and pay for.
+    /// @dev Standard: what deployers answer with, and pay for; and events that are disputed.
     function _stakeAndSlots(XipKind kind, bytes calldata payload) private view returns (address, bytes memory) {
         if (kind == XipKind.Slash) {
             (address account, uint32 rule, uint128 amount, uint64 committedAt, bytes32 evidence, address to) =
@@ -172,7 +176,11 @@ contract XipActions is IXipActions {
             (MarketKind market, SlotAuction.Terms memory terms) = abi.decode(payload, (MarketKind, SlotAuction.Terms));
             return (address(auction), abi.encodeCall(auction.setTerms, (market, terms)));
         }
-        return (address(auction), abi.encodeCall(auction.setTreasury, abi.decode(payload, (address))));
+        if (kind == XipKind.SetTreasury) {
+            return (address(auction), abi.encodeCall(auction.setTreasury, abi.decode(payload, (address))));
+        }
+        (IGateway gateway, EventId id, uint64[] memory payouts) = abi.decode(payload, (IGateway, EventId, uint64[]));
+        return (address(resolver), abi.encodeCall(resolver.rule, (gateway, id, payouts)));
     }
 
     function _constitutional(XipKind kind, bytes calldata payload) private view returns (address, bytes memory) {

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {
     AccountId,
     AssetConfig,
+    EventId,
     FeedConfig,
     GroupTerms,
     MarketId,
@@ -85,6 +86,10 @@ contract XipActionsTest is XipTest {
         assertEq(target, address(okb));
         assertEq(data, abi.encodeCall(okb.transfer, (bob, 7)));
         seen |= 1 << uint256(XipKind.Spend);
+        uint64[] memory payouts = new uint64[](3);
+        payouts[1] = 1000;
+        payload = abi.encode(bob, EventId.wrap(7), payouts);
+        expect(XipKind.RuleEvent, Category.Standard, address(optimistic), optimistic.rule.selector, payload);
     }
 
     function expectConstitutional() private {

@@ -2,8 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
-import {Core, CoreDeployment, CoreTerms, GroupCode} from "../../script/Core.sol";
+import {Core, CoreDeployment, CoreTerms, GroupCode, ResolverTerms} from "../../script/Core.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
+import {OptimisticResolver} from "../../contracts/resolver/OptimisticResolver.sol";
 import {Listings} from "../../contracts/venue/Listings.sol";
 import {ProtocolLimits} from "../../contracts/venue/ProtocolLimits.sol";
 import {SlotAuction} from "../../contracts/venue/SlotAuction.sol";
@@ -43,6 +44,7 @@ abstract contract XipTest is Test {
     ProtocolLimits internal limits;
     VenueRegistry internal registry;
     Listings internal listings;
+    OptimisticResolver internal optimistic;
     /// @dev 40 %, 35 % and 25 % of all votes.
     address internal alice = makeAddr("alice");
     address internal bob = makeAddr("bob");
@@ -59,6 +61,7 @@ abstract contract XipTest is Test {
         (timelock, xips, actions, governor) = (core.timelock, core.xips, core.actions, core.governor);
         (stake, slots, auction, limits) = (core.stake, core.slots, core.auction, core.limits);
         (rollout, reviews, registry, listings) = (core.rollout, core.reviews, core.registry, core.listings);
+        optimistic = core.resolver;
         stakeAs(alice, 40_000 ether);
         stakeAs(bob, 35_000 ether);
         stakeAs(carol, 25_000 ether);
@@ -73,6 +76,7 @@ abstract contract XipTest is Test {
         terms.auction = SlotAuction.Terms({floor: 10 ether, first: 100 ether, fall: 1 days, multiple: 2_000_000});
         (terms.sequencer, terms.guardian) = (vm.addr(SEQUENCER_KEY), guardian);
         (terms.notice, terms.bond) = (NOTICE, BOND);
+        terms.resolver = ResolverTerms({window: 2 hours, patience: 21 days, leastBond: 50e6, bondShare: 10_000});
         (terms.allowed, terms.simulated) = (new address[](1), new address[](1));
         (terms.allowed[0], terms.simulated[0]) = (deployer, address(simulated));
     }
