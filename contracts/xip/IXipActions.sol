@@ -55,6 +55,8 @@ enum XipKind {
     SetTreasury,
     /// `(address token, address to, uint256 amount)`: out of what the timelock holds
     Spend,
+    /// `(address to, uint256 amount)`: of the chain's coin that the timelock holds
+    SpendCoin,
     /// `(IGateway, EventId, uint64[] payouts)`: decides an event whose resolution was disputed twice
     RuleEvent,
     // Constitutional

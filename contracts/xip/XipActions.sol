@@ -179,6 +179,10 @@ contract XipActions is IXipActions {
         if (kind == XipKind.SetTreasury) {
             return (address(auction), abi.encodeCall(auction.setTreasury, abi.decode(payload, (address))));
         }
+        if (kind == XipKind.SpendCoin) {
+            (address payable to, uint256 amount) = abi.decode(payload, (address, uint256));
+            return (address(timelock), abi.encodeCall(timelock.pay, (to, amount)));
+        }
         (IGateway gateway, EventId id, uint64[] memory payouts) = abi.decode(payload, (IGateway, EventId, uint64[]));
         return (address(resolver), abi.encodeCall(resolver.rule, (gateway, id, payouts)));
     }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @notice What the timelock asks its governor.
@@ -33,6 +34,12 @@ contract XipTimelock is TimelockController {
         _revokeRole(CANCELLER_ROLE, governor);
         _revokeRole(EXECUTOR_ROLE, governor);
         _setGovernor(governor_);
+    }
+
+    /// @notice Pays out of the treasury's coin. By a XIP only.
+    function pay(address to, uint256 amount) external {
+        if (msg.sender != address(this)) revert TimelockUnauthorizedCaller(msg.sender);
+        Address.sendValue(payable(to), amount);
     }
 
     function _setGovernor(address governor_) private {

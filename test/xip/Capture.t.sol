@@ -85,6 +85,8 @@ contract CaptureTest is XipTest {
         timelock.setGovernor(mallory);
         vm.expectRevert(abi.encodeWithSelector(TimelockController.TimelockUnauthorizedCaller.selector, mallory));
         timelock.updateDelay(0);
+        vm.expectRevert(abi.encodeWithSelector(TimelockController.TimelockUnauthorizedCaller.selector, mallory));
+        timelock.pay(mallory, 0);
         bytes32 admin = timelock.DEFAULT_ADMIN_ROLE();
         vm.expectRevert(unauthorized(admin));
         timelock.grantRole(admin, mallory);

@@ -86,6 +86,8 @@ contract XipActionsTest is XipTest {
         assertEq(target, address(okb));
         assertEq(data, abi.encodeCall(okb.transfer, (bob, 7)));
         seen |= 1 << uint256(XipKind.Spend);
+        payload = abi.encode(bob, uint256(7));
+        expect(XipKind.SpendCoin, Category.Standard, address(timelock), timelock.pay.selector, payload);
         uint64[] memory payouts = new uint64[](3);
         payouts[1] = 1000;
         payload = abi.encode(bob, EventId.wrap(7), payouts);
@@ -154,6 +156,9 @@ contract XipActionsTest is XipTest {
         assertEq(limits.bounds().maxFee, 7);
         enact(XipKind.SetAllowed, abi.encode(bob, true));
         assertTrue(rollout.isAllowed(bob));
+        vm.deal(address(timelock), 5 ether);
+        enact(XipKind.SpendCoin, abi.encode(bob, uint256(3 ether)));
+        assertEq(bob.balance, 3 ether);
         enact(XipKind.SetBond, abi.encode(uint96(7)));
         assertEq(registry.bond(), 7);
         enact(XipKind.MarkReviewed, abi.encode(okb, bytes32("report")));
