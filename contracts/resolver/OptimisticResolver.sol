@@ -141,6 +141,8 @@ contract OptimisticResolver is ReentrancyGuardTransient {
     // ----------------------------------------------------------------- decisions
 
     /// @notice Makes the last claim final once its window is over.
+    // Locked.
+    // slither-disable-next-line reentrancy-benign
     function finalize(IGateway gateway, EventId id, uint64[] calldata payouts) external nonReentrant {
         Question storage question = _undecided(gateway, id);
         uint256 made = question.claims.length;
@@ -153,6 +155,8 @@ contract OptimisticResolver is ReentrancyGuardTransient {
     }
 
     /// @notice Decides between three claims, for one of them or for something else. The arbiter only.
+    // Locked.
+    // slither-disable-next-line reentrancy-benign
     function rule(IGateway gateway, EventId id, uint64[] calldata payouts) external nonReentrant {
         if (msg.sender != arbiter) revert NotArbiter(msg.sender, arbiter);
         Question storage question = _undecided(gateway, id);

@@ -140,6 +140,8 @@ contract Listings is Governed, ReentrancyGuardTransient {
     // ----------------------------------------------------------------- listing
 
     /// @notice Opens an event with a market per outcome; it takes one slot.
+    // Locked.
+    // slither-disable-next-line reentrancy-benign
     function listEvent(VenueNumber number, EventConfig calldata config)
         external
         nonReentrant
@@ -151,6 +153,8 @@ contract Listings is Governed, ReentrancyGuardTransient {
     }
 
     /// @notice Lists a spot market of an asset that the group has.
+    // Locked.
+    // slither-disable-next-line reentrancy-benign
     function listSpot(VenueNumber number, SpotConfig calldata config) external nonReentrant returns (MarketId market) {
         (Venue memory venue, Group memory group) = _toList(number, MarketKind.Spot, config.terms);
         market = IGateway(group.gateway).listSpot(config);
@@ -159,6 +163,8 @@ contract Listings is Governed, ReentrancyGuardTransient {
 
     /// @notice Lists a perpetual. In a shared group it is for isolated accounts until a XIP approves it for cross margin, and
     /// its price source is a reviewed one.
+    // Locked.
+    // slither-disable-next-line reentrancy-benign
     function listPerpetual(VenueNumber number, PerpetualConfig calldata config)
         external
         nonReentrant

@@ -150,6 +150,8 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
 
     /// @notice Files a Venue XIP and puts down its bond. What could not be carried out now cannot be filed.
     /// @param uri Where its text is, for people.
+    // Locked.
+    // slither-disable-next-line reentrancy-benign
     function fileVenue(VenueRequest calldata request, string calldata uri)
         external
         nonReentrant
@@ -169,7 +171,7 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
     /// @notice Carries out a Venue XIP whose notice is over: makes its group if it asks for one, opens the venue, returns the
     /// bond. Anyone may do it; it is held against rollout, limits and stake once more.
     /// @dev Locked; what it calls is ours, but for the settlement token's code, which nothing here runs.
-    // slither-disable-next-line reentrancy-no-eth
+    // slither-disable-next-line reentrancy-no-eth,reentrancy-benign
     function executeVenue(XipNumber number, VenueRequest calldata request)
         external
         nonReentrant
@@ -268,6 +270,8 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
         if (!venue.open) revert NotOpen(number);
     }
 
+    /// @dev Called by what is locked only.
+    // slither-disable-next-line reentrancy-benign
     function _openVenue(
         GroupNumber group,
         address deployer,
