@@ -128,6 +128,7 @@ lint: contracts ## Formatters and linters, warnings are errors
 	$(FORGE) fmt --check
 	FOUNDRY_PROFILE=lint $(FORGE) lint --deny warnings
 	tools/check-security
+	tools/check-sizes
 
 # A function that Slither could not read is one that it found nothing in, so that fails, too.
 .PHONY: lint-slither

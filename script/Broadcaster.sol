@@ -16,4 +16,14 @@ abstract contract Broadcaster is Script {
     function deploymentPath() internal view returns (string memory) {
         return string.concat("deployments/", vm.toString(block.chainid), ".json");
     }
+
+    /// @notice Where what all groups of the chain share is written down.
+    function corePath() internal view returns (string memory) {
+        return string.concat("deployments/", vm.toString(block.chainid), ".core.json");
+    }
+
+    /// @notice A contract of the core, by its name in that file.
+    function coreContract(string memory name) internal view returns (address) {
+        return vm.parseJsonAddress(vm.readFile(corePath()), string.concat(".", name));
+    }
 }
