@@ -119,6 +119,19 @@ impl OpenOrders {
         found
     }
 
+    /// An order gets another nonce, which is not here yet, before its record has it; returns the order.
+    #[inline]
+    pub fn rename<H: Copy + Default, C: Copy>(
+        &mut self,
+        orders: &Orders<H, C>,
+        old: Nonce,
+        new: Nonce,
+    ) -> Option<Handle> {
+        let handle = self.remove(orders, old)?;
+        self.insert(orders, new, handle);
+        Some(handle)
+    }
+
     /// All of them, in no order that means anything: sort what must not depend on how the table grew.
     pub fn iter(&self) -> impl Iterator<Item = Handle> {
         self.places.iter().flatten().chain(self.crowded.iter().flat_map(|crowded| crowded.values())).copied()

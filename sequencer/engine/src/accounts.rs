@@ -95,6 +95,12 @@ impl Accounts {
         }
     }
 
+    /// An account that is not isolated.
+    #[inline]
+    pub(crate) fn numbered_mut(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.numbered.get_mut(number_index(id))
+    }
+
     /// The account whose keys and memberships count: an isolated one's are its parent's (`Signers.sol`).
     #[inline]
     pub(crate) fn parent(&self, id: AccountId) -> &Account {

@@ -21,7 +21,9 @@
 //!   100,000 accounts that trade in eight of them each, and a million resting orders: nearly every order is a miss of every
 //!   cache. Prices stand still; what a frame costs that moves all of them is measured apart.
 //!
-//! Each result is a line of JSON. With an argument, only what it names: `mixed`, `open`, `replay`, `many`.
+//! Each result is a line of JSON. With an argument, only what it names: `mixed`, `open`, `replay`, `many`. With `profile` or
+//! `profile-many` it prints nothing and applies a stream once, for a profiler that counts what happens within `profiled`:
+//! `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*profiled*' bench-engine profile`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout)]
 
@@ -39,6 +41,7 @@ use xos_engine::{Engine, LOOK_AHEAD};
 use xos_types::{Event, Logged};
 
 const COMMANDS: usize = 300_000;
+const PROFILED: usize = 50_000;
 const PIECE: usize = 500;
 const RUNS: usize = 21;
 const OPEN_LOOP_RUNS: usize = 11;
@@ -183,11 +186,22 @@ fn reprice(stream: &Stream, opening: &Opening) -> u128 {
     start.elapsed().as_micros()
 }
 
+/// What a profiler looks at.
+#[inline(never)]
+fn profiled(engine: &mut Engine, stream: &Stream, events: &mut Vec<Event>) {
+    run(engine, &stream.commands, events);
+}
+
+fn profile(stream: &Stream) {
+    profiled(&mut opened(stream), stream, &mut Vec::with_capacity(1 << 16));
+}
+
 fn main() {
     let asked = std::env::args().nth(1);
-    let wants = |what: &str| asked.as_deref().is_none_or(|asked| asked == what);
+    let asks = |what: &str| asked.as_deref() == Some(what);
+    let wants = |what: &str| asked.is_none() || asks(what);
 
-    if wants("mixed") || wants("open") || wants("replay") {
+    if wants("mixed") || wants("open") || wants("replay") || asks("profile") {
         let opening = Opening {
             accounts: 1_000,
             cash: 1_000_000_000_000_000,
@@ -197,7 +211,10 @@ fn main() {
             ticks: 100_000,
         };
         let crowd = Crowd { opening, markets: 1, orders: 1_000, spread: 810, slots: Some(750), reprices: true };
-        let stream = Stream::mixed(COMMANDS, crowd);
+        let stream = Stream::mixed(if asks("profile") { PROFILED } else { COMMANDS }, crowd);
+        if asks("profile") {
+            profile(&stream);
+        }
         if wants("mixed") {
             apply_throughput("engine.mixed", &stream, RUNS);
         }
@@ -216,7 +233,7 @@ fn main() {
             replay_throughput("engine.replay", &stream, RUNS);
         }
     }
-    if wants("many") {
+    if wants("many") || asks("profile-many") {
         let opening = Opening {
             accounts: 100_000,
             cash: 1_000_000_000_000_000,
@@ -227,6 +244,9 @@ fn main() {
         };
         let crowd = Crowd { opening, markets: 8, orders: 1_000_000, spread: 7_500, slots: None, reprices: false };
         let stream = Stream::mixed(COMMANDS, crowd);
+        if asks("profile-many") {
+            return profile(&stream);
+        }
         apply_throughput("engine.many_markets", &stream, RUNS / 4);
         print("engine.many_markets.reprice_us", reprice(&stream, &opening), "us");
     }
