@@ -74,6 +74,7 @@ pub use depth::{Delta, Depth};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
 pub use health::Health;
+pub use log::{HashBlocks, hash_block};
 pub use snapshot::SnapshotError;
 pub use views::{
     AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView, PlannedView, WaitsFor,
