@@ -152,7 +152,11 @@ impl Book {
     ) -> &'a mut H {
         let Resting { remaining, older, younger, level, .. } = orders.records[handle.place()];
         assert!(level != LevelId::NONE, "whoever keeps a handle drops it together with the order");
-        debug_assert_eq!(orders.levels.stands_at(level).0, self.market.0, "an order stays in the book that it rests in");
+        debug_assert_eq!(
+            orders.levels.stands_at(level).0,
+            self.market.0,
+            "an order stays in the book that it rests in"
+        );
         debug_assert_eq!(orders.levels.stands_at(level).1, side, "an order stays on its side");
         orders.records[older as usize].younger = younger;
         orders.records[younger as usize].older = older;

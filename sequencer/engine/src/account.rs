@@ -22,7 +22,7 @@ use xos_types::{
 
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
-use crate::holdings::{Fall, Holdings, Offer, grows};
+use crate::holdings::{Asset, Fall, Holdings, Offer, grows};
 use crate::margin::{EventMargin, Outcome, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
@@ -138,11 +138,13 @@ impl Account {
     }
 
     /// Cash and what counts as such, every resting order at its worst.
+    #[inline]
     pub(crate) fn usd_with_orders(&self) -> i128 {
         self.cash + self.worst_with_orders - self.fee_reserve + self.holdings.usd
     }
 
     /// Initial health, every resting order at its worst.
+    #[inline]
     pub(crate) fn initial_with_orders(&self) -> i128 {
         self.usd_with_orders() + self.holdings.collateral - self.holdings.requirement
     }
@@ -192,15 +194,17 @@ impl Account {
 
     /// Lots that the account would hold in the direction of `side` if its orders on that side filled. Of an asset there is no
     /// limit to what is held.
+    #[inline]
     pub(crate) fn exposure(&self, terms: &Terms, market: MarketId, side: Side) -> i128 {
         let (held, bids, asks) = match terms.kind {
             MarketKind::Spot => return 0,
             MarketKind::Outcome => {
                 self.outcome(market).map_or((0, 0, 0), |outcome| (outcome.position, outcome.bid_lots, outcome.ask_lots))
             }
-            MarketKind::Perpetual => {
-                self.holdings.perpetual(terms.feed).map_or((0, 0, 0), |held| (held.size, held.bid_lots, held.ask_lots))
-            }
+            MarketKind::Perpetual => self
+                .holdings
+                .perpetual(terms.feed)
+                .map_or((0, 0, 0), |held| (held.size, held.offered[0], held.offered[1])),
         };
         match side {
             Side::Buy => i128::from(bids) + i128::from(held),
@@ -225,8 +229,9 @@ impl Account {
         match (terms.kind, side) {
             (MarketKind::Outcome, Side::Buy) => self.outcome(market).map_or(0, |outcome| outcome.bid_lots),
             (MarketKind::Outcome, Side::Sell) => self.outcome(market).map_or(0, |outcome| outcome.ask_lots),
-            (MarketKind::Perpetual, Side::Buy) => self.holdings.perpetual(terms.feed).map_or(0, |held| held.bid_lots),
-            (MarketKind::Perpetual, Side::Sell) => self.holdings.perpetual(terms.feed).map_or(0, |held| held.ask_lots),
+            (MarketKind::Perpetual, side) => {
+                self.holdings.perpetual(terms.feed).map_or(0, |held| held.offered[side as usize])
+            }
             (MarketKind::Spot, Side::Buy) => self.holdings.asset(terms.feed).map_or(0, |held| held.bid_lots),
             (MarketKind::Spot, Side::Sell) => {
                 let offered = self.holdings.asset(terms.feed).map_or(0, |held| held.ask_atoms);
@@ -235,6 +240,7 @@ impl Account {
         }
     }
 
+    #[inline]
     fn outcome(&self, market: MarketId) -> Option<&Outcome> {
         self.margins.get(&market.event()).map(|margin| &margin.outcomes[usize::from(market.outcome())])
     }
@@ -310,6 +316,55 @@ impl Account {
                 margin.reserve(terms, comes.market.outcome(), comes.side, comes.price, comes.lots);
             }
         });
+    }
+
+    /// On one side of a market an order leaves (one of no lots, if there was none) and another comes, unless that side's orders
+    /// could then make the position too large, or what is offered is not there; whether they did. If not, nothing has changed.
+    #[inline]
+    pub(crate) fn shift(
+        &mut self,
+        terms: &Terms,
+        board: &Board,
+        market: MarketId,
+        side: Side,
+        gone: (Ticks, Lots),
+        comes: (Ticks, Lots),
+    ) -> bool {
+        if terms.kind == MarketKind::Perpetual {
+            let offer = |(price, lots)| Offer::new(side, terms.lot_price(price), lots);
+            return self.holdings.shift(terms.feed, &board[terms.feed], offer(gone), offer(comes), terms.position_max);
+        }
+        self.shift_others(terms, board, market, side, gone, comes)
+    }
+
+    fn shift_others(
+        &mut self,
+        terms: &Terms,
+        board: &Board,
+        market: MarketId,
+        side: Side,
+        gone: (Ticks, Lots),
+        comes: (Ticks, Lots),
+    ) -> bool {
+        let exposure = self.exposure(terms, market, side) + i128::from(comes.1.0) - i128::from(gone.1.0);
+        if exposure > i128::from(terms.position_max) {
+            return false;
+        }
+        let order = |(price, lots): (Ticks, Lots)| Some((Standing { market, side, price, lots }, 0));
+        if terms.kind == MarketKind::Outcome {
+            self.requote(terms, board, order(gone), order(comes));
+            return true;
+        }
+        if self.holdings.find(terms.feed).is_none() {
+            return false;
+        }
+        self.requote(terms, board, order(gone), order(comes));
+        let offers_more = |held: &Asset| held.ask_atoms > held.balance;
+        if side == Side::Sell && self.holdings.asset(terms.feed).is_some_and(offers_more) {
+            self.requote(terms, board, order(comes), order(gone));
+            return false;
+        }
+        true
     }
 
     /// An order no longer rests, or so many lots of it.

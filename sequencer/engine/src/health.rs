@@ -47,7 +47,7 @@ pub(crate) struct Weight {
 
 impl Weight {
     pub(crate) fn of(feed: &Feed, size: i64) -> Self {
-        let notional = notional(size.unsigned_abs().into(), feed.price);
+        let notional = notional(size.unsigned_abs(), feed.price);
         Self {
             value: floor(scaled(size.into(), feed.price), PRICE_SCALE),
             initial: feed.tiers().initial(notional),

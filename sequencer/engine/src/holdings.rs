@@ -66,8 +66,8 @@ pub(crate) struct Perpetual {
     pub(crate) entry: u64,
     /// Lines of the open frame are still to be settled.
     pub(crate) unsettled: bool,
-    pub(crate) bid_lots: u64,
-    pub(crate) ask_lots: u64,
+    /// Lots of resting bids and of resting asks.
+    pub(crate) offered: [u64; 2],
     /// What bids above and asks below the index lose if they fill: atoms times 1e9, at the open frame's price.
     pub(crate) loss: i128,
 }
@@ -187,12 +187,13 @@ impl Holdings {
     pub(crate) fn glance(&self, feed: FeedId) -> u64 {
         let Some(holding) = self.find(feed) else { return 0 };
         let held = match holding.held {
-            Held::Perpetual(held) => held.bid_lots ^ held.entry ^ u64::from(held.paid_up_to != 0),
+            Held::Perpetual(held) => held.offered[0] ^ held.entry ^ u64::from(held.paid_up_to != 0),
             Held::Asset(held) => held.bid_lots ^ held.recent.frame ^ u64::from(held.balance != 0),
         };
         held ^ u64::from(holding.counts.requirement != 0)
     }
 
+    #[inline]
     pub(crate) fn find(&self, feed: FeedId) -> Option<&Holding> {
         self.list.iter().find(|holding| holding.feed == feed)
     }
@@ -201,6 +202,7 @@ impl Holdings {
         self.list.iter_mut().find(|holding| holding.feed == feed)
     }
 
+    #[inline]
     pub(crate) fn perpetual(&self, feed: FeedId) -> Option<&Perpetual> {
         match &self.find(feed)?.held {
             Held::Perpetual(held) => Some(held),
@@ -216,6 +218,7 @@ impl Holdings {
         self.find_mut(feed).expect("whoever is listed has a place").held.perpetual()
     }
 
+    #[inline]
     pub(crate) fn asset(&self, feed: FeedId) -> Option<&Asset> {
         match &self.find(feed)?.held {
             Held::Asset(held) => Some(held),
@@ -298,6 +301,36 @@ impl Holdings {
         self.count(before, after);
     }
 
+    /// On one side of a perpetual an offer leaves (of no lots if there was none) and another comes, unless there is no place for
+    /// it or all that side's offers would make the position larger than `most`; whether they did.
+    #[inline]
+    pub(crate) fn shift(&mut self, id: FeedId, feed: &Feed, gone: Offer, comes: Offer, most: u64) -> bool {
+        let Some(holding) = self.list.iter_mut().find(|holding| holding.feed == id) else { return false };
+        let Held::Perpetual(held) = &mut holding.held else { return false };
+        let side = comes.side;
+        let offered = held.offered[side as usize] - gone.lots.0 + comes.lots.0;
+        // A position and what its orders may make of it are within 2 · POSITION_MAX.
+        let towards = 1 - 2 * (side as i64);
+        if held.size * towards + offered.cast_signed() > most.cast_signed() {
+            return false;
+        }
+        let (loss, largest) = (held.loss, held.largest());
+        held.offered[side as usize] = offered;
+        let gone_loss = if gone.lots == Lots(0) { 0 } else { gone.loss(feed.price) };
+        held.loss = loss - gone_loss + comes.loss(feed.price);
+        if held.loss != loss {
+            let usd = held.value(feed);
+            self.usd += usd - holding.counts.usd;
+            holding.counts.usd = usd;
+        }
+        if held.largest() != largest {
+            let requirement = held.requirement(feed);
+            self.requirement += requirement - holding.counts.requirement;
+            holding.counts.requirement = requirement;
+        }
+        true
+    }
+
     #[inline]
     fn count(&mut self, before: Counts, after: Counts) {
         self.usd += after.usd - before.usd;
@@ -321,7 +354,7 @@ impl Holding {
     /// Nothing held and no orders.
     pub(crate) fn is_empty(&self) -> bool {
         match self.held {
-            Held::Perpetual(held) => held.size == 0 && !held.unsettled && held.bid_lots == 0 && held.ask_lots == 0,
+            Held::Perpetual(held) => held.size == 0 && !held.unsettled && held.offered == [0; 2],
             Held::Asset(held) => held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0 && !held.recent.reduced,
         }
     }
@@ -345,7 +378,7 @@ impl Held {
     /// The same with no orders.
     pub(crate) fn without_orders(self) -> Self {
         match self {
-            Self::Perpetual(held) => Self::Perpetual(Perpetual { bid_lots: 0, ask_lots: 0, loss: 0, ..held }),
+            Self::Perpetual(held) => Self::Perpetual(Perpetual { offered: [0; 2], loss: 0, ..held }),
             Self::Asset(held) => Self::Asset(Asset { bid_lots: 0, bid_cost: 0, ask_atoms: 0, ..held }),
         }
     }
@@ -355,10 +388,7 @@ impl Held {
     pub(crate) fn reserve(&mut self, feed: &Feed, offer: Offer) {
         match (self, offer.side) {
             (Self::Perpetual(held), side) => {
-                match side {
-                    Side::Buy => held.bid_lots += offer.lots.0,
-                    Side::Sell => held.ask_lots += offer.lots.0,
-                }
+                held.offered[side as usize] += offer.lots.0;
                 held.loss += offer.loss(feed.price);
             }
             (Self::Asset(held), Side::Buy) => {
@@ -374,10 +404,7 @@ impl Held {
     pub(crate) fn release(&mut self, feed: &Feed, offer: Offer) {
         match (self, offer.side) {
             (Self::Perpetual(held), side) => {
-                match side {
-                    Side::Buy => held.bid_lots -= offer.lots.0,
-                    Side::Sell => held.ask_lots -= offer.lots.0,
-                }
+                held.offered[side as usize] -= offer.lots.0;
                 held.loss -= offer.loss(feed.price);
             }
             (Self::Asset(held), Side::Buy) => {
@@ -450,8 +477,8 @@ impl Perpetual {
     #[inline]
     fn largest(&self) -> u64 {
         // A position and what its orders may make of it are within 2 · POSITION_MAX.
-        let most = (self.size + self.bid_lots.cast_signed()).unsigned_abs();
-        let least = (self.size - self.ask_lots.cast_signed()).unsigned_abs();
+        let most = (self.size + self.offered[0].cast_signed()).unsigned_abs();
+        let least = (self.size - self.offered[1].cast_signed()).unsigned_abs();
         most.max(least)
     }
 
@@ -461,8 +488,9 @@ impl Perpetual {
     }
 
     /// What must be there for the largest position.
+    #[inline]
     fn requirement(&self, feed: &Feed) -> i128 {
-        feed.tiers().initial(notional(self.largest().into(), feed.price))
+        feed.tiers().initial(notional(self.largest(), feed.price))
     }
 
     /// What funding up to now brings, rounded down; negative is what it costs.

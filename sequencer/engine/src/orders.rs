@@ -193,11 +193,11 @@ impl Orders {
         book: &mut Book,
         account: &mut Account,
         handle: Handle,
+        old: Nonce,
         signed: &Signed<Order>,
         limit: Limit,
     ) {
         let Signed { message, signature, .. } = signed;
-        let old = self.nonce(handle);
         let indexed = account.orders.rename(&self.resting, old, message.nonce);
         assert_eq!(indexed, Some(handle), "an account knows its orders");
         let order = book.replace(&mut self.resting, handle, message.nonce, limit);

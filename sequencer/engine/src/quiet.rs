@@ -9,16 +9,15 @@
 //! The margin is the one thing that is not asked first: the account takes the order up, which values what moves, and lets it go
 //! again if it cannot carry it. Valuing twice, once to ask and once to do, would cost as much as all the rest.
 
-use xos_book::{Handle, Limit};
+use xos_book::Limit;
 use xos_types::{
-    AccountId, CancelReason, Event, Lots, MarketKind, Nonce, Order, OrderKind, Phase, Ppm, Side, Signed, Ticks, TimeMs,
+    AccountId, CancelReason, Event, Lots, MarketKind, Nonce, Order, OrderKind, Phase, Ppm, Signed, Ticks, TimeMs,
 };
 
 use crate::account::{Account, Standing};
 use crate::engine::{Engine, Listing, tell};
 use crate::fees::FeeCredit;
 use crate::limits::{ORDERS_MAX, SIZE_MAX};
-use crate::terms::Terms;
 
 impl Engine {
     /// Lets an order rest that meets nobody, in the place of another one of its account or beside them; whether it did. If not,
@@ -39,8 +38,7 @@ impl Engine {
             return false;
         }
         let terms = &listing.terms;
-        let is_outcome = terms.kind == MarketKind::Outcome;
-        if !is_outcome && (self.board[terms.feed].stale || account.holdings.find(terms.feed).is_none()) {
+        if terms.kind != MarketKind::Outcome && self.board[terms.feed].stale {
             return false;
         }
         let rate = terms.highest_fee();
@@ -54,47 +52,42 @@ impl Engine {
         if !is_formed || book.best_crossing(side, price).is_some() {
             return false;
         }
-        let mut gone: Option<(Handle, Nonce, Standing, i128)> = None;
+        let (mut gone, mut gone_price, mut gone_lots, mut gone_fee) = (None, Ticks(1), Lots(0), 0);
         if let Some(old) = old {
             let Some(handle) = account.orders.find(&self.orders.resting, old) else { return false };
-            if !self.orders.is_plain(handle) {
+            let (gone_market, limit) = self.orders.resting.limit(handle);
+            if gone_market != market || limit.side != side || !self.orders.is_plain(handle) {
                 return false;
             }
-            let standing = self.orders.standing(handle);
-            if (standing.market, standing.side) != (market, side) {
-                return false;
-            }
-            gone = Some((handle, old, standing, self.orders.reserved_fee(handle, standing, terms)));
-        }
-        let freed = gone.map_or(Lots(0), |(_, _, standing, _)| standing.lots);
-        let exposure = account.exposure(terms, market, side) + i128::from(size.0) - i128::from(freed.0);
-        if exposure > i128::from(terms.position_max) {
-            return false;
+            (gone, gone_price, gone_lots) = (Some(handle), limit.price, limit.lots);
+            let base = terms.fee_base(gone_price, gone_lots);
+            gone_fee = self.orders.credit(handle).outstanding(base, terms.maker_fee.fee());
         }
 
-        let comes = Standing { market, side, price, lots: size };
         let base = terms.fee_base(price, size);
         // It was to be carried at the higher fee, and rests at the maker's.
         let fee = FeeCredit::default().outstanding(base, terms.maker_fee.fee());
         let above = FeeCredit::default().outstanding(base, rate) - fee;
-        let goes = gone.map(|(_, _, standing, fee)| (standing, fee));
-        account.requote(terms, &self.board, goes, Some((comes, fee)));
-        let is_there = terms.kind != MarketKind::Spot || side == Side::Buy || account.offers_what_it_has(terms);
-        if account.available() < above || !is_there {
-            account.requote(terms, &self.board, Some((comes, fee)), goes);
+        if !account.shift(terms, &self.board, market, side, (gone_price, gone_lots), (price, size)) {
+            return false;
+        }
+        account.fee_reserve += fee - gone_fee;
+        if account.available() < above {
+            let order = |price, lots, fee| Some((Standing { market, side, price, lots }, fee));
+            account.requote(terms, &self.board, order(price, size, fee), order(gone_price, gone_lots, gone_fee));
             return false;
         }
 
         account.nonces.spend(nonce);
         let book = &mut listing.books[usize::from(market.outcome())];
         let limit = Limit { side, price, lots: size };
-        match gone {
-            Some((handle, nonce, Standing { price, lots: remaining, .. }, _)) => {
-                self.orders.replace(book, account, handle, signed, limit);
-                let reason = CancelReason::Replaced;
+        match (gone, old) {
+            (Some(handle), Some(nonce)) => {
+                self.orders.replace(book, account, handle, nonce, signed, limit);
+                let (price, remaining, reason) = (gone_price, gone_lots, CancelReason::Replaced);
                 tell(events, || Event::Cancelled { account: id, nonce, market, side, price, remaining, reason });
             }
-            None => self.orders.insert_plain(book, account, signed, limit),
+            _ => self.orders.insert_plain(book, account, signed, limit),
         }
         tell(events, || Event::Accepted { order: signed.message });
         tell(events, || Event::Rested { account: id, nonce, market, side, price, remaining: size });
@@ -105,22 +98,13 @@ impl Engine {
 /// Nothing but a price and a size, until it is cancelled.
 fn is_plain(order: &Order) -> bool {
     let may_rest = matches!(order.kind, OrderKind::GoodTillCancelled | OrderKind::PostOnly);
-    may_rest
-        && !order.reduce_only
-        && order.expiry == TimeMs(0)
-        && order.builder == 0
-        && order.builder_fee == Ppm(0)
+    may_rest && !order.reduce_only && order.expiry == TimeMs(0) && order.builder == 0 && order.builder_fee == Ppm(0)
 }
 
 impl Account {
     /// No fill of it needs a closer look, and none of its orders hangs on another.
     fn is_plain(&self) -> bool {
         !self.watched && self.links == 0
-    }
-
-    /// Whether all is there that it offers of a spot market's asset.
-    fn offers_what_it_has(&self, terms: &Terms) -> bool {
-        self.holdings.asset(terms.feed).is_some_and(|held| held.ask_atoms <= held.balance)
     }
 }
 

@@ -120,6 +120,7 @@ impl Terms {
     }
 
     /// The highest rate that an order may be charged.
+    #[inline]
     pub(crate) fn highest_fee(&self) -> Ppm {
         self.taker_fee.max(self.maker_fee.fee())
     }
