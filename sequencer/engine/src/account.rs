@@ -29,41 +29,43 @@ use crate::nonces::Nonces;
 use crate::principal::Principal;
 use crate::terms::Terms;
 
-/// State of one account.
+/// State of one account. What every order asks for comes first and together, in this order: of many accounts each line of the
+/// cache is one that has to be fetched.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Account {
-    pub(crate) owner: Address,
     pub(crate) cash: i128,
-    pub(crate) nonces: Nonces,
-    /// Who is paid a share of its fees; 0 for nobody.
-    pub(crate) referrer: BuilderId,
-    /// Keys that were ever allowed to act for it, and what they may.
-    pub(crate) signers: BTreeMap<Address, SignerGrant>,
-    /// Until when it is a member of venues.
-    pub(crate) memberships: BTreeMap<VenueId, TimeMs>,
-    /// Resting orders by nonce.
-    pub(crate) orders: OpenOrders,
-    /// Positions and orders by event; there is no entry where there are neither.
-    pub(crate) margins: Margins,
-    /// Σ worst payoff of the positions; the contract keeps the same number.
-    pub(crate) worst_payoff: i128,
     /// Σ worst with orders.
     pub(crate) worst_with_orders: i128,
     /// Σ fees that resting orders may still cost.
     pub(crate) fee_reserve: i128,
     /// Positions in perpetuals, balances of assets, and their orders.
     pub(crate) holdings: Holdings,
-    /// What was paid in less what was taken out.
-    pub(crate) principal: Principal,
-    /// What it did in the open frame.
-    did: Did,
-    /// Whether its fills are looked at one by one; see `watch`.
-    pub(crate) watched: bool,
+    /// Resting orders by nonce.
+    pub(crate) orders: OpenOrders,
+    pub(crate) owner: Address,
     /// How many of its orders wait outside the books, how many follow or exclude others (counted from both sides), and how many
     /// rest that only reduce. Derived from the orders.
     pub(crate) waiting: u32,
     pub(crate) links: u32,
     pub(crate) reducing: u32,
+    /// Whether its fills are looked at one by one; see `watch`.
+    pub(crate) watched: bool,
+    /// Positions and orders by event; there is no entry where there are neither.
+    pub(crate) margins: Margins,
+    pub(crate) nonces: Nonces,
+    /// Σ worst payoff of the positions; the contract keeps the same number.
+    pub(crate) worst_payoff: i128,
+    /// What it did in the open frame.
+    did: Did,
+    /// Who is paid a share of its fees; 0 for nobody.
+    pub(crate) referrer: BuilderId,
+    /// What was paid in less what was taken out.
+    pub(crate) principal: Principal,
+    /// Keys that were ever allowed to act for it, and what they may.
+    pub(crate) signers: BTreeMap<Address, SignerGrant>,
+    /// Until when it is a member of venues.
+    pub(crate) memberships: BTreeMap<VenueId, TimeMs>,
 }
 
 /// What an account did in a frame that the contract's margin rules ask about (`Touched.sol`).
@@ -126,15 +128,10 @@ impl Account {
         }
     }
 
-    /// Reads a bit of each cache line of the record, so that it is fetched.
+    /// Reads a bit of each cache line that every order asks for, so that they are fetched.
     pub(crate) fn glance(&self) -> u64 {
-        let seen = self.cash ^ self.fee_reserve ^ self.worst_with_orders ^ self.holdings.requirement;
-        u64::from(seen != 0)
-            ^ self.nonces.next().0
-            ^ self.orders.len() as u64
-            ^ self.did.frame
-            ^ u64::from(self.owner.0[0])
-            ^ self.memberships.len() as u64
+        let seen = self.cash ^ self.holdings.requirement;
+        u64::from(seen != 0) ^ self.orders.len() as u64 ^ u64::from(self.owner.0[0]) ^ self.nonces.next().0
     }
 
     /// Cash and what counts as such, every resting order at its worst.

@@ -27,15 +27,21 @@ use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Holdings {
-    list: Vec<Holding>,
     /// Σ of `value`, less what resting buys of assets cost.
     pub(crate) usd: i128,
     /// Σ of what assets count for towards initial health.
     pub(crate) collateral: i128,
     /// Σ of what perpetuals require for new risk, orders counted.
     pub(crate) requirement: i128,
+    list: Vec<Holding>,
+    /// The feeds of the first few of the list: whoever looks for one need not look at the others.
+    first: [FeedId; FIRST],
 }
+
+/// Feeds that are found without a look at the list. Most accounts hold at no more.
+const FIRST: usize = 16;
 
 /// What is held at one index price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,11 +201,28 @@ impl Holdings {
 
     #[inline]
     pub(crate) fn find(&self, feed: FeedId) -> Option<&Holding> {
-        self.list.iter().find(|holding| holding.feed == feed)
+        self.place_of(feed).map(|place| &self.list[place])
     }
 
     pub(crate) fn find_mut(&mut self, feed: FeedId) -> Option<&mut Holding> {
-        self.list.iter_mut().find(|holding| holding.feed == feed)
+        self.place_of(feed).map(|place| &mut self.list[place])
+    }
+
+    /// Where a feed is in the list.
+    #[inline]
+    fn place_of(&self, feed: FeedId) -> Option<usize> {
+        let few = self.list.len().min(FIRST);
+        match self.first[..few].iter().position(|first| *first == feed) {
+            None if self.list.len() > FIRST => self.list.iter().position(|holding| holding.feed == feed),
+            place => place,
+        }
+    }
+
+    /// Notes the feeds of the first few anew, after the list has changed.
+    fn note_first(&mut self) {
+        for (first, holding) in self.first.iter_mut().zip(&self.list) {
+            *first = holding.feed;
+        }
     }
 
     #[inline]
@@ -238,17 +261,20 @@ impl Holdings {
         let at = self.list.partition_point(|holding| holding.feed < id);
         make_room(&mut self.list, HALF);
         self.list.insert(at, Holding { feed: id, place, held, counts: Counts::default() });
+        self.note_first();
     }
 
     /// A holding as a snapshot has it, behind all others.
     pub(crate) fn restore(&mut self, id: FeedId, feed: &Feed, place: u32, held: Held) {
         self.list.push(Holding { feed: id, place, held, counts: Counts::default() });
+        self.note_first();
         self.change(id, feed, |_| ());
     }
 
     /// Gives up the place of a feed at which there is nothing left.
     pub(crate) fn close(&mut self, feed: FeedId) {
         self.list.retain(|holding| holding.feed != feed);
+        self.note_first();
     }
 
     /// Changes a holding and carries what that moves into the sums.
@@ -256,8 +282,7 @@ impl Holdings {
     /// # Panics
     /// If there is no place for the feed.
     pub(crate) fn change<T>(&mut self, id: FeedId, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
-        let holding = self.list.iter_mut().find(|holding| holding.feed == id);
-        let holding = holding.expect("a place is made before anything is held or ordered");
+        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
         let result = change(&mut holding.held);
         let (before, after) = (holding.counts, holding.held.counts(feed));
         holding.counts = after;
@@ -293,8 +318,7 @@ impl Holdings {
     /// If there is no place for the feed.
     #[inline]
     pub(crate) fn requote(&mut self, id: FeedId, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) {
-        let holding = self.list.iter_mut().find(|holding| holding.feed == id);
-        let holding = holding.expect("a place is made before anything is held or ordered");
+        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
         let before = holding.counts;
         holding.counts = holding.held.requote(feed, gone, comes, before);
         let after = holding.counts;
@@ -305,7 +329,8 @@ impl Holdings {
     /// it or all that side's offers would make the position larger than `most`; whether they did.
     #[inline]
     pub(crate) fn shift(&mut self, id: FeedId, feed: &Feed, gone: Offer, comes: Offer, most: u64) -> bool {
-        let Some(holding) = self.list.iter_mut().find(|holding| holding.feed == id) else { return false };
+        let Some(place) = self.place_of(id) else { return false };
+        let holding = &mut self.list[place];
         let Held::Perpetual(held) = &mut holding.held else { return false };
         let side = comes.side;
         let offered = held.offered[side as usize] - gone.lots.0 + comes.lots.0;
