@@ -135,19 +135,19 @@ impl Account {
     }
 
     /// Cash and what counts as such, every resting order at its worst.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn usd_with_orders(&self) -> i128 {
         self.cash + self.worst_with_orders - self.fee_reserve + self.holdings.usd
     }
 
     /// Initial health, every resting order at its worst.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn initial_with_orders(&self) -> i128 {
         self.usd_with_orders() + self.holdings.collateral - self.holdings.requirement
     }
 
     /// What may be withdrawn or put at risk.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn available(&self) -> i128 {
         self.usd_with_orders().min(self.initial_with_orders())
     }

@@ -180,26 +180,25 @@ impl Orders {
 
     /// Whether nothing but its price and lots is to be known of it: all of what was signed rests or has filled, all of it is
     /// shown, it pays no builder, reduces or not, and does not expire.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_plain(&self, handle: Handle) -> bool {
         let cold = self.resting.cold(handle);
         self.resting.get(handle).hot.account & MARKS == 0 && cold.altered == 0 && cold.expiry == TimeMs(0)
     }
 
-    /// Puts a plain order of the same account in the place of another one, whose handle it gets, behind all others at its price.
+    /// Puts a plain order of the same account in the place of another one, found in its index, whose handle it gets; behind all
+    /// others at its price.
     #[inline]
     pub(crate) fn replace(
         &mut self,
         book: &mut Book,
         account: &mut Account,
-        handle: Handle,
-        old: Nonce,
+        found: (usize, Handle),
         signed: &Signed<Order>,
         limit: Limit,
     ) {
-        let Signed { message, signature, .. } = signed;
-        let indexed = account.orders.rename(&self.resting, old, message.nonce);
-        assert_eq!(indexed, Some(handle), "an account knows its orders");
+        let (Signed { message, signature, .. }, (_, handle)) = (signed, found);
+        account.orders.rename(&self.resting, found, message.nonce);
         let order = book.replace(&mut self.resting, handle, message.nonce, limit);
         (order.credit, order.line) = (FeeCredit::default(), LineRef::default());
         *self.resting.cold_mut(handle) = Cold::plain(message, signature);

@@ -54,20 +54,19 @@ impl Engine {
         }
         let (mut gone, mut gone_price, mut gone_lots, mut gone_fee) = (None, Ticks(1), Lots(0), 0);
         if let Some(old) = old {
-            let Some(handle) = account.orders.find(&self.orders.resting, old) else { return false };
+            let Some(found) = account.orders.place(&self.orders.resting, old) else { return false };
+            let handle = found.1;
             let (gone_market, limit) = self.orders.resting.limit(handle);
             if gone_market != market || limit.side != side || !self.orders.is_plain(handle) {
                 return false;
             }
-            (gone, gone_price, gone_lots) = (Some(handle), limit.price, limit.lots);
-            let base = terms.fee_base(gone_price, gone_lots);
-            gone_fee = self.orders.credit(handle).outstanding(base, terms.maker_fee.fee());
+            (gone, gone_price, gone_lots) = (Some(found), limit.price, limit.lots);
+            gone_fee = terms.outstanding(self.orders.credit(handle), gone_price, gone_lots, terms.maker_fee.fee());
         }
 
-        let base = terms.fee_base(price, size);
         // It was to be carried at the higher fee, and rests at the maker's.
-        let fee = FeeCredit::default().outstanding(base, terms.maker_fee.fee());
-        let above = FeeCredit::default().outstanding(base, rate) - fee;
+        let fee = terms.outstanding(FeeCredit::default(), price, size, terms.maker_fee.fee());
+        let above = terms.outstanding(FeeCredit::default(), price, size, rate) - fee;
         if !account.shift(terms, &self.board, market, side, (gone_price, gone_lots), (price, size)) {
             return false;
         }
@@ -82,8 +81,8 @@ impl Engine {
         let book = &mut listing.books[usize::from(market.outcome())];
         let limit = Limit { side, price, lots: size };
         match (gone, old) {
-            (Some(handle), Some(nonce)) => {
-                self.orders.replace(book, account, handle, nonce, signed, limit);
+            (Some(found), Some(nonce)) => {
+                self.orders.replace(book, account, found, signed, limit);
                 let (price, remaining, reason) = (gone_price, gone_lots, CancelReason::Replaced);
                 tell(events, || Event::Cancelled { account: id, nonce, market, side, price, remaining, reason });
             }
