@@ -62,11 +62,19 @@ pub(crate) struct Account {
     pub(crate) referrer: BuilderId,
     /// What was paid in less what was taken out.
     pub(crate) principal: Principal,
+    granted: Option<Box<Granted>>,
+}
+
+/// What an account was granted. Most have nothing of it.
+#[derive(Debug, Default)]
+pub(crate) struct Granted {
     /// Keys that were ever allowed to act for it, and what they may.
     pub(crate) signers: BTreeMap<Address, SignerGrant>,
     /// Until when it is a member of venues.
     pub(crate) memberships: BTreeMap<VenueId, TimeMs>,
 }
+
+static NOTHING_GRANTED: Granted = Granted { signers: BTreeMap::new(), memberships: BTreeMap::new() };
 
 /// What an account did in a frame that the contract's margin rules ask about (`Touched.sol`).
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -111,8 +119,7 @@ impl Account {
             cash: 0,
             nonces: Nonces::default(),
             referrer: BuilderId(0),
-            signers: BTreeMap::new(),
-            memberships: BTreeMap::new(),
+            granted: None,
             orders: OpenOrders::default(),
             margins: Margins::default(),
             worst_payoff: 0,
@@ -128,9 +135,19 @@ impl Account {
         }
     }
 
+    /// Keys and memberships.
+    pub(crate) fn granted(&self) -> &Granted {
+        self.granted.as_deref().unwrap_or(&NOTHING_GRANTED)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn granted_mut(&mut self) -> &mut Granted {
+        self.granted.get_or_insert_default()
+    }
+
     /// Reads a bit of each cache line that every order asks for, so that they are fetched.
     pub(crate) fn glance(&self) -> u64 {
-        let seen = self.cash ^ self.holdings.requirement;
+        let seen = self.cash ^ self.holdings.margin;
         u64::from(seen != 0) ^ self.orders.len() as u64 ^ u64::from(self.owner.0[0]) ^ self.nonces.next().0
     }
 
@@ -143,7 +160,7 @@ impl Account {
     /// Initial health, every resting order at its worst.
     #[inline(always)]
     pub(crate) fn initial_with_orders(&self) -> i128 {
-        self.usd_with_orders() + self.holdings.collateral - self.holdings.requirement
+        self.usd_with_orders() + self.holdings.margin
     }
 
     /// What may be withdrawn or put at risk.
@@ -438,11 +455,14 @@ impl Account {
     pub(crate) fn redeem(&mut self, terms: &Terms, event: EventId, payouts: &[u64]) -> (i128, i128) {
         let margin = self.margins.remove(&event).expect("queued because it holds positions");
         let payoff = margin.payoff(terms, payouts);
-        assert!(payoff >= margin.worst_payoff, "no resolution pays less than the worst payoff");
-        assert!(margin.worst_payoff == margin.worst_with_orders, "orders were cancelled when the event was resolved");
-        self.worst_payoff -= margin.worst_payoff;
-        self.worst_with_orders -= margin.worst_with_orders;
-        let surplus = if self.nonces.is_closed() { payoff - margin.worst_payoff } else { 0 };
+        assert!(payoff >= margin.sums.worst_payoff, "no resolution pays less than the worst payoff");
+        assert!(
+            margin.sums.worst_payoff == margin.sums.worst_with_orders,
+            "orders were cancelled when the event was resolved"
+        );
+        self.worst_payoff -= margin.sums.worst_payoff;
+        self.worst_with_orders -= margin.sums.worst_with_orders;
+        let surplus = if self.nonces.is_closed() { payoff - margin.sums.worst_payoff } else { 0 };
         self.cash += payoff - surplus;
         (payoff - surplus, surplus)
     }
@@ -450,11 +470,11 @@ impl Account {
     /// Applies a change to an event's margin and carries what it moved into the account's sums.
     fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
         let margin = self.margins.get_or_insert_with(event, || EventMargin::new(terms));
-        let (worst_payoff, worst_with_orders) = (margin.worst_payoff, margin.worst_with_orders);
+        let (worst_payoff, worst_with_orders) = (margin.sums.worst_payoff, margin.sums.worst_with_orders);
         change(margin);
         margin.rederive(terms);
-        self.worst_payoff += margin.worst_payoff - worst_payoff;
-        self.worst_with_orders += margin.worst_with_orders - worst_with_orders;
+        self.worst_payoff += margin.sums.worst_payoff - worst_payoff;
+        self.worst_with_orders += margin.sums.worst_with_orders - worst_with_orders;
         // Touching many events and leaving them must not cost memory for ever.
         if margin.is_empty() {
             self.margins.remove(&event);
@@ -467,7 +487,7 @@ impl Account {
 #[inline]
 fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
     match margin {
-        Some(margin) => margin.worst_with_orders - margin.worst_with(terms, order, gone),
+        Some(margin) => margin.sums.worst_with_orders - margin.worst_with(terms, order, gone),
         None => risk_alone(terms, order),
     }
 }

@@ -50,7 +50,7 @@ pub struct Engine {
     pub(crate) log: Log,
     pub(crate) accounts: Accounts,
     /// Derived from `accounts`.
-    pub(crate) owners: BTreeMap<Address, Vec<AccountId>>,
+    pub(crate) owners: BTreeSet<(Address, AccountId)>,
     /// Events, spot and perpetual markets by number, from 1.
     pub(crate) listings: Vec<Listing>,
     /// Index prices, and what is held at them.
@@ -160,16 +160,16 @@ impl Engine {
     #[must_use]
     pub fn new(config: GroupConfig) -> Self {
         let encoded = postcard::to_allocvec(&config).expect("plain data always encodes");
-        let founders = vec![AccountId::INSURANCE, AccountId::PROTOCOL];
+        let founders = [AccountId::INSURANCE, AccountId::PROTOCOL];
         let mut accounts = Accounts::default();
-        for founder in &founders {
-            accounts.open(*founder, Account::new(config.governance));
+        for founder in founders {
+            accounts.open(founder, Account::new(config.governance));
         }
         Self {
             config,
             log: Log::new(&encoded),
             accounts,
-            owners: BTreeMap::from([(config.governance, founders)]),
+            owners: founders.map(|founder| (config.governance, founder)).into(),
             listings: Vec::new(),
             board: Board::default(),
             watched: BTreeMap::new(),

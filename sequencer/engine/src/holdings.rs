@@ -22,7 +22,7 @@ use xos_types::{FeedId, Lots, Side};
 
 use crate::feeds::{Feed, notional, scaled};
 use crate::limits::ASSET_VALUE_MAX;
-use crate::room::{HALF, make_room};
+use crate::room::{SIXTEENTH, make_room};
 use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
@@ -31,10 +31,8 @@ use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 pub(crate) struct Holdings {
     /// Σ of `value`, less what resting buys of assets cost.
     pub(crate) usd: i128,
-    /// Σ of what assets count for towards initial health.
-    pub(crate) collateral: i128,
-    /// Σ of what perpetuals require for new risk, orders counted.
-    pub(crate) requirement: i128,
+    /// Σ of what assets count for towards initial health, less what perpetuals require for new risk, orders counted.
+    pub(crate) margin: i128,
     list: Vec<Holding>,
     /// The feeds of the first few of the list: whoever looks for one need not look at the others.
     first: [FeedId; FIRST],
@@ -61,6 +59,7 @@ pub(crate) enum Held {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C, packed(8))]
 pub(crate) struct Perpetual {
     /// Signed lots.
     pub(crate) size: i64,
@@ -79,6 +78,7 @@ pub(crate) struct Perpetual {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C, packed(8))]
 pub(crate) struct Asset {
     /// Atoms.
     pub(crate) balance: u128,
@@ -98,6 +98,7 @@ pub(crate) struct Asset {
 /// what was bought in a later one is not there yet. So once such a line has filled, all that the account sells in the frame is
 /// covered by what it had at the frame's start, in whatever order its lines stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C, packed(8))]
 pub(crate) struct Recent {
     frame: u64,
     /// Atoms bought, or given by a transfer.
@@ -133,10 +134,11 @@ impl Asset {
 
 /// What a holding adds to the account's sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, packed(8))]
 struct Counts {
     usd: i128,
-    collateral: i128,
-    requirement: i128,
+    /// What it counts for, or less what it requires.
+    margin: i128,
 }
 
 /// By how much an account's health would fall if an order stood; negative if it would rise.
@@ -196,7 +198,7 @@ impl Holdings {
             Held::Perpetual(held) => held.offered[0] ^ held.entry ^ u64::from(held.paid_up_to != 0),
             Held::Asset(held) => held.bid_lots ^ held.recent.frame ^ u64::from(held.balance != 0),
         };
-        held ^ u64::from(holding.counts.requirement != 0)
+        held ^ u64::from({ holding.counts.margin } != 0)
     }
 
     #[inline]
@@ -259,7 +261,7 @@ impl Holdings {
         let held =
             if feed.is_perpetual() { Held::Perpetual(Perpetual::default()) } else { Held::Asset(Asset::default()) };
         let at = self.list.partition_point(|holding| holding.feed < id);
-        make_room(&mut self.list, HALF);
+        make_room(&mut self.list, SIXTEENTH);
         self.list.insert(at, Holding { feed: id, place, held, counts: Counts::default() });
         self.note_first();
     }
@@ -295,7 +297,7 @@ impl Holdings {
         let Some(holding) = self.find(id) else { return 0 };
         let mut held = holding.held;
         held.asset().balance -= amount;
-        holding.counts.collateral - held.counts(feed).collateral
+        holding.counts.margin - held.counts(feed).margin
     }
 
     /// By how much health would fall if the offer stood too, and the other did not.
@@ -308,7 +310,7 @@ impl Holdings {
         };
         let after = held.requote(feed, gone, Some(offer), before);
         let usd = before.usd - after.usd;
-        let initial = usd + before.collateral - after.collateral + after.requirement - before.requirement;
+        let initial = usd + before.margin - after.margin;
         Fall { usd, initial }
     }
 
@@ -349,9 +351,9 @@ impl Holdings {
             holding.counts.usd = usd;
         }
         if held.largest() != largest {
-            let requirement = held.requirement(feed);
-            self.requirement += requirement - holding.counts.requirement;
-            holding.counts.requirement = requirement;
+            let margin = -held.requirement(feed);
+            self.margin += margin - holding.counts.margin;
+            holding.counts.margin = margin;
         }
         true
     }
@@ -359,8 +361,7 @@ impl Holdings {
     #[inline]
     fn count(&mut self, before: Counts, after: Counts) {
         self.usd += after.usd - before.usd;
-        self.collateral += after.collateral - before.collateral;
-        self.requirement += after.requirement - before.requirement;
+        self.margin += after.margin - before.margin;
     }
 }
 
@@ -458,8 +459,7 @@ impl Held {
         let (Self::Perpetual(held), Some((loss, largest))) = (&*self, was) else { return self.counts(feed) };
         Counts {
             usd: if held.loss == loss { before.usd } else { held.value(feed) },
-            collateral: 0,
-            requirement: if held.largest() == largest { before.requirement } else { held.requirement(feed) },
+            margin: if held.largest() == largest { before.margin } else { -held.requirement(feed) },
         }
     }
 
@@ -483,15 +483,13 @@ impl Held {
 
     fn counts(&self, feed: &Feed) -> Counts {
         match self {
-            Self::Perpetual(held) => {
-                Counts { usd: held.value(feed), collateral: 0, requirement: held.requirement(feed) }
-            }
+            Self::Perpetual(held) => Counts { usd: held.value(feed), margin: -held.requirement(feed) },
             Self::Asset(held) => {
                 // Whoever sells counts it as gone.
                 let kept = held.balance.saturating_sub(held.ask_atoms);
                 let weight = if feed.stale { 0 } else { feed.as_asset().initial_weight.0 };
                 let counted = asset_value(feed, kept) * i128::from(weight) / MILLION;
-                Counts { usd: -held.bid_cost, collateral: counted, requirement: 0 }
+                Counts { usd: -held.bid_cost, margin: counted }
             }
         }
     }
