@@ -319,12 +319,8 @@ impl Engine {
         self.keep_hours(events);
         let turned_stale = self.take_prices(prices, events);
         let funded = self.fund(events);
-        for feed in std::mem::take(&mut self.moved) {
-            self.revalue(feed, Moved::Price);
-        }
-        for feed in funded {
-            self.revalue(feed, Moved::Funding);
-        }
+        let moved = std::mem::take(&mut self.moved).into_iter().map(|feed| (feed, Moved::Price));
+        self.revalue(&moved.chain(funded.into_iter().map(|feed| (feed, Moved::Funding))).collect());
         // What orders lose against the index is known at its new price before any of them leaves.
         for feed in turned_stale {
             self.keep_reducing_at(feed, events);

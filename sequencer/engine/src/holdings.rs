@@ -235,14 +235,6 @@ impl Holdings {
         }
     }
 
-    /// Of whoever is listed as a holder; whoever changes what it counts for values it anew.
-    ///
-    /// # Panics
-    /// If there is no place for the feed.
-    pub(crate) fn perpetual_mut(&mut self, feed: FeedId) -> &mut Perpetual {
-        self.find_mut(feed).expect("whoever is listed has a place").held.perpetual()
-    }
-
     #[inline]
     pub(crate) fn asset(&self, feed: FeedId) -> Option<&Asset> {
         match &self.find(feed)?.held {
@@ -284,7 +276,19 @@ impl Holdings {
     /// # Panics
     /// If there is no place for the feed.
     pub(crate) fn change<T>(&mut self, id: FeedId, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
-        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
+        let place = self.place_of(id).expect("a place is made before anything is held or ordered");
+        self.change_at(place, feed, change)
+    }
+
+    /// The feed of a place in the list, which is below [`Self::len`].
+    #[inline]
+    pub(crate) fn feed_at(&self, place: usize) -> FeedId {
+        if place < FIRST { self.first[place] } else { self.list[place].feed }
+    }
+
+    /// As [`Self::change`], at that place in the list.
+    pub(crate) fn change_at<T>(&mut self, place: usize, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
+        let holding = &mut self.list[place];
         let result = change(&mut holding.held);
         let (before, after) = (holding.counts, holding.held.counts(feed));
         holding.counts = after;
