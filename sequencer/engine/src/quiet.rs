@@ -1,6 +1,6 @@
 //! The ordinary order: it meets nobody, comes to rest, and nothing hangs on it.
 //!
-//! Nine in ten commands of a market maker are of this sort, most of them in the place of an order that rests on the same side of
+//! Nine in ten orders of the usual mix are of this sort, most of them in the place of an order that rests on the same side of
 //! the same book. There is one way for everything ([`Engine::place`] and [`Engine::replace`]): checks, then matching, then
 //! rest, each ready for whatever else an order, a market or an account may be. Here is the short one. Its questions are chosen
 //! so that each is cheap and all together leave one outcome; whatever they do not settle, refusals included, goes the
