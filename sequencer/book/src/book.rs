@@ -137,6 +137,43 @@ impl Book {
         handle
     }
 
+    /// Puts another order of the same side in the place of one that leaves, whose handle it gets; behind all others at its price.
+    /// Returns what its user hung on the one that left, to be changed. `O(depth)`.
+    ///
+    /// # Panics
+    /// If the handle's order has left already.
+    #[inline]
+    pub fn replace<'a, H: Copy + Default, C: Copy>(
+        &mut self,
+        orders: &'a mut Orders<H, C>,
+        handle: Handle,
+        nonce: Nonce,
+        Limit { side, price, lots }: Limit,
+    ) -> &'a mut H {
+        let Resting { remaining, older, younger, level, .. } = orders.records[handle.place()];
+        assert!(level != LevelId::NONE, "whoever keeps a handle drops it together with the order");
+        debug_assert_eq!(
+            orders.levels.stands_at(level).0,
+            self.market.0,
+            "an order stays in the book that it rests in"
+        );
+        debug_assert_eq!(orders.levels.stands_at(level).1, side, "an order stays on its side");
+        orders.records[older as usize].younger = younger;
+        orders.records[younger as usize].older = older;
+        orders.levels.leave(&mut self.ladders, level, older, younger, remaining);
+        let level = orders.levels.level_for(&mut self.ladders[side as usize], self.market.0, side, key_of(side, price));
+        let last = orders.levels.get(level).youngest;
+        orders.records[last as usize].younger = handle.0.get();
+        orders.levels.get_mut(level).join(handle.0.get(), lots.0);
+        let order = &mut orders.records[handle.place()];
+        order.remaining = lots.0;
+        order.nonce = nonce.0;
+        order.older = last;
+        order.younger = 0;
+        order.level = level;
+        &mut order.hot
+    }
+
     /// Takes `lots` off an order that stays, and keeps its place in the queue; `O(1)`.
     ///
     /// # Panics

@@ -9,7 +9,7 @@ use xos_types::{Side, Ticks};
 
 use crate::pool::Pool;
 
-/// Prices to a leaf: 16 levels are 400 bytes. Wider leaves make the tree no flatter where it matters (an inner node over
+/// Prices to a leaf: 16 levels are 384 bytes. Wider leaves make the tree no flatter where it matters (an inner node over
 /// them spans 1,024 ticks), and lonely prices dearer.
 const LEAF_BITS: u32 = 4;
 const LEVELS: usize = 1 << LEAF_BITS;
@@ -110,17 +110,17 @@ fn level_of(key: u64) -> u32 {
     key as u32 % LEVELS as u32
 }
 
-/// Levels at neighbouring prices of one side.
+/// What levels at neighbouring prices of one side have in common. It is 16 bytes and lies apart from them, so that the leaves of
+/// all that trades lie in the nearest cache: whoever looks for a level waits for the level alone.
 #[derive(Debug)]
 struct Leaf {
     /// Key of the first level; a multiple of [`LEVELS`].
     key: u64,
+    /// The book's market.
+    market: u32,
     /// Which levels hold orders; never none.
     occupied: u16,
     side: Side,
-    /// The book's market.
-    market: u32,
-    levels: [Level; LEVELS],
 }
 
 /// Where keys part that are the same in every digit above.
@@ -219,25 +219,26 @@ impl Ladder {
 #[derive(Debug, Default)]
 pub(crate) struct Levels {
     leaves: Pool<Leaf>,
+    /// By leaf. Those of a vacant place are empty.
+    levels: Vec<[Level; LEVELS]>,
     nodes: Pool<Node>,
 }
 
 impl Levels {
     #[inline]
     pub(crate) fn get(&self, id: LevelId) -> &Level {
-        &self.leaves[id.leaf()].levels[id.level()]
+        &self.levels[id.leaf() as usize][id.level()]
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: LevelId) -> &mut Level {
-        &mut self.leaves[id.leaf()].levels[id.level()]
+        &mut self.levels[id.leaf() as usize][id.level()]
     }
 
     /// Reads a bit of a level and of its leaf.
     #[inline]
     pub(crate) fn glance(&self, id: LevelId) -> u64 {
-        let leaf = &self.leaves[id.leaf()];
-        leaf.key ^ leaf.levels[id.level()].lots_low
+        self.leaves[id.leaf()].key ^ self.get(id).lots_low
     }
 
     /// The level of a key, if it has a leaf.
@@ -289,9 +290,9 @@ impl Levels {
     /// `O(depth)`.
     #[inline]
     pub(crate) fn leave(&mut self, ladders: &mut [Ladder; 2], id: LevelId, older: u32, younger: u32, lots: u64) {
-        let leaf = &mut self.leaves[id.leaf()];
-        let level = &mut leaf.levels[id.level()];
+        let level = &mut self.levels[id.leaf() as usize][id.level()];
         level.leave(older, younger, lots);
+        let leaf = &mut self.leaves[id.leaf()];
         // Without a branch: whether a level empties is a toss-up.
         leaf.occupied &= !(u16::from(level.orders == 0) << id.level());
         let ladder = &mut ladders[leaf.side as usize];
@@ -409,8 +410,10 @@ impl Levels {
     #[cold]
     fn insert_leaf(&mut self, ladder: &mut Ladder, market: u32, side: Side, key: u64) -> u32 {
         let first = key & !(LEVELS as u64 - 1);
-        let leaf = Leaf { key: first, occupied: 0, side, market, levels: [Level::default(); LEVELS] };
-        let place = self.leaves.add(leaf);
+        let place = self.leaves.add(Leaf { key: first, market, occupied: 0, side });
+        if self.levels.len() == place as usize {
+            self.levels.push([Level::default(); LEVELS]);
+        }
         let new = Child::leaf(place);
         // The node that links to `at`, and by which digit.
         let mut parent: Option<(u32, usize)> = None;

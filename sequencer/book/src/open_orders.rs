@@ -90,6 +90,14 @@ impl OpenOrders {
         }
     }
 
+    /// Where in the table the order of that nonce is, and the order; `None` also if it is crowded out of it.
+    #[inline(always)]
+    #[must_use]
+    pub fn place<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<(usize, Handle)> {
+        let place = self.place_of(orders, nonce)?;
+        self.places[place].map(|handle| (place, handle))
+    }
+
     /// The order that most likely has that nonce, without a look at it.
     #[inline]
     #[must_use]
@@ -117,6 +125,24 @@ impl OpenOrders {
         };
         self.len -= u32::from(found.is_some());
         found
+    }
+
+    /// The order at a [place](Self::place) gets another nonce, which is not here yet; its record gets it by itself.
+    ///
+    /// # Panics
+    /// If another order or none is there.
+    #[inline(always)]
+    pub fn rename<H: Copy + Default, C: Copy>(
+        &mut self,
+        orders: &Orders<H, C>,
+        (place, handle): (usize, Handle),
+        new: Nonce,
+    ) {
+        assert!(self.places[place].take() == Some(handle), "nothing has changed since it was found");
+        match self.free_place(new) {
+            Some(place) => self.places[place] = Some(handle),
+            None => self.insert_crowded(orders, new, handle),
+        }
     }
 
     /// All of them, in no order that means anything: sort what must not depend on how the table grew.

@@ -115,7 +115,7 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
     }
 
     /// Its market, and what it offers there.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn limit(&self, handle: Handle) -> (MarketId, Limit) {
         let order = self.get(handle);

@@ -22,49 +22,59 @@ use xos_types::{
 
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
-use crate::holdings::{Fall, Holdings, Offer, grows};
+use crate::holdings::{Asset, Fall, Holdings, Offer, grows};
 use crate::margin::{EventMargin, Outcome, risk_alone};
 use crate::margins::Margins;
 use crate::nonces::Nonces;
 use crate::principal::Principal;
 use crate::terms::Terms;
 
-/// State of one account.
+/// State of one account. What every order asks for comes first and together, in this order: of many accounts each line of the
+/// cache is one that has to be fetched.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Account {
-    pub(crate) owner: Address,
     pub(crate) cash: i128,
-    pub(crate) nonces: Nonces,
-    /// Who is paid a share of its fees; 0 for nobody.
-    pub(crate) referrer: BuilderId,
-    /// Keys that were ever allowed to act for it, and what they may.
-    pub(crate) signers: BTreeMap<Address, SignerGrant>,
-    /// Until when it is a member of venues.
-    pub(crate) memberships: BTreeMap<VenueId, TimeMs>,
-    /// Resting orders by nonce.
-    pub(crate) orders: OpenOrders,
-    /// Positions and orders by event; there is no entry where there are neither.
-    pub(crate) margins: Margins,
-    /// Σ worst payoff of the positions; the contract keeps the same number.
-    pub(crate) worst_payoff: i128,
     /// Σ worst with orders.
     pub(crate) worst_with_orders: i128,
     /// Σ fees that resting orders may still cost.
     pub(crate) fee_reserve: i128,
     /// Positions in perpetuals, balances of assets, and their orders.
     pub(crate) holdings: Holdings,
-    /// What was paid in less what was taken out.
-    pub(crate) principal: Principal,
-    /// What it did in the open frame.
-    did: Did,
-    /// Whether its fills are looked at one by one; see `watch`.
-    pub(crate) watched: bool,
+    /// Resting orders by nonce.
+    pub(crate) orders: OpenOrders,
+    pub(crate) owner: Address,
     /// How many of its orders wait outside the books, how many follow or exclude others (counted from both sides), and how many
     /// rest that only reduce. Derived from the orders.
     pub(crate) waiting: u32,
     pub(crate) links: u32,
     pub(crate) reducing: u32,
+    /// Whether its fills are looked at one by one; see `watch`.
+    pub(crate) watched: bool,
+    /// Positions and orders by event; there is no entry where there are neither.
+    pub(crate) margins: Margins,
+    pub(crate) nonces: Nonces,
+    /// Σ worst payoff of the positions; the contract keeps the same number.
+    pub(crate) worst_payoff: i128,
+    /// What it did in the open frame.
+    did: Did,
+    /// Who is paid a share of its fees; 0 for nobody.
+    pub(crate) referrer: BuilderId,
+    /// What was paid in less what was taken out.
+    pub(crate) principal: Principal,
+    granted: Option<Box<Granted>>,
 }
+
+/// What an account was granted. Most have nothing of it.
+#[derive(Debug, Default)]
+pub(crate) struct Granted {
+    /// Keys that were ever allowed to act for it, and what they may.
+    pub(crate) signers: BTreeMap<Address, SignerGrant>,
+    /// Until when it is a member of venues.
+    pub(crate) memberships: BTreeMap<VenueId, TimeMs>,
+}
+
+static NOTHING_GRANTED: Granted = Granted { signers: BTreeMap::new(), memberships: BTreeMap::new() };
 
 /// What an account did in a frame that the contract's margin rules ask about (`Touched.sol`).
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -109,8 +119,7 @@ impl Account {
             cash: 0,
             nonces: Nonces::default(),
             referrer: BuilderId(0),
-            signers: BTreeMap::new(),
-            memberships: BTreeMap::new(),
+            granted: None,
             orders: OpenOrders::default(),
             margins: Margins::default(),
             worst_payoff: 0,
@@ -126,29 +135,36 @@ impl Account {
         }
     }
 
-    /// Reads a bit of each cache line of the record, so that it is fetched.
+    /// Keys and memberships.
+    pub(crate) fn granted(&self) -> &Granted {
+        self.granted.as_deref().unwrap_or(&NOTHING_GRANTED)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn granted_mut(&mut self) -> &mut Granted {
+        self.granted.get_or_insert_default()
+    }
+
+    /// Reads a bit of each cache line that every order asks for, so that they are fetched.
     pub(crate) fn glance(&self) -> u64 {
-        let seen = self.cash ^ self.fee_reserve ^ self.worst_with_orders ^ self.holdings.requirement;
-        u64::from(seen != 0)
-            ^ self.nonces.next().0
-            ^ self.orders.len() as u64
-            ^ self.did.frame
-            ^ u64::from(self.owner.0[0])
-            ^ self.memberships.len() as u64
+        let seen = self.cash ^ self.holdings.margin;
+        u64::from(seen != 0) ^ self.orders.len() as u64 ^ u64::from(self.owner.0[0]) ^ self.nonces.next().0
     }
 
     /// Cash and what counts as such, every resting order at its worst.
+    #[inline(always)]
     pub(crate) fn usd_with_orders(&self) -> i128 {
         self.cash + self.worst_with_orders - self.fee_reserve + self.holdings.usd
     }
 
     /// Initial health, every resting order at its worst.
+    #[inline(always)]
     pub(crate) fn initial_with_orders(&self) -> i128 {
-        self.usd_with_orders() + self.holdings.collateral - self.holdings.requirement
+        self.usd_with_orders() + self.holdings.margin
     }
 
     /// What may be withdrawn or put at risk.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn available(&self) -> i128 {
         self.usd_with_orders().min(self.initial_with_orders())
     }
@@ -192,15 +208,17 @@ impl Account {
 
     /// Lots that the account would hold in the direction of `side` if its orders on that side filled. Of an asset there is no
     /// limit to what is held.
+    #[inline]
     pub(crate) fn exposure(&self, terms: &Terms, market: MarketId, side: Side) -> i128 {
         let (held, bids, asks) = match terms.kind {
             MarketKind::Spot => return 0,
             MarketKind::Outcome => {
                 self.outcome(market).map_or((0, 0, 0), |outcome| (outcome.position, outcome.bid_lots, outcome.ask_lots))
             }
-            MarketKind::Perpetual => {
-                self.holdings.perpetual(terms.feed).map_or((0, 0, 0), |held| (held.size, held.bid_lots, held.ask_lots))
-            }
+            MarketKind::Perpetual => self
+                .holdings
+                .perpetual(terms.feed)
+                .map_or((0, 0, 0), |held| (held.size, held.offered[0], held.offered[1])),
         };
         match side {
             Side::Buy => i128::from(bids) + i128::from(held),
@@ -225,8 +243,9 @@ impl Account {
         match (terms.kind, side) {
             (MarketKind::Outcome, Side::Buy) => self.outcome(market).map_or(0, |outcome| outcome.bid_lots),
             (MarketKind::Outcome, Side::Sell) => self.outcome(market).map_or(0, |outcome| outcome.ask_lots),
-            (MarketKind::Perpetual, Side::Buy) => self.holdings.perpetual(terms.feed).map_or(0, |held| held.bid_lots),
-            (MarketKind::Perpetual, Side::Sell) => self.holdings.perpetual(terms.feed).map_or(0, |held| held.ask_lots),
+            (MarketKind::Perpetual, side) => {
+                self.holdings.perpetual(terms.feed).map_or(0, |held| held.offered[side as usize])
+            }
             (MarketKind::Spot, Side::Buy) => self.holdings.asset(terms.feed).map_or(0, |held| held.bid_lots),
             (MarketKind::Spot, Side::Sell) => {
                 let offered = self.holdings.asset(terms.feed).map_or(0, |held| held.ask_atoms);
@@ -235,6 +254,7 @@ impl Account {
         }
     }
 
+    #[inline]
     fn outcome(&self, market: MarketId) -> Option<&Outcome> {
         self.margins.get(&market.event()).map(|margin| &margin.outcomes[usize::from(market.outcome())])
     }
@@ -312,6 +332,55 @@ impl Account {
         });
     }
 
+    /// On one side of a market an order leaves (one of no lots, if there was none) and another comes, unless that side's orders
+    /// could then make the position too large, or what is offered is not there; whether they did. If not, nothing has changed.
+    #[inline]
+    pub(crate) fn shift(
+        &mut self,
+        terms: &Terms,
+        board: &Board,
+        market: MarketId,
+        side: Side,
+        gone: (Ticks, Lots),
+        comes: (Ticks, Lots),
+    ) -> bool {
+        if terms.kind == MarketKind::Perpetual {
+            let offer = |(price, lots)| Offer::new(side, terms.lot_price(price), lots);
+            return self.holdings.shift(terms.feed, &board[terms.feed], offer(gone), offer(comes), terms.position_max);
+        }
+        self.shift_others(terms, board, market, side, gone, comes)
+    }
+
+    fn shift_others(
+        &mut self,
+        terms: &Terms,
+        board: &Board,
+        market: MarketId,
+        side: Side,
+        gone: (Ticks, Lots),
+        comes: (Ticks, Lots),
+    ) -> bool {
+        let exposure = self.exposure(terms, market, side) + i128::from(comes.1.0) - i128::from(gone.1.0);
+        if exposure > i128::from(terms.position_max) {
+            return false;
+        }
+        let order = |(price, lots): (Ticks, Lots)| Some((Standing { market, side, price, lots }, 0));
+        if terms.kind == MarketKind::Outcome {
+            self.requote(terms, board, order(gone), order(comes));
+            return true;
+        }
+        if self.holdings.find(terms.feed).is_none() {
+            return false;
+        }
+        self.requote(terms, board, order(gone), order(comes));
+        let offers_more = |held: &Asset| held.ask_atoms > held.balance;
+        if side == Side::Sell && self.holdings.asset(terms.feed).is_some_and(offers_more) {
+            self.requote(terms, board, order(comes), order(gone));
+            return false;
+        }
+        true
+    }
+
     /// An order no longer rests, or so many lots of it.
     #[inline]
     pub(crate) fn release(&mut self, terms: &Terms, board: &Board, order: Standing, fee: i128) {
@@ -386,11 +455,14 @@ impl Account {
     pub(crate) fn redeem(&mut self, terms: &Terms, event: EventId, payouts: &[u64]) -> (i128, i128) {
         let margin = self.margins.remove(&event).expect("queued because it holds positions");
         let payoff = margin.payoff(terms, payouts);
-        assert!(payoff >= margin.worst_payoff, "no resolution pays less than the worst payoff");
-        assert!(margin.worst_payoff == margin.worst_with_orders, "orders were cancelled when the event was resolved");
-        self.worst_payoff -= margin.worst_payoff;
-        self.worst_with_orders -= margin.worst_with_orders;
-        let surplus = if self.nonces.is_closed() { payoff - margin.worst_payoff } else { 0 };
+        assert!(payoff >= margin.sums.worst_payoff, "no resolution pays less than the worst payoff");
+        assert!(
+            margin.sums.worst_payoff == margin.sums.worst_with_orders,
+            "orders were cancelled when the event was resolved"
+        );
+        self.worst_payoff -= margin.sums.worst_payoff;
+        self.worst_with_orders -= margin.sums.worst_with_orders;
+        let surplus = if self.nonces.is_closed() { payoff - margin.sums.worst_payoff } else { 0 };
         self.cash += payoff - surplus;
         (payoff - surplus, surplus)
     }
@@ -398,11 +470,11 @@ impl Account {
     /// Applies a change to an event's margin and carries what it moved into the account's sums.
     fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
         let margin = self.margins.get_or_insert_with(event, || EventMargin::new(terms));
-        let (worst_payoff, worst_with_orders) = (margin.worst_payoff, margin.worst_with_orders);
+        let (worst_payoff, worst_with_orders) = (margin.sums.worst_payoff, margin.sums.worst_with_orders);
         change(margin);
         margin.rederive(terms);
-        self.worst_payoff += margin.worst_payoff - worst_payoff;
-        self.worst_with_orders += margin.worst_with_orders - worst_with_orders;
+        self.worst_payoff += margin.sums.worst_payoff - worst_payoff;
+        self.worst_with_orders += margin.sums.worst_with_orders - worst_with_orders;
         // Touching many events and leaving them must not cost memory for ever.
         if margin.is_empty() {
             self.margins.remove(&event);
@@ -415,7 +487,7 @@ impl Account {
 #[inline]
 fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
     match margin {
-        Some(margin) => margin.worst_with_orders - margin.worst_with(terms, order, gone),
+        Some(margin) => margin.sums.worst_with_orders - margin.worst_with(terms, order, gone),
         None => risk_alone(terms, order),
     }
 }

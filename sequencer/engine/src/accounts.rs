@@ -95,6 +95,12 @@ impl Accounts {
         }
     }
 
+    /// An account that is not isolated.
+    #[inline]
+    pub(crate) fn numbered_mut(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.numbered.get_mut(number_index(id))
+    }
+
     /// The account whose keys and memberships count: an isolated one's are its parent's (`Signers.sol`).
     #[inline]
     pub(crate) fn parent(&self, id: AccountId) -> &Account {
@@ -117,6 +123,12 @@ impl Accounts {
     /// All, in the order of [`Self::ids`].
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Account> {
         self.numbered.iter().chain(&self.isolated)
+    }
+
+    /// All with their numbers, in the order of [`Self::ids`], to be changed.
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (AccountId, &mut Account)> {
+        let numbered = (1..=self.numbered.len() as u64).map(AccountId).zip(&mut self.numbered);
+        numbered.chain(self.ids.iter().copied().zip(&mut self.isolated))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Account> {

@@ -101,7 +101,7 @@ impl Engine {
 
 fn digest_account(digest: &mut Digest<impl Write>, account: &Account) -> io::Result<()> {
     digest.record(&(account.owner, account.cash, &account.nonces))?;
-    digest.record(&(account.referrer, &account.signers, &account.memberships))?;
+    digest.record(&(account.referrer, &account.granted().signers, &account.granted().memberships))?;
     let held = || account.margins.iter().filter(|(_, margin)| margin.holds_position());
     digest.record(&held().count())?;
     for (event, margin) in held() {

@@ -19,7 +19,7 @@ use crate::follow::Live;
 use crate::frame::OpenFrame;
 use crate::gas;
 use crate::holdings::Perpetual;
-use crate::log::Log;
+use crate::log::{HashBlocks, Log};
 use crate::losses::{Pool, tell_cut};
 use crate::orders::Orders;
 use crate::plans::Plans;
@@ -50,7 +50,7 @@ pub struct Engine {
     pub(crate) log: Log,
     pub(crate) accounts: Accounts,
     /// Derived from `accounts`.
-    pub(crate) owners: BTreeMap<Address, Vec<AccountId>>,
+    pub(crate) owners: BTreeSet<(Address, AccountId)>,
     /// Events, spot and perpetual markets by number, from 1.
     pub(crate) listings: Vec<Listing>,
     /// Index prices, and what is held at them.
@@ -160,16 +160,16 @@ impl Engine {
     #[must_use]
     pub fn new(config: GroupConfig) -> Self {
         let encoded = postcard::to_allocvec(&config).expect("plain data always encodes");
-        let founders = vec![AccountId::INSURANCE, AccountId::PROTOCOL];
+        let founders = [AccountId::INSURANCE, AccountId::PROTOCOL];
         let mut accounts = Accounts::default();
-        for founder in &founders {
-            accounts.open(*founder, Account::new(config.governance));
+        for founder in founders {
+            accounts.open(founder, Account::new(config.governance));
         }
         Self {
             config,
             log: Log::new(&encoded),
             accounts,
-            owners: BTreeMap::from([(config.governance, founders)]),
+            owners: founders.map(|founder| (config.governance, founder)).into(),
             listings: Vec::new(),
             board: Board::default(),
             watched: BTreeMap::new(),
@@ -246,6 +246,11 @@ impl Engine {
         self.log.hash()
     }
 
+    /// Lets the log's blocks be hashed by somebody else from now on. Every hash stays what it is.
+    pub fn hash_elsewhere(&mut self, elsewhere: Box<dyn HashBlocks>) {
+        self.log.hash_elsewhere(elsewhere);
+    }
+
     fn seal(&mut self, events: &mut Vec<Event>) {
         let (sequence, log_hash) = (self.log.sequence(), self.log.end_block());
         let fees = self.frame_fees();
@@ -314,12 +319,8 @@ impl Engine {
         self.keep_hours(events);
         let turned_stale = self.take_prices(prices, events);
         let funded = self.fund(events);
-        for feed in std::mem::take(&mut self.moved) {
-            self.revalue(feed, Moved::Price);
-        }
-        for feed in funded {
-            self.revalue(feed, Moved::Funding);
-        }
+        let moved = std::mem::take(&mut self.moved).into_iter().map(|feed| (feed, Moved::Price));
+        self.revalue(&moved.chain(funded.into_iter().map(|feed| (feed, Moved::Funding))).collect());
         // What orders lose against the index is known at its new price before any of them leaves.
         for feed in turned_stale {
             self.keep_reducing_at(feed, events);
@@ -592,11 +593,7 @@ impl Engine {
 /// there is room before it is made, and the compiler knows.
 #[inline(always)]
 pub(crate) fn tell(events: &mut Vec<Event>, event: impl FnOnce() -> Event) {
-    if events.len() == events.capacity() {
-        events.reserve(1);
-        assert!(events.len() < events.capacity(), "room was just made");
-    }
-    events.push(event());
+    events.extend(std::iter::once_with(event));
 }
 
 /// Index of an event that exists.

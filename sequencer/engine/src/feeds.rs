@@ -26,7 +26,7 @@ use xos_types::{
 
 use crate::limits::INDEX_MAX;
 use crate::terms::Terms;
-use crate::wide::{MILLION, PRICE_SCALE, ceil, floor, mul_div, times};
+use crate::wide::{MILLION, PRICE_SCALE, ceil, ceil_unsigned, floor, mul_div, times};
 
 /// How long a constant premium takes to flow once, in milliseconds: 8 hours.
 pub(crate) const CONVERGENCE_MS: i128 = 8 * HOUR_MS;
@@ -145,20 +145,32 @@ impl Tiers {
         }
     }
 
+    #[inline]
     fn of(&self, notional: i128) -> usize {
         self.bounds.iter().take_while(|bound| notional > **bound).count()
     }
 
     /// `⌈notional · fraction⌉` for new risk. It never falls as the notional grows, as no tier's fraction is below the one
     /// before (`Limits.sol`).
+    #[inline]
     pub(crate) fn initial(&self, notional: i128) -> i128 {
-        ceil(times(notional, self.initial[self.of(notional)].into()), MILLION)
+        part(notional, self.initial[self.of(notional)])
     }
 
     /// The same to stay.
     pub(crate) fn maintenance(&self, notional: i128) -> i128 {
-        ceil(times(notional, self.maintenance[self.of(notional)].into()), MILLION)
+        part(notional, self.maintenance[self.of(notional)])
     }
+}
+
+/// `⌈notional · fraction⌉`.
+#[inline]
+fn part(notional: i128, fraction: u32) -> i128 {
+    let product = match u64::try_from(notional) {
+        Ok(notional) => u128::from(notional) * u128::from(fraction),
+        Err(_) => notional.unsigned_abs() * u128::from(fraction),
+    };
+    ceil_unsigned(product, MILLION)
 }
 
 impl Feed {
@@ -351,9 +363,14 @@ pub(crate) fn scaled(lots: i128, price: i128) -> i128 {
 
 /// Notional of a position, rounded up.
 #[inline]
-pub(crate) fn notional(lots: u128, price: i128) -> i128 {
-    let lots = i128::try_from(lots).expect("positions and their orders are within 2 · POSITION_MAX lots");
-    ceil(scaled(lots, price), PRICE_SCALE)
+pub(crate) fn notional(lots: u64, price: i128) -> i128 {
+    let price = price.unsigned_abs();
+    // Nearly every price fits 64 bits, and checking a product of two of 128 is a call.
+    let product = match u64::try_from(price) {
+        Ok(price) => u128::from(lots) * u128::from(price),
+        Err(_) => u128::from(lots) * price,
+    };
+    ceil_unsigned(product, PRICE_SCALE)
 }
 
 #[cfg(test)]

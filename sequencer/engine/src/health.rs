@@ -47,7 +47,7 @@ pub(crate) struct Weight {
 
 impl Weight {
     pub(crate) fn of(feed: &Feed, size: i64) -> Self {
-        let notional = notional(size.unsigned_abs().into(), feed.price);
+        let notional = notional(size.unsigned_abs(), feed.price);
         Self {
             value: floor(scaled(size.into(), feed.price), PRICE_SCALE),
             initial: feed.tiers().initial(notional),
@@ -150,9 +150,9 @@ impl Account {
     fn worst_payoff_moves(&self, terms: &Terms, trade: Standing) -> i128 {
         let margin = self.margins.get(&trade.market.event());
         let mut after = margin.cloned().unwrap_or_else(|| crate::margin::EventMargin::new(terms));
-        let before = after.worst_payoff;
+        let before = after.sums.worst_payoff;
         after.trade(trade.market.outcome(), trade.side, trade.lots);
         after.rederive(terms);
-        after.worst_payoff - before
+        after.sums.worst_payoff - before
     }
 }

@@ -22,20 +22,24 @@ use xos_types::{FeedId, Lots, Side};
 
 use crate::feeds::{Feed, notional, scaled};
 use crate::limits::ASSET_VALUE_MAX;
-use crate::room::{HALF, make_room};
+use crate::room::{SIXTEENTH, make_room};
 use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Holdings {
-    list: Vec<Holding>,
     /// Σ of `value`, less what resting buys of assets cost.
     pub(crate) usd: i128,
-    /// Σ of what assets count for towards initial health.
-    pub(crate) collateral: i128,
-    /// Σ of what perpetuals require for new risk, orders counted.
-    pub(crate) requirement: i128,
+    /// Σ of what assets count for towards initial health, less what perpetuals require for new risk, orders counted.
+    pub(crate) margin: i128,
+    list: Vec<Holding>,
+    /// The feeds of the first few of the list: whoever looks for one need not look at the others.
+    first: [FeedId; FIRST],
 }
+
+/// Feeds that are found without a look at the list. Most accounts hold at no more.
+const FIRST: usize = 16;
 
 /// What is held at one index price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,7 @@ pub(crate) enum Held {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C, packed(8))]
 pub(crate) struct Perpetual {
     /// Signed lots.
     pub(crate) size: i64,
@@ -66,13 +71,14 @@ pub(crate) struct Perpetual {
     pub(crate) entry: u64,
     /// Lines of the open frame are still to be settled.
     pub(crate) unsettled: bool,
-    pub(crate) bid_lots: u64,
-    pub(crate) ask_lots: u64,
+    /// Lots of resting bids and of resting asks.
+    pub(crate) offered: [u64; 2],
     /// What bids above and asks below the index lose if they fill: atoms times 1e9, at the open frame's price.
     pub(crate) loss: i128,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C, packed(8))]
 pub(crate) struct Asset {
     /// Atoms.
     pub(crate) balance: u128,
@@ -92,6 +98,7 @@ pub(crate) struct Asset {
 /// what was bought in a later one is not there yet. So once such a line has filled, all that the account sells in the frame is
 /// covered by what it had at the frame's start, in whatever order its lines stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C, packed(8))]
 pub(crate) struct Recent {
     frame: u64,
     /// Atoms bought, or given by a transfer.
@@ -127,10 +134,11 @@ impl Asset {
 
 /// What a holding adds to the account's sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, packed(8))]
 struct Counts {
     usd: i128,
-    collateral: i128,
-    requirement: i128,
+    /// What it counts for, or less what it requires.
+    margin: i128,
 }
 
 /// By how much an account's health would fall if an order stood; negative if it would rise.
@@ -187,20 +195,39 @@ impl Holdings {
     pub(crate) fn glance(&self, feed: FeedId) -> u64 {
         let Some(holding) = self.find(feed) else { return 0 };
         let held = match holding.held {
-            Held::Perpetual(held) => held.bid_lots ^ held.entry ^ u64::from(held.paid_up_to != 0),
+            Held::Perpetual(held) => held.offered[0] ^ held.entry ^ u64::from(held.paid_up_to != 0),
             Held::Asset(held) => held.bid_lots ^ held.recent.frame ^ u64::from(held.balance != 0),
         };
-        held ^ u64::from(holding.counts.requirement != 0)
+        held ^ u64::from({ holding.counts.margin } != 0)
     }
 
+    #[inline]
     pub(crate) fn find(&self, feed: FeedId) -> Option<&Holding> {
-        self.list.iter().find(|holding| holding.feed == feed)
+        self.place_of(feed).map(|place| &self.list[place])
     }
 
     pub(crate) fn find_mut(&mut self, feed: FeedId) -> Option<&mut Holding> {
-        self.list.iter_mut().find(|holding| holding.feed == feed)
+        self.place_of(feed).map(|place| &mut self.list[place])
     }
 
+    /// Where a feed is in the list.
+    #[inline]
+    fn place_of(&self, feed: FeedId) -> Option<usize> {
+        let few = self.list.len().min(FIRST);
+        match self.first[..few].iter().position(|first| *first == feed) {
+            None if self.list.len() > FIRST => self.list.iter().position(|holding| holding.feed == feed),
+            place => place,
+        }
+    }
+
+    /// Notes the feeds of the first few anew, after the list has changed.
+    fn note_first(&mut self) {
+        for (first, holding) in self.first.iter_mut().zip(&self.list) {
+            *first = holding.feed;
+        }
+    }
+
+    #[inline]
     pub(crate) fn perpetual(&self, feed: FeedId) -> Option<&Perpetual> {
         match &self.find(feed)?.held {
             Held::Perpetual(held) => Some(held),
@@ -208,14 +235,7 @@ impl Holdings {
         }
     }
 
-    /// Of whoever is listed as a holder; whoever changes what it counts for values it anew.
-    ///
-    /// # Panics
-    /// If there is no place for the feed.
-    pub(crate) fn perpetual_mut(&mut self, feed: FeedId) -> &mut Perpetual {
-        self.find_mut(feed).expect("whoever is listed has a place").held.perpetual()
-    }
-
+    #[inline]
     pub(crate) fn asset(&self, feed: FeedId) -> Option<&Asset> {
         match &self.find(feed)?.held {
             Held::Asset(held) => Some(held),
@@ -233,19 +253,22 @@ impl Holdings {
         let held =
             if feed.is_perpetual() { Held::Perpetual(Perpetual::default()) } else { Held::Asset(Asset::default()) };
         let at = self.list.partition_point(|holding| holding.feed < id);
-        make_room(&mut self.list, HALF);
+        make_room(&mut self.list, SIXTEENTH);
         self.list.insert(at, Holding { feed: id, place, held, counts: Counts::default() });
+        self.note_first();
     }
 
     /// A holding as a snapshot has it, behind all others.
     pub(crate) fn restore(&mut self, id: FeedId, feed: &Feed, place: u32, held: Held) {
         self.list.push(Holding { feed: id, place, held, counts: Counts::default() });
+        self.note_first();
         self.change(id, feed, |_| ());
     }
 
     /// Gives up the place of a feed at which there is nothing left.
     pub(crate) fn close(&mut self, feed: FeedId) {
         self.list.retain(|holding| holding.feed != feed);
+        self.note_first();
     }
 
     /// Changes a holding and carries what that moves into the sums.
@@ -253,8 +276,19 @@ impl Holdings {
     /// # Panics
     /// If there is no place for the feed.
     pub(crate) fn change<T>(&mut self, id: FeedId, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
-        let holding = self.list.iter_mut().find(|holding| holding.feed == id);
-        let holding = holding.expect("a place is made before anything is held or ordered");
+        let place = self.place_of(id).expect("a place is made before anything is held or ordered");
+        self.change_at(place, feed, change)
+    }
+
+    /// The feed of a place in the list, which is below [`Self::len`].
+    #[inline]
+    pub(crate) fn feed_at(&self, place: usize) -> FeedId {
+        if place < FIRST { self.first[place] } else { self.list[place].feed }
+    }
+
+    /// As [`Self::change`], at that place in the list.
+    pub(crate) fn change_at<T>(&mut self, place: usize, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
+        let holding = &mut self.list[place];
         let result = change(&mut holding.held);
         let (before, after) = (holding.counts, holding.held.counts(feed));
         holding.counts = after;
@@ -267,7 +301,7 @@ impl Holdings {
         let Some(holding) = self.find(id) else { return 0 };
         let mut held = holding.held;
         held.asset().balance -= amount;
-        holding.counts.collateral - held.counts(feed).collateral
+        holding.counts.margin - held.counts(feed).margin
     }
 
     /// By how much health would fall if the offer stood too, and the other did not.
@@ -280,7 +314,7 @@ impl Holdings {
         };
         let after = held.requote(feed, gone, Some(offer), before);
         let usd = before.usd - after.usd;
-        let initial = usd + before.collateral - after.collateral + after.requirement - before.requirement;
+        let initial = usd + before.margin - after.margin;
         Fall { usd, initial }
     }
 
@@ -290,19 +324,48 @@ impl Holdings {
     /// If there is no place for the feed.
     #[inline]
     pub(crate) fn requote(&mut self, id: FeedId, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) {
-        let holding = self.list.iter_mut().find(|holding| holding.feed == id);
-        let holding = holding.expect("a place is made before anything is held or ordered");
+        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
         let before = holding.counts;
         holding.counts = holding.held.requote(feed, gone, comes, before);
         let after = holding.counts;
         self.count(before, after);
     }
 
+    /// On one side of a perpetual an offer leaves (of no lots if there was none) and another comes, unless there is no place for
+    /// it or all that side's offers would make the position larger than `most`; whether they did.
+    #[inline]
+    pub(crate) fn shift(&mut self, id: FeedId, feed: &Feed, gone: Offer, comes: Offer, most: u64) -> bool {
+        let Some(place) = self.place_of(id) else { return false };
+        let holding = &mut self.list[place];
+        let Held::Perpetual(held) = &mut holding.held else { return false };
+        let side = comes.side;
+        let offered = held.offered[side as usize] - gone.lots.0 + comes.lots.0;
+        // A position and what its orders may make of it are within 2 · POSITION_MAX.
+        let towards = 1 - 2 * (side as i64);
+        if held.size * towards + offered.cast_signed() > most.cast_signed() {
+            return false;
+        }
+        let (loss, largest) = (held.loss, held.largest());
+        held.offered[side as usize] = offered;
+        let gone_loss = if gone.lots == Lots(0) { 0 } else { gone.loss(feed.price) };
+        held.loss = loss - gone_loss + comes.loss(feed.price);
+        if held.loss != loss {
+            let usd = held.value(feed);
+            self.usd += usd - holding.counts.usd;
+            holding.counts.usd = usd;
+        }
+        if held.largest() != largest {
+            let margin = -held.requirement(feed);
+            self.margin += margin - holding.counts.margin;
+            holding.counts.margin = margin;
+        }
+        true
+    }
+
     #[inline]
     fn count(&mut self, before: Counts, after: Counts) {
         self.usd += after.usd - before.usd;
-        self.collateral += after.collateral - before.collateral;
-        self.requirement += after.requirement - before.requirement;
+        self.margin += after.margin - before.margin;
     }
 }
 
@@ -321,7 +384,7 @@ impl Holding {
     /// Nothing held and no orders.
     pub(crate) fn is_empty(&self) -> bool {
         match self.held {
-            Held::Perpetual(held) => held.size == 0 && !held.unsettled && held.bid_lots == 0 && held.ask_lots == 0,
+            Held::Perpetual(held) => held.size == 0 && !held.unsettled && held.offered == [0; 2],
             Held::Asset(held) => held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0 && !held.recent.reduced,
         }
     }
@@ -345,7 +408,7 @@ impl Held {
     /// The same with no orders.
     pub(crate) fn without_orders(self) -> Self {
         match self {
-            Self::Perpetual(held) => Self::Perpetual(Perpetual { bid_lots: 0, ask_lots: 0, loss: 0, ..held }),
+            Self::Perpetual(held) => Self::Perpetual(Perpetual { offered: [0; 2], loss: 0, ..held }),
             Self::Asset(held) => Self::Asset(Asset { bid_lots: 0, bid_cost: 0, ask_atoms: 0, ..held }),
         }
     }
@@ -355,10 +418,7 @@ impl Held {
     pub(crate) fn reserve(&mut self, feed: &Feed, offer: Offer) {
         match (self, offer.side) {
             (Self::Perpetual(held), side) => {
-                match side {
-                    Side::Buy => held.bid_lots += offer.lots.0,
-                    Side::Sell => held.ask_lots += offer.lots.0,
-                }
+                held.offered[side as usize] += offer.lots.0;
                 held.loss += offer.loss(feed.price);
             }
             (Self::Asset(held), Side::Buy) => {
@@ -374,10 +434,7 @@ impl Held {
     pub(crate) fn release(&mut self, feed: &Feed, offer: Offer) {
         match (self, offer.side) {
             (Self::Perpetual(held), side) => {
-                match side {
-                    Side::Buy => held.bid_lots -= offer.lots.0,
-                    Side::Sell => held.ask_lots -= offer.lots.0,
-                }
+                held.offered[side as usize] -= offer.lots.0;
                 held.loss -= offer.loss(feed.price);
             }
             (Self::Asset(held), Side::Buy) => {
@@ -406,8 +463,7 @@ impl Held {
         let (Self::Perpetual(held), Some((loss, largest))) = (&*self, was) else { return self.counts(feed) };
         Counts {
             usd: if held.loss == loss { before.usd } else { held.value(feed) },
-            collateral: 0,
-            requirement: if held.largest() == largest { before.requirement } else { held.requirement(feed) },
+            margin: if held.largest() == largest { before.margin } else { -held.requirement(feed) },
         }
     }
 
@@ -431,15 +487,13 @@ impl Held {
 
     fn counts(&self, feed: &Feed) -> Counts {
         match self {
-            Self::Perpetual(held) => {
-                Counts { usd: held.value(feed), collateral: 0, requirement: held.requirement(feed) }
-            }
+            Self::Perpetual(held) => Counts { usd: held.value(feed), margin: -held.requirement(feed) },
             Self::Asset(held) => {
                 // Whoever sells counts it as gone.
                 let kept = held.balance.saturating_sub(held.ask_atoms);
                 let weight = if feed.stale { 0 } else { feed.as_asset().initial_weight.0 };
                 let counted = asset_value(feed, kept) * i128::from(weight) / MILLION;
-                Counts { usd: -held.bid_cost, collateral: counted, requirement: 0 }
+                Counts { usd: -held.bid_cost, margin: counted }
             }
         }
     }
@@ -450,8 +504,8 @@ impl Perpetual {
     #[inline]
     fn largest(&self) -> u64 {
         // A position and what its orders may make of it are within 2 · POSITION_MAX.
-        let most = (self.size + self.bid_lots.cast_signed()).unsigned_abs();
-        let least = (self.size - self.ask_lots.cast_signed()).unsigned_abs();
+        let most = (self.size + self.offered[0].cast_signed()).unsigned_abs();
+        let least = (self.size - self.offered[1].cast_signed()).unsigned_abs();
         most.max(least)
     }
 
@@ -461,8 +515,9 @@ impl Perpetual {
     }
 
     /// What must be there for the largest position.
+    #[inline]
     fn requirement(&self, feed: &Feed) -> i128 {
-        feed.tiers().initial(notional(self.largest().into(), feed.price))
+        feed.tiers().initial(notional(self.largest(), feed.price))
     }
 
     /// What funding up to now brings, rounded down; negative is what it costs.

@@ -1,8 +1,6 @@
 //! What the chain says: the inbox is the only door (DESIGN.md, law 1), and the contract applies the same items to the same
 //! effect when it settles the frame.
 
-use std::collections::BTreeMap;
-
 use xos_book::Handle;
 use xos_types::{
     AccountId, Address, AssetConfig, Atoms, BuilderId, CancelReason, Event, EventConfig, EventId, FeedId, Hours,
@@ -14,7 +12,6 @@ use crate::engine::{Engine, Listing, ListingConfig, event_index};
 use crate::feeds::Feed;
 use crate::holdings::{Holding, asset_value};
 use crate::limits::DEPOSIT_MAX;
-use crate::room::{HALF, make_room};
 use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, mul_div_up};
 
@@ -188,7 +185,7 @@ impl Engine {
     pub(crate) fn open_account(&mut self, account: AccountId, owner: Address, events: &mut Vec<Event>) {
         if self.find_account(account).is_none() {
             self.accounts.open(account, Account::new(owner));
-            own(&mut self.owners, owner, account);
+            self.owners.insert((owner, account));
             events.push(Event::AccountOpened { account, owner });
         }
     }
@@ -381,11 +378,4 @@ impl Engine {
         let kept = mul_div_up(needed, scale, u128::from(weight) * feed.price.unsigned_abs());
         balance.saturating_sub(kept)
     }
-}
-
-/// Lists an account with its owner's others, ascending.
-pub(crate) fn own(owners: &mut BTreeMap<Address, Vec<AccountId>>, owner: Address, account: AccountId) {
-    let owned = owners.entry(owner).or_default();
-    make_room(owned, HALF);
-    owned.insert(owned.partition_point(|other| *other < account), account);
 }

@@ -144,7 +144,7 @@ impl Engine {
             }
         }
         assert!(fresh.iter().eq(account.holdings.iter()), "account {id}: what it holds and orders at index prices");
-        let sums = |holdings: &Holdings| (holdings.usd, holdings.collateral, holdings.requirement);
+        let sums = |holdings: &Holdings| (holdings.usd, holdings.margin);
         assert_eq!(sums(&fresh), sums(&account.holdings), "account {id}: what its holdings count for");
         for holding in account.holdings.iter() {
             assert!(!holding.is_empty(), "account {id}: a place with nothing at it");
@@ -249,8 +249,8 @@ impl Engine {
         }
         assert!(margins.iter().eq(account.margins.iter()), "account {id}: sums per event");
         assert_eq!(fee_reserve, account.fee_reserve, "account {id}: reserve for fees");
-        let worst_payoff: i128 = margins.values().map(|margin| margin.worst_payoff).sum();
-        let worst_with_orders: i128 = margins.values().map(|margin| margin.worst_with_orders).sum();
+        let worst_payoff: i128 = margins.values().map(|margin| margin.sums.worst_payoff).sum();
+        let worst_with_orders: i128 = margins.values().map(|margin| margin.sums.worst_with_orders).sum();
         assert_eq!(worst_payoff, account.worst_payoff, "account {id}: worst payoff");
         assert_eq!(worst_with_orders, account.worst_with_orders, "account {id}: worst with orders");
         self.check_holdings(id, account);

@@ -4,7 +4,7 @@
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` lets an order in, `check` says whether it may, `matching`
-//! whom it meets; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
+//! whom it meets, `quiet` is the short way of those that meet nobody; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
 //! price, a time or another order, `planned` lets it into the books, `follow` says what a fill or an end of one order does
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
 //! [`xos_book`]'s price-time order; `accounts` finds an account by its number, `isolated` opens those for one market;
@@ -57,6 +57,7 @@ mod place;
 mod planned;
 mod plans;
 mod principal;
+mod quiet;
 mod reducing;
 mod rescue;
 mod rights;
@@ -73,6 +74,7 @@ pub use depth::{Delta, Depth};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
 pub use health::Health;
+pub use log::{HashBlocks, hash_block};
 pub use snapshot::SnapshotError;
 pub use views::{
     AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView, PlannedView, WaitsFor,

@@ -21,6 +21,7 @@ use crate::terms::Terms;
 
 /// One outcome's position and the sums over the account's resting orders in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, packed(8))]
 pub(crate) struct Outcome {
     /// Signed lots.
     pub(crate) position: i64,
@@ -36,7 +37,14 @@ pub(crate) struct Outcome {
 /// One account's margin in one event. Entries and totals change together, through the methods below only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventMargin {
-    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Box<[Outcome]>,
+    pub(crate) sums: Sums,
+}
+
+/// What the outcomes come to together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, packed(8))]
+pub(crate) struct Sums {
     /// Σ bid cost over all outcomes.
     bid_cost: i128,
     /// See the module's head; both are kept by `rederive`.
@@ -46,12 +54,7 @@ pub(crate) struct EventMargin {
 
 impl EventMargin {
     pub(crate) fn new(terms: &Terms) -> Self {
-        Self {
-            outcomes: vec![Outcome::default(); usize::from(terms.outcomes)],
-            bid_cost: 0,
-            worst_payoff: 0,
-            worst_with_orders: 0,
-        }
+        Self { outcomes: vec![Outcome::default(); usize::from(terms.outcomes)].into(), sums: Sums::default() }
     }
 
     /// An order of `lots` begins to rest.
@@ -63,7 +66,7 @@ impl EventMargin {
                 let cost = terms.value(price, lots);
                 entry.bid_lots += lots.0;
                 entry.bid_cost += cost;
-                self.bid_cost += cost;
+                self.sums.bid_cost += cost;
             }
             Side::Sell => {
                 entry.ask_lots += lots.0;
@@ -81,7 +84,7 @@ impl EventMargin {
                 let cost = terms.value(price, lots);
                 entry.bid_lots -= lots.0;
                 entry.bid_cost -= cost;
-                self.bid_cost -= cost;
+                self.sums.bid_cost -= cost;
             }
             Side::Sell => {
                 entry.ask_lots -= lots.0;
@@ -104,8 +107,8 @@ impl EventMargin {
     /// Recomputes both minima; `O(outcomes)`.
     #[inline]
     pub(crate) fn rederive(&mut self, terms: &Terms) {
-        self.worst_payoff = self.minimum(|entry| i128::from(terms.payout_per_lot) * i128::from(entry.position));
-        self.worst_with_orders = self.minimum(|entry| entry.value_if_wins(terms)) - self.bid_cost;
+        self.sums.worst_payoff = self.minimum(|entry| i128::from(terms.payout_per_lot) * i128::from(entry.position));
+        self.sums.worst_with_orders = self.minimum(|entry| entry.value_if_wins(terms)) - self.sums.bid_cost;
     }
 
     /// `worst_with_orders` if one more order stood, and another did not.
@@ -119,7 +122,7 @@ impl EventMargin {
         let (gone_outcome, (gone_bid, gone_risk)) =
             gone.map_or((0, (0, 0)), |gone| (gone.market.outcome(), weigh(gone)));
         let mut worst = i128::MAX;
-        for (k, entry) in (0u8..).zip(&self.outcomes) {
+        for (k, entry) in (0u8..).zip(&*self.outcomes) {
             let mut value = entry.value_if_wins(terms);
             if k == order.market.outcome() {
                 value += bid - risk;
@@ -129,7 +132,7 @@ impl EventMargin {
             }
             worst = worst.min(value);
         }
-        worst - self.bid_cost - bid + gone_bid
+        worst - self.sums.bid_cost - bid + gone_bid
     }
 
     /// Cash that the positions bring at these payouts (ticks per lot and outcome); exact.
@@ -145,8 +148,8 @@ impl EventMargin {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // Most entries are told apart by the sums alone.
-        self.bid_cost == 0
-            && self.worst_with_orders == 0
+        self.sums.bid_cost == 0
+            && self.sums.worst_with_orders == 0
             && self.outcomes.iter().all(|entry| entry.position == 0 && entry.bid_lots == 0 && entry.ask_lots == 0)
     }
 
@@ -239,7 +242,7 @@ mod tests {
                 entry.position = *position;
             }
             margin.rederive(&terms);
-            prop_assert_eq!(margin.worst_payoff, by_enumeration(&terms, positions, &[]));
+            prop_assert_eq!({ margin.sums.worst_payoff }, by_enumeration(&terms, positions, &[]));
             for (count, (outcome, side, price, lots)) in orders.iter().enumerate() {
                 let (price, lots) = (Ticks(*price), Lots(*lots));
                 let market = MarketId::new(EventId(1), *outcome);
@@ -253,14 +256,14 @@ mod tests {
                 prop_assert_eq!(other.worst_with(&terms, order, Some(gone)), foreseen);
                 margin.reserve(&terms, *outcome, *side, price, lots);
                 margin.rederive(&terms);
-                prop_assert_eq!(margin.worst_with_orders, foreseen);
-                prop_assert_eq!(margin.worst_with_orders, by_enumeration(&terms, positions, &orders[..=count]));
+                prop_assert_eq!({ margin.sums.worst_with_orders }, foreseen);
+                prop_assert_eq!({ margin.sums.worst_with_orders }, by_enumeration(&terms, positions, &orders[..=count]));
             }
             for (outcome, side, price, lots) in &orders {
                 margin.release(&terms, *outcome, *side, Ticks(*price), Lots(*lots));
             }
             margin.rederive(&terms);
-            prop_assert_eq!(margin.worst_with_orders, margin.worst_payoff);
+            prop_assert_eq!({ margin.sums.worst_with_orders }, { margin.sums.worst_payoff });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xos_types::EventId;
 
 use crate::margin::EventMargin;
-use crate::room::{HALF, make_room};
+use crate::room::{SIXTEENTH, make_room};
 
 /// Entries of a list; what has more is a tree.
 const FEW: usize = 16;
@@ -49,7 +49,7 @@ impl Margins {
         match self {
             Self::Few(list) => {
                 let place = place_of(list, event).unwrap_or_else(|place| {
-                    make_room(list, HALF);
+                    make_room(list, SIXTEENTH);
                     list.insert(place, (event, new()));
                     place
                 });

@@ -84,13 +84,17 @@ impl Nonces {
 struct Numbers {
     /// The highest range, first and last; the wrong way round while there is none.
     top: (u64, u64),
-    /// The ranges below it: the last number of each by its first.
-    below: BTreeMap<u64, u64>,
+    /// The ranges below it, if there ever were any: the last number of each by its first.
+    #[allow(
+        clippy::box_collection,
+        reason = "hardly any account has one, and accounts are many: a word instead of three"
+    )]
+    below: Option<Box<BTreeMap<u64, u64>>>,
 }
 
 impl Default for Numbers {
     fn default() -> Self {
-        Self { top: (1, 0), below: BTreeMap::new() }
+        Self { top: (1, 0), below: None }
     }
 }
 
@@ -109,7 +113,8 @@ impl Numbers {
         if number >= first {
             return number <= last;
         }
-        !self.below.is_empty() && self.below.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
+        let Some(below) = &self.below else { return false };
+        below.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
     }
 
     /// Adds all from `first` to `last`.
@@ -125,19 +130,24 @@ impl Numbers {
 
     #[cold]
     fn insert_apart(&mut self, mut first: u64, mut last: u64) {
-        if !self.is_empty() {
-            self.below.insert(self.top.0, self.top.1);
+        let is_empty = self.is_empty();
+        let below = self.below.get_or_insert_default();
+        if !is_empty {
+            below.insert(self.top.0, self.top.1);
         }
         // What it overlaps or touches becomes part of it.
-        while let Some((&start, &end)) = self.below.range(..=last.saturating_add(1)).next_back()
+        while let Some((&start, &end)) = below.range(..=last.saturating_add(1)).next_back()
             && end >= first.saturating_sub(1)
         {
-            self.below.remove(&start);
+            below.remove(&start);
             first = first.min(start);
             last = last.max(end);
         }
-        self.below.insert(first, last);
-        self.top = self.below.pop_last().expect("it holds what was just added");
+        below.insert(first, last);
+        self.top = below.pop_last().expect("it holds what was just added");
+        if below.is_empty() {
+            self.below = None;
+        }
     }
 }
 
@@ -145,8 +155,9 @@ impl Serialize for Numbers {
     /// Every range, in ascending order.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let top = (!self.is_empty()).then_some(self.top);
-        let ranges = self.below.iter().map(|(first, last)| (*first, *last)).chain(top);
-        let mut list = serializer.serialize_seq(Some(self.below.len() + usize::from(top.is_some())))?;
+        let ranges = self.below.iter().flat_map(|below| below.iter()).map(|(first, last)| (*first, *last)).chain(top);
+        let mut list = serializer
+            .serialize_seq(Some(self.below.as_ref().map_or(0, |below| below.len()) + usize::from(top.is_some())))?;
         for range in ranges {
             list.serialize_element(&range)?;
         }
@@ -158,6 +169,7 @@ impl<'de> Deserialize<'de> for Numbers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut below: BTreeMap<u64, u64> = Vec::<(u64, u64)>::deserialize(deserializer)?.into_iter().collect();
         let top = below.pop_last();
+        let below = (!below.is_empty()).then(|| Box::new(below));
         Ok(top.map_or_else(Self::default, |top| Self { top, below }))
     }
 }
@@ -195,7 +207,7 @@ mod tests {
         assert_eq!(nonces.next(), Nonce(201));
         nonces.raise_floor(Nonce(500));
         assert_eq!(nonces.next(), Nonce(500));
-        assert!(nonces.spent.below.is_empty());
+        assert!(nonces.spent.below.is_none());
     }
 
     #[test]
@@ -207,7 +219,7 @@ mod tests {
                 nonces.spend(nonce);
                 nonces.settle(nonce);
             }
-            assert!(nonces.spent.below.is_empty() && nonces.settled.below.is_empty());
+            assert!(nonces.spent.below.is_none() && nonces.settled.below.is_none());
             assert!(nonces.is_spent(Nonce(start + 999)) && !nonces.is_spent(Nonce(start + 1_000)));
         }
     }

@@ -75,6 +75,25 @@ const _: () = assert!(size_of::<Resting<Hot>>() == 40 && size_of::<Cold>() == 10
 #[derive(Clone, Copy, Debug)]
 struct SignerRef(u32);
 
+impl Cold {
+    /// Of an order that rests as its account's owner signed it.
+    #[inline(always)]
+    fn plain(message: &Order, signature: &Signature) -> Self {
+        Self {
+            signature: *signature,
+            size: message.size,
+            expiry: message.expiry,
+            max_fee: message.max_fee,
+            builder: message.builder,
+            builder_fee: message.builder_fee,
+            signer: SignerRef(0),
+            kind: message.kind,
+            reduce_only: message.reduce_only,
+            altered: 0,
+        }
+    }
+}
+
 /// An order that is about to rest.
 pub(crate) struct ToRest<'a> {
     pub(crate) signed: &'a Signed<Order>,
@@ -152,22 +171,51 @@ impl Orders {
             line: order.line,
         };
         let signer = if *signer == account.owner { SignerRef(0) } else { self.number(*signer) };
-        let cold = || Cold {
-            signature: *signature,
-            size: message.size,
-            expiry: message.expiry,
-            max_fee: message.max_fee,
-            builder: message.builder,
-            builder_fee: message.builder_fee,
-            signer,
-            kind: message.kind,
-            reduce_only: message.reduce_only,
-            altered,
-        };
+        let cold = || Cold { signer, altered, ..Cold::plain(message, signature) };
         let limit = Limit { side: message.side, price: order.price, lots: order.shown };
         let handle = book.insert(&mut self.resting, message.nonce, limit, hot, cold);
         account.orders.insert(&self.resting, message.nonce, handle);
         handle
+    }
+
+    /// Whether nothing but its price and lots is to be known of it: all of what was signed rests or has filled, all of it is
+    /// shown, it pays no builder, reduces or not, and does not expire.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self, handle: Handle) -> bool {
+        let cold = self.resting.cold(handle);
+        self.resting.get(handle).hot.account & MARKS == 0 && cold.altered == 0 && cold.expiry == TimeMs(0)
+    }
+
+    /// Puts a plain order of the same account in the place of another one, found in its index, whose handle it gets; behind all
+    /// others at its price.
+    #[inline]
+    pub(crate) fn replace(
+        &mut self,
+        book: &mut Book,
+        account: &mut Account,
+        found: (usize, Handle),
+        signed: &Signed<Order>,
+        limit: Limit,
+    ) {
+        let (Signed { message, signature, .. }, (_, handle)) = (signed, found);
+        account.orders.rename(&self.resting, found, message.nonce);
+        let order = book.replace(&mut self.resting, handle, message.nonce, limit);
+        (order.credit, order.line) = (FeeCredit::default(), LineRef::default());
+        *self.resting.cold_mut(handle) = Cold::plain(message, signature);
+    }
+
+    /// Adds a plain order behind all others at its price.
+    pub(crate) fn insert_plain(
+        &mut self,
+        book: &mut Book,
+        account: &mut Account,
+        signed: &Signed<Order>,
+        limit: Limit,
+    ) {
+        let Signed { message, signature, .. } = signed;
+        let hot = Hot { account: self.account_number(message.account), ..Hot::default() };
+        let handle = book.insert(&mut self.resting, message.nonce, limit, hot, || Cold::plain(message, signature));
+        account.orders.insert(&self.resting, message.nonce, handle);
     }
 
     /// Takes an order out of its book and its account's index.

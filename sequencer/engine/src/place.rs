@@ -95,6 +95,9 @@ pub(crate) struct Left {
 
 impl Engine {
     pub(crate) fn place(&mut self, signed: &Signed<Order>, instructions: Instructions, events: &mut Vec<Event>) {
+        if self.rest_quietly(None, signed, events) {
+            return;
+        }
         let Order { account, nonce, .. } = signed.message;
         match self.check_order(signed, instructions, None, Origin::New) {
             Ok(checked) => self.accept(signed, instructions, checked, None, events),
@@ -110,6 +113,9 @@ impl Engine {
         instructions: Instructions,
         events: &mut Vec<Event>,
     ) {
+        if self.rest_quietly(Some(old), signed, events) {
+            return;
+        }
         let Order { account, nonce, .. } = signed.message;
         let handle = match self.check_cancel(account, old, signed.signer) {
             Ok(handle) => handle,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xos_types::FeedId;
 
-use crate::room::{HALF, make_room};
+use crate::room::{SIXTEENTH, make_room};
 
 /// By asset, ascending; 0 is the settlement token. Most accounts pay in one, and a tree's first node would take 200 bytes.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ impl Principal {
     /// The entry of an asset, made if there is none.
     pub(crate) fn of_mut(&mut self, asset: FeedId) -> &mut u128 {
         let place = self.place_of(asset).unwrap_or_else(|place| {
-            make_room(&mut self.0, HALF);
+            make_room(&mut self.0, SIXTEENTH);
             self.0.insert(place, (asset, 0));
             place
         });

@@ -27,9 +27,9 @@ pub(crate) struct Rights {
 impl Rights {
     /// What ends of an account's rights that have not ended yet.
     pub(crate) fn remember(&mut self, id: AccountId, account: &Account, time: TimeMs) {
-        let keys = account.signers.values().filter(|grant| grant.trade && grant.expiry >= time);
+        let keys = account.granted().signers.values().filter(|grant| grant.trade && grant.expiry >= time);
         self.keys.extend(keys.map(|grant| (grant.expiry, id, grant.signer)));
-        let memberships = account.memberships.iter().filter(|(_, until)| **until >= time);
+        let memberships = account.granted().memberships.iter().filter(|(_, until)| **until >= time);
         self.memberships.extend(memberships.map(|(venue, until)| (*until, id, *venue)));
     }
 }
@@ -37,12 +37,13 @@ impl Rights {
 impl Account {
     /// Whether `signer` may trade on a venue for so much: the owner, or a key in its scope. Venue 0 asks for every venue.
     pub(crate) fn may_trade(&self, signer: Address, venue: VenueId, notional: u128, time: TimeMs) -> bool {
-        signer == self.owner || self.signers.get(&signer).is_some_and(|grant| grant.may_trade(venue, notional, time))
+        signer == self.owner
+            || self.granted().signers.get(&signer).is_some_and(|grant| grant.may_trade(venue, notional, time))
     }
 
     /// Whether `signer` may send money to the owner.
     pub(crate) fn may_withdraw(&self, signer: Address, time: TimeMs) -> bool {
-        signer == self.owner || self.signers.get(&signer).is_some_and(|grant| grant.may_withdraw(time))
+        signer == self.owner || self.granted().signers.get(&signer).is_some_and(|grant| grant.may_withdraw(time))
     }
 
     /// Whether `signer` may have signed that order of the listing.
@@ -75,7 +76,7 @@ impl Engine {
     pub fn check_signer(&self, account: AccountId, signer: Address) -> Result<(), Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
         let acts = |grant: &SignerGrant| (grant.trade || grant.withdraw) && grant.expiry >= self.frame.time;
-        if signer == state.owner || self.accounts.parent(account).signers.get(&signer).is_some_and(acts) {
+        if signer == state.owner || self.accounts.parent(account).granted().signers.get(&signer).is_some_and(acts) {
             return Ok(());
         }
         Err(state.not_authorized(account, signer))
@@ -98,7 +99,7 @@ impl Engine {
 
     /// Whether an account, or the one that it is isolated from, is a member of a venue now.
     pub(crate) fn is_member(&self, account: AccountId, venue: VenueId) -> bool {
-        self.accounts.parent(account).memberships.get(&venue).is_some_and(|until| *until >= self.frame.time)
+        self.accounts.parent(account).granted().memberships.get(&venue).is_some_and(|until| *until >= self.frame.time)
     }
 
     /// Refuses an order that could do more than reduce, where no more is allowed; `freed` lots on its side are about to leave.
@@ -128,7 +129,7 @@ impl Engine {
     pub(crate) fn set_signer(&mut self, account: AccountId, grant: SignerGrant, events: &mut Vec<Event>) {
         assert!(!account.is_isolated(), "the contract knows keys of numbered accounts");
         let state = &mut self.accounts[account];
-        if let Some(before) = state.signers.insert(grant.signer, grant) {
+        if let Some(before) = state.granted_mut().signers.insert(grant.signer, grant) {
             self.rights.keys.remove(&(before.expiry, account, grant.signer));
         }
         if grant.trade && grant.expiry >= self.frame.time {
@@ -147,7 +148,7 @@ impl Engine {
     ) {
         assert!(!account.is_isolated(), "the contract knows memberships of numbered accounts");
         let state = &mut self.accounts[account];
-        if let Some(before) = state.memberships.insert(venue, until) {
+        if let Some(before) = state.granted_mut().memberships.insert(venue, until) {
             self.rights.memberships.remove(&(before, account, venue));
         }
         events.push(Event::MembershipSet { account, venue, until });

@@ -21,7 +21,7 @@ use xos_types::{
     Phase, Side, SignerGrant, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
-use crate::account::{Account, Standing};
+use crate::account::{Account, Granted, Standing};
 use crate::accounts::Accounts;
 use crate::auction::is_crossed;
 use crate::digest::STATE;
@@ -30,7 +30,6 @@ use crate::feeds::Board;
 use crate::fees::builder_reserve;
 use crate::frame::{LineRef, OpenFrame};
 use crate::holdings::Held;
-use crate::inbox::own;
 use crate::log::Log;
 use crate::losses::Pool;
 use crate::margin::EventMargin;
@@ -142,7 +141,7 @@ impl<'a> Records<'a> {
                 return Err(SnapshotError::Damaged(format!("account {id} is there twice, or without its parent")));
             }
             account.watched = engine.watched.contains_key(&id);
-            own(&mut engine.owners, account.owner, id);
+            engine.owners.insert((account.owner, id));
             engine.rights.remember(id, &account, engine.frame.time);
             engine.accounts.open(id, account);
             sums.push(account_sums);
@@ -206,8 +205,12 @@ impl<'a> Records<'a> {
         let (owner, cash, nonces) = self.next::<(Address, i128, Nonces)>()?;
         let mut account = Account::new(owner);
         (account.cash, account.nonces) = (cash, nonces);
-        (account.referrer, account.signers, account.memberships) =
+        let (referrer, signers, memberships) =
             self.next::<(BuilderId, BTreeMap<Address, SignerGrant>, BTreeMap<VenueId, TimeMs>)>()?;
+        account.referrer = referrer;
+        if !signers.is_empty() || !memberships.is_empty() {
+            *account.granted_mut() = Granted { signers, memberships };
+        }
         for _ in 0..self.next::<usize>()? {
             held.push((id, self.next()?, self.next()?));
         }
@@ -331,8 +334,8 @@ fn rederive(engine: &mut Engine, sums: &[Sums]) -> Result<(), SnapshotError> {
     for (id, (account, sums)) in ids.into_iter().zip(engine.accounts.iter_mut().zip(sums)) {
         for (event, margin) in account.margins.iter_mut() {
             margin.rederive(&engine.listings[event_index(*event)].terms);
-            account.worst_payoff += margin.worst_payoff;
-            account.worst_with_orders += margin.worst_with_orders;
+            account.worst_payoff += margin.sums.worst_payoff;
+            account.worst_with_orders += margin.sums.worst_with_orders;
         }
         if (account.worst_payoff, account.worst_with_orders, account.fee_reserve) != *sums {
             return Err(SnapshotError::Damaged(format!("the margin of account {id} does not add up")));

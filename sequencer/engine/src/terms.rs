@@ -4,6 +4,7 @@ use xos_types::{
     EventConfig, FeedId, Lots, MarketKind, PerpetualConfig, Ppm, Rate, SpotConfig, Ticks, TradingTerms, VenueId,
 };
 
+use crate::fees::FeeCredit;
 use crate::limits::{LOT_VALUE_MAX, OUTCOMES_MAX, PAYOUT_MAX, POSITION_MAX};
 
 /// What pricing and margin need to know of a listing.
@@ -119,7 +120,14 @@ impl Terms {
         if self.curve { value * i128::from(self.ticks - price.0) / i128::from(self.ticks) } else { value }
     }
 
+    /// What an order that has paid as far as `credit` says may still be charged for so many lots at a price.
+    #[inline(always)]
+    pub(crate) fn outstanding(&self, credit: FeeCredit, price: Ticks, size: Lots, rate: Ppm) -> i128 {
+        if rate.0 == 0 { 0 } else { credit.outstanding(self.fee_base(price, size), rate) }
+    }
+
     /// The highest rate that an order may be charged.
+    #[inline]
     pub(crate) fn highest_fee(&self) -> Ppm {
         self.taker_fee.max(self.maker_fee.fee())
     }

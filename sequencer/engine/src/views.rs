@@ -320,8 +320,9 @@ impl Engine {
 
     /// The accounts of an owner, ascending.
     #[must_use]
-    pub fn accounts_of(&self, owner: Address) -> &[AccountId] {
-        self.owners.get(&owner).map_or(&[], Vec::as_slice)
+    pub fn accounts_of(&self, owner: Address) -> Vec<AccountId> {
+        let own = (owner, AccountId(0))..=(owner, AccountId(u64::MAX));
+        self.owners.range(own).map(|(_, account)| *account).collect()
     }
 
     /// Positions that are not zero, by market.

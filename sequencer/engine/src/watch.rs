@@ -9,15 +9,16 @@
 //! newest (highest nonce) first, until the rest fits. Who is below zero in maintenance health loses all orders and is open to
 //! liquidation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
-use crate::account::Standing;
+use crate::account::{Account, Standing};
 use crate::engine::{Engine, event_index};
-use crate::feeds::FeedKind;
+use crate::feeds::{Board, Feed, FeedKind};
 use crate::health::Health;
+use crate::holdings::Held;
 use crate::terms::Terms;
 
 /// A watched account at the start of the frame, or of its being watched.
@@ -68,29 +69,53 @@ impl Engine {
         }
     }
 
-    /// Values what is held at a feed anew, and what is ordered there if it is not only funding that has moved.
-    pub(crate) fn revalue(&mut self, id: FeedId, moved: Moved) {
-        if moved == Moved::Price {
-            self.reckon_losses(id);
+    /// Values what is held at feeds anew, each of which has moved in some way, and what is ordered there if it is not only
+    /// funding that has.
+    ///
+    /// If they are held by many, everybody is looked at in the order in which accounts lie in memory, which is several times
+    /// faster than to go from holder to holder, feed by feed.
+    pub(crate) fn revalue(&mut self, moved: &BTreeMap<FeedId, Moved>) {
+        let holders: usize = moved.keys().map(|id| self.board[*id].holders.len()).sum();
+        if holders >= self.accounts.len() / 2 {
+            let most = self.holdings_max();
+            let mut by_feed = [None; 256];
+            for (id, how) in moved {
+                by_feed[usize::from(id.0)] = Some(*how);
+            }
+            for (id, account) in self.accounts.entries_mut() {
+                if account.revalue(&self.board, &by_feed, most) {
+                    self.suspects.insert(id);
+                }
+            }
+        } else {
+            for (id, how) in moved {
+                for place in 0..self.board[*id].holders.len() {
+                    self.revalue_holder(self.board[*id].holders[place], *id, *how);
+                }
+            }
         }
-        let feed = &self.board[id];
-        let most = self.holdings_max();
-        for &holder in &feed.holders {
-            let account = &mut self.accounts[holder];
-            account.holdings.change(id, feed, |_| ());
-            if account.available() < 0 || feed.stale || account.holdings.len() > most {
-                self.suspects.insert(holder);
+        for (id, how) in moved {
+            if *how == Moved::Price {
+                self.reckon_losses(*id);
             }
         }
     }
 
-    /// What resting orders lose against the index at its new price. Only the best of a book do: bids above it and asks below.
+    fn revalue_holder(&mut self, holder: AccountId, id: FeedId, how: Moved) {
+        let most = self.holdings_max();
+        let account = &mut self.accounts[holder];
+        account.holdings.change(id, &self.board[id], |held| held.move_on(how));
+        if account.is_suspect(&self.board[id], most) {
+            self.suspects.insert(holder);
+        }
+    }
+
+    /// What resting orders lose against the index at its new price, of accounts that are valued as if they lost nothing. Only the
+    /// best of a book do: bids above it and asks below.
     fn reckon_losses(&mut self, id: FeedId) {
         let feed = &self.board[id];
         let FeedKind::Perpetual { market, .. } = feed.kind else { return };
-        for &holder in &feed.holders {
-            self.accounts[holder].holdings.perpetual_mut(id).loss = 0;
-        }
+        let most = self.holdings_max();
         let listing = &self.listings[event_index(market.event())];
         for side in [Side::Buy, Side::Sell] {
             for handle in listing.books[0].queue(&self.orders.resting, side) {
@@ -98,8 +123,12 @@ impl Engine {
                 if loss == 0 {
                     break;
                 }
-                let account = &mut self.accounts[self.orders.account(handle)];
-                account.holdings.perpetual_mut(id).loss += loss;
+                let holder = self.orders.account(handle);
+                let account = &mut self.accounts[holder];
+                account.holdings.change(id, feed, |held| held.perpetual().loss += loss);
+                if account.is_suspect(feed, most) {
+                    self.suspects.insert(holder);
+                }
             }
         }
     }
@@ -173,6 +202,37 @@ impl Engine {
         let state = &self.accounts[account];
         let (before, after) = (state.health(&self.board), state.health_after(&self.board, terms, trade, fee));
         after.maintenance() >= before.maintenance()
+    }
+}
+
+impl Account {
+    /// Values what it holds at these feeds anew, as if its orders lost nothing against an index that has moved; whether it may
+    /// have come to be watched.
+    fn revalue(&mut self, board: &Board, moved: &[Option<Moved>; 256], most: usize) -> bool {
+        let (mut holds, mut stale) = (false, false);
+        for place in 0..self.holdings.len() {
+            let id = self.holdings.feed_at(place);
+            if let Some(how) = moved[usize::from(id.0)] {
+                self.holdings.change_at(place, &board[id], |held| held.move_on(how));
+                holds = true;
+                stale |= board[id].stale;
+            }
+        }
+        holds && (stale || self.available() < 0 || self.holdings.len() > most)
+    }
+
+    /// Whether it may have come to be watched since something that it holds has moved.
+    fn is_suspect(&self, moved: &Feed, most: usize) -> bool {
+        self.available() < 0 || moved.stale || self.holdings.len() > most
+    }
+}
+
+impl Held {
+    /// The price or the funding index moves: what orders lose is reckoned from nothing after a price has.
+    fn move_on(&mut self, how: Moved) {
+        if let (Self::Perpetual(held), Moved::Price) = (self, how) {
+            held.loss = 0;
+        }
     }
 }
 

@@ -30,6 +30,13 @@ pub(crate) fn ceil(a: i128, b: i128) -> i128 {
     if a > 0 { quotient + i128::from(remainder != 0) } else { -quotient }
 }
 
+/// The same of what is not negative.
+#[inline(always)]
+pub(crate) fn ceil_unsigned(a: u128, b: i128) -> i128 {
+    let (quotient, remainder) = div_rem(a, b);
+    quotient + i128::from(remainder != 0)
+}
+
 /// Quotient and remainder by a positive `b`. By a constant of 32 bits, which nearly every divisor is, it takes a few
 /// multiplications: digit by digit, as on paper. Otherwise it is a call.
 #[inline(always)]

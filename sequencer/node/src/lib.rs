@@ -32,6 +32,7 @@ pub mod config;
 mod docs;
 mod feeds;
 mod follower;
+mod hashing;
 mod history;
 mod ingress;
 mod leading;

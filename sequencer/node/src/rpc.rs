@@ -397,7 +397,7 @@ impl XosApiServer for Rpc {
     }
 
     async fn accounts_of(&self, owner: Address) -> RpcResult<Vec<AccountId>> {
-        self.query(move |View { engine, .. }| engine.accounts_of(owner).to_vec()).await
+        self.query(move |View { engine, .. }| engine.accounts_of(owner)).await
     }
 
     async fn open_orders(&self, account: AccountId) -> RpcResult<Vec<OpenOrder>> {

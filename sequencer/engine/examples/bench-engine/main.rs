@@ -11,7 +11,8 @@
 //!
 //! - **throughput**: what else a machine does can only slow it down, so the stream is run many times, in pieces, and each
 //!   piece counts with its fastest time; the median run stands beside it. Commands come from the cache, where whoever decoded
-//!   them has left them.
+//!   them has left them. `hashed_elsewhere` is the same while another thread hashes the log, as in the node; on a machine
+//!   without an idle core that says little.
 //! - **open loop**: a million commands a second, each with a time at which it is due whatever became of those before it; its
 //!   latency counts from then, so a stall delays everything behind it. The run with the lowest p99 counts. On a machine that
 //!   does other things that says more of those, so beside it stand the engine's **own** latencies: each command with its
@@ -21,10 +22,14 @@
 //!   100,000 accounts that trade in eight of them each, and a million resting orders: nearly every order is a miss of every
 //!   cache. Prices stand still; what a frame costs that moves all of them is measured apart.
 //!
-//! Each result is a line of JSON. With an argument, only what it names: `mixed`, `open`, `replay`, `many`.
+//! Each result is a line of JSON. With an argument, only what it names: `mixed`, `open`, `replay`, `many`. With `profile` or
+//! `profile-many` it prints nothing and applies a stream once, for a profiler that counts what happens within `profiled`:
+//! `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*profiled*' bench-engine profile`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout)]
 
+#[path = "../../../node/src/hashing.rs"]
+mod hashing;
 #[path = "../../../book/examples/mix/mod.rs"]
 mod mix;
 #[path = "../opening/mod.rs"]
@@ -33,12 +38,14 @@ mod stream;
 
 use std::time::{Duration, Instant};
 
+use hashing::HashThread;
 use opening::{GROUP, Opening};
 use stream::{Crowd, Stream};
 use xos_engine::{Engine, LOOK_AHEAD};
 use xos_types::{Event, Logged};
 
 const COMMANDS: usize = 300_000;
+const PROFILED: usize = 50_000;
 const PIECE: usize = 500;
 const RUNS: usize = 21;
 const OPEN_LOOP_RUNS: usize = 11;
@@ -55,6 +62,13 @@ fn opened(stream: &Stream) -> Engine {
         events.clear();
         engine.apply(command, &mut events);
     }
+    engine
+}
+
+/// The same, whose log is hashed by another thread, as the node does it.
+fn opened_with_thread(stream: &Stream) -> Engine {
+    let mut engine = opened(stream);
+    engine.hash_elsewhere(Box::new(HashThread::start().expect("a thread")));
     engine
 }
 
@@ -85,11 +99,18 @@ fn touch(commands: &[Logged]) {
 }
 
 /// Runs the pieces of a stream, one after the other and all of it `runs` times.
-fn throughput<P>(bench: &str, stream: &Stream, runs: usize, pieces: &[P], mut run: impl FnMut(&mut Engine, &P)) {
+fn throughput<P>(
+    bench: &str,
+    stream: &Stream,
+    runs: usize,
+    pieces: &[P],
+    open: fn(&Stream) -> Engine,
+    mut run: impl FnMut(&mut Engine, &P),
+) {
     let mut fastest = vec![u128::MAX; pieces.len()];
     let mut totals = Vec::new();
     for _ in 0..runs {
-        let mut engine = opened(stream);
+        let mut engine = open(stream);
         let mut total = 0;
         for ((piece, fastest), commands) in pieces.iter().zip(&mut fastest).zip(stream.commands.chunks(PIECE)) {
             touch(commands);
@@ -107,17 +128,17 @@ fn throughput<P>(bench: &str, stream: &Stream, runs: usize, pieces: &[P], mut ru
     print(&format!("{bench}.throughput_median"), rate(totals[runs / 2]), "commands/s");
 }
 
-fn apply_throughput(bench: &str, stream: &Stream, runs: usize) {
+fn apply_throughput(bench: &str, stream: &Stream, runs: usize, open: fn(&Stream) -> Engine) {
     let pieces: Vec<_> = stream.commands.chunks(PIECE).collect();
     let mut events = Vec::with_capacity(1 << 16);
-    throughput(bench, stream, runs, &pieces, |engine, piece| run(engine, piece, &mut events));
+    throughput(bench, stream, runs, &pieces, open, |engine, piece| run(engine, piece, &mut events));
 }
 
 fn replay_throughput(bench: &str, stream: &Stream, runs: usize) {
     let bytes = |piece: &[Logged]| piece.iter().flat_map(|command| command.bytes()).copied().collect::<Vec<u8>>();
     let pieces: Vec<_> = stream.commands.chunks(PIECE).map(bytes).collect();
     let mut events = Vec::with_capacity(1 << 16);
-    throughput(bench, stream, runs, &pieces, |engine, piece| replay(engine, piece, &mut events));
+    throughput(bench, stream, runs, &pieces, opened, |engine, piece| replay(engine, piece, &mut events));
 }
 
 /// Nanoseconds that every command takes in the fastest of several runs.
@@ -125,7 +146,7 @@ fn own_times(stream: &Stream) -> Vec<u128> {
     let mut fastest = vec![u128::MAX; stream.commands.len()];
     let mut events = Vec::with_capacity(1 << 16);
     for _ in 0..OPEN_LOOP_RUNS {
-        let mut engine = opened(stream);
+        let mut engine = opened_with_thread(stream);
         for (command, fastest) in stream.commands.iter().zip(&mut fastest) {
             let start = Instant::now();
             events.clear();
@@ -154,7 +175,7 @@ fn queued(times: &[u128], between: Duration) -> Vec<u128> {
 
 /// Latencies of every command, sorted.
 fn open_loop(stream: &Stream, between: Duration) -> Vec<u128> {
-    let mut engine = opened(stream);
+    let mut engine = opened_with_thread(stream);
     let mut events = Vec::with_capacity(1 << 16);
     let mut latencies = Vec::with_capacity(stream.commands.len());
     let mut due = Instant::now() + Duration::from_millis(1);
@@ -183,11 +204,22 @@ fn reprice(stream: &Stream, opening: &Opening) -> u128 {
     start.elapsed().as_micros()
 }
 
+/// What a profiler looks at.
+#[inline(never)]
+fn profiled(engine: &mut Engine, stream: &Stream, events: &mut Vec<Event>) {
+    run(engine, &stream.commands, events);
+}
+
+fn profile(stream: &Stream) {
+    profiled(&mut opened(stream), stream, &mut Vec::with_capacity(1 << 16));
+}
+
 fn main() {
     let asked = std::env::args().nth(1);
-    let wants = |what: &str| asked.as_deref().is_none_or(|asked| asked == what);
+    let asks = |what: &str| asked.as_deref() == Some(what);
+    let wants = |what: &str| asked.is_none() || asks(what);
 
-    if wants("mixed") || wants("open") || wants("replay") {
+    if wants("mixed") || wants("open") || wants("replay") || asks("profile") {
         let opening = Opening {
             accounts: 1_000,
             cash: 1_000_000_000_000_000,
@@ -197,9 +229,13 @@ fn main() {
             ticks: 100_000,
         };
         let crowd = Crowd { opening, markets: 1, orders: 1_000, spread: 810, slots: Some(750), reprices: true };
-        let stream = Stream::mixed(COMMANDS, crowd);
+        let stream = Stream::mixed(if asks("profile") { PROFILED } else { COMMANDS }, crowd);
+        if asks("profile") {
+            profile(&stream);
+        }
         if wants("mixed") {
-            apply_throughput("engine.mixed", &stream, RUNS);
+            apply_throughput("engine.mixed", &stream, RUNS, opened);
+            apply_throughput("engine.mixed.hashed_elsewhere", &stream, RUNS, opened_with_thread);
         }
         if wants("open") {
             let at = |latencies: &[u128], per_mille: usize| latencies[latencies.len() * per_mille / 1_000];
@@ -216,7 +252,7 @@ fn main() {
             replay_throughput("engine.replay", &stream, RUNS);
         }
     }
-    if wants("many") {
+    if wants("many") || asks("profile-many") {
         let opening = Opening {
             accounts: 100_000,
             cash: 1_000_000_000_000_000,
@@ -227,7 +263,10 @@ fn main() {
         };
         let crowd = Crowd { opening, markets: 8, orders: 1_000_000, spread: 7_500, slots: None, reprices: false };
         let stream = Stream::mixed(COMMANDS, crowd);
-        apply_throughput("engine.many_markets", &stream, RUNS / 4);
+        if asks("profile-many") {
+            return profile(&stream);
+        }
+        apply_throughput("engine.many_markets", &stream, RUNS / 4, opened);
         print("engine.many_markets.reprice_us", reprice(&stream, &opening), "us");
     }
 }
