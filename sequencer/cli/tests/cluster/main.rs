@@ -109,6 +109,11 @@ async fn a_standby_whose_engine_does_not_do_as_the_leader_s_stops() {
     traders.stop().await;
     cluster.until_level().await;
     // A leader whose last frame has another hash than the standby's engine came to.
+    cluster
+        .until("a frame is sealed", async |cluster| {
+            cluster.client(leader).info().await.is_ok_and(|info| info.settlement.sealed > 0)
+        })
+        .await;
     let info = cluster.client(leader).info().await.unwrap();
     let servers = JetStreamConfig { servers: cluster.servers.list(), replicas: 3, credentials: None };
     let log = JetStream::connect(&servers, &cluster.exchange.deployment.group_config()).await.unwrap();
