@@ -201,6 +201,11 @@ impl Shared {
         }
     }
 
+    /// Whether a spare segment waits.
+    pub(crate) fn has_spare(&self) -> bool {
+        matches!(*self.spare(), Spare::Ready)
+    }
+
     /// Waits until there is a spare segment.
     pub(crate) fn await_spare(&self) -> Result<(), JournalError> {
         let mut spare = self.spare();

@@ -25,7 +25,7 @@ use crate::segment::{list, prepare_spare, put_in_place, sync_dir, usual_bytes};
 use crate::shared::{Durability, Shared};
 
 /// Most bytes of commands that wait for the commit before theirs; then whoever appends waits, too.
-const GROUP_BYTES_MAX: usize = 4 << 20;
+pub(crate) const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Name of a repair's unfinished work in a journal's directory.
 pub(crate) const REPAIRED_FOLDER: &str = "repaired";
 
@@ -167,6 +167,19 @@ impl Recovery {
     /// # Errors
     /// If the journal is damaged, or the disk refuses.
     pub fn resume(self) -> Result<Journal, JournalError> {
+        let (mut writer, lock) = self.writer()?;
+        let (shared, segment_bytes, handed_over) =
+            (Arc::clone(&writer.shared), writer.segment_bytes, writer.tip.sequence);
+        let preparing = Arc::clone(&shared);
+        let threads = vec![
+            spawn("journal writer", &shared, move || writer.run())?,
+            spawn("journal preparer", &shared, move || prepare(&preparing, segment_bytes))?,
+        ];
+        Ok(Journal { shared, handed_over, payload_max: payload_max(segment_bytes), threads, _lock: lock })
+    }
+
+    /// Who writes on behind the last command, and the lock that he holds.
+    pub(crate) fn writer(self) -> Result<(Writer, File), JournalError> {
         let Self { dir, segment_bytes, replay, lock } = self;
         let Ended { chain, dropped } = replay.finish()?;
         let (segment, offset) = chain.end();
@@ -176,25 +189,19 @@ impl Recovery {
         if let Some(tail) = dropped {
             cut_off(&dir, &path, &file, tail)?;
         }
-        let shared = Shared::new(dir, chain.tip().sequence);
-        let payload_max = payload_max(segment_bytes);
-        let mut writer = Writer {
-            shared: Arc::clone(&shared),
+        let writer = Writer {
+            shared: Shared::new(dir, chain.tip().sequence),
             config: chain.config(),
             segment_bytes,
             path,
             file,
             offset,
+            synced: offset,
             end: segment.length(),
             tip: chain.tip(),
         };
-        shared.set_bytes_left(writer.end - writer.offset);
-        let preparing = Arc::clone(&shared);
-        let threads = vec![
-            spawn("journal writer", &shared, move || writer.run())?,
-            spawn("journal preparer", &shared, move || prepare(&preparing, segment_bytes))?,
-        ];
-        Ok(Journal { shared, handed_over: chain.tip().sequence, payload_max, threads, _lock: lock })
+        writer.shared.set_bytes_left(writer.end - writer.offset);
+        Ok((writer, lock))
     }
 }
 
@@ -220,47 +227,58 @@ fn spawn(
     started.map_err(JournalError::io("cannot start a thread for", &shared.dir))
 }
 
-/// The writing thread's side.
+/// Writes blocks and makes them durable: on the writing thread, or step by step.
 #[derive(Debug)]
-struct Writer {
-    shared: Arc<Shared>,
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
     config: GroupConfig,
-    segment_bytes: u64,
-    path: PathBuf,
+    pub(crate) segment_bytes: u64,
+    pub(crate) path: PathBuf,
     file: File,
     /// Where the next block goes.
-    offset: u64,
+    pub(crate) offset: u64,
+    /// Up to where the segment survives a crash.
+    pub(crate) synced: u64,
     /// Where the segment ends.
     end: u64,
-    tip: Tip,
+    pub(crate) tip: Tip,
 }
 
 impl Writer {
     fn run(&mut self) {
         let mut block = OpenBlock::new();
         while self.shared.take(&mut block) {
-            if let Err(error) = self.commit(&mut block) {
+            // One group commit: one block, one write, one sync.
+            if let Err(error) = self.write(&mut block).and_then(|()| self.sync()) {
                 tracing::error!(%error, "the journal fails");
                 return self.shared.fail(error.to_string());
             }
-            self.shared.set_bytes_left(self.end - self.offset);
-            self.shared.set_durable(self.tip.sequence);
-            block.clear();
         }
     }
 
-    /// One group commit: one block, one write, one sync. After an error nobody knows what the disk holds: a second sync
-    /// could succeed without the first one's data.
-    fn commit(&mut self, block: &mut OpenBlock) -> Result<(), JournalError> {
+    /// Writes a block behind the last one and empties it.
+    pub(crate) fn write(&mut self, block: &mut OpenBlock) -> Result<(), JournalError> {
         let bytes = block_bytes(block.payload_bytes());
         if self.offset + bytes > self.end {
             self.next_segment()?;
         }
         let (bytes, tip) = block.seal(self.tip);
-        let written = self.file.write_all_at(bytes, self.offset).and_then(|()| self.file.sync_data());
-        written.map_err(JournalError::io("cannot append to", &self.path))?;
+        self.file.write_all_at(bytes, self.offset).map_err(JournalError::io("cannot append to", &self.path))?;
         self.offset += bytes.len() as u64;
         self.tip = tip;
+        block.clear();
+        Ok(())
+    }
+
+    /// Makes durable what was written, and says so. After an error nobody knows what the disk holds: a second sync could
+    /// succeed without the first one's data.
+    pub(crate) fn sync(&mut self) -> Result<(), JournalError> {
+        if !cfg!(feature = "canary-skipped-fsync") {
+            self.file.sync_data().map_err(JournalError::io("cannot append to", &self.path))?;
+            self.synced = self.offset;
+        }
+        self.shared.set_bytes_left(self.end - self.offset);
+        self.shared.set_durable(self.tip.sequence);
         Ok(())
     }
 
@@ -273,7 +291,7 @@ impl Writer {
             bytes: self.segment_bytes,
         };
         (self.file, self.path) = put_in_place(&self.shared.dir, &header)?;
-        (self.offset, self.end) = (HEADER_BYTES as u64, self.segment_bytes);
+        (self.offset, self.synced, self.end) = (HEADER_BYTES as u64, HEADER_BYTES as u64, self.segment_bytes);
         self.shared.want_spare();
         Ok(())
     }
@@ -368,6 +386,7 @@ mod tests {
             path: dir.join("segment"),
             file,
             offset: 512,
+            synced: 512,
             end: 4096,
             tip: Tip { sequence: 0, hash: [0; 32] },
         }

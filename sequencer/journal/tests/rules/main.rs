@@ -7,6 +7,7 @@ mod damage;
 mod disk;
 mod kill;
 mod repair;
+mod stepwise;
 
 use std::fs;
 use std::path::{Path, PathBuf};
