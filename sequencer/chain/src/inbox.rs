@@ -89,10 +89,16 @@ impl InboxReader {
     /// # Errors
     /// If the URL is not one.
     pub fn new(url: &str, deployment: &Deployment, config: InboxConfig, next_index: u64) -> Result<Self, ChainError> {
-        let chain = Chain::new(url, deployment)?;
+        Ok(Self::on(Chain::new(url, deployment)?, config, next_index))
+    }
+
+    /// As [`Self::new`], on a chain that is connected already.
+    #[must_use]
+    pub fn on(chain: Chain, config: InboxConfig, next_index: u64) -> Self {
+        let first_block = chain.deployment().block;
         // Nothing was handed out yet, so nothing has to be searched for.
-        let next_block = (next_index == 0).then_some(deployment.block);
-        Ok(Self { chain, config, next_index, next_block, last_block: deployment.block, handed: VecDeque::new() })
+        let next_block = (next_index == 0).then_some(first_block);
+        Self { chain, config, next_index, next_block, last_block: first_block, handed: VecDeque::new() }
     }
 
     /// Hands every item to `news`, for ever; returns when nobody takes them any more. Waits while the queue is full,
@@ -130,6 +136,8 @@ impl InboxReader {
                 Err(error) => return Err(error),
             }
             tokio::select! {
+                // The same order every time, so that a simulated life can be lived again.
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = news.closed() => return Ok(()),
             }

@@ -190,15 +190,22 @@ impl Submitter {
         relayer: Key,
         config: SubmitterConfig,
     ) -> Result<Self, ChainError> {
-        let (expected, got) = (deployment.sequencer, sequencer.address());
+        Self::on(Chain::new(url, deployment)?, sequencer, relayer, config)
+    }
+
+    /// As [`Self::new`], on a chain that is connected already.
+    ///
+    /// # Errors
+    /// If the key is not the deployment's sequencer.
+    pub fn on(chain: Chain, sequencer: Key, relayer: Key, config: SubmitterConfig) -> Result<Self, ChainError> {
+        let (expected, got) = (chain.deployment().sequencer, sequencer.address());
         if expected != got {
             return Err(ChainError::WrongSequencer { expected, got });
         }
-        let chain = Chain::new(url, deployment)?;
         Ok(Self {
             logs: SettledLogs::new(chain.clone()),
+            domain: chain.deployment().domain(),
             chain,
-            domain: deployment.domain(),
             sequencer,
             relayer,
             config,
@@ -276,6 +283,8 @@ impl Submitter {
             let idle = self.queue.is_empty();
             let pause = self.chain.rpc.poll_interval() * if idle { IDLE_ROUNDS } else { 1 };
             tokio::select! {
+                // The same order every time, so that a simulated life can be lived again.
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 frame = frames.recv(), if open && self.has_room() => match frame {
                     Some(frame) => self.take(&frame).await?,
