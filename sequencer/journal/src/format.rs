@@ -153,6 +153,11 @@ impl BlockHead {
         block_bytes(self.payload_bytes as usize)
     }
 
+    /// Where the chain stood before it.
+    pub(crate) fn before(&self) -> Tip {
+        Tip { sequence: self.first.saturating_sub(1), hash: self.previous }
+    }
+
     /// Whether a block could begin like this; every command takes at least a byte.
     pub(crate) fn is_plausible(&self) -> bool {
         self.commands > 0 && self.commands <= self.payload_bytes && self.payload_bytes as usize <= PAYLOAD_BYTES_MAX

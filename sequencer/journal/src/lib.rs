@@ -43,6 +43,8 @@
 //!
 //! One process writes at a time: an exclusive lock on the file `lock` is held as long as the [`Journal`] lives.
 
+mod block;
+mod cut;
 mod error;
 mod format;
 mod offline;
@@ -53,10 +55,11 @@ mod shared;
 mod stepwise;
 mod writer;
 
+pub use block::{Blocks, SealedBlock, blocks};
 pub use error::JournalError;
 pub use offline::{Repaired, Verified, repair, verify};
 pub use replay::{Replay, read_only};
-pub use scan::DroppedTail;
+pub use scan::{DroppedTail, Tip};
 pub use shared::{Durability, Shortage};
 pub use stepwise::{Stepwise, Unsynced};
 pub use writer::{Journal, Recovery, Settings};

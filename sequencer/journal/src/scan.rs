@@ -34,11 +34,19 @@ pub struct DroppedTail {
 
 /// Where the chain stands behind a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tip {
+pub struct Tip {
     /// Sequence number of the last command.
-    pub(crate) sequence: u64,
+    pub sequence: u64,
     /// Hash of the last block.
-    pub(crate) hash: Hash,
+    pub hash: Hash,
+}
+
+impl Tip {
+    /// Where a group's chain begins: no command, and the hash that its first block names.
+    #[must_use]
+    pub fn genesis(config: &GroupConfig) -> Self {
+        Self { sequence: 0, hash: genesis(config) }
+    }
 }
 
 /// A segment being read.
@@ -241,6 +249,11 @@ impl Chain {
 
     pub(crate) fn payload(&self, block: &Block) -> &[u8] {
         self.segment.payload(block)
+    }
+
+    /// Bytes of the block that [`Self::advance`] returned last.
+    pub(crate) fn bytes(&self, block: &Block) -> &[u8] {
+        self.segment.bytes(block)
     }
 
     /// Reads and checks what follows the tip, and moves the tip behind it if it is a block.

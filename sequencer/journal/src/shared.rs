@@ -1,5 +1,7 @@
 //! What the one who appends, the threads that write and prepare, and those who wait for the disk have in common.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,18 +9,26 @@ use std::time::Duration;
 
 use xos_types::Logged;
 
+use crate::block::SealedBlock;
 use crate::error::JournalError;
 use crate::format::OpenBlock;
 
 /// Between two attempts to make a spare segment on a disk that is full.
 const ATTEMPTS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Blocks of another journal that wait to be written.
+const SEALED_MAX: usize = 64;
+
+/// Where sealed blocks go besides the disk; may wait.
+pub(crate) type Offer = Box<dyn FnMut(SealedBlock) + Send>;
+
 /// What others may know of a running journal; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Durability(pub(crate) Arc<Shared>);
 
 impl Durability {
-    /// Sequence number up to which commands survive a crash.
+    /// Sequence number up to which commands survive a crash; of this machine, too, if the journal is
+    /// [replicated](crate::Journal::replicate).
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.0.durable.load(Ordering::Acquire)
@@ -30,6 +40,22 @@ impl Durability {
     /// If it may not: the journal has failed, and nobody may be told that the command happened.
     pub fn wait_for(&self, sequence: u64) -> Result<(), JournalError> {
         self.0.wait_for(sequence)
+    }
+
+    /// Notes that a replica holds the commands up to that one.
+    pub fn confirm(&self, sequence: u64) {
+        self.0.advance(|state| state.confirmed = state.confirmed.map(|confirmed| confirmed.max(sequence)));
+    }
+
+    /// Sequence number up to which the disk of this machine has the commands.
+    #[must_use]
+    pub fn local_sequence(&self) -> u64 {
+        self.0.state().local
+    }
+
+    /// From now on everything fails, and nobody is told any more: the replica belongs to somebody else, for example.
+    pub fn fail(&self, cause: String) {
+        self.0.fail(cause);
     }
 
     /// Whether the disk has no room for another segment. Nothing is lost so far, and what must be written still can be; but
@@ -49,7 +75,6 @@ pub struct Shortage {
     pub why: String,
 }
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     state: Mutex<State>,
@@ -66,11 +91,26 @@ pub(crate) struct Shared {
     bytes_left: AtomicU64,
 }
 
-#[derive(Debug)]
 struct State {
     open: OpenBlock,
+    /// Blocks of another journal, written as they are.
+    sealed: VecDeque<SealedBlock>,
+    /// Taken by the writer at its next look.
+    offer: Option<Offer>,
     closing: bool,
     failure: Option<String>,
+    /// What the disk has.
+    local: u64,
+    /// What the replica has, if there is one.
+    confirmed: Option<u64>,
+}
+
+/// What the writer is to write.
+pub(crate) enum Work {
+    /// The open block that it was handed.
+    Open,
+    /// Blocks as they are.
+    Sealed(VecDeque<SealedBlock>),
 }
 
 /// How it stands with the next segment.
@@ -85,11 +125,25 @@ enum Spare {
     Closed,
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("dir", &self.dir).field("durable", &self.durable).finish_non_exhaustive()
+    }
+}
+
 impl Shared {
     pub(crate) fn new(dir: PathBuf, durable: u64) -> Arc<Self> {
         Arc::new(Self {
             dir,
-            state: Mutex::new(State { open: OpenBlock::new(), closing: false, failure: None }),
+            state: Mutex::new(State {
+                open: OpenBlock::new(),
+                sealed: VecDeque::new(),
+                offer: None,
+                closing: false,
+                failure: None,
+                local: durable,
+                confirmed: None,
+            }),
             filled: Condvar::new(),
             taken: Condvar::new(),
             advanced: Condvar::new(),
@@ -130,25 +184,74 @@ impl Shared {
         Ok(())
     }
 
-    /// Swaps an empty block for the one that was filled meanwhile; false if there will be none.
-    pub(crate) fn take(&self, block: &mut OpenBlock) -> bool {
+    /// Puts a block behind those that are written as they are; waits while they are too many.
+    pub(crate) fn hand_over_sealed(&self, block: SealedBlock) -> Result<(), JournalError> {
         let mut state = self.state();
-        while state.open.is_empty() {
+        while state.failure.is_none() && state.sealed.len() >= SEALED_MAX {
+            state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Some(cause) = &state.failure {
+            return Err(JournalError::Failed { cause: cause.clone() });
+        }
+        state.sealed.push_back(block);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// From now on blocks are offered to a replica, which has the commands up to `confirmed`.
+    pub(crate) fn replicate(&self, offer: Offer, confirmed: u64) {
+        let mut state = self.state();
+        state.offer = Some(offer);
+        state.confirmed = Some(confirmed);
+    }
+
+    /// Where blocks go besides the disk, if that is new.
+    pub(crate) fn take_offer(&self, offer: &mut Option<Offer>) {
+        if let Some(new) = self.state().offer.take() {
+            *offer = Some(new);
+        }
+    }
+
+    /// What is to be written next: an empty block is swapped for the one that was filled meanwhile. `None` if there will be
+    /// nothing. Blocks as they are come first: they are older.
+    pub(crate) fn take(&self, block: &mut OpenBlock, offer: &mut Option<Offer>) -> Option<Work> {
+        let mut state = self.state();
+        while state.open.is_empty() && state.sealed.is_empty() {
             if state.closing {
-                return false;
+                return None;
             }
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        std::mem::swap(&mut state.open, block);
+        if let Some(new) = state.offer.take() {
+            *offer = Some(new);
+        }
+        let work = if state.sealed.is_empty() {
+            std::mem::swap(&mut state.open, block);
+            Work::Open
+        } else {
+            Work::Sealed(std::mem::take(&mut state.sealed))
+        };
         drop(state);
         self.taken.notify_one();
-        true
+        Some(work)
     }
 
-    pub(crate) fn set_durable(&self, sequence: u64) {
+    /// Notes that the disk has the commands up to that one.
+    pub(crate) fn set_local(&self, sequence: u64) {
+        self.advance(|state| state.local = sequence);
+    }
+
+    /// Changes what disk and replica have, and tells whoever waits for both.
+    fn advance(&self, change: impl FnOnce(&mut State)) {
         // Under the lock, so that nobody looks just before and goes to sleep just after.
-        let state = self.state();
-        self.durable.store(sequence, Ordering::Release);
+        let mut state = self.state();
+        if state.failure.is_some() {
+            return;
+        }
+        change(&mut state);
+        let both = state.confirmed.map_or(state.local, |confirmed| confirmed.min(state.local));
+        self.durable.fetch_max(both, Ordering::AcqRel);
         drop(state);
         self.advanced.notify_all();
     }

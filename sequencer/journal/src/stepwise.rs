@@ -10,20 +10,24 @@ use std::path::PathBuf;
 
 use xos_types::Logged;
 
+use crate::block::SealedBlock;
 use crate::error::JournalError;
 use crate::format::{OpenBlock, payload_max};
 use crate::segment::prepare_spare;
 use crate::shared::Durability;
-use crate::writer::{GROUP_BYTES_MAX, Recovery, Writer};
+use crate::writer::{Recovery, Writer};
 
 /// A journal that is written step by step. Dropping it writes nothing.
-#[derive(Debug)]
 pub struct Stepwise {
     writer: Writer,
     /// Handed over, and in no block yet.
     waiting: VecDeque<Logged>,
+    /// Blocks of another journal; they come first.
+    sealed: VecDeque<SealedBlock>,
     handed_over: u64,
     payload_max: usize,
+    /// Most bytes of a block of several.
+    block_bytes: usize,
     /// Why no further segment can be made, if so.
     no_room: Option<String>,
     _lock: File,
@@ -44,10 +48,12 @@ impl Recovery {
     /// # Errors
     /// As there.
     pub fn step_by_step(self) -> Result<Stepwise, JournalError> {
+        let block_bytes = self.block_bytes();
         let (writer, lock) = self.writer()?;
         let (handed_over, payload_max) = (writer.tip.sequence, payload_max(writer.segment_bytes));
-        let waiting = VecDeque::new();
-        let mut journal = Stepwise { writer, waiting, handed_over, payload_max, no_room: None, _lock: lock };
+        let (waiting, sealed) = (VecDeque::new(), VecDeque::new());
+        let mut journal =
+            Stepwise { writer, waiting, sealed, handed_over, payload_max, block_bytes, no_room: None, _lock: lock };
         journal.prepare();
         Ok(journal)
     }
@@ -68,6 +74,18 @@ impl Stepwise {
         Ok(self.handed_over)
     }
 
+    /// Hands over a block of another journal, as [`crate::Journal::append_block`] does.
+    pub fn append_block(&mut self, block: SealedBlock) -> u64 {
+        self.handed_over = block.tip().sequence;
+        self.sealed.push_back(block);
+        self.handed_over
+    }
+
+    /// Offers blocks to a replica from now on, as [`crate::Journal::replicate`] does.
+    pub fn replicate(&mut self, offer: impl FnMut(SealedBlock) + Send + 'static) {
+        self.writer.shared.replicate(Box::new(offer), self.handed_over);
+    }
+
     /// Sequence number of the last command that was handed over; 0 if there is none.
     #[must_use]
     pub fn last_sequence(&self) -> u64 {
@@ -85,23 +103,28 @@ impl Stepwise {
     /// # Errors
     /// If the disk is full, or refuses. The journal must be opened again then.
     pub fn write(&mut self) -> Result<bool, JournalError> {
+        let segment = self.writer.path.clone();
+        let written = self.write_some();
+        if written.is_err() || segment != self.writer.path {
+            self.prepare();
+        }
+        written
+    }
+
+    fn write_some(&mut self) -> Result<bool, JournalError> {
+        self.writer.shared.take_offer(&mut self.writer.offer);
+        if !self.sealed.is_empty() {
+            return self.writer.copy(std::mem::take(&mut self.sealed)).map(|()| true);
+        }
         let mut block = OpenBlock::new();
-        let limit = self.payload_max.min(GROUP_BYTES_MAX);
+        let limit = self.payload_max.min(self.block_bytes);
         while let Some(command) = self.waiting.front()
             && (block.is_empty() || block.payload_bytes() + command.bytes().len() <= limit)
         {
             block.push(command);
             self.waiting.pop_front();
         }
-        if block.is_empty() {
-            return Ok(false);
-        }
-        let segment = self.writer.path.clone();
-        let written = self.writer.write(&mut block);
-        if written.is_err() || segment != self.writer.path {
-            self.prepare();
-        }
-        written.map(|()| true)
+        if block.is_empty() { Ok(false) } else { self.writer.write(&mut block).map(|()| true) }
     }
 
     /// Makes durable what was written.
@@ -109,7 +132,7 @@ impl Stepwise {
     /// # Errors
     /// If the disk refuses. The journal must be opened again then.
     pub fn sync(&mut self) -> Result<(), JournalError> {
-        self.writer.sync()
+        self.writer.commit()
     }
 
     /// Lets the disk be full, for that reason, or have room.

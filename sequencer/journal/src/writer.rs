@@ -7,6 +7,7 @@
 //!                                     spare segment ◀── preparer: zeros, one segment ahead
 //! ```
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -17,15 +18,15 @@ use std::thread::JoinHandle;
 use xos_types::{GroupConfig, Logged};
 
 use crate::LOCK_FILE;
+use crate::block::SealedBlock;
+use crate::cut::cut_behind;
 use crate::error::JournalError;
 use crate::format::{HEADER_BYTES, Header, OpenBlock, block_bytes, genesis, payload_max};
 use crate::replay::{Ended, Replay};
-use crate::scan::{DroppedTail, Tip};
+use crate::scan::{Chain, DroppedTail, Next, Tip};
 use crate::segment::{list, prepare_spare, put_in_place, sync_dir, usual_bytes};
-use crate::shared::{Durability, Shared};
+use crate::shared::{Durability, Offer, Shared, Work};
 
-/// Most bytes of commands that wait for the commit before theirs; then whoever appends waits, too.
-pub(crate) const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Name of a repair's unfinished work in a journal's directory.
 pub(crate) const REPAIRED_FOLDER: &str = "repaired";
 
@@ -34,11 +35,14 @@ pub(crate) const REPAIRED_FOLDER: &str = "repaired";
 pub struct Settings {
     /// Bytes of each new segment.
     pub segment_bytes: u64,
+    /// Most bytes of commands that wait for the commit before theirs, and so of a block, but for a single command that has more;
+    /// then whoever appends waits, too.
+    pub block_bytes: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20 }
+        Self { segment_bytes: 64 << 20, block_bytes: 4 << 20 }
     }
 }
 
@@ -47,6 +51,7 @@ impl Default for Settings {
 pub struct Recovery {
     dir: PathBuf,
     segment_bytes: u64,
+    block_bytes: usize,
     replay: Replay,
     lock: File,
 }
@@ -58,6 +63,8 @@ pub struct Journal {
     handed_over: u64,
     /// Most bytes of a command.
     payload_max: usize,
+    /// Most bytes of a block of several.
+    block_bytes: usize,
     threads: Vec<JoinHandle<()>>,
     _lock: File,
 }
@@ -85,7 +92,7 @@ impl Journal {
             sync_dir(parent).map_err(JournalError::io("cannot sync", parent))?;
         }
         let replay = Replay::open(dir, 1, Some(config))?;
-        Ok(Recovery { dir: dir.to_owned(), segment_bytes, replay, lock })
+        Ok(Recovery { dir: dir.to_owned(), segment_bytes, block_bytes: settings.block_bytes, replay, lock })
     }
 
     /// Hands commands over and returns the last one's sequence number. They survive a crash, all of those before them too,
@@ -101,9 +108,27 @@ impl Journal {
         {
             return Err(JournalError::CommandTooLarge { bytes, limit: self.payload_max });
         }
-        self.shared.hand_over(commands, self.payload_max.min(GROUP_BYTES_MAX))?;
+        self.shared.hand_over(commands, self.payload_max.min(self.block_bytes))?;
         self.handed_over += commands.len() as u64;
         Ok(self.handed_over)
+    }
+
+    /// Hands over a block of another journal of the same group, to be written as it is. It must continue this one.
+    ///
+    /// # Errors
+    /// Those of [`Self::append`].
+    pub fn append_block(&mut self, block: SealedBlock) -> Result<u64, JournalError> {
+        let last = block.tip().sequence;
+        self.shared.hand_over_sealed(block)?;
+        self.handed_over = last;
+        Ok(last)
+    }
+
+    /// From now on each block is handed to `offer` when it is sealed, before it is written, and commands count as durable
+    /// only when [`Durability::confirm`] has said that the replica has them, too. `offer` may wait, and then fewer and larger
+    /// blocks are sealed. The replica must hold what this journal holds.
+    pub fn replicate(&mut self, offer: impl FnMut(SealedBlock) + Send + 'static) {
+        self.shared.replicate(Box::new(offer), self.handed_over);
     }
 
     /// Sequence number of the last command that was handed over; 0 if there is none.
@@ -156,6 +181,31 @@ impl Recovery {
         Ok(Self { replay, ..self })
     }
 
+    /// Where the chain stands behind each block, from the beginning of the segment that holds command `from` on; first where it
+    /// stands before them.
+    ///
+    /// # Errors
+    /// If the journal begins later, or is damaged.
+    pub fn tips(&self, from: u64) -> Result<Vec<Tip>, JournalError> {
+        let mut chain = Chain::open(&self.dir, from.max(1), Some(&self.replay.group()))?;
+        let mut tips = vec![chain.tip()];
+        while let Next::Block(block) = chain.advance()? {
+            tips.push(block.tip());
+        }
+        Ok(tips)
+    }
+
+    /// Makes the block that ends at `tip` the last one. Whatever follows was never told to anybody, says the caller; a copy is
+    /// kept. Reading begins anew, with the first command.
+    ///
+    /// # Errors
+    /// If there is no such block, or the disk refuses.
+    pub fn cut_behind(self, tip: Tip) -> Result<Self, JournalError> {
+        let group = self.replay.group();
+        cut_behind(&self.dir, &group, tip)?;
+        Ok(Self { replay: Replay::open(&self.dir, 1, Some(&group))?, ..self })
+    }
+
     /// What the journal holds. It ends with an error where the journal is damaged.
     pub fn replay(&mut self) -> &mut Replay {
         &mut self.replay
@@ -167,6 +217,7 @@ impl Recovery {
     /// # Errors
     /// If the journal is damaged, or the disk refuses.
     pub fn resume(self) -> Result<Journal, JournalError> {
+        let block_bytes = self.block_bytes;
         let (mut writer, lock) = self.writer()?;
         let (shared, segment_bytes, handed_over) =
             (Arc::clone(&writer.shared), writer.segment_bytes, writer.tip.sequence);
@@ -175,12 +226,17 @@ impl Recovery {
             spawn("journal writer", &shared, move || writer.run())?,
             spawn("journal preparer", &shared, move || prepare(&preparing, segment_bytes))?,
         ];
-        Ok(Journal { shared, handed_over, payload_max: payload_max(segment_bytes), threads, _lock: lock })
+        let payload_max = payload_max(segment_bytes);
+        Ok(Journal { shared, handed_over, payload_max, block_bytes, threads, _lock: lock })
+    }
+
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.block_bytes
     }
 
     /// Who writes on behind the last command, and the lock that he holds.
     pub(crate) fn writer(self) -> Result<(Writer, File), JournalError> {
-        let Self { dir, segment_bytes, replay, lock } = self;
+        let Self { dir, segment_bytes, replay, lock, .. } = self;
         let Ended { chain, dropped } = replay.finish()?;
         let (segment, offset) = chain.end();
         let path = segment.path.clone();
@@ -199,6 +255,7 @@ impl Recovery {
             synced: offset,
             end: segment.length(),
             tip: chain.tip(),
+            offer: None,
         };
         writer.shared.set_bytes_left(writer.end - writer.offset);
         Ok((writer, lock))
@@ -228,7 +285,6 @@ fn spawn(
 }
 
 /// Writes blocks and makes them durable: on the writing thread, or step by step.
-#[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     config: GroupConfig,
@@ -242,14 +298,20 @@ pub(crate) struct Writer {
     /// Where the segment ends.
     end: u64,
     pub(crate) tip: Tip,
+    /// Where blocks go besides the disk.
+    pub(crate) offer: Option<Offer>,
 }
 
 impl Writer {
     fn run(&mut self) {
         let mut block = OpenBlock::new();
-        while self.shared.take(&mut block) {
-            // One group commit: one block, one write, one sync.
-            if let Err(error) = self.write(&mut block).and_then(|()| self.sync()) {
+        while let Some(work) = self.shared.take(&mut block, &mut self.offer) {
+            // One commit: one write, or one for each segment, and one sync.
+            let written = match work {
+                Work::Open => self.write(&mut block),
+                Work::Sealed(blocks) => self.copy(blocks),
+            };
+            if let Err(error) = written.and_then(|()| self.commit()) {
                 tracing::error!(%error, "the journal fails");
                 return self.shared.fail(error.to_string());
             }
@@ -258,11 +320,14 @@ impl Writer {
 
     /// Writes a block behind the last one and empties it.
     pub(crate) fn write(&mut self, block: &mut OpenBlock) -> Result<(), JournalError> {
-        let bytes = block_bytes(block.payload_bytes());
-        if self.offset + bytes > self.end {
+        if self.offset + block_bytes(block.payload_bytes()) > self.end {
             self.next_segment()?;
         }
         let (bytes, tip) = block.seal(self.tip);
+        if let Some(offer) = &mut self.offer {
+            // On its way while the disk writes.
+            offer(SealedBlock::of(bytes));
+        }
         self.file.write_all_at(bytes, self.offset).map_err(JournalError::io("cannot append to", &self.path))?;
         self.offset += bytes.len() as u64;
         self.tip = tip;
@@ -270,19 +335,53 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes durable what was written, and says so. After an error nobody knows what the disk holds: a second sync could
-    /// succeed without the first one's data.
-    pub(crate) fn sync(&mut self) -> Result<(), JournalError> {
-        if !cfg!(feature = "canary-skipped-fsync") {
-            self.file.sync_data().map_err(JournalError::io("cannot append to", &self.path))?;
-            self.synced = self.offset;
+    /// Writes another journal's blocks as they are, all that fit into the segment together.
+    pub(crate) fn copy(&mut self, blocks: VecDeque<SealedBlock>) -> Result<(), JournalError> {
+        let mut together: Vec<u8> = Vec::new();
+        for block in blocks {
+            if block.before() != self.tip {
+                let cause =
+                    format!("a block begins with command {}, but {} is the last", block.first(), self.tip.sequence);
+                return Err(JournalError::Failed { cause });
+            }
+            let bytes = block.bytes();
+            if self.offset + (together.len() + bytes.len()) as u64 > self.end {
+                self.put(&mut together)?;
+                self.next_segment()?;
+            }
+            together.extend_from_slice(bytes);
+            self.tip = block.tip();
         }
-        self.shared.set_bytes_left(self.end - self.offset);
-        self.shared.set_durable(self.tip.sequence);
+        self.put(&mut together)
+    }
+
+    fn put(&mut self, bytes: &mut Vec<u8>) -> Result<(), JournalError> {
+        self.file.write_all_at(bytes, self.offset).map_err(JournalError::io("cannot append to", &self.path))?;
+        self.offset += bytes.len() as u64;
+        bytes.clear();
         Ok(())
     }
 
+    /// Makes durable what was written, and says so.
+    pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
+        self.sync()?;
+        self.shared.set_bytes_left(self.end - self.offset);
+        self.shared.set_local(self.tip.sequence);
+        Ok(())
+    }
+
+    /// After an error nobody knows what the disk holds: a second sync could succeed without the first one's data.
+    fn sync(&mut self) -> Result<(), JournalError> {
+        if self.synced < self.offset && !cfg!(feature = "canary-skipped-fsync") {
+            self.file.sync_data().map_err(JournalError::io("cannot append to", &self.path))?;
+            self.synced = self.offset;
+        }
+        Ok(())
+    }
+
+    /// What was written to the last one is durable before there is another.
     fn next_segment(&mut self) -> Result<(), JournalError> {
+        self.sync()?;
         self.shared.await_spare()?;
         let header = Header {
             config: self.config,
@@ -389,6 +488,7 @@ mod tests {
             synced: 512,
             end: 4096,
             tip: Tip { sequence: 0, hash: [0; 32] },
+            offer: None,
         }
     }
 

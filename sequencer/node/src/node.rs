@@ -201,7 +201,8 @@ impl Node {
         vitals.enter(Life::Recovering);
         std::fs::create_dir_all(data).map_err(file("cannot create", data))?;
         let group = found.deployment.group_config();
-        let on_disk = xos_journal::Settings { segment_bytes: config.limits.journal_segment_mb << 20 };
+        let on_disk =
+            xos_journal::Settings { segment_bytes: config.limits.journal_segment_mb << 20, ..Default::default() };
         let opened = Journal::open(data.join(JOURNAL_FOLDER), &group, on_disk)?;
         let snapshots_path = data.join(SNAPSHOTS_FOLDER);
         let snapshots = Snapshots::open(&snapshots_path, group, config.limits.snapshots_kept)

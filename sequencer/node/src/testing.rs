@@ -14,7 +14,8 @@ pub(crate) const GROUP: GroupConfig = GroupConfig {
     terms: GroupTerms::usual(Address::repeat_byte(0x44)),
 };
 /// Settings of a test's journal.
-pub(crate) const SMALL_DISK: xos_journal::Settings = xos_journal::Settings { segment_bytes: 64 << 10 };
+pub(crate) const SMALL_DISK: xos_journal::Settings =
+    xos_journal::Settings { segment_bytes: 64 << 10, block_bytes: 4 << 20 };
 
 /// The disk of a node that has nothing to write.
 pub(crate) fn idle_disk() -> xos_journal::Durability {

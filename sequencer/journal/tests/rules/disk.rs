@@ -48,7 +48,7 @@ fn a_full_disk_is_noticed_a_segment_ahead_and_nothing_is_lost_when_the_last_is_f
     let other = disk.0.path().join("other");
     // Room for the journal's first three segments of 64 KiB; the other file takes that of a fourth.
     fs::write(&other, vec![1; 60 << 10]).unwrap();
-    let settings = Settings { segment_bytes: 64 << 10 };
+    let settings = Settings { segment_bytes: 64 << 10, block_bytes: 4 << 20 };
     let mut journal = Journal::open(&dir, &group(), settings).unwrap().resume().unwrap();
     let durability = journal.durability();
     let mut next = 0;

@@ -18,7 +18,7 @@ use xos_journal::{Journal, JournalError, LOCK_FILE, Recovery, Replay, Settings, 
 use xos_types::*;
 
 /// Room for a header and seven small blocks.
-const SMALL: Settings = Settings { segment_bytes: 4096 };
+const SMALL: Settings = Settings { segment_bytes: 4096, block_bytes: 4 << 20 };
 const SECTOR: usize = 512;
 
 fn group() -> GroupConfig {

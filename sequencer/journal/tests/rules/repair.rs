@@ -7,7 +7,7 @@ use super::*;
 /// A replica of [`twenty_blocks`] that goes on, with segments of another size.
 fn replica() -> TempDir {
     let dir = tempdir().unwrap();
-    let settings = Settings { segment_bytes: 6 * 1024 };
+    let settings = Settings { segment_bytes: 6 * 1024, block_bytes: 4 << 20 };
     let mut journal = Journal::open(dir.path(), &group(), settings).unwrap().resume().unwrap();
     for from in 0..30 {
         append(&mut journal, &window(from, 1));
