@@ -220,7 +220,9 @@ impl Node {
             sequence: last.sequence,
             log_hash: last.log_hash.0,
         });
-        let hand_in = hand_in_from(anchor.id, batches.next());
+        // What settled while nobody took note is handed in again, to be looked up.
+        let next = anchor.id + 1;
+        let hand_in = batches.next().min(next.saturating_sub(HANDED_IN_AGAIN)).max(next.saturating_sub(LOOKED_UP_MAX));
         let saved = (snapshots.clone(), past.clone());
         let (recovered, journal) = tokio::task::spawn_blocking(move || bring_up(opened, &saved, anchor, hand_in))
             .await
@@ -230,7 +232,7 @@ impl Node {
             return Err(NodeError::ChainReset { consumed, queued });
         }
 
-        check_consumed(&found.chain, &recovered.unsettled, anchor.id).await?;
+        check_consumed(&found, &recovered.unsettled, anchor.id).await?;
 
         let limits = config.limits;
         let backlog = Backlog::new(recovered.engine.frames_sealed(), anchor.id, limits.unsettled_frames);
@@ -369,13 +371,6 @@ impl Node {
     }
 }
 
-/// The first frame to hand to the submitter when `settled` is the last batch on chain and `unknown` the first of which nobody has
-/// taken note: those that a reorganisation may still take back, and those whose details are to be looked up.
-pub(crate) fn hand_in_from(settled: u64, unknown: u64) -> u64 {
-    let next = settled + 1;
-    unknown.min(next.saturating_sub(HANDED_IN_AGAIN)).max(next.saturating_sub(LOOKED_UP_MAX))
-}
-
 /// The state after the journal's last command: from the newest saved one that has the frames to be handed in, and from the log.
 fn bring_up(
     opened: Recovery,
@@ -383,43 +378,30 @@ fn bring_up(
     anchor: Anchor,
     hand_in: u64,
 ) -> Result<(Recovered, Journal), NodeError> {
-    let load = |sequence| History::load(past, sequence).map_err(NodeError::from);
-    let (recovered, opened) = restore(opened, snapshots, load, anchor, hand_in)?;
-    Ok((recovered, opened.resume()?))
-}
-
-/// As [`bring_up`], before anything is changed: the journal is read to its end, and not written on yet.
-pub(crate) fn restore(
-    opened: Recovery,
-    snapshots: &Snapshots,
-    load: impl FnOnce(u64) -> Result<History, NodeError>,
-    anchor: Anchor,
-    hand_in: u64,
-) -> Result<(Recovered, Recovery), NodeError> {
     let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(hand_in)).into_parts(hand_in);
     let snapshot = engine.sequence();
     tracing::info!(after = snapshot, frames = frames.len(), "beginning with the saved state");
-    let history = load(snapshot)?;
+    let history = History::load(past, snapshot)?;
     let mut opened = opened.begin_at(snapshot + 1)?;
-    let refused = |error| match error {
-        RecoveryError::Journal(error) => NodeError::Journal(error),
-        diverged => NodeError::Diverged(diverged.to_string()),
-    };
-    let begin = Recovered { engine, history, unsettled: frames };
-    let recovered = recover(begin, opened.replay(), anchor, hand_in).map_err(refused)?;
-    let journal = opened.replay().last_sequence();
-    if journal < snapshot {
-        return Err(refused(RecoveryError::EndLost { snapshot, journal }));
+    let recovered = recover(Recovered { engine, history, unsettled: frames }, opened.replay(), anchor, hand_in)
+        .map_err(|error| match error {
+            RecoveryError::Journal(error) => NodeError::Journal(error),
+            diverged => NodeError::Diverged(diverged.to_string()),
+        })?;
+    let journal = opened.resume()?;
+    if journal.last_sequence() < snapshot {
+        let error = RecoveryError::EndLost { snapshot, journal: journal.last_sequence() };
+        return Err(NodeError::Diverged(error.to_string()));
     }
-    Ok((recovered, opened))
+    Ok((recovered, journal))
 }
 
 /// Whether what the log has consumed and not settled yet is what the chain has queued.
-pub(crate) async fn check_consumed(chain: &Chain, unsettled: &[Frame], settled: u64) -> Result<(), NodeError> {
+async fn check_consumed(found: &Found, unsettled: &[Frame], settled: u64) -> Result<(), NodeError> {
     for item in unsettled.iter().filter(|frame| frame.id > settled).flat_map(|frame| &frame.inbox) {
-        let stored = chain.inbox_hash(item.index, At::Latest).await?;
+        let stored = found.chain.inbox_hash(item.index, At::Latest).await?;
         // A batch that an earlier life sent may have consumed it in this moment.
-        if stored != inbox_item_hash(item) && chain.inbox(At::Latest).await?.head <= item.index {
+        if stored != inbox_item_hash(item) && found.chain.inbox(At::Latest).await?.head <= item.index {
             return Err(NodeError::InboxTakenBack { index: item.index });
         }
     }
