@@ -3,14 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use xos_chain::{At, Chain};
+use xos_chain::{At, Chain, ChainError, inbox_item_hash};
 use xos_engine::Engine;
 use xos_journal::Recovery;
-use xos_types::{Event, Frame, GroupConfig, Hash, Logged};
+use xos_types::{Event, Frame, GroupConfig, Logged};
 
 use crate::history::History;
-use crate::node::{NodeError, check_consumed, hand_in_from, restore};
-use crate::recovery::Anchor;
+use crate::node::NodeError;
+pub use crate::recovery::Anchor;
+use crate::recovery::{Recovered, RecoveryError, recover};
 use crate::snapshots::{Saved, Snapshots};
 
 /// The state after a journal, and how it goes on.
@@ -18,47 +19,73 @@ use crate::snapshots::{Saved, Snapshots};
 pub struct Restored {
     /// The state.
     pub engine: Engine,
-    /// Sealed frames that the submitter is handed.
-    pub unsettled: Vec<Frame>,
+    /// Sealed frames from the asked one on.
+    pub frames: Vec<Frame>,
     /// The journal, read to its end and not written on yet.
     pub journal: Recovery,
 }
 
-/// What a start does between opening the journal and writing on: finds the last batch on chain, begins with the newest saved
-/// state that will do, applies the log, and compares it with the chain.
+/// The last batch on chain.
 ///
 /// # Errors
-/// As [`crate::Node::start`].
-pub async fn start(
-    opened: Recovery,
-    snapshots: &Path,
-    group: GroupConfig,
-    chain: &Chain,
-) -> Result<Restored, NodeError> {
-    let queued = chain.inbox(At::Latest).await?.tail;
+/// If the endpoint does not answer.
+pub async fn anchor(chain: &Chain) -> Result<Anchor, ChainError> {
     let last = match chain.last_batch(At::Latest).await?.id {
         0 => None,
         id => chain.batches(id).await?.into_iter().next(),
     };
-    let anchor = last.map_or_else(Anchor::default, |last| Anchor {
+    Ok(last.map_or_else(Anchor::default, |last| Anchor {
         id: last.id,
         sequence: last.sequence,
-        log_hash: Hash::from(last.log_hash),
-    });
+        log_hash: last.log_hash.0,
+    }))
+}
+
+/// What a start does between opening the journal and writing on: begins with the newest saved state that has the frames from
+/// number `keep_from` on, applies the log, and compares it with what the chain has settled.
+///
+/// # Errors
+/// As [`crate::Node::start`].
+pub fn restore(
+    opened: Recovery,
+    snapshots: &Path,
+    group: GroupConfig,
+    anchor: Anchor,
+    keep_from: u64,
+) -> Result<Restored, NodeError> {
     let snapshots = Snapshots::open(snapshots, group, SNAPSHOTS_KEPT).map_err(|source| NodeError::File {
         action: "cannot use",
         path: snapshots.to_owned(),
         source,
     })?;
-    let forget = |_| Ok(History::default());
-    let hand_in = hand_in_from(anchor.id, anchor.id + 1);
-    let (recovered, journal) = restore(opened, &snapshots, forget, anchor, hand_in)?;
-    let consumed = recovered.engine.next_inbox();
-    if consumed > queued {
-        return Err(NodeError::ChainReset { consumed, queued });
+    let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(keep_from)).into_parts(keep_from);
+    let snapshot = engine.sequence();
+    let begin = Recovered { engine, history: History::default(), unsettled: frames };
+    let mut opened = opened.begin_at(snapshot + 1)?;
+    let refused = |error| match error {
+        RecoveryError::Journal(error) => NodeError::Journal(error),
+        diverged => NodeError::Diverged(diverged.to_string()),
+    };
+    let Recovered { engine, unsettled, .. } = recover(begin, opened.replay(), anchor, keep_from).map_err(refused)?;
+    let journal = opened.replay().last_sequence();
+    if journal < snapshot {
+        return Err(refused(RecoveryError::EndLost { snapshot, journal }));
     }
-    check_consumed(chain, &recovered.unsettled, anchor.id).await?;
-    Ok(Restored { engine: recovered.engine, unsettled: recovered.unsettled, journal })
+    Ok(Restored { engine, frames: unsettled, journal: opened })
+}
+
+/// Whether what the log has consumed and not settled yet is what the chain has queued.
+///
+/// # Errors
+/// If not, or if the endpoint does not answer.
+pub async fn check_consumed(chain: &Chain, frames: &[Frame], settled: u64) -> Result<(), NodeError> {
+    for item in frames.iter().filter(|frame| frame.id > settled).flat_map(|frame| &frame.inbox) {
+        let stored = chain.inbox_hash(item.index, At::Latest).await?;
+        if stored != inbox_item_hash(item) && chain.inbox(At::Latest).await?.head <= item.index {
+            return Err(NodeError::InboxTakenBack { index: item.index });
+        }
+    }
+    Ok(())
 }
 
 /// As many as a simulated node keeps.
