@@ -120,10 +120,6 @@ impl Blocks {
         self.highest.saturating_sub(self.deepest)
     }
 
-    pub(crate) fn pending(&self) -> usize {
-        self.pool.len()
-    }
-
     /// Somebody asks the contracts for something.
     pub(crate) fn request(&mut self, from: Address, to: Address, value: U256, data: Vec<u8>) {
         self.made += 1;

@@ -58,13 +58,7 @@ struct Inner {
 type Answer = Result<Value, (i64, String, Option<Bytes>)>;
 
 impl Endpoint {
-    pub(crate) fn new(
-        name: &str,
-        blocks: Arc<Mutex<Blocks>>,
-        shows_pending: bool,
-        dice: Dice,
-        trace: Trace,
-    ) -> Self {
+    pub(crate) fn new(name: &str, blocks: Arc<Mutex<Blocks>>, shows_pending: bool, dice: Dice, trace: Trace) -> Self {
         let (ailment, late) = (Mutex::default(), Mutex::default());
         Self(Arc::new(Inner { name: name.to_owned(), blocks, shows_pending, ailment, late, dice, trace }))
     }
@@ -199,9 +193,9 @@ impl Endpoint {
         let tip = self.tip();
         let mut logs = Vec::new();
         for block in back(&tip).skip_while(|block| block.number > to).take_while(|block| block.number >= from) {
-            let of_block = log_json(block).into_iter().filter(|(log, _)| {
-                log.address == address && log.topics().first() == Some(&topic)
-            });
+            let of_block = log_json(block)
+                .into_iter()
+                .filter(|(log, _)| log.address == address && log.topics().first() == Some(&topic));
             logs.extend(of_block.map(|(_, json)| json).rev());
         }
         logs.reverse();

@@ -156,8 +156,6 @@ fn executed(result: ExecutionResult) -> Executed {
             Executed { success: true, gas_used, logs, output: output.into_data() }
         }
         ExecutionResult::Revert { output, .. } => Executed { success: false, gas_used, logs: Vec::new(), output },
-        ExecutionResult::Halt { .. } => {
-            Executed { success: false, gas_used, logs: Vec::new(), output: Bytes::new() }
-        }
+        ExecutionResult::Halt { .. } => Executed { success: false, gas_used, logs: Vec::new(), output: Bytes::new() },
     }
 }
