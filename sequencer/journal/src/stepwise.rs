@@ -114,7 +114,12 @@ impl Stepwise {
     fn write_some(&mut self) -> Result<bool, JournalError> {
         self.writer.shared.take_offer(&mut self.writer.offer);
         if !self.sealed.is_empty() {
-            return self.writer.copy(std::mem::take(&mut self.sealed)).map(|()| true);
+            while let Some(block) = self.sealed.pop_front() {
+                self.writer.copy(VecDeque::from([block]))?;
+                // Nobody else makes the segment that the next block may need.
+                self.prepare();
+            }
+            return Ok(true);
         }
         let mut block = OpenBlock::new();
         let limit = self.payload_max.min(self.block_bytes);
@@ -131,7 +136,7 @@ impl Stepwise {
     ///
     /// # Errors
     /// If the disk refuses. The journal must be opened again then.
-    pub fn sync(&mut self) -> Result<(), JournalError> {
+    pub fn commit(&mut self) -> Result<(), JournalError> {
         self.writer.commit()
     }
 

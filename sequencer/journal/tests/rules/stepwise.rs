@@ -18,7 +18,7 @@ fn steps_and_threads_write_the_same_bytes() {
         append(&mut journal, &commands);
         assert_eq!(steps.append(&commands).unwrap(), from + 1);
         assert!(steps.write().unwrap());
-        steps.sync().unwrap();
+        steps.commit().unwrap();
         assert_eq!(steps.durability().sequence(), from + 1);
     }
     assert!(!steps.write().unwrap(), "nothing is left");
@@ -38,7 +38,7 @@ fn what_is_written_and_not_synced_is_what_a_crash_may_lose() {
     let path = segments(dir.path()).remove(0);
     assert_eq!(steps.unsynced(), Some(Unsynced { path, bytes: 512..1024 }));
     assert_eq!(steps.durability().sequence(), 0);
-    steps.sync().unwrap();
+    steps.commit().unwrap();
     assert_eq!((steps.unsynced(), steps.durability().sequence()), (None, 2));
 }
 
@@ -53,7 +53,7 @@ fn without_room_orders_can_be_refused_a_segment_ahead_and_at_last_writing_fails(
     let failed = loop {
         steps.append(&window(from, 1)).unwrap();
         match steps.write() {
-            Ok(_) => steps.sync().unwrap(),
+            Ok(_) => steps.commit().unwrap(),
             Err(error) => break error,
         }
         from += 1;
