@@ -170,7 +170,7 @@ impl Faults {
                 });
                 later(long, move || endpoint.heal());
             }
-            Kind::Late => endpoint.lag(dice.ms(500, 5_000)),
+            Kind::Late => endpoint.lag(dice.ms(500, dice.pick(&[3_000, 20_000]))),
             Kind::Clients => {
                 let crowd = Rc::clone(&self.crowd);
                 crowd.lost.set(dice.pick(&[50, 300]));

@@ -194,8 +194,7 @@ impl Node {
                     }
                     Err(Ended::Damaged) => self.mend().await,
                     Err(Ended::TakenBack(index)) => {
-                        self.note(format!("inbox item {index} was taken back"));
-                        self.ended.set(true);
+                        self.end_for_good(format!("the chain took back inbox item {index}"));
                     }
                     Err(Ended::Unreachable(why)) => self.note(format!("cannot start: {why}")),
                 },
@@ -250,6 +249,15 @@ impl Node {
     fn stop(&self, why: impl std::fmt::Display) {
         self.note(format!("stops: {why}"));
         self.crash(false);
+    }
+
+    /// What was acknowledged rests on something that the chain took back: nobody goes on, and a person must look.
+    fn end_for_good(&self, why: String) {
+        if !self.world.setup.is_shallow() {
+            self.broken(&why);
+        }
+        self.ended.set(true);
+        self.stop(why);
     }
 
     /// A bit of an old block turns while the node is down.
@@ -492,6 +500,15 @@ impl Node {
                 None => self.broken(format!("leads, and the chain has settled batch {} already", anchor.id)),
             };
         }
+        loop {
+            match parts::check_consumed(&chain, &frames, anchor.id).await {
+                Ok(()) => break,
+                Err(NodeError::InboxTakenBack { index }) => {
+                    return self.end_for_good(format!("the chain took back inbox item {index}"));
+                }
+                Err(_) => sleep(Duration::from_millis(500)).await,
+            }
+        }
         let (sealed, mut frames_sealed) = mpsc::unbounded_channel::<Frame>();
         let (hand_in, handed_in) = mpsc::channel(16);
         let (reports, mut settled) = mpsc::unbounded_channel();
@@ -519,7 +536,11 @@ impl Node {
         let node = Rc::clone(&self);
         life.process.spawn(async move {
             if let Err(error) = submitter.run(handed_in, reports).await {
-                node.broken(format!("settlement halts: {error}"));
+                if node.world.setup.is_shallow() {
+                    node.end_for_good(format!("settlement halts: {}", short(&error.to_string())));
+                } else {
+                    node.broken(format!("settlement halts: {error}"));
+                }
             }
         });
         let notes = Rc::clone(life);
@@ -546,9 +567,7 @@ impl Node {
                     next_frame = (next_frame + FRAME_INTERVAL).max(Instant::now());
                     while let Ok(piece) = inbox.try_recv() {
                         if let Some(index) = hear(&mut life.state.borrow_mut(), piece) {
-                            self.note(format!("the chain took back inbox item {index}"));
-                            self.ended.set(true);
-                            return self.stop("the log has consumed it");
+                            return self.end_for_good(format!("the chain took back inbox item {index}"));
                         }
                     }
                     if !puts_off(&mut life.state.borrow_mut()) {

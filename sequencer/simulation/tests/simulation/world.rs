@@ -35,12 +35,18 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// Whether the chain may take back what the log has consumed.
+    pub(crate) fn is_shallow(&self) -> bool {
+        self.confirmations < self.deepest
+    }
+
     pub(crate) fn of(dice: &Dice) -> Self {
         let deepest = dice.pick(&[1, 2, 3, 5, 8, 12, 20]);
         Self {
             nodes: dice.pick(&[1, 2, 3]),
             deepest,
-            confirmations: deepest,
+            // Seldom too few: then the product must stop when what it rests on is taken back.
+            confirmations: if dice.chance(60) { dice.between(0, deepest - 1) } else { deepest },
             endpoints: dice.pick(&[1, 2, 3]),
             shows_pending: dice.chance(500),
             segment_bytes: dice.pick(&[4 << 10, 16 << 10, 64 << 10]),
