@@ -116,8 +116,13 @@ impl Blocks {
     }
 
     /// No reorganisation takes this block back.
-    pub(crate) fn finalized(&self) -> u64 {
-        self.highest.saturating_sub(self.deepest)
+    fn finalized(&self) -> u64 {
+        self.finalized_below(self.highest)
+    }
+
+    /// Nor that one, once there was a block of that number.
+    pub(crate) fn finalized_below(&self, number: u64) -> u64 {
+        number.saturating_sub(self.deepest)
     }
 
     /// Somebody asks the contracts for something.

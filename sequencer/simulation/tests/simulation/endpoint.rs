@@ -155,8 +155,9 @@ impl Endpoint {
         match which.as_str() {
             None | Some("latest" | "pending") => Ok(tip),
             Some("finalized") => {
-                let finalized = self.0.blocks.lock().unwrap().finalized();
-                ancestor(&tip, finalized.min(tip.number)).ok_or_else(missing)
+                // As far as it can know: of a branch that it has not heard of yet nothing is final.
+                let finalized = self.0.blocks.lock().unwrap().finalized_below(tip.number);
+                ancestor(&tip, finalized).ok_or_else(missing)
             }
             Some(number) => ancestor(&tip, parse::<U256>(&json!(number)).to()).ok_or_else(missing),
         }
