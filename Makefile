@@ -69,7 +69,7 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 	@$(XOS) demo $(DEMO_FLAGS)
 
 .PHONY: test
-test: lint lint-slither test-contracts test-proofs test-rust test-builds test-demo ## Everything that must hold
+test: lint lint-slither test-contracts test-proofs test-rust test-builds test-simulation test-demo ## Everything that must hold
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
 # ---------------------------------------------------------------- parts of `test`
@@ -106,6 +106,15 @@ test-builds: test-rust ## The same log gives the same hashes in another build; a
 	@! cargo test --release --locked -p xos-engine --features canary --test lives lives_meet_every >target/canary.log 2>&1
 	@grep -q 'lives_meet_every_event_and_refusal ... FAILED' target/canary.log
 
+# `test-rust` has lived the usual seeds with the product as it is.
+.PHONY: test-simulation
+test-simulation: test-rust ## The seeds that the simulation lives find each bug that is put in
+	@for canary in skipped-fsync unfenced; do \
+		echo "==> the simulation finds the bug: $$canary"; \
+		! cargo test --release --locked -p xos-simulation --features canary-$$canary every_seed -- --nocapture >target/canary-$$canary.log 2>&1; \
+		grep -q 'seeds broke a promise' target/canary-$$canary.log; \
+	done
+
 .PHONY: test-demo
 test-demo: test-rust ## The whole demo, faster, with the node killed on the way
 	@echo "==> the demo end to end, with the node killed twice"
@@ -113,12 +122,13 @@ test-demo: test-rust ## The whole demo, faster, with the node killed on the way
 	$(XOS) demo --exit --speed 4 --kill-node 2
 
 .PHONY: test-long
-test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes
+test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, a thousand seeds
 	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 $(FORGE) test
 	PROPTEST_CASES=20000 cargo test --release --locked -p xos-engine --test lives
 	XOS_LIVES=3000 cargo test --release --locked -p xos-chain --test differential -- --nocapture
 	XOS_KILLS=200 cargo test --release --locked -p xos-cli --test process kill_9 -- --nocapture
 	XOS_KILLS=100 cargo test --release --locked -p xos-cli --test cluster leaders_die -- --nocapture
+	SEEDS=1000 cargo test --release --locked -p xos-simulation every_seed -- --nocapture
 
 .PHONY: lint
 lint: contracts ## Formatters and linters, warnings are errors

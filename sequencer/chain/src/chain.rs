@@ -4,6 +4,7 @@ use alloy::consensus::BlockHeader;
 use alloy::network::BlockResponse;
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
+use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log};
 use xos_auth::Key;
 use xos_types::{AccountId, Atoms, EventId, MarketId, Nonce, Position, TimeMs, VenueConfig, VenueId};
@@ -125,6 +126,15 @@ impl Chain {
     /// As [`Self::connect`], without asking the endpoint anything.
     pub(crate) fn new(url: &str, deployment: &Deployment) -> Result<Self, ChainError> {
         Ok(Self { rpc: Rpc::new(url)?, deployment: deployment.clone() })
+    }
+
+    /// Reaches the chain over these clients instead of URLs, each with the name that errors call it by, and asks nothing yet. For
+    /// who brings a transport of his own, as the simulation does.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn over(clients: Vec<(String, RpcClient)>, deployment: &Deployment) -> Result<Self, ChainError> {
+        Ok(Self { rpc: Rpc::over(clients)?, deployment: deployment.clone() })
     }
 
     /// The same chain, for somebody who would rather hear that it does not answer than wait: nothing is asked twice.

@@ -26,8 +26,9 @@ use crate::settled::LOG_CHUNK;
 
 /// Stored hashes asked for at a time.
 const HASHES_AT_ONCE: usize = 16;
-/// An endpoint that keeps leaving logs out is broken; this many tries leave it ample time to catch up with itself.
-const MOST_GAPS: u32 = 20;
+/// An endpoint that keeps leaving logs out, or contradicts itself, is broken; this many tries leave it ample time to catch up with
+/// itself, and with a reorganisation between two questions.
+const MOST_DOUBTS: u32 = 20;
 
 /// Items of blocks that may be reorganised; more than any reorganisation is deep.
 const REMEMBERED: usize = 1_024;
@@ -68,6 +69,23 @@ impl Default for InboxConfig {
     }
 }
 
+/// What no waiting cures. Everything else may be a matter of the endpoint: the one that is asked after another may not even have the block
+/// yet that the question is about.
+const fn is_final(error: &ChainError) -> bool {
+    matches!(
+        error,
+        ChainError::MalformedItem { .. }
+            | ChainError::UnservedItem { .. }
+            | ChainError::WrongChain { .. }
+            | ChainError::NoContract { .. }
+    )
+}
+
+/// What an endpoint says when it contradicts itself.
+const fn is_doubtful(error: &ChainError) -> bool {
+    matches!(error, ChainError::InboxGap { .. } | ChainError::InboxMismatch { .. })
+}
+
 /// Reads the inbox from a given item on.
 #[derive(Debug)]
 pub struct InboxReader {
@@ -89,10 +107,16 @@ impl InboxReader {
     /// # Errors
     /// If the URL is not one.
     pub fn new(url: &str, deployment: &Deployment, config: InboxConfig, next_index: u64) -> Result<Self, ChainError> {
-        let chain = Chain::new(url, deployment)?;
+        Ok(Self::on(Chain::new(url, deployment)?, config, next_index))
+    }
+
+    /// As [`Self::new`], on a chain that is connected already.
+    #[must_use]
+    pub fn on(chain: Chain, config: InboxConfig, next_index: u64) -> Self {
+        let first_block = chain.deployment().block;
         // Nothing was handed out yet, so nothing has to be searched for.
-        let next_block = (next_index == 0).then_some(deployment.block);
-        Ok(Self { chain, config, next_index, next_block, last_block: deployment.block, handed: VecDeque::new() })
+        let next_block = (next_index == 0).then_some(first_block);
+        Self { chain, config, next_index, next_block, last_block: first_block, handed: VecDeque::new() }
     }
 
     /// Hands every item to `news`, for ever; returns when nobody takes them any more. Waits while the queue is full,
@@ -104,17 +128,17 @@ impl InboxReader {
         let pause = self.config.poll_interval.unwrap_or_else(|| self.chain.rpc.poll_interval());
         let mut backoff = Backoff::new();
         while let Err(error) = self.chain.check().await {
-            if !error.is_temporary() {
+            if is_final(&error) {
                 return Err(error);
             }
             warn!(%error, "inbox: trying again");
             backoff.pause().await;
         }
-        let mut gaps = 0;
+        let mut doubts = 0;
         loop {
             match self.poll().await {
                 Ok(new) => {
-                    gaps = 0;
+                    doubts = 0;
                     backoff.reset();
                     for piece in new {
                         if news.send(piece).await.is_err() {
@@ -122,14 +146,16 @@ impl InboxReader {
                         }
                     }
                 }
-                Err(error) if error.is_temporary() && gaps < MOST_GAPS => {
+                Err(error) if is_final(&error) || doubts == MOST_DOUBTS => return Err(error),
+                Err(error) => {
                     warn!(%error, "inbox: trying again");
-                    gaps += u32::from(matches!(error, ChainError::InboxGap { .. }));
+                    doubts += u32::from(is_doubtful(&error));
                     backoff.pause().await;
                 }
-                Err(error) => return Err(error),
             }
             tokio::select! {
+                // The same order every time, so that a simulated life can be lived again.
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = news.closed() => return Ok(()),
             }

@@ -71,11 +71,23 @@ impl Endpoint {
 }
 
 impl Rpc {
+    /// Asks these clients instead of URLs; errors call each by the name beside it.
+    pub(crate) fn over(clients: Vec<(String, RpcClient)>) -> Result<Self, ChainError> {
+        if clients.is_empty() {
+            return Err(ChainError::BadUrl { reason: "there is no endpoint".into() });
+        }
+        let endpoint = |(url, client)| Endpoint { provider: RootProvider::new(client), url, local: false };
+        Ok(Self::among(clients.into_iter().map(endpoint).collect()))
+    }
+
     /// Takes one URL, or several with commas between them: whenever the one that is asked fails to answer, the next one is
     /// asked from then on.
     pub(crate) fn new(urls: &str) -> Result<Self, ChainError> {
-        let list = urls.split(',').map(|url| Endpoint::new(url.trim())).collect::<Result<_, _>>()?;
-        Ok(Self { shared: Arc::new(Endpoints { list, current: AtomicUsize::new(0) }), attempts: ATTEMPTS })
+        Ok(Self::among(urls.split(',').map(|url| Endpoint::new(url.trim())).collect::<Result<_, _>>()?))
+    }
+
+    fn among(list: Vec<Endpoint>) -> Self {
+        Self { shared: Arc::new(Endpoints { list, current: AtomicUsize::new(0) }), attempts: ATTEMPTS }
     }
 
     /// The same endpoints, for somebody who would rather hear that one does not answer than wait.

@@ -191,11 +191,18 @@ impl Submitter {
         relayer: Key,
         config: SubmitterConfig,
     ) -> Result<Self, ChainError> {
-        let chain = Chain::new(url, deployment)?;
+        Self::on(Chain::new(url, deployment)?, sequencer, relayer, config)
+    }
+
+    /// As [`Self::new`], on a chain that is connected already.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn on(chain: Chain, sequencer: Key, relayer: Key, config: SubmitterConfig) -> Result<Self, ChainError> {
         Ok(Self {
             logs: SettledLogs::new(chain.clone()),
+            domain: chain.deployment().domain(),
             chain,
-            domain: deployment.domain(),
             sequencer,
             relayer,
             config,
@@ -273,6 +280,8 @@ impl Submitter {
             let idle = self.queue.is_empty();
             let pause = self.chain.rpc.poll_interval() * if idle { IDLE_ROUNDS } else { 1 };
             tokio::select! {
+                // The same order every time, so that a simulated life can be lived again.
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 frame = frames.recv(), if open && self.has_room() => match frame {
                     Some(frame) => self.take(&frame).await?,

@@ -190,6 +190,10 @@ impl OpenBlock {
         self.commands == 0
     }
 
+    pub(crate) fn commands(&self) -> u32 {
+        self.commands
+    }
+
     pub(crate) fn payload_bytes(&self) -> usize {
         self.bytes.len() - BLOCK_HEAD_BYTES
     }

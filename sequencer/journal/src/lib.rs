@@ -52,6 +52,7 @@ mod replay;
 mod scan;
 mod segment;
 mod shared;
+mod stepwise;
 mod writer;
 
 pub use block::{Blocks, SealedBlock, blocks};
@@ -60,6 +61,7 @@ pub use offline::{Repaired, Verified, repair, verify};
 pub use replay::{Replay, read_only};
 pub use scan::{DroppedTail, Tip};
 pub use shared::{Durability, Shortage};
+pub use stepwise::{Stepwise, Unsynced};
 pub use writer::{Journal, Recovery, Settings};
 
 /// Name of the lock file in a journal's directory.

@@ -103,6 +103,17 @@ struct State {
     local: u64,
     /// What the replica has, if there is one.
     confirmed: Option<u64>,
+    /// What the last block that it was offered ends with.
+    offered: u64,
+}
+
+impl State {
+    /// Whether there is something to write, and the replica has had time for what came before: one block is on its way to it at a
+    /// time, and the next one grows.
+    fn has_work(&self) -> bool {
+        let replica_is_busy = self.confirmed.is_some_and(|confirmed| confirmed < self.offered);
+        !self.sealed.is_empty() || !self.open.is_empty() && !replica_is_busy
+    }
 }
 
 /// What the writer is to write.
@@ -143,6 +154,7 @@ impl Shared {
                 failure: None,
                 local: durable,
                 confirmed: None,
+                offered: 0,
             }),
             filled: Condvar::new(),
             taken: Condvar::new(),
@@ -206,12 +218,19 @@ impl Shared {
         state.confirmed = Some(confirmed);
     }
 
+    /// Where blocks go besides the disk, if that is new.
+    pub(crate) fn take_offer(&self, offer: &mut Option<Offer>) {
+        if let Some(new) = self.state().offer.take() {
+            *offer = Some(new);
+        }
+    }
+
     /// What is to be written next: an empty block is swapped for the one that was filled meanwhile. `None` if there will be
     /// nothing. Blocks as they are come first: they are older.
     pub(crate) fn take(&self, block: &mut OpenBlock, offer: &mut Option<Offer>) -> Option<Work> {
         let mut state = self.state();
-        while state.open.is_empty() && state.sealed.is_empty() {
-            if state.closing {
+        while !state.has_work() {
+            if state.failure.is_some() || state.closing && state.open.is_empty() {
                 return None;
             }
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -220,6 +239,8 @@ impl Shared {
             *offer = Some(new);
         }
         let work = if state.sealed.is_empty() {
+            // The writer has written everything before.
+            state.offered = state.local + u64::from(state.open.commands());
             std::mem::swap(&mut state.open, block);
             Work::Open
         } else {
@@ -247,6 +268,7 @@ impl Shared {
         self.durable.fetch_max(both, Ordering::AcqRel);
         drop(state);
         self.advanced.notify_all();
+        self.filled.notify_one();
     }
 
     fn wait_for(&self, sequence: u64) -> Result<(), JournalError> {
@@ -268,6 +290,7 @@ impl Shared {
     /// From now on everything fails.
     pub(crate) fn fail(&self, cause: String) {
         self.state().failure.get_or_insert(cause);
+        self.filled.notify_all();
         self.taken.notify_all();
         self.advanced.notify_all();
     }
@@ -295,6 +318,11 @@ impl Shared {
             }
             Spare::Wanted | Spare::Ready | Spare::Closed => None,
         }
+    }
+
+    /// Whether a spare segment waits.
+    pub(crate) fn has_spare(&self) -> bool {
+        matches!(*self.spare(), Spare::Ready)
     }
 
     /// Waits until there is a spare segment.

@@ -125,8 +125,8 @@ impl Journal {
     }
 
     /// From now on each block is handed to `offer` when it is sealed, before it is written, and commands count as durable
-    /// only when [`Durability::confirm`] has said that the replica has them, too. `offer` may wait, and then fewer and larger
-    /// blocks are sealed. The replica must hold what this journal holds.
+    /// only when [`Durability::confirm`] has said that the replica has them, too. The next block grows until then. The replica must hold
+    /// what this journal holds.
     pub fn replicate(&mut self, offer: impl FnMut(SealedBlock) + Send + 'static) {
         self.shared.replicate(Box::new(offer), self.handed_over);
     }
@@ -217,7 +217,26 @@ impl Recovery {
     /// # Errors
     /// If the journal is damaged, or the disk refuses.
     pub fn resume(self) -> Result<Journal, JournalError> {
-        let Self { dir, segment_bytes, block_bytes, replay, lock } = self;
+        let block_bytes = self.block_bytes;
+        let (mut writer, lock) = self.writer()?;
+        let (shared, segment_bytes, handed_over) =
+            (Arc::clone(&writer.shared), writer.segment_bytes, writer.tip.sequence);
+        let preparing = Arc::clone(&shared);
+        let threads = vec![
+            spawn("journal writer", &shared, move || writer.run())?,
+            spawn("journal preparer", &shared, move || prepare(&preparing, segment_bytes))?,
+        ];
+        let payload_max = payload_max(segment_bytes);
+        Ok(Journal { shared, handed_over, payload_max, block_bytes, threads, _lock: lock })
+    }
+
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.block_bytes
+    }
+
+    /// Who writes on behind the last command, and the lock that he holds.
+    pub(crate) fn writer(self) -> Result<(Writer, File), JournalError> {
+        let Self { dir, segment_bytes, replay, lock, .. } = self;
         let Ended { chain, dropped } = replay.finish()?;
         let (segment, offset) = chain.end();
         let path = segment.path.clone();
@@ -226,26 +245,20 @@ impl Recovery {
         if let Some(tail) = dropped {
             cut_off(&dir, &path, &file, tail)?;
         }
-        let shared = Shared::new(dir, chain.tip().sequence);
-        let payload_max = payload_max(segment_bytes);
-        let mut writer = Writer {
-            shared: Arc::clone(&shared),
+        let writer = Writer {
+            shared: Shared::new(dir, chain.tip().sequence),
             config: chain.config(),
             segment_bytes,
             path,
             file,
             offset,
+            synced: offset,
             end: segment.length(),
             tip: chain.tip(),
             offer: None,
         };
-        shared.set_bytes_left(writer.end - writer.offset);
-        let preparing = Arc::clone(&shared);
-        let threads = vec![
-            spawn("journal writer", &shared, move || writer.run())?,
-            spawn("journal preparer", &shared, move || prepare(&preparing, segment_bytes))?,
-        ];
-        Ok(Journal { shared, handed_over: chain.tip().sequence, payload_max, block_bytes, threads, _lock: lock })
+        writer.shared.set_bytes_left(writer.end - writer.offset);
+        Ok((writer, lock))
     }
 }
 
@@ -271,45 +284,43 @@ fn spawn(
     started.map_err(JournalError::io("cannot start a thread for", &shared.dir))
 }
 
-/// The writing thread's side.
-struct Writer {
-    shared: Arc<Shared>,
+/// Writes blocks and makes them durable: on the writing thread, or step by step.
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
     config: GroupConfig,
-    segment_bytes: u64,
-    path: PathBuf,
+    pub(crate) segment_bytes: u64,
+    pub(crate) path: PathBuf,
     file: File,
     /// Where the next block goes.
-    offset: u64,
+    pub(crate) offset: u64,
+    /// Up to where the segment survives a crash.
+    pub(crate) synced: u64,
     /// Where the segment ends.
     end: u64,
-    tip: Tip,
+    pub(crate) tip: Tip,
     /// Where blocks go besides the disk.
-    offer: Option<Offer>,
+    pub(crate) offer: Option<Offer>,
 }
 
 impl Writer {
     fn run(&mut self) {
         let mut block = OpenBlock::new();
         while let Some(work) = self.shared.take(&mut block, &mut self.offer) {
+            // One commit: one write, or one for each segment, and one sync.
             let written = match work {
-                Work::Open => self.commit(&mut block),
+                Work::Open => self.write(&mut block),
                 Work::Sealed(blocks) => self.copy(blocks),
             };
-            if let Err(error) = written {
+            if let Err(error) = written.and_then(|()| self.commit()) {
                 tracing::error!(%error, "the journal fails");
                 return self.shared.fail(error.to_string());
             }
-            self.shared.set_bytes_left(self.end - self.offset);
-            self.shared.set_local(self.tip.sequence);
-            block.clear();
         }
     }
 
-    /// One group commit: one block, one write, one sync. After an error nobody knows what the disk holds: a second sync
-    /// could succeed without the first one's data.
-    fn commit(&mut self, block: &mut OpenBlock) -> Result<(), JournalError> {
-        let bytes = block_bytes(block.payload_bytes());
-        if self.offset + bytes > self.end {
+    /// Writes a block behind the last one and empties it.
+    pub(crate) fn write(&mut self, block: &mut OpenBlock) -> Result<(), JournalError> {
+        if self.offset + block_bytes(block.payload_bytes()) > self.end {
             self.next_segment()?;
         }
         let (bytes, tip) = block.seal(self.tip);
@@ -317,15 +328,15 @@ impl Writer {
             // On its way while the disk writes.
             offer(SealedBlock::of(bytes));
         }
-        let written = self.file.write_all_at(bytes, self.offset).and_then(|()| self.file.sync_data());
-        written.map_err(JournalError::io("cannot append to", &self.path))?;
+        self.file.write_all_at(bytes, self.offset).map_err(JournalError::io("cannot append to", &self.path))?;
         self.offset += bytes.len() as u64;
         self.tip = tip;
+        block.clear();
         Ok(())
     }
 
-    /// Writes another journal's blocks as they are, with one sync for all that fit into the segment.
-    fn copy(&mut self, blocks: VecDeque<SealedBlock>) -> Result<(), JournalError> {
+    /// Writes another journal's blocks as they are, all that fit into the segment together.
+    pub(crate) fn copy(&mut self, blocks: VecDeque<SealedBlock>) -> Result<(), JournalError> {
         let mut together: Vec<u8> = Vec::new();
         for block in blocks {
             if block.before() != self.tip {
@@ -345,17 +356,32 @@ impl Writer {
     }
 
     fn put(&mut self, bytes: &mut Vec<u8>) -> Result<(), JournalError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let written = self.file.write_all_at(bytes, self.offset).and_then(|()| self.file.sync_data());
-        written.map_err(JournalError::io("cannot append to", &self.path))?;
+        self.file.write_all_at(bytes, self.offset).map_err(JournalError::io("cannot append to", &self.path))?;
         self.offset += bytes.len() as u64;
         bytes.clear();
         Ok(())
     }
 
+    /// Makes durable what was written, and says so.
+    pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
+        self.sync()?;
+        self.shared.set_bytes_left(self.end - self.offset);
+        self.shared.set_local(self.tip.sequence);
+        Ok(())
+    }
+
+    /// After an error nobody knows what the disk holds: a second sync could succeed without the first one's data.
+    fn sync(&mut self) -> Result<(), JournalError> {
+        if self.synced < self.offset && !cfg!(feature = "canary-skipped-fsync") {
+            self.file.sync_data().map_err(JournalError::io("cannot append to", &self.path))?;
+            self.synced = self.offset;
+        }
+        Ok(())
+    }
+
+    /// What was written to the last one is durable before there is another.
     fn next_segment(&mut self) -> Result<(), JournalError> {
+        self.sync()?;
         self.shared.await_spare()?;
         let header = Header {
             config: self.config,
@@ -364,7 +390,7 @@ impl Writer {
             bytes: self.segment_bytes,
         };
         (self.file, self.path) = put_in_place(&self.shared.dir, &header)?;
-        (self.offset, self.end) = (HEADER_BYTES as u64, self.segment_bytes);
+        (self.offset, self.synced, self.end) = (HEADER_BYTES as u64, HEADER_BYTES as u64, self.segment_bytes);
         self.shared.want_spare();
         Ok(())
     }
@@ -459,6 +485,7 @@ mod tests {
             path: dir.join("segment"),
             file,
             offset: 512,
+            synced: 512,
             end: 4096,
             tip: Tip { sequence: 0, hash: [0; 32] },
             offer: None,

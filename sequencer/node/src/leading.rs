@@ -39,8 +39,11 @@ pub(crate) fn hand_in(batches: &Batches, anchor: Anchor) -> u64 {
     batches.next().min(next.saturating_sub(HANDED_IN_AGAIN)).max(next.saturating_sub(LOOKED_UP_MAX))
 }
 
-/// What the chain has settled.
-pub(crate) async fn anchor(chain: &Chain) -> Result<Anchor, ChainError> {
+/// The last batch on chain.
+///
+/// # Errors
+/// If the endpoint does not answer.
+pub async fn anchor(chain: &Chain) -> Result<Anchor, ChainError> {
     let id = chain.last_batch(At::Latest).await?.id;
     let last = if id == 0 { None } else { chain.batches(id).await?.into_iter().next() };
     Ok(last.map_or_else(Anchor::default, |last| Anchor {
@@ -51,12 +54,11 @@ pub(crate) async fn anchor(chain: &Chain) -> Result<Anchor, ChainError> {
 }
 
 /// Whether what the log has consumed and not settled yet is what the chain has queued.
-pub(crate) async fn check_consumed<'a>(
-    chain: &Chain,
-    unsettled: impl Iterator<Item = &'a Frame>,
-    settled: u64,
-) -> Result<(), NodeError> {
-    for item in unsettled.filter(|frame| frame.id > settled).flat_map(|frame| &frame.inbox) {
+///
+/// # Errors
+/// If not, or if the endpoint does not answer.
+pub async fn check_consumed(chain: &Chain, sealed: &[Frame], settled: u64) -> Result<(), NodeError> {
+    for item in sealed.iter().filter(|frame| frame.id > settled).flat_map(|frame| &frame.inbox) {
         let stored = chain.inbox_hash(item.index, At::Latest).await?;
         // A batch that an earlier life sent may have consumed it in this moment.
         if stored != inbox_item_hash(item) && chain.inbox(At::Latest).await?.head <= item.index {
@@ -178,7 +180,7 @@ impl Waits {
         if let Some(frame) = held.iter().find(|frame| frame.id == anchor.id) {
             anchor.check(frame).map_err(|error| NodeError::Diverged(error.to_string()))?;
         }
-        check_consumed(&self.chain, held.iter(), anchor.id).await?;
+        check_consumed(&self.chain, held.make_contiguous(), anchor.id).await?;
         self.settled(anchor.id);
         let from = hand_in(&self.settlement.batches, anchor);
         held.retain(|frame| frame.id >= from);

@@ -16,6 +16,7 @@
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
 //! - `follower`: a second engine on a thread of its own, which reads the journal, writes the history and saves the state.
 //! - `vitals`: how the node is doing; `metrics` and `operations` show it to operators (`docs/operations.md`).
+//! - [`parts`]: what of this the simulation drives step by step.
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
 //!
 //! Order. Requests of one connection are executed in the order in which their signatures were recovered, which for requests
@@ -41,6 +42,7 @@ mod node;
 mod operations;
 mod output;
 mod params;
+pub mod parts;
 mod receipt;
 mod recovery;
 mod refusal;

@@ -243,7 +243,7 @@ impl Node {
         if alone {
             // A standby may well be behind what has settled; it compares when it leads.
             recovered.reaches(anchor).map_err(|error| NodeError::Diverged(error.to_string()))?;
-            check_consumed(&found.chain, recovered.unsettled.iter(), anchor.id).await?;
+            check_consumed(&found.chain, &recovered.unsettled, anchor.id).await?;
         }
 
         let limits = config.limits;

@@ -15,7 +15,7 @@ const PROGRESS_COMMANDS: u64 = 1 << 14;
 
 /// The last batch on chain: what the log must have led to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Anchor {
+pub struct Anchor {
     /// Its number; 0 if there is none.
     pub id: u64,
     /// The log's sequence number at its end.

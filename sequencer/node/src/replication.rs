@@ -24,8 +24,8 @@ use crate::vitals::Vitals;
 
 /// Blocks that are read ahead of the engine.
 const BLOCKS_AHEAD: usize = 64;
-/// Blocks that wait for the log; then larger ones are sealed.
-const BLOCKS_WAITING: usize = 32;
+/// The journal offers the next block when the one before it is confirmed.
+const BLOCKS_WAITING: usize = 1;
 /// A leader is heard so many times a lease.
 const BEATS_A_LEASE: u32 = 5;
 /// Between two looks at whether the disk has what is to be sent again.

@@ -105,7 +105,7 @@ fn replicated(
     let durability = journal.durability();
     let nothing = Arc::new(|_: Tip, _: u64| Ok(Box::new(std::iter::empty()) as LocalBlocks));
     let publisher = Publisher::new(lead.0, lead.1, Tip::genesis(&group), nothing, move |to| durability.confirm(to));
-    let (offer, mut blocks) = mpsc::channel(32);
+    let (offer, mut blocks) = mpsc::channel(1);
     journal.replicate(move |block| {
         let _ = offer.blocking_send(block);
     });

@@ -1,21 +1,23 @@
-//! The leader's side: puts the journal's blocks into the log, in order, several at a time.
+//! The leader's side: puts the journal's blocks into the log, in order, one at a time.
+//!
+//! **Why not several at a time.** The fence is the number of the last message, and a leader knows that number only of messages
+//! that are answered. Were a second block on its way behind one that is not, and an epoch record took the first one's place, then
+//! the second would name the record's number and be appended behind it: a block of a leader that was replaced, which continues
+//! nothing, and no reader could go on past it. While a block is on its way the journal makes the next one larger, so little
+//! is lost.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use xos_journal::{SealedBlock, Tip};
 
 use crate::ReplicaError;
-use crate::log::{Ack, AppendError, Log, LogError};
+use crate::log::{AppendError, Log, LogError};
 use crate::message::{EpochRecord, Message, NodeId};
 
-/// Blocks on their way at a time.
-const IN_FLIGHT: usize = 32;
 /// Between two attempts to find out where the log stands.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -50,13 +52,12 @@ pub struct Publisher<L, C> {
     refill: Refill,
     /// Blocks that the log is not known to have, oldest first, with the bytes that are sent.
     pending: VecDeque<(Tip, Bytes)>,
-    acks: FuturesOrdered<Ack>,
 }
 
 impl<L: Log, C: FnMut(u64) + Send> Publisher<L, C> {
     /// Ready to append behind `lead`.
     pub fn new(log: L, lead: Leadership, genesis: Tip, refill: Refill, confirm: C) -> Self {
-        Self { log, lead, genesis, confirm, refill, pending: VecDeque::new(), acks: FuturesOrdered::new() }
+        Self { log, lead, genesis, confirm, refill, pending: VecDeque::new() }
     }
 
     /// Brings the log level with the local journal, which ends with command `end`, if it is behind.
@@ -66,14 +67,10 @@ impl<L: Log, C: FnMut(u64) + Send> Publisher<L, C> {
     pub async fn level(&mut self, end: u64) -> Result<(), ReplicaError> {
         let refill = Arc::clone(&self.refill);
         for block in refill(self.lead.tip, end).map_err(ReplicaError::Journal)? {
-            self.push(&block.map_err(ReplicaError::Journal)?).await;
-            while self.pending.len() >= IN_FLIGHT
-                && let Some(ack) = self.acks.next().await
-            {
-                self.acknowledged(ack).await?;
-            }
+            self.queue(&block.map_err(ReplicaError::Journal)?);
+            self.drain().await?;
         }
-        self.drain().await
+        Ok(())
     }
 
     /// Appends what comes until nothing more can come, and all of it is confirmed.
@@ -82,21 +79,21 @@ impl<L: Log, C: FnMut(u64) + Send> Publisher<L, C> {
     /// When somebody else leads, or the log holds what it should not. While the log does not answer it goes on trying: nobody is told
     /// anything meanwhile.
     pub async fn run(mut self, blocks: &mut mpsc::Receiver<SealedBlock>) -> Result<(), ReplicaError> {
-        loop {
-            tokio::select! {
-                biased;
-                Some(ack) = self.acks.next(), if !self.acks.is_empty() => self.acknowledged(ack).await?,
-                block = blocks.recv(), if self.pending.len() < IN_FLIGHT => {
-                    let Some(block) = block else { return self.drain().await };
-                    self.push(&block).await;
-                }
-            }
+        while let Some(block) = blocks.recv().await {
+            self.queue(&block);
+            self.drain().await?;
         }
+        Ok(())
     }
 
+    /// Until the log has everything that is pending.
     async fn drain(&mut self) -> Result<(), ReplicaError> {
-        while let Some(ack) = self.acks.next().await {
-            self.acknowledged(ack).await?;
+        while let Some((tip, message)) = self.pending.front() {
+            if cfg!(feature = "canary-unfenced") {
+                (self.confirm)(tip.sequence);
+            }
+            let ack = self.log.send(self.lead.position, message.clone()).await;
+            self.acknowledged(ack.await).await?;
         }
         Ok(())
     }
@@ -104,23 +101,6 @@ impl<L: Log, C: FnMut(u64) + Send> Publisher<L, C> {
     fn queue(&mut self, block: &SealedBlock) {
         let message = Message::Block { epoch: self.lead.epoch, block: block.clone() };
         self.pending.push_back((block.tip(), message.encode()));
-    }
-
-    async fn push(&mut self, block: &SealedBlock) {
-        self.queue(block);
-        let index = self.pending.len() - 1;
-        self.send(index).await;
-    }
-
-    async fn send(&mut self, index: usize) {
-        let ack = self.log.send(self.lead.position + index as u64, self.pending[index].1.clone()).await;
-        self.acks.push_back(ack);
-    }
-
-    async fn send_all(&mut self) {
-        for index in 0..self.pending.len() {
-            self.send(index).await;
-        }
     }
 
     async fn acknowledged(&mut self, ack: Result<u64, AppendError>) -> Result<(), ReplicaError> {
@@ -149,17 +129,15 @@ impl<L: Log, C: FnMut(u64) + Send> Publisher<L, C> {
         }
     }
 
-    /// Nobody knows what became of the pending blocks: finds out, and sends again what is not there. Whatever of the old
-    /// attempts arrives after that is refused, because it names a message that is no longer the last.
+    /// Nobody knows what became of the oldest pending block: finds out. If it is not there it is sent again; whichever attempt arrives
+    /// last is then refused, because it names a message that is no longer the last.
     async fn realign(&mut self) -> Result<(), ReplicaError> {
-        self.acks = FuturesOrdered::new();
         let mut pause = PAUSE;
         while let Err(error) = self.look().await? {
             tracing::warn!(%error, "the log does not answer; nobody is told anything until it does");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        self.send_all().await;
         Ok(())
     }
 

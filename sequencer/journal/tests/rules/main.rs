@@ -8,6 +8,7 @@ mod disk;
 mod kill;
 mod repair;
 mod replicas;
+mod stepwise;
 
 use std::fs;
 use std::path::{Path, PathBuf};

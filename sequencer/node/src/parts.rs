@@ -1,0 +1,103 @@
+//! What of a node the simulation drives step by step, where a node has threads.
+
+use std::io;
+use std::path::Path;
+
+use xos_engine::Engine;
+use xos_journal::Recovery;
+use xos_types::{Event, Frame, GroupConfig, Logged};
+
+use crate::history::History;
+pub use crate::leading::{anchor, check_consumed};
+use crate::node::NodeError;
+pub use crate::recovery::Anchor;
+use crate::recovery::{Recovered, RecoveryError, recover};
+use crate::snapshots::{Saved, Snapshots};
+
+/// The state after a journal, and how it goes on.
+#[derive(Debug)]
+pub struct Restored {
+    /// The state.
+    pub engine: Engine,
+    /// Sealed frames from the asked one on.
+    pub frames: Vec<Frame>,
+    /// The journal, read to its end and not written on yet.
+    pub journal: Recovery,
+}
+
+/// What a start does between opening the journal and writing on: begins with the newest saved state that has the frames from
+/// number `keep_from` on, applies the log, and compares it with what the chain has settled.
+///
+/// # Errors
+/// As [`crate::Node::start`].
+pub fn restore(
+    opened: Recovery,
+    snapshots: &Path,
+    group: GroupConfig,
+    anchor: Anchor,
+    keep_from: u64,
+) -> Result<Restored, NodeError> {
+    let snapshots = Snapshots::open(snapshots, group, SNAPSHOTS_KEPT).map_err(|source| NodeError::File {
+        action: "cannot use",
+        path: snapshots.to_owned(),
+        source,
+    })?;
+    let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(keep_from)).into_parts(keep_from);
+    let snapshot = engine.sequence();
+    let begin = Recovered { engine, history: History::default(), unsettled: frames };
+    let mut opened = opened.begin_at(snapshot + 1)?;
+    let refused = |error| match error {
+        RecoveryError::Journal(error) => NodeError::Journal(error),
+        diverged => NodeError::Diverged(diverged.to_string()),
+    };
+    let recovered = recover(begin, opened.replay(), anchor, keep_from).map_err(refused)?;
+    recovered.reaches(anchor).map_err(refused)?;
+    let Recovered { engine, unsettled, .. } = recovered;
+    let journal = opened.replay().last_sequence();
+    if journal < snapshot {
+        return Err(refused(RecoveryError::EndLost { snapshot, journal }));
+    }
+    Ok(Restored { engine, frames: unsettled, journal: opened })
+}
+
+/// As many as a simulated node keeps.
+const SNAPSHOTS_KEPT: usize = 2;
+
+/// A state that follows the log, to be saved now and then.
+#[derive(Debug)]
+pub struct SavedState(Saved);
+
+impl SavedState {
+    /// The newest one in a folder, or that of an empty log.
+    ///
+    /// # Errors
+    /// If there is no such folder, nor can be.
+    pub fn newest(snapshots: &Path, group: GroupConfig) -> io::Result<Self> {
+        Ok(Self(Snapshots::open(snapshots, group, SNAPSHOTS_KEPT)?.newest(|_| true)))
+    }
+
+    /// Sequence number of the last command that it has.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.0.engine.sequence()
+    }
+
+    /// Applies the next command.
+    pub fn apply(&mut self, command: &Logged) {
+        let mut events = Vec::new();
+        self.0.engine.apply(command, &mut events);
+        for event in events {
+            if let Event::FrameSealed(frame) = event {
+                self.0.keep(*frame);
+            }
+        }
+    }
+
+    /// Writes it beside the others.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn save(&self, snapshots: &Path) -> io::Result<()> {
+        Snapshots::open(snapshots, *self.0.engine.config(), SNAPSHOTS_KEPT)?.write(&self.0).map(drop)
+    }
+}
