@@ -427,12 +427,11 @@ fn bring_up(
             RecoveryError::Journal(error) => NodeError::Journal(error),
             diverged => NodeError::Diverged(diverged.to_string()),
         })?;
-    let journal = opened.resume()?;
-    if journal.last_sequence() < snapshot {
-        let error = RecoveryError::EndLost { snapshot, journal: journal.last_sequence() };
-        return Err(NodeError::Diverged(error.to_string()));
+    let journal = opened.replay().last_sequence();
+    if journal < snapshot {
+        return Err(NodeError::Diverged(RecoveryError::EndLost { snapshot, journal }.to_string()));
     }
-    Ok((recovered, journal))
+    Ok((recovered, opened.resume()?))
 }
 
 fn pace(config: &Config) -> Pace {

@@ -16,7 +16,8 @@
 //! # Why nobody is told what may be lost
 //! A leader appends with the number of the message that must be the last one so far; the log refuses any other. So whoever
 //! appends an epoch record has read everything before it, and whoever led until then cannot append any more: its next
-//! append names a message that is no longer the last. Since a command counts as durable only when the local disk *and* the log
+//! append names a message that is no longer the last. (One block is on its way at a time, or a second one could name the number
+//! that the epoch record took.) Since a command counts as durable only when the local disk *and* the log
 //! have its block, a leader that was replaced, paused, or cut off tells nobody anything, however long it goes on believing.
 //! Clocks play no part in this; a lease only says when a standby tries.
 //!

@@ -69,7 +69,11 @@ impl<L: Log> Standby<L> {
                 biased;
                 message = messages.next() => match message {
                     Some(Ok((number, _))) if number <= self.position => {}
-                    Some(Ok((number, bytes))) => return self.take(number, bytes),
+                    Some(Ok((number, bytes))) => match self.take(number, bytes)? {
+                        // It was a while ago, and somebody else may have taken over since.
+                        News::Lead(lead) if self.log.last().await.is_ok_and(|last| last > lead.position) => {}
+                        news => return Ok(news),
+                    },
                     Some(Err(error)) => self.lost(Some(error)),
                     None => self.lost(None),
                 },

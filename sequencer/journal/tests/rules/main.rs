@@ -12,6 +12,7 @@ mod stepwise;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
@@ -49,8 +50,18 @@ fn commands(replay: &mut Replay) -> Vec<Logged> {
     numbered.into_iter().map(|(_, command)| command).collect()
 }
 
+/// A process that another test starts in this moment holds every file of this one until it has become another program, the lock
+/// of a journal that was closed just now among them; so a lock is asked for again for a moment.
 fn open(dir: &Path) -> Result<Recovery, JournalError> {
-    Journal::open(dir, &group(), SMALL)
+    let begun = Instant::now();
+    loop {
+        match Journal::open(dir, &group(), SMALL) {
+            Err(JournalError::Locked { .. }) if begun.elapsed() < Duration::from_secs(1) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Opens for appending without looking at what is there.

@@ -68,15 +68,24 @@ fn commands_wait_for_the_replica() {
     journal.replicate(move |block| taking.lock().unwrap().push(block));
     let durability = journal.durability();
     assert_eq!(durability.sequence(), 3);
-    for number in 4..=5 {
-        journal.append(&window(number, 1)).unwrap();
+    let until_local = |number| {
         while durability.local_sequence() < number {
             std::thread::sleep(Duration::from_millis(1));
         }
-    }
+    };
+    journal.append(&window(4, 1)).unwrap();
+    until_local(4);
     assert_eq!(durability.sequence(), 3, "the disk alone does not count");
+    journal.append(&window(5, 1)).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(
+        (durability.local_sequence(), offered.lock().unwrap().len()),
+        (4, 1),
+        "one block is on its way at a time"
+    );
     durability.confirm(4);
     durability.wait_for(4).unwrap();
+    until_local(5);
     assert_eq!(durability.sequence(), 4);
     // The replica cannot be ahead of the disk for those who wait.
     durability.confirm(9);
