@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::sleep;
 use xos_replica::{Ack, AppendError, Beats, Log, LogError, Messages};
 
@@ -40,8 +40,8 @@ pub(crate) struct Stream(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     messages: Mutex<Vec<Bytes>>,
-    /// How many there are, for who waits for more.
-    count: watch::Sender<usize>,
+    /// There are more of them.
+    changed: Notify,
     beats: broadcast::Sender<(String, Bytes)>,
     /// Nodes that cannot reach it.
     cut: Mutex<BTreeSet<String>>,
@@ -59,9 +59,9 @@ pub(crate) struct Way {
 
 impl Stream {
     pub(crate) fn new(dice: Dice, trace: Trace) -> Self {
-        let (count, beats) = (watch::Sender::new(0), broadcast::Sender::new(BEATS));
+        let (changed, beats) = (Notify::new(), broadcast::Sender::new(BEATS));
         let (messages, cut, weather) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { messages, count, beats, cut, weather, dice, trace }))
+        Self(Arc::new(Inner { messages, changed, beats, cut, weather, dice, trace }))
     }
 
     pub(crate) fn way(&self, node: &str) -> Way {
@@ -91,7 +91,19 @@ impl Stream {
         let left = messages.len() - most;
         messages.truncate(left);
         self.0.trace.note("stream", format!("lost {most} messages, {left} are left"));
-        self.0.count.send_replace(left);
+    }
+
+    /// Until there are more than so many messages. (A `watch` channel would do, but wakes those who wait in an order of chance.)
+    async fn until_longer(&self, than: usize) {
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.0.messages.lock().unwrap().len() > than {
+                return;
+            }
+            changed.await;
+        }
     }
 
     fn weather(&self) -> Weather {
@@ -109,7 +121,7 @@ impl Stream {
         messages.push(message.clone());
         let number = messages.len();
         self.0.trace.note("stream", format!("message {number} of {} bytes by {node}", message.len()));
-        self.0.count.send_replace(number);
+        self.0.changed.notify_waiters();
         Ok(number as u64)
     }
 }
@@ -188,18 +200,17 @@ impl Log for Way {
 
     async fn read(&self, from: u64) -> Result<Messages, LogError> {
         self.ask(|_| ()).await?;
-        let (way, count) = (self.clone(), self.stream.0.count.subscribe());
-        let begin = (way, count, usize::try_from(from).unwrap() - 1);
-        let messages = futures::stream::unfold(begin, |(way, mut count, next)| async move {
+        let begin = (self.clone(), usize::try_from(from).unwrap() - 1);
+        let messages = futures::stream::unfold(begin, |(way, next)| async move {
             // It ends only with the one who listens: a subscription that hears nothing looks like one with nothing to hear.
-            count.wait_for(|count| *count > next).await.ok()?;
+            way.stream.until_longer(next).await;
             while way.is_cut() {
                 sleep(Duration::from_millis(50)).await;
             }
             sleep(Duration::from_millis(1)).await;
             let message = way.stream.0.messages.lock().unwrap().get(next).cloned();
             let item = message.map(|message| (next as u64 + 1, message)).ok_or_else(|| LogError("it is gone".into()));
-            Some((item, (way, count, next + 1)))
+            Some((item, (way, next + 1)))
         });
         Ok(messages.boxed())
     }
