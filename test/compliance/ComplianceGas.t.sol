@@ -10,7 +10,7 @@ import {Attestation} from "../../contracts/compliance/IEAS.sol";
 import {OpenRule} from "../../contracts/compliance/OpenRule.sol";
 import {SanctionsRule} from "../../contracts/compliance/SanctionsRule.sol";
 import {ComplianceTest} from "./ComplianceTest.sol";
-import {EasStandIn, SanctionsStandIn} from "./Rules.t.sol";
+import {EasStandIn, SanctionsStandIn} from "./StandIns.sol";
 
 /// @notice What joining a venue costs, by its rule, each a transaction of its own.
 /// @dev As `VenueGas`.

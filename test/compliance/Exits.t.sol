@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {AllOfRule} from "../../contracts/compliance/AllOfRule.sol";
+import {Credential, CredentialRule} from "../../contracts/compliance/CredentialRule.sol";
+import {IComplianceRule} from "../../contracts/compliance/IComplianceRule.sol";
 import {Registrar} from "../../contracts/compliance/Registrar.sol";
+import {SanctionsRule} from "../../contracts/compliance/SanctionsRule.sol";
 import {
     EventConfig,
     EventId,
@@ -18,6 +22,7 @@ import {VenueRegistry} from "../../contracts/venue/VenueRegistry.sol";
 import {Group, GroupNumber, Venue, VenueNumber} from "../../contracts/venue/VenueTypes.sol";
 import {GroupTest} from "../group/GroupTest.sol";
 import {MoodyRule} from "./MoodyRule.sol";
+import {SanctionsStandIn} from "./StandIns.sol";
 
 /// @notice A registry that knows one venue.
 contract RegistryStandIn {
@@ -160,5 +165,60 @@ contract ExitsTest is GroupTest {
         int256 before = views.account(alice.account).cash;
         settle(batchOf(Redemption(alice.account, where)));
         assertGt(views.account(alice.account).cash, before);
+    }
+
+    /// @dev The whole way, with the rules that a venue of this kind would have.
+    function test_a_customer_who_is_sanctioned_leaves_with_what_is_hers() public {
+        SanctionsStandIn sanctions = new SanctionsStandIn();
+        (address issuer, uint256 key) = makeAddrAndKey("issuer");
+        uint16[] memory jurisdictions = new uint16[](1);
+        jurisdictions[0] = 756;
+        CredentialRule credentials = new CredentialRule(issuer, jurisdictions, 1);
+        IComplianceRule[] memory rules = new IComplianceRule[](2);
+        (rules[0], rules[1]) = (new SanctionsRule(sanctions), credentials);
+        IComplianceRule both = new AllOfRule(rules);
+        vm.prank(deployer);
+        doors.setRule(NUMBER, both, TERM);
+        pass(3 days);
+        doors.applyRule(NUMBER);
+
+        bytes memory evidence = credentialOf(alice, credentials, key, 756);
+        joinWith(alice, evidence);
+        joinWith(bob, credentialOf(bob, credentials, key, 756));
+        bytes memory elsewhere = credentialOf(alice, credentials, key, 643);
+        assertEq(doors.look(NUMBER, alice.account, elsewhere), 0, "a jurisdiction that was not named");
+        settle(batchOf(trade(alice, bob, where, 10, 500)));
+
+        sanctions.sanction(alice.owner, true);
+        doors.revoke(NUMBER, alice.account, evidence);
+        noteQueued(InboxKind.MembershipSet, abi.encode(alice.account, VENUE, 0));
+        settleInbox();
+        vm.expectCall(address(doors), "", 0);
+        vm.expectCall(address(both), "", 0);
+        MarketFills memory more = trade(alice, bob, where, 1, 500);
+        assertRefused(batchOf(more), onlyReducing(more.fills[0], 10, 11));
+        settle(batchOf(trade(bob, alice, where, 10, 500)));
+        uint128 all = uint128(uint256(int256(views.account(alice.account).cash)));
+        settle(batchOf(withdrawal(alice, all)));
+        assertEq(token.balanceOf(alice.owner), all);
+        assertEq(views.account(alice.account).cash, 0);
+    }
+
+    function credentialOf(Trader memory trader, CredentialRule credentials, uint256 key, uint16 jurisdiction)
+        private
+        view
+        returns (bytes memory)
+    {
+        Credential memory about = Credential(trader.owner, jurisdiction, 1, uint64(vm.getBlockTimestamp()) + 90 days, 1);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, credentials.hashCredential(about));
+        bytes[] memory parts = new bytes[](2);
+        parts[1] = abi.encode(about, abi.encodePacked(r, s, v));
+        return abi.encode(parts);
+    }
+
+    function joinWith(Trader memory trader, bytes memory evidence) private {
+        uint64 until = doors.join(NUMBER, trader.account, evidence);
+        noteQueued(InboxKind.MembershipSet, abi.encode(trader.account, VENUE, until * 1000));
+        settleInbox();
     }
 }

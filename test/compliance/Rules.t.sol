@@ -8,34 +8,13 @@ import {AllowListRule} from "../../contracts/compliance/AllowListRule.sol";
 import {AttestationRule} from "../../contracts/compliance/AttestationRule.sol";
 import {Credential, CredentialRule} from "../../contracts/compliance/CredentialRule.sol";
 import {IComplianceRule} from "../../contracts/compliance/IComplianceRule.sol";
-import {Attestation, IEAS} from "../../contracts/compliance/IEAS.sol";
+import {Attestation} from "../../contracts/compliance/IEAS.sol";
 import {ISanctionsList} from "../../contracts/compliance/ISanctionsList.sol";
 import {OpenRule} from "../../contracts/compliance/OpenRule.sol";
 import {RuleCall} from "../../contracts/compliance/RuleCall.sol";
 import {SanctionsRule} from "../../contracts/compliance/SanctionsRule.sol";
+import {EasStandIn, SanctionsStandIn} from "./StandIns.sol";
 import {MoodyRule} from "./MoodyRule.sol";
-
-/// @notice Stands in for the Ethereum Attestation Service.
-contract EasStandIn is IEAS {
-    mapping(bytes32 uid => Attestation) private _made;
-
-    function attest(Attestation calldata made) external {
-        _made[made.uid] = made;
-    }
-
-    function getAttestation(bytes32 uid) external view returns (Attestation memory) {
-        return _made[uid];
-    }
-}
-
-/// @notice Stands in for the Chainalysis oracle.
-contract SanctionsStandIn is ISanctionsList {
-    mapping(address subject => bool) public isSanctioned;
-
-    function sanction(address subject, bool listed) external {
-        isSanctioned[subject] = listed;
-    }
-}
 
 /// @notice An issuer that is a contract: what its owner signed counts (ERC-1271).
 contract IssuerContract {
