@@ -35,7 +35,7 @@ contract AllOfRule is IComplianceRule {
         uint256 count = _rules.length;
         if (parts.length != count) revert EvidenceForEachRule(count, parts.length);
         // An eighth is for asking. What comes in is the same whoever asked (`RuleCall.GAS`), so the shares are, too.
-        uint256 share = gasleft() / 8 * 7 / count;
+        uint256 share = gasleft() * 7 / (8 * count);
         until = type(uint64).max;
         for (uint256 i = 0; i < count && until != 0; ++i) {
             uint64 one = RuleCall.ask(_rules[i], subject, parts[i], share);

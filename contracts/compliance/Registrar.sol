@@ -119,7 +119,7 @@ contract Registrar {
         _requireDeployer(number);
         if (address(rule) == address(0)) revert ZeroAddress();
         if (term < MIN_TERM || term > MAX_TERM) revert TermOutOfBounds(term, MIN_TERM, MAX_TERM);
-        if (_doors[number].edition == 0) return _setRule(number, rule, term);
+        if (address(_doors[number].rule) == address(0)) return _setRule(number, rule, term);
         uint64 dueAt = block.timestamp.toUint64() + notice;
         _changes[number] = Change({rule: rule, term: term, dueAt: dueAt});
         emit RuleAnnounced(number, rule, term, dueAt);
@@ -128,7 +128,7 @@ contract Registrar {
     /// @notice Makes the announced rule count once its notice is over. Anyone may. A door that was shut stays so.
     function applyRule(VenueNumber number) external {
         Change memory change = _changes[number];
-        if (change.dueAt == 0) revert NothingAnnounced(number);
+        if (address(change.rule) == address(0)) revert NothingAnnounced(number);
         if (!isDue(change.dueAt)) revert NoticeRuns(change.dueAt);
         delete _changes[number];
         _setRule(number, change.rule, change.term);
@@ -169,9 +169,13 @@ contract Registrar {
         (Venue memory venue, IGateway gateway) = _placeOf(number);
         address trader = _ownerOf(gateway, account);
         until = _ask(door, trader, evidence);
+        // No time is what a no is made of.
+        // slither-disable-next-line incorrect-equality
         if (until == 0) revert DoesNotPass(number, trader);
 
         Member storage member = _members[number][account];
+        // A count, not a balance.
+        // slither-disable-next-line incorrect-equality
         if (member.edition == door.edition) _requireRenewable(member.until, until, door.term);
         Load memory load = _loadOfThisBlock(venue.group);
         if (++load.joined > CHANGES_PER_BLOCK) revert Busy(block.number, CHANGES_PER_BLOCK);
@@ -242,7 +246,7 @@ contract Registrar {
 
     function _doorOf(VenueNumber number) private view returns (Door memory door) {
         door = _doors[number];
-        if (door.edition == 0) revert NoRule(number);
+        if (address(door.rule) == address(0)) revert NoRule(number);
     }
 
     function _placeOf(VenueNumber number) private view returns (Venue memory venue, IGateway gateway) {
