@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Vm} from "forge-std/Vm.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Registrar} from "../contracts/compliance/Registrar.sol";
 import {OptimisticResolver} from "../contracts/resolver/OptimisticResolver.sol";
 import {ChunkWriter} from "../contracts/venue/CodeChunks.sol";
 import {GroupFactory} from "../contracts/venue/GroupFactory.sol";
@@ -37,6 +38,7 @@ struct Core {
     VenueRegistry registry;
     Listings listings;
     OptimisticResolver resolver;
+    Registrar registrar;
 }
 
 /// @notice What the core begins with; XIPs change what they may from there.
@@ -127,6 +129,8 @@ library CoreDeployment {
             address(new XipGovernor(core.stake, core.timelock, core.okb, core.xips, core.actions, terms.procedures))
         );
         deployVenues(core, terms);
+        // Nobody names it but venues that choose to, so it need not be foretold.
+        core.registrar = new Registrar(core.registry, terms.notice);
     }
 
     /// @dev In the order in which they are created.

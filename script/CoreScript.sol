@@ -72,6 +72,7 @@ abstract contract CoreScript is Broadcaster {
         vm.serializeAddress(json, "reviews", address(core.reviews));
         vm.serializeAddress(json, "limits", address(core.limits));
         vm.serializeAddress(json, "resolver", address(core.resolver));
+        vm.serializeAddress(json, "registrar", address(core.registrar));
         vm.serializeAddress(json, "factory", address(core.factory));
         vm.serializeAddress(json, "registry", address(core.registry));
         string memory text = vm.serializeAddress(json, "listings", address(core.listings));

@@ -11,6 +11,7 @@ import {IGroupViews} from "../group/IGroupViews.sol";
 import {IRiskGroup} from "../group/IRiskGroup.sol";
 import {EventId, MarketId, firstMarket} from "../group/Types.sol";
 import {isDue} from "../xip/Deadlines.sol";
+import {Payouts} from "./Payouts.sol";
 
 /// @title The optimistic resolver: what nobody disputes is true
 /// @notice An event that names this contract as its resolver is decided so:
@@ -171,13 +172,7 @@ contract OptimisticResolver is ReentrancyGuardTransient {
         Question storage question = _undecided(gateway, id);
         if (question.claims.length != MAX_CLAIMS) revert NotWithArbiter(address(gateway), id);
         if (!isDue(question.closes)) revert WindowOpen(question.closes);
-        IGroupViews.MarketView memory market = IGroupViews(gateway.group()).market(firstMarket(id));
-        uint64[] memory payouts = new uint64[](market.outcomes);
-        for (uint256 outcome = 0; outcome < market.outcomes; ++outcome) {
-            // What does not divide goes to the first outcomes, a tick each.
-            bool more = outcome < market.ticks % market.outcomes;
-            payouts[outcome] = market.ticks / market.outcomes + (more ? 1 : 0);
-        }
+        uint64[] memory payouts = Payouts.alike(gateway, id);
         IERC20 token = _tokenOf(gateway);
         for (uint256 i = 0; i < MAX_CLAIMS; ++i) {
             owed[token][question.claims[i].claimant] += question.claims[i].bond;

@@ -48,6 +48,8 @@ contract CoreScriptsTest is Test {
         Core memory core = new DeployCoreFromArtifacts().run();
         string memory written = vm.readFile(DEPLOYMENT);
         assertEq(vm.parseJsonAddress(written, ".registry"), address(core.registry));
+        assertEq(vm.parseJsonAddress(written, ".registrar"), address(core.registrar));
+        assertEq(address(core.registrar.registry()), address(core.registry));
         assertEq(vm.parseJsonUint(written, ".chainId"), CHAIN);
         assertEq(core.slots.baseSlots(MarketKind.Outcome), 128);
 
