@@ -91,6 +91,9 @@ async fn a_leader_that_slept_acknowledges_nothing_and_comes_back_as_a_standby() 
     cluster.start(old).await;
     cluster.until_level().await;
     let client = cluster.client(old);
+    cluster
+        .until("the standby has heard the leader", async |_| client.info().await.is_ok_and(|info| info.epoch > 0))
+        .await;
     let refused = client.place_order(request(&alice(), &cluster.domain(), order(ALICE, 950_000, Side::Buy, 1, 10)));
     let jsonrpsee::core::ClientError::Call(refused) = refused.await.unwrap_err() else { panic!("it refuses") };
     assert_eq!(refused.code(), Code::Standby as i32);
