@@ -131,12 +131,13 @@ impl Compared {
         let Some((frame, claimed)) = self.claimed else { return Ok(()) };
         let sealed = self.ours.last_key_value().is_some_and(|(last, _)| *last >= frame);
         match self.ours.get(&frame) {
-            Some(ours) if *ours != claimed => Err(Stopped::Differs(frame)),
-            // One that is older than what is remembered cannot be compared.
-            Some(_) => Ok(self.claimed = None),
-            None if sealed => Ok(self.claimed = None),
-            None => Ok(()),
+            Some(ours) if *ours != claimed => return Err(Stopped::Differs(frame)),
+            // Not there yet.
+            None if !sealed => return Ok(()),
+            // The same; or older than what is remembered, and not to be compared.
+            Some(_) | None => self.claimed = None,
         }
+        Ok(())
     }
 }
 

@@ -139,17 +139,17 @@ impl Cluster {
         }
     }
 
-    /// Until both nodes have had the same state, hashed at the same command.
+    /// Until both nodes stand behind the same command, with the same hash over all commands and events.
     pub(crate) async fn until_level(&self) {
-        self.until("both have the same state", async |cluster| {
-            let (Ok(first), Ok(second)) = (cluster.client(0).state_hash().await, cluster.client(1).state_hash().await)
-            else {
+        self.until("both stand behind the same command", async |cluster| {
+            let (Ok(first), Ok(second)) = (cluster.client(0).info().await, cluster.client(1).info().await) else {
                 return false;
             };
-            if first.sequence == second.sequence {
-                assert_eq!(first, second, "the same log leads to the same state");
+            let (first, second) = ((first.sequence, first.log_hash), (second.sequence, second.log_hash));
+            if first.0 == second.0 {
+                assert_eq!(first, second, "the same commands lead to the same events");
             }
-            first.sequence == second.sequence
+            first == second
         })
         .await;
     }

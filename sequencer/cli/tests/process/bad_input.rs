@@ -78,8 +78,9 @@ async fn every_bad_request_is_answered_with_its_code_and_what_was_expected() {
     a_stopped_market_says_how_far(&mut table).await;
     after_the_event_nothing_trades(&mut table).await;
 
-    // The others are those of a node that is overloaded or stopping, and of limits that take 10,000 orders to reach.
-    let elsewhere = [Code::LimitReached, Code::Overloaded, Code::Unavailable, Code::DiskFull, Code::Stopping];
+    // The others are those of a node that is overloaded, stopping or a standby, and of limits that take 10,000 orders to reach.
+    let elsewhere =
+        [Code::LimitReached, Code::Overloaded, Code::Unavailable, Code::DiskFull, Code::Stopping, Code::Standby];
     for code in Code::ALL.into_iter().filter(|code| !elsewhere.contains(code)) {
         assert!(table.seen.contains(&(code as i32)), "{code:?} was provoked");
     }
