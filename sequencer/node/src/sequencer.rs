@@ -754,7 +754,9 @@ mod tests {
         let error = crate::recovery::recover(fresh(), &mut replay(), altered, 1).unwrap_err();
         assert!(matches!(error, RecoveryError::Diverged { id: 1, .. }), "{error}");
         let ahead = Anchor { id: 1000, ..settled };
-        let error = crate::recovery::recover(fresh(), &mut replay(), ahead, 1).unwrap_err();
+        let short = crate::recovery::recover(fresh(), &mut replay(), ahead, 1).unwrap();
+        short.reaches(settled).unwrap();
+        let error = short.reaches(ahead).unwrap_err();
         assert!(matches!(error, RecoveryError::ChainAhead { settled: 1000, .. }), "{error}");
     }
 

@@ -25,12 +25,12 @@ use xos_types::Side;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leaders_die_standbys_take_over_and_no_acknowledged_order_is_lost() {
-    let kills = std::env::var("XOS_KILLS").map_or(4, |kills| kills.parse().unwrap());
+    let kills: u64 = std::env::var("XOS_KILLS").map_or(4, |kills| kills.parse().unwrap());
     let mut cluster = Cluster::open().await;
     let mut acknowledged = 0;
     for kill in 0..kills {
         let leader = cluster.leader().await;
-        let traders = Traders::start(&cluster, kill as u64);
+        let traders = Traders::start(&cluster, kill);
         traders.until_acknowledged(300, &cluster).await;
         cluster.kill(leader);
         let killed = Instant::now();
