@@ -72,13 +72,16 @@ fn group(number: u8) -> GroupConfig {
     }
 }
 
+/// What carries blocks to the servers.
+type Carrying = JoinHandle<Result<(), ReplicaError>>;
+
 /// A journal whose blocks go to the servers, and what carries them.
 fn replicated(
     runtime: &Runtime,
     servers: &Servers,
     group: GroupConfig,
     dir: &Path,
-) -> Result<(Journal, JoinHandle<Result<(), ReplicaError>>), Box<dyn Error>> {
+) -> Result<(Journal, Carrying), Box<dyn Error>> {
     let settings = Settings { block_bytes: BLOCK_BYTES, ..Settings::default() };
     let recovery = Journal::open(dir, &group, settings)?;
     let config = JetStreamConfig { servers: servers.list(), replicas: 3, credentials: None };
