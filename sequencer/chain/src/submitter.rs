@@ -191,15 +191,13 @@ impl Submitter {
         relayer: Key,
         config: SubmitterConfig,
     ) -> Result<Self, ChainError> {
-        Self::on(Chain::new(url, deployment)?, sequencer, relayer, config)
+        Ok(Self::on(Chain::new(url, deployment)?, sequencer, relayer, config))
     }
 
     /// As [`Self::new`], on a chain that is connected already.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn on(chain: Chain, sequencer: Key, relayer: Key, config: SubmitterConfig) -> Result<Self, ChainError> {
-        Ok(Self {
+    #[must_use]
+    pub fn on(chain: Chain, sequencer: Key, relayer: Key, config: SubmitterConfig) -> Self {
+        Self {
             logs: SettledLogs::new(chain.clone()),
             domain: chain.deployment().domain(),
             chain,
@@ -213,7 +211,7 @@ impl Submitter {
             offers: BTreeMap::new(),
             refusals: 0,
             reverts: 0,
-        })
+        }
     }
 
     /// To follow how it goes; valid before and while it runs, and after.

@@ -30,7 +30,7 @@ use crate::leading::{anchor, check_consumed, hand_in, start_inbox, start_settlem
 use crate::operations::Operations;
 use crate::output::Outputs;
 use crate::params::NamedParams;
-use crate::recovery::{Anchor, Recovered, RecoveryError, recover};
+use crate::recovery::{Anchor, Recovered, restore};
 use crate::replication::{Part, Role, take_place};
 use crate::rpc::Rpc;
 use crate::sequencer::{Core, Pace, Stopped, turnover};
@@ -233,16 +233,15 @@ impl Node {
         let anchor = found.anchor;
         let hand_in = hand_in(&batches, anchor);
         let saved = (snapshots.clone(), past.clone());
-        let (recovered, journal) = tokio::task::spawn_blocking(move || bring_up(opened, &saved, anchor, hand_in))
-            .await
-            .map_err(|_| NodeError::SequencerPanicked)??;
+        let (recovered, journal) =
+            tokio::task::spawn_blocking(move || bring_up(opened, &saved, anchor, hand_in, alone))
+                .await
+                .map_err(|_| NodeError::SequencerPanicked)??;
         let (consumed, queued) = (recovered.engine.next_inbox(), found.inbox_queued);
         if consumed > queued {
             return Err(NodeError::ChainReset { consumed, queued });
         }
         if alone {
-            // A standby may well be behind what has settled; it compares when it leads.
-            recovered.reaches(anchor).map_err(|error| NodeError::Diverged(error.to_string()))?;
             check_consumed(&found.chain, &recovered.unsettled, anchor.id).await?;
         }
 
@@ -410,28 +409,17 @@ impl Node {
     }
 }
 
-/// The state after the journal's last command: from the newest saved one that has the frames to be handed in, and from the log.
+/// The state after the journal's last command, and the journal to be written on.
 fn bring_up(
     opened: Recovery,
     (snapshots, past): &(Snapshots, xos_history::History),
     anchor: Anchor,
     hand_in: u64,
+    alone: bool,
 ) -> Result<(Recovered, Journal), NodeError> {
-    let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(hand_in)).into_parts(hand_in);
-    let snapshot = engine.sequence();
-    tracing::info!(after = snapshot, frames = frames.len(), "beginning with the saved state");
-    let history = History::load(past, snapshot)?;
-    let mut opened = opened.begin_at(snapshot + 1)?;
-    let recovered = recover(Recovered { engine, history, unsettled: frames }, opened.replay(), anchor, hand_in)
-        .map_err(|error| match error {
-            RecoveryError::Journal(error) => NodeError::Journal(error),
-            diverged => NodeError::Diverged(diverged.to_string()),
-        })?;
-    let journal = opened.replay().last_sequence();
-    if journal < snapshot {
-        return Err(NodeError::Diverged(RecoveryError::EndLost { snapshot, journal }.to_string()));
-    }
-    Ok((recovered, opened.resume()?))
+    let past = |snapshot| History::load(past, snapshot);
+    let (recovered, journal) = restore(opened, snapshots, past, anchor, hand_in, alone)?;
+    Ok((recovered, journal.resume()?))
 }
 
 fn pace(config: &Config) -> Pace {

@@ -11,7 +11,7 @@ use crate::history::History;
 pub use crate::leading::{anchor, check_consumed};
 use crate::node::NodeError;
 pub use crate::recovery::Anchor;
-use crate::recovery::{Recovered, RecoveryError, recover};
+use crate::recovery::{self, Recovered};
 use crate::snapshots::{Saved, Snapshots};
 
 /// The state after a journal, and how it goes on.
@@ -25,8 +25,7 @@ pub struct Restored {
     pub journal: Recovery,
 }
 
-/// What a start does between opening the journal and writing on: begins with the newest saved state that has the frames from
-/// number `keep_from` on, applies the log, and compares it with what the chain has settled.
+/// The state after a journal, as the start of a node that is alone finds it.
 ///
 /// # Errors
 /// As [`crate::Node::start`].
@@ -42,22 +41,10 @@ pub fn restore(
         path: snapshots.to_owned(),
         source,
     })?;
-    let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(keep_from)).into_parts(keep_from);
-    let snapshot = engine.sequence();
-    let begin = Recovered { engine, history: History::default(), unsettled: frames };
-    let mut opened = opened.begin_at(snapshot + 1)?;
-    let refused = |error| match error {
-        RecoveryError::Journal(error) => NodeError::Journal(error),
-        diverged => NodeError::Diverged(diverged.to_string()),
-    };
-    let recovered = recover(begin, opened.replay(), anchor, keep_from).map_err(refused)?;
-    recovered.reaches(anchor).map_err(refused)?;
-    let Recovered { engine, unsettled, .. } = recovered;
-    let journal = opened.replay().last_sequence();
-    if journal < snapshot {
-        return Err(refused(RecoveryError::EndLost { snapshot, journal }));
-    }
-    Ok(Restored { engine, frames: unsettled, journal: opened })
+    let history = |_| Ok(History::default());
+    let (recovered, journal) = recovery::restore(opened, &snapshots, history, anchor, keep_from, true)?;
+    let Recovered { engine, unsettled: frames, .. } = recovered;
+    Ok(Restored { engine, frames, journal })
 }
 
 /// As many as a simulated node keeps.

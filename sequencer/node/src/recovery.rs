@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use xos_engine::Engine;
-use xos_journal::{JournalError, Replay};
+use xos_history::HistoryError;
+use xos_journal::{JournalError, Recovery, Replay};
 use xos_types::{Event, Frame, Hash};
 
 use crate::history::History;
+use crate::node::NodeError;
+use crate::snapshots::Snapshots;
 
 /// Between two lines of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
@@ -80,6 +83,40 @@ pub(crate) enum RecoveryError {
         /// By the journal, hexadecimal.
         our_hash: String,
     },
+}
+
+/// What a start does between opening the journal and writing on: begins with the newest saved state that has the frames from number
+/// `keep_from` on, applies the log, and compares it with what the chain has settled. A standby may well be behind that; whoever is
+/// `alone` may not. `history` loads what happened up to a command. Nothing is changed.
+///
+/// # Errors
+/// If the journal is damaged, or is not the one that the chain's batches came from.
+pub(crate) fn restore(
+    opened: Recovery,
+    snapshots: &Snapshots,
+    history: impl FnOnce(u64) -> Result<History, HistoryError>,
+    anchor: Anchor,
+    keep_from: u64,
+    alone: bool,
+) -> Result<(Recovered, Recovery), NodeError> {
+    let refused = |error| match error {
+        RecoveryError::Journal(error) => NodeError::Journal(error),
+        diverged => NodeError::Diverged(diverged.to_string()),
+    };
+    let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(keep_from)).into_parts(keep_from);
+    let snapshot = engine.sequence();
+    tracing::info!(after = snapshot, frames = frames.len(), "beginning with the saved state");
+    let begin = Recovered { engine, history: history(snapshot)?, unsettled: frames };
+    let mut opened = opened.begin_at(snapshot + 1)?;
+    let recovered = recover(begin, opened.replay(), anchor, keep_from).map_err(refused)?;
+    let journal = opened.replay().last_sequence();
+    if journal < snapshot {
+        return Err(refused(RecoveryError::EndLost { snapshot, journal }));
+    }
+    if alone {
+        recovered.reaches(anchor).map_err(refused)?;
+    }
+    Ok((recovered, opened))
 }
 
 /// Applies the rest of the journal to a state, and keeps the frames from number `keep_from` on for settlement; those that were

@@ -531,8 +531,7 @@ impl Node {
                 }
             }
         });
-        let submitter =
-            Submitter::on(chain.clone(), sequencer(), sequencer(), SubmitterConfig::default()).expect("its key");
+        let submitter = Submitter::on(chain.clone(), sequencer(), sequencer(), SubmitterConfig::default());
         let node = Rc::clone(&self);
         life.process.spawn(async move {
             if let Err(error) = submitter.run(handed_in, reports).await {
