@@ -3,14 +3,14 @@
 use core::fmt;
 use core::str::FromStr;
 
-use alloy_primitives::{Address, B256, hex};
+use alloy_primitives::{Address, B256, hex, keccak256};
 use k256::FieldBytes;
 use k256::ecdsa::SigningKey;
 use k256::elliptic_curve::Generate;
 use xos_types::{Signature, Signed};
 
 use crate::domain::Domain;
-use crate::signature::{AuthError, address_of, from_ecdsa};
+use crate::signature::{AuthError, from_ecdsa};
 use crate::typed::Typed;
 
 /// A secp256k1 private key. Shows its address and nothing else; wiped from memory when dropped.
@@ -52,7 +52,9 @@ impl Key {
     }
 
     fn new(secret: SigningKey) -> Self {
-        let address = address_of(secret.verifying_key());
+        let point = secret.verifying_key().to_sec1_point(false);
+        // The first byte says "uncompressed"; an address is the end of the hash of the 64 that follow.
+        let address = Address::from_word(keccak256(&point.as_bytes()[1..]));
         Self { secret, address }
     }
 

@@ -7,12 +7,17 @@
 //! Limits: secp256k1 keys only (no contract signatures: settlement asks nobody). Recovery is variable time in its
 //! public inputs; signing is constant time in the key and deterministic (RFC 6979).
 
+mod batch;
+mod curve;
 mod domain;
 mod key;
+mod key_book;
 mod signature;
 mod typed;
 
+pub use batch::{Claim, Verdict, Verifier};
 pub use domain::Domain;
 pub use key::Key;
+pub use key_book::KeyBook;
 pub use signature::{AuthError, parse_signature, recover, signature_bytes, verify};
 pub use typed::{Batch, Encoder, LogHead, Typed};

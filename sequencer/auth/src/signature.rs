@@ -1,10 +1,14 @@
 //! From signature bytes to the signer.
 
 use alloy_primitives::{Address, B256, keccak256};
-use k256::FieldBytes;
-use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
+use k256::ecdsa::Signature as Ecdsa;
+use k256::elliptic_curve::ff::PrimeField;
+use k256::elliptic_curve::ops::Reduce;
+use k256::elliptic_curve::scalar::IsHigh;
+use k256::{FieldBytes, Scalar};
 use xos_types::{Signature, Signed};
 
+use crate::curve::{Affine, Field, generator_and_point};
 use crate::domain::Domain;
 use crate::typed::Typed;
 
@@ -61,13 +65,37 @@ pub fn verify<T: Typed>(domain: &Domain, message: T, signature: Signature) -> Re
 /// # Errors
 /// If no key could have made the signature, or it is the malleable twin of one.
 pub fn recover(digest: B256, signature: &Signature) -> Result<Address, AuthError> {
-    let odd = signature.vs[0] & PARITY_BIT != 0;
-    let mut s = signature.vs;
-    s[0] &= !PARITY_BIT;
-    let ecdsa = scalars(signature.r, s)?;
-    let key = VerifyingKey::recover_from_prehash(digest.as_slice(), &ecdsa, RecoveryId::new(odd, false))
-        .map_err(|_| AuthError::NotRecoverable)?;
-    Ok(address_of(&key))
+    recover_key(digest, signature).map(|key| address_of(&key))
+}
+
+/// Solves `R = (z/s)·G + (r/s)·Q` for the key `Q`.
+pub(crate) fn recover_key(digest: B256, signature: &Signature) -> Result<Affine, AuthError> {
+    let parts = Parts::read(signature)?;
+    let [point] = Affine::decompress([(parts.x, parts.odd)]);
+    let point = point.ok_or(AuthError::NotRecoverable)?;
+    let inverse = parts.r.invert_vartime().expect("r is never zero");
+    let generator = -(scalar_of(digest) * inverse);
+    generator_and_point(&generator, &(parts.s * inverse), point).to_affine().ok_or(AuthError::NotRecoverable)
+}
+
+/// A signature taken apart, each part in its range and `s` in the lower half.
+pub(crate) struct Parts {
+    pub(crate) r: Scalar,
+    pub(crate) s: Scalar,
+    /// `r` once more, as the x coordinate that it is.
+    pub(crate) x: Field,
+    pub(crate) odd: bool,
+}
+
+impl Parts {
+    pub(crate) fn read(signature: &Signature) -> Result<Self, AuthError> {
+        let odd = signature.vs[0] & PARITY_BIT != 0;
+        let mut s = signature.vs;
+        s[0] &= !PARITY_BIT;
+        let (r, s) = scalars(signature.r, s)?;
+        let x = Field::from_bytes(&signature.r).expect("the order is below the field's prime");
+        Ok(Self { r, s, x, odd })
+    }
 }
 
 /// Reads a signature of 64 bytes (ERC-2098) or 65 (`r ‖ s ‖ v`, as wallets return it).
@@ -118,19 +146,26 @@ pub(crate) fn from_ecdsa(ecdsa: &Ecdsa, odd: bool) -> Signature {
     signature
 }
 
-pub(crate) fn address_of(key: &VerifyingKey) -> Address {
-    let point = key.to_sec1_point(false);
-    // The first byte says "uncompressed"; an address is the end of the hash of the 64 that follow.
-    Address::from_word(keccak256(&point.as_bytes()[1..]))
+pub(crate) fn address_of(key: &Affine) -> Address {
+    let mut coordinates = [0; 64];
+    coordinates[..32].copy_from_slice(&key.x.to_bytes());
+    coordinates[32..].copy_from_slice(&key.y.to_bytes());
+    Address::from_word(keccak256(coordinates))
 }
 
-fn scalars(r: [u8; 32], s: [u8; 32]) -> Result<Ecdsa, AuthError> {
-    let in_range = |scalar: [u8; 32]| k256::NonZeroScalar::from_repr(FieldBytes::from(scalar)).into_option();
-    let r = in_range(r).ok_or(AuthError::ScalarOutOfRange { scalar: "r" })?;
-    let s = in_range(s).ok_or(AuthError::ScalarOutOfRange { scalar: "s" })?;
-    let ecdsa = Ecdsa::from_scalars(r, s).map_err(|_| AuthError::NotRecoverable)?;
-    if ecdsa.normalize_s() != ecdsa {
+/// A digest as the number that is signed.
+pub(crate) fn scalar_of(digest: B256) -> Scalar {
+    Scalar::reduce(&FieldBytes::from(digest.0))
+}
+
+fn scalars(r: [u8; 32], s: [u8; 32]) -> Result<(Scalar, Scalar), AuthError> {
+    let in_range = |scalar: [u8; 32]| {
+        Scalar::from_repr(FieldBytes::from(scalar)).into_option().filter(|scalar| !bool::from(scalar.is_zero()))
+    };
+    let number = in_range(r).ok_or(AuthError::ScalarOutOfRange { scalar: "r" })?;
+    let proof = in_range(s).ok_or(AuthError::ScalarOutOfRange { scalar: "s" })?;
+    if bool::from(proof.is_high()) {
         return Err(AuthError::HighS);
     }
-    Ok(ecdsa)
+    Ok((number, proof))
 }

@@ -1,0 +1,267 @@
+//! Many signatures at once, each with the verdict that [`recover`](crate::recover) gives.
+//!
+//! A signature `(r, s)` over `z` with recovery bit determines one point `R` (`x = r`, parity as given; `r + n` is not
+//! accepted as an `x`), and it is by the key `Q` if and only if
+//!
+//! ```text
+//! R = (z/s)·G + (r/s)·Q
+//! ```
+//!
+//! so that recovery is the same equation solved for `Q`. With a key at hand it need only be checked, and many are checked
+//! together by a random combination of them,
+//!
+//! ```text
+//! Σ aᵢ·Rᵢ = (Σ aᵢ·zᵢ/sᵢ)·G + Σ over signers j (Σ of j's aᵢ·rᵢ/sᵢ)·Qⱼ
+//! ```
+//!
+//! (Naccache, M'Raïhi, Vaudenay, Raphaeli, "Can D.S.A. be improved?", 1994, for DSA; Bellare, Garay, Rabin, "Fast batch
+//! verification for modular exponentiation and digital signatures", 1998, for small random exponents.) The left side
+//! costs half of what whole factors would, and a signer's terms merge into one.
+//!
+//! **Soundness.** The weights are drawn from the operating system's generator after the claims are fixed, `aᵢ = uᵢ + vᵢ·λ`
+//! with `uᵢ`, `vᵢ` of 64 bits, which are 2^128 − 1 different numbers modulo `n` that are not zero (no vector of the lattice of
+//! `λ` is that short). The group has prime order; if one equation is false, then for any choice of all other weights at
+//! most one value of its weight makes the sum come out. So a batch with a false claim passes with a probability of at
+//! most 1/(2^128 − 1), errors that would cancel each other included. When a batch fails, parts of it are asked with the
+//! same weights: their parts are at most twice as many as the claims, and each passes wrongly with no greater probability.
+//!
+//! A high `s` is refused before: `(r, n − s)` with the other parity is the same signature. With a low `s`, `R` is unique,
+//! since the parity chooses between `R` and `−R` and the range of `r` fixes its `x`.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use alloy_primitives::{Address, B256};
+use k256::Scalar;
+use xos_types::Signature;
+
+use crate::curve::{Affine, Field, Summer, halves, lambda};
+use crate::key_book::KeyBook;
+use crate::signature::{AuthError, Parts, address_of, recover, recover_key, scalar_of};
+
+/// A failed batch of so few is settled one by one: what a smaller batch saves, a failure costs.
+const FEW: usize = 8;
+
+/// Roots taken side by side.
+const LANES: usize = 4;
+
+/// A signature and who is expected to have made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What was signed.
+    pub digest: B256,
+    /// The signature.
+    pub signature: Signature,
+    /// Who probably signed: the account's owner, or who signed for it last. A guess decides how fast the verdict comes
+    /// and never what it is. Its key is learned if it was right.
+    pub signer: Option<Address>,
+}
+
+/// Who signed, as [`recover`](crate::recover) says it.
+pub type Verdict = Result<Address, AuthError>;
+
+/// Checks signatures in batches. Keeps its memory from one batch to the next.
+#[derive(Debug, Default)]
+pub struct Verifier {
+    equations: Vec<Equation>,
+    signers: Vec<(Address, Affine)>,
+    numbers: HashMap<Address, usize>,
+    random: Vec<u8>,
+    products: Vec<Scalar>,
+    factors: Vec<Scalar>,
+    terms: Vec<(Affine, u128)>,
+    summer: Summer,
+}
+
+/// A claim by a known signer, multiplied by its weight: `u·R + v·λR = z·G + r·Q`.
+#[derive(Debug)]
+struct Equation {
+    claim: usize,
+    signer: usize,
+    x: Field,
+    odd: bool,
+    /// Filled in when the batch is complete.
+    point: Affine,
+    u: i64,
+    v: i64,
+    s: Scalar,
+    z: Scalar,
+    r: Scalar,
+}
+
+impl Verifier {
+    /// A verifier without any memory yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a verdict for each claim, in their order. Signers in the book are checked together; others are recovered
+    /// singly, and learned where they were named rightly.
+    ///
+    /// A claim that names a known signer and is by another fails its batch, and costs up to three batches of the same
+    /// size, and one single recovery.
+    pub fn verify(&mut self, keys: &mut KeyBook, claims: &[Claim], verdicts: &mut Vec<Verdict>) {
+        let first = verdicts.len();
+        self.equations.clear();
+        self.signers.clear();
+        self.numbers.clear();
+        for (index, claim) in claims.iter().enumerate() {
+            verdicts.push(match self.enter(keys, index, claim) {
+                // Stands until its batch fails.
+                Ok(Some(signer)) => Ok(signer),
+                Ok(None) => first_contact(keys, claim),
+                Err(error) => Err(error),
+            });
+        }
+        let verdicts = &mut verdicts[first..];
+        self.find_points(verdicts);
+        if self.equations.len() <= FEW || self.weigh().is_err() {
+            // Too few to save anything, or no randomness to say something about many at once.
+            return self.settle_singly(0..self.equations.len(), claims, verdicts);
+        }
+        self.settle(0..self.equations.len(), claims, verdicts);
+    }
+
+    /// Takes a claim into the batch and names its signer, or none if no key is known.
+    fn enter(&mut self, keys: &mut KeyBook, index: usize, claim: &Claim) -> Result<Option<Address>, AuthError> {
+        let parts = Parts::read(&claim.signature)?;
+        let Some(signer) = claim.signer else { return Ok(None) };
+        let number = match self.numbers.get(&signer) {
+            Some(&number) => number,
+            None => {
+                let Some(key) = keys.key(signer) else { return Ok(None) };
+                self.signers.push((signer, key));
+                self.numbers.insert(signer, self.signers.len() - 1);
+                self.signers.len() - 1
+            }
+        };
+        self.equations.push(Equation {
+            claim: index,
+            signer: number,
+            x: parts.x,
+            odd: parts.odd,
+            point: Affine::GENERATOR,
+            u: 0,
+            v: 0,
+            s: parts.s,
+            z: scalar_of(claim.digest),
+            r: parts.r,
+        });
+        Ok(Some(signer))
+    }
+
+    /// Finds each signature's point; a claim without one leaves the batch.
+    fn find_points(&mut self, verdicts: &mut [Verdict]) {
+        for group in self.equations.chunks_mut(LANES) {
+            let compressed = std::array::from_fn::<_, LANES, _>(|lane| {
+                group.get(lane).map_or((Field::ONE, false), |e| (e.x, e.odd))
+            });
+            for (equation, point) in group.iter_mut().zip(Affine::decompress(compressed)) {
+                match point {
+                    Some(point) => equation.point = point,
+                    None => verdicts[equation.claim] = Err(AuthError::NotRecoverable),
+                }
+            }
+        }
+        self.equations.retain(|equation| verdicts[equation.claim].is_ok());
+    }
+
+    /// Draws weights and multiplies the right sides by `weight / s`. One inversion serves all (Montgomery's trick).
+    fn weigh(&mut self) -> Result<(), getrandom::Error> {
+        self.random.resize(self.equations.len() * 16, 0);
+        getrandom::fill(&mut self.random)?;
+        self.products.clear();
+        let mut product = Scalar::ONE;
+        for equation in &self.equations {
+            self.products.push(product);
+            product *= equation.s;
+        }
+        // A product of numbers that are not zero, modulo a prime.
+        let mut inverse = product.invert_vartime().expect("s is never zero");
+        let lambda = lambda();
+        for (equation, random) in self.equations.iter_mut().zip(self.random.chunks_exact_mut(16)).rev() {
+            while random.iter().all(|&byte| byte == 0) {
+                getrandom::fill(random)?;
+            }
+            let (u, v) = random.split_at(8);
+            equation.u = i64::from_le_bytes(u.try_into().expect("half of 16 bytes"));
+            equation.v = i64::from_le_bytes(v.try_into().expect("half of 16 bytes"));
+            let weight = signed(equation.u) + signed(equation.v) * lambda;
+            let prefix = self.products.pop().expect("a product for each");
+            let factor = weight * inverse * prefix;
+            inverse *= equation.s;
+            equation.z *= factor;
+            equation.r *= factor;
+        }
+        Ok(())
+    }
+
+    /// Settles a part of the batch: nothing is left to say if its sum comes out.
+    fn settle(&mut self, part: Range<usize>, claims: &[Claim], verdicts: &mut [Verdict]) {
+        if !self.holds(part.clone()) {
+            self.divide(part, claims, verdicts);
+        }
+    }
+
+    /// Settles a part that holds a false claim: in halves, and the last few one by one.
+    fn divide(&mut self, part: Range<usize>, claims: &[Claim], verdicts: &mut [Verdict]) {
+        if part.len() <= FEW {
+            return self.settle_singly(part, claims, verdicts);
+        }
+        let middle = part.start + part.len() / 2;
+        let (left, right) = (part.start..middle, middle..part.end);
+        if self.holds(left.clone()) {
+            self.divide(right, claims, verdicts);
+        } else {
+            self.divide(left, claims, verdicts);
+            self.settle(right, claims, verdicts);
+        }
+    }
+
+    fn settle_singly(&self, part: Range<usize>, claims: &[Claim], verdicts: &mut [Verdict]) {
+        for equation in &self.equations[part] {
+            let claim = &claims[equation.claim];
+            verdicts[equation.claim] = recover(claim.digest, &claim.signature);
+        }
+    }
+
+    /// Whether the weighted sum of a part's equations comes out.
+    fn holds(&mut self, part: Range<usize>) -> bool {
+        let part = &self.equations[part];
+        self.terms.clear();
+        self.factors.clear();
+        self.factors.resize(self.signers.len(), Scalar::ZERO);
+        let mut generator = Scalar::ZERO;
+        for equation in part {
+            let (u, v) = (equation.u, equation.v);
+            self.terms.push((equation.point.negate_if(u > 0), u.unsigned_abs().into()));
+            self.terms.push((equation.point.endomorphism().negate_if(v > 0), v.unsigned_abs().into()));
+            generator += equation.z;
+            self.factors[equation.signer] += equation.r;
+        }
+        self.terms.extend(halves(&generator, Affine::GENERATOR));
+        for (factor, (_, key)) in self.factors.iter().zip(&self.signers) {
+            // Signers of other parts have no share in this one.
+            if !bool::from(factor.is_zero()) {
+                self.terms.extend(halves(factor, *key));
+            }
+        }
+        self.summer.sum(&self.terms).is_infinity()
+    }
+}
+
+/// Recovers one signer, and learns the key if the claim named it.
+fn first_contact(keys: &mut KeyBook, claim: &Claim) -> Verdict {
+    let key = recover_key(claim.digest, &claim.signature)?;
+    let signer = address_of(&key);
+    if claim.signer == Some(signer) {
+        keys.learn(signer, key);
+    }
+    Ok(signer)
+}
+
+fn signed(number: i64) -> Scalar {
+    let size = Scalar::from(number.unsigned_abs());
+    if number < 0 { -size } else { size }
+}
