@@ -35,6 +35,18 @@ fn main() {
     });
     report("auth.single_us", "us/op", single, SINGLE);
 
+    let mut digests = Vec::new();
+    let each = best(|| {
+        digests.clear();
+        digests.extend(orders.iter().map(|order| domain.digest(black_box(order)).0));
+    });
+    report("auth.digest_alone_ns", "ns/op", each, ORDERS);
+    let bulk = best(|| {
+        digests.clear();
+        domain.digests(black_box(&orders), &mut digests);
+    });
+    report("auth.digest_ns", "ns/op", bulk, ORDERS);
+
     for size in [256, 1_024, 4_096] {
         for (signers, claims) in [("", &many), ("_one_signer", &one)] {
             let batch = batch(&claims[..size]);

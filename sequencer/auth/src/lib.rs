@@ -10,9 +10,11 @@
 mod batch;
 mod curve;
 mod domain;
+mod keccak;
 mod key;
 mod key_book;
 mod signature;
+mod tree;
 mod typed;
 
 pub use batch::{Claim, Verdict, Verifier};
@@ -20,4 +22,5 @@ pub use domain::Domain;
 pub use key::Key;
 pub use key_book::KeyBook;
 pub use signature::{AuthError, parse_signature, recover, signature_bytes, verify};
+pub use tree::{Tree, tree_of};
 pub use typed::{Batch, Encoder, LogHead, Typed};

@@ -42,6 +42,14 @@ pub enum AuthError {
     /// No public key belongs to it.
     #[error("the signature recovers to no public key; it was not made by signing")]
     NotRecoverable,
+    /// Orders of one signature.
+    #[error("{got} orders under one signature; expected 1 to {most}")]
+    TreeSize {
+        /// How many were given.
+        got: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// Not a private key.
     #[error("not a private key: {reason}")]
     BadKey {

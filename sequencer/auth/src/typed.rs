@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use alloy_primitives::{Address, B256, Keccak256, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use xos_types::{
     Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Hash, Liquidate, Order, OrderTree, Transfer, Withdraw,
 };
@@ -19,23 +19,33 @@ pub trait Typed {
     fn encode(&self, encoder: &mut Encoder);
 }
 
-/// Hashes `typeHash ‖ encodeData` word by word, without allocating.
-pub struct Encoder(Keccak256);
+/// Words of the longest message, its type hash included: an order's.
+pub(crate) const WORDS: usize = 13;
+
+/// Writes `typeHash ‖ encodeData` word by word. What it writes is hashed at once: feeding a hasher word by word costs more.
+pub struct Encoder {
+    words: [[u8; 32]; WORDS],
+    used: usize,
+}
 
 impl Encoder {
     pub(crate) fn new(type_hash: B256) -> Self {
-        let mut hasher = Keccak256::new();
-        hasher.update(type_hash);
-        Self(hasher)
+        let mut encoder = Self { words: [[0; 32]; WORDS], used: 0 };
+        encoder.hash(type_hash.0);
+        encoder
     }
 
-    pub(crate) fn finish(self) -> B256 {
-        self.0.finalize()
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.words[..self.used].as_flattened()
     }
 
     /// `bytes32`.
+    ///
+    /// # Panics
+    /// If the message has more members than the longest one.
     pub fn hash(&mut self, value: Hash) -> &mut Self {
-        self.0.update(value);
+        self.words[self.used] = value;
+        self.used += 1;
         self
     }
 

@@ -77,7 +77,13 @@ impl Summer {
             end += count;
             start
         }));
+        // Room for all that there can be, so that no random factor asks for more later.
+        let most = terms.len() * places.len();
+        self.entries.clear();
+        self.entries.reserve(most);
         self.entries.resize(end, Affine::GENERATOR);
+        self.products.clear();
+        self.products.reserve(most / 2);
         for (row, place) in places.enumerate() {
             let ends = &mut self.ends[row * buckets..][..buckets];
             for (point, factor) in terms {
