@@ -163,7 +163,7 @@ coverage: deps ## Coverage of the contracts by line and branch
 
 # ---------------------------------------------------------------- benchmarks: one JSON line a result
 
-BENCHES := engine journal recovery replicated failover auth gas
+BENCHES := engine journal recovery replicated failover auth wire gas
 RESULTS := target/bench/results.jsonl
 
 .PHONY: bench
@@ -189,6 +189,11 @@ bench-replicated: contracts $(NATS) ## Durability on three log servers: throughp
 bench-failover: contracts $(NATS) ## From a leader's death to the next acknowledgement
 	@mkdir -p $(dir $(RESULTS))
 	@cargo bench --quiet --profile release --locked -p xos-cli --bench failover | grep '^{' | tee -a $(RESULTS)
+
+.PHONY: bench-wire
+bench-wire: contracts ## From the wire to the durable acknowledgement
+	@mkdir -p $(dir $(RESULTS))
+	@cargo bench --quiet --profile release --locked -p xos-cli --bench wire | grep '^{' | tee -a $(RESULTS)
 
 .PHONY: gas
 gas: contracts ## Take the gas snapshots anew (`make test` checks them)

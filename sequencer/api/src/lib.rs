@@ -1,14 +1,17 @@
-//! The public JSON-RPC: methods, wire types and error codes, for servers and clients.
+//! The public JSON-RPC: methods, wire types and error codes, for servers and clients; and binary order entry, which says the
+//! same in fewer bytes.
 //!
 //! Numbers of 64 bits and more travel as decimal strings (a JSON number is accepted too), hashes, addresses and
 //! signatures as `0x…`. Prices are ticks and sizes are lots, as signed; [`MarketInfo`] says what they mean in decimals.
 
+mod entry;
 mod error;
 mod history;
 pub mod people;
 mod rpc;
 mod wire;
 
+pub use entry::{Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
 pub use error::{ApiError, Code};
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
 pub use rpc::{XosApiClient, XosApiServer};

@@ -20,7 +20,7 @@ use xos_engine::Engine;
 use xos_journal::JournalError;
 use xos_types::{
     AccountId, Address, Atoms, B256, Command, Event, EventId, Frame, InboxItem, InboxPayload, MarketId, Position,
-    Precedence,
+    Precedence, WindowOrder,
 };
 
 use crate::node::JOURNAL_FOLDER;
@@ -205,6 +205,7 @@ struct Windows {
     count: u64,
     /// The latest turn so far in the window, once there is one.
     turn: Option<Precedence>,
+    order: WindowOrder,
     /// The first command that came after one with a later turn.
     out_of_turn: Option<u64>,
 }
@@ -213,9 +214,9 @@ impl Windows {
     fn see(&mut self, sequence: u64, command: &Command) {
         if let Command::Window { .. } = command {
             self.count += 1;
-            self.turn = None;
+            (self.turn, self.order) = (None, WindowOrder::default());
         }
-        let Some(turn) = Precedence::of(command) else { return };
+        let Some(turn) = self.order.next(command) else { return };
         if self.turn.is_some_and(|latest| turn < latest) {
             self.out_of_turn.get_or_insert(sequence);
         }
@@ -616,5 +617,7 @@ mod tests {
         assert_eq!(seen(&[window(), cancel(3), quote(), taker(), window(), cancel(4), quote()]), (2, None));
         assert_eq!(seen(&[window(), taker(), quote(), cancel(3)]), (1, Some(3)));
         assert_eq!(seen(&[window(), quote(), taker(), window(), quote(), cancel(3)]), (2, Some(6)));
+        assert_eq!(seen(&[window(), taker(), cancel(1)]), (1, None), "it takes away what came in the same window");
+        assert_eq!(seen(&[window(), taker(), window(), quote(), cancel(1)]), (2, Some(5)), "or in another");
     }
 }

@@ -22,15 +22,18 @@ fn methods() -> BTreeSet<String> {
     let batches = Batches::open(&folder.path().join("batches.jsonl")).unwrap();
     let backlog = Backlog::new(0, 0, 1);
     let (_, status) = tokio::sync::watch::channel(xos_chain::SettlementStatus::default());
+    let vitals = Vitals::new(&GROUP, folder.path(), std::time::Duration::from_secs(1));
+    let domain = Domain::from(&GROUP);
     let rpc = Rpc {
         sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk(), crate::replication::Role::alone()).0,
         settlement: Arc::new(Settlement::new(batches, status, backlog)),
-        vitals: Vitals::new(&GROUP, folder.path(), std::time::Duration::from_secs(1)),
+        signatures: crate::signatures::Signatures::start(domain, Arc::clone(&vitals)).unwrap(),
+        vitals,
         group: GROUP,
-        domain: Domain::from(&GROUP),
+        domain,
         key: Key::from_bytes([1; 32]).unwrap(),
         decimals: 6,
-        state_hash: tokio::sync::Mutex::default(),
+        state_hash: std::sync::Arc::default(),
         past: xos_history::History::open(folder.path().join("history"), &GROUP).unwrap(),
         follower: Arc::default(),
     };

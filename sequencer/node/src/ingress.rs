@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc as tokio_mpsc, oneshot};
 use xos_journal::{Durability, SealedBlock, Shortage};
-use xos_types::{Command, Hash, Precedence};
+use xos_types::{Command, Hash, Precedence, WindowOrder};
 
+use crate::door::turn;
 use crate::feeds::Feeds;
 use crate::receipt::Outcome;
 use crate::replication::Role;
@@ -204,6 +205,8 @@ impl Backlog {
 pub(crate) struct Sequencer {
     items: mpsc::Sender<Item>,
     commands: Arc<Gauge>,
+    /// What only takes orders away has room of its own, so that no flood of orders keeps anybody from leaving.
+    cancellations: Arc<Gauge>,
     queries: Arc<Gauge>,
     backlog: Arc<Backlog>,
     disk: Durability,
@@ -212,8 +215,8 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    /// A queue that holds at most so many commands and queries, closed to commands while the backlog is full, and to orders
-    /// while the disk nearly is.
+    /// A queue that holds at most so many commands, as many cancellations beside them, and so many queries. It is closed to
+    /// orders while the disk is nearly full, and to all but cancellations while the backlog is.
     pub(crate) fn channel(
         commands: usize,
         queries: usize,
@@ -225,6 +228,7 @@ impl Sequencer {
         let queue = Self {
             items,
             commands: Gauge::new("commands", commands),
+            cancellations: Gauge::new("cancellations", commands),
             queries: Gauge::new("questions", queries),
             backlog,
             disk,
@@ -240,16 +244,22 @@ impl Sequencer {
     /// If they were not handed over, or the sequencer stopped meanwhile.
     pub(crate) async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
         self.role_allows()?;
-        self.settlement_keeps_up()?;
+        let only_cancels = commands.iter().all(|command| Precedence::of(command) == Some(Precedence::Cancel));
+        if !only_cancels {
+            self.settlement_keeps_up()?;
+        }
         if commands.iter().any(Command::is_order) {
             self.disk_has_room()?;
         }
-        let permit = self.commands.take(commands.len())?;
+        let turn = turn::mine().await;
+        let lane = if only_cancels { &self.cancellations } else { &self.commands };
+        let permit = lane.take(commands.len())?;
         // Again, now that `drain` waits for the permit.
         self.going_on()?;
         let (reply, outcomes) = oneshot::channel();
         let item = Item::Commands(Ingress { commands, since: Instant::now(), reply, _queued: permit });
         self.items.send(item).map_err(|_| Refused::Stopped)?;
+        drop(turn);
         outcomes.await.map_err(|_| Refused::Stopped)
     }
 
@@ -273,6 +283,7 @@ impl Sequencer {
         question: impl FnOnce(View<'_>) -> A + Send + 'static,
         then: impl FnOnce(&mut Feeds, A) -> R + Send + 'static,
     ) -> Result<R, Refused> {
+        let turn = turn::mine().await;
         let permit = self.queries.take(1)?;
         let (reply, answer) = oneshot::channel();
         let run = Box::new(move |view: View<'_>| {
@@ -285,6 +296,7 @@ impl Sequencer {
             Box::new(deliver) as Delivery
         });
         self.items.send(Item::Query(Query { run })).map_err(|_| Refused::Stopped)?;
+        drop(turn);
         answer.await.map_err(|_| Refused::Stopped)
     }
 
@@ -322,7 +334,7 @@ impl Sequencer {
     /// hears either what became of it, or that nothing was done.
     pub(crate) async fn drain(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        while self.commands.depth().depth > 0 {
+        while self.commands.depth().depth + self.cancellations.depth().depth > 0 {
             tokio::time::sleep(DRAIN_POLL).await;
         }
     }
@@ -342,8 +354,8 @@ impl Sequencer {
     }
 
     /// How full the queues are.
-    pub(crate) fn queues(&self) -> [Depth; 3] {
-        [self.commands.depth(), self.queries.depth(), self.backlog.depth()]
+    pub(crate) fn queues(&self) -> [Depth; 4] {
+        [self.commands.depth(), self.cancellations.depth(), self.queries.depth(), self.backlog.depth()]
     }
 
     pub(crate) fn stop(&self) {
@@ -359,18 +371,22 @@ pub(crate) struct Placed {
     pub(crate) command: Command,
 }
 
-/// The window's execution order: by precedence, and what has the same by arrival.
-pub(crate) fn maker_friendly(requests: Vec<Vec<Command>>) -> Vec<Placed> {
-    let mut placed: Vec<Placed> = requests
-        .into_iter()
-        .enumerate()
-        .flat_map(|(request, commands)| {
-            commands.into_iter().enumerate().map(move |(position, command)| Placed { request, position, command })
-        })
-        .collect();
-    // A stable sort: what has the same precedence stays in order of arrival.
-    placed.sort_by_key(|placed| Precedence::of(&placed.command));
-    placed
+/// The order in which a window executes the commands that arrived in this one.
+pub(crate) fn maker_friendly(mut placed: Vec<Placed>) -> Vec<Placed> {
+    // Stable sorts: what has the same precedence stays in order of arrival.
+    if !placed.iter().any(|placed| takes_orders(&placed.command)) {
+        placed.sort_by_key(|placed| Precedence::of(&placed.command));
+        return placed;
+    }
+    let mut window = WindowOrder::default();
+    let mut turns: Vec<_> = placed.into_iter().map(|placed| (window.next(&placed.command), placed)).collect();
+    turns.sort_by_key(|(turn, _)| *turn);
+    turns.into_iter().map(|(_, placed)| placed).collect()
+}
+
+/// Whether it may take away an order of the same window.
+fn takes_orders(command: &Command) -> bool {
+    matches!(command, Command::Replace { .. }) || Precedence::of(command) == Some(Precedence::Cancel)
 }
 
 #[cfg(test)]
@@ -379,31 +395,47 @@ mod tests {
     use crate::testing::{cancel, idle_disk, order, withdraw};
     use xos_types::OrderKind::{GoodTillCancelled, PostOnly};
 
+    fn executed(commands: Vec<Command>) -> Vec<usize> {
+        let placed =
+            commands.into_iter().enumerate().map(|(position, command)| Placed { request: 0, position, command });
+        maker_friendly(placed.collect()).iter().map(|placed| placed.position).collect()
+    }
+
     #[test]
     fn cancels_go_first_then_post_only_then_the_rest_each_in_order_of_arrival() {
-        let requests = vec![
-            vec![order(1, GoodTillCancelled), order(2, PostOnly)],
-            vec![withdraw(3), cancel(4)],
-            vec![order(5, PostOnly), order(6, GoodTillCancelled), cancel(7)],
-        ];
-        let places: Vec<_> =
-            maker_friendly(requests).into_iter().map(|placed| (placed.request, placed.position)).collect();
-        assert_eq!(places, [(1, 1), (2, 2), (0, 1), (2, 0), (0, 0), (1, 0), (2, 1)]);
+        let (taker, quote) = (|nonce| order(nonce, GoodTillCancelled), |nonce| order(nonce, PostOnly));
+        let window = vec![taker(1), quote(2), withdraw(3), cancel(40), quote(5), taker(6), cancel(70)];
+        assert_eq!(executed(window), [3, 6, 1, 4, 0, 2, 5]);
+        assert_eq!(executed(vec![taker(1), quote(2), taker(3)]), [1, 0, 2]);
+    }
+
+    #[test]
+    fn what_takes_an_order_of_the_same_window_away_goes_behind_it_and_all_else_as_ever() {
+        let (taker, quote) = (|nonce| order(nonce, GoodTillCancelled), |nonce| order(nonce, PostOnly));
+        assert_eq!(executed(vec![taker(1), cancel(1), cancel(9)]), [2, 0, 1]);
+        assert_eq!(executed(vec![taker(8), quote(1), cancel(1)]), [1, 2, 0]);
+        assert_eq!(executed(vec![cancel(1), taker(1)]), [0, 1], "it came before");
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_room_comes_back() {
         let (queue, receiver) = Sequencer::channel(3, 1, Backlog::new(0, 0, 10), idle_disk(), Role::alone());
         let (first, second) = (queue.clone(), queue.clone());
-        let waiting = tokio::spawn(async move { first.submit(vec![cancel(1), cancel(2)]).await });
+        let waiting = tokio::spawn(async move { first.submit(vec![withdraw(1), withdraw(2)]).await });
         while queue.commands.queued.load(Ordering::Relaxed) < 2 {
             tokio::task::yield_now().await;
         }
-        let refused = second.submit(vec![cancel(3), cancel(4)]).await;
+        let refused = second.submit(vec![cancel(3), withdraw(4)]).await;
         assert!(matches!(refused, Err(Refused::Overloaded { queued: 2, limit: 3, .. })));
+        let leaving = tokio::spawn(async move { second.submit(vec![cancel(5), cancel(6)]).await });
+        while queue.cancellations.depth().depth < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(receiver.recv().unwrap());
         drop(receiver.recv().unwrap());
         assert!(matches!(waiting.await.unwrap(), Err(Refused::Stopped)));
-        assert_eq!(queue.commands.queued.load(Ordering::Relaxed), 0);
+        assert!(matches!(leaving.await.unwrap(), Err(Refused::Stopped)), "it was let in, and lost with the receiver");
+        assert_eq!(queue.queues()[..2].iter().map(|queue| queue.depth).sum::<usize>(), 0);
     }
 
     #[tokio::test]
@@ -411,7 +443,7 @@ mod tests {
         let (queue, receiver) = Sequencer::channel(10, 1, Backlog::new(0, 0, 10), idle_disk(), Role::alone());
         let taken = queue.clone();
         let waiting = tokio::spawn(async move { taken.submit(vec![cancel(1)]).await });
-        while queue.commands.depth().depth == 0 {
+        while queue.cancellations.depth().depth == 0 {
             tokio::task::yield_now().await;
         }
         let drained = queue.clone();
@@ -435,7 +467,12 @@ mod tests {
         let (queue, _receiver) = Sequencer::channel(10, 10, Arc::clone(&backlog), idle_disk(), Role::alone());
         assert!(queue.ready().is_ok());
         backlog.set_sealed(8);
-        let refused = queue.submit(vec![cancel(1)]).await;
+        let refused = queue.submit(vec![cancel(1), withdraw(2)]).await;
         assert!(matches!(refused, Err(Refused::Overloaded { what: "unsettled frames", .. })));
+        let leaving = queue.clone();
+        tokio::spawn(async move { leaving.submit(vec![cancel(3)]).await });
+        while queue.cancellations.depth().depth == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The sequencer process: takes signed commands in, makes them durable, executes them, settles them, and answers.
 //!
 //! ```text
-//! rpc ── verify signatures ──▶ ingress ──▶ sequencer ──▶ output ──▶ acknowledgements, feeds, answers
+//! door ── check signatures ──▶ ingress ──▶ sequencer ──▶ output ──▶ acknowledgements, feeds, answers
 //!                              (bounded)   engine   │     (waits     │
 //!                     inbox ──────────────────▲     ▼    for disk)   └── sealed frames ──▶ settlement ──▶ chain
 //!                                                journal ───▲
@@ -14,16 +14,19 @@
 //! - `output`: the thread that lets out what the disk has. Nothing leaves before its command is durable.
 //! - `recovery`: from the journal back to where the node stood. `kill -9` at any moment loses no acknowledged command and
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
+//! - `door`: connections; JSON-RPC, and binary order entry (`docs/order-entry.md`).
+//! - `signatures`: threads that check signatures, many at a time.
 //! - `follower`: a second engine on a thread of its own, which reads the journal, writes the history and saves the state.
 //! - `vitals`: how the node is doing; `metrics` and `operations` show it to operators (`docs/operations.md`).
 //! - [`parts`]: what of this the simulation drives step by step.
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
 //!
-//! Order. Requests of one connection are executed in the order in which their signatures were recovered, which for requests
-//! that are not awaited may differ from the order sent: each is a task of its own. Orders of one `xos_placeOrders` call stay
-//! together and in order. Within an ingress window cancels go first, then post-only orders, then the rest.
+//! Order. Messages of one WebSocket are executed in the order in which they were sent, as are the calls of one batch; orders of
+//! one message stay together. Within an ingress window cancels go first, then post-only orders, then the rest; what takes away
+//! an order of the same window goes behind it.
 //!
-//! Overload. Every queue has a bound. At it a request is refused with code 1100 and nothing was done. While the disk is nearly
+//! Overload. Every queue has a bound. At it a request is refused with code 1100 and nothing was done; cancellations have a bound
+//! of their own, which no flood of orders reaches. While the disk is nearly
 //! full, orders are refused with code 1102; cancellations and withdrawals go on in the room that is left.
 
 pub mod audit;
@@ -31,6 +34,7 @@ mod check;
 pub mod config;
 #[cfg(test)]
 mod docs;
+mod door;
 mod feeds;
 mod follower;
 mod hashing;
@@ -50,6 +54,7 @@ mod replication;
 mod rpc;
 mod sequencer;
 mod settlement;
+mod signatures;
 mod snapshots;
 #[cfg(test)]
 mod testing;

@@ -7,13 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jsonrpsee::core::middleware::RpcServiceBuilder;
-use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
-use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
+use jsonrpsee::server::ServerHandle;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use xos_api::XosApiServer;
 use xos_chain::{At, Chain, ChainError, Deployment};
 use xos_history::HistoryError;
 use xos_journal::{Journal, JournalError, Recovery};
@@ -21,6 +18,7 @@ use xos_replica::{BLOCK_BYTES, JetStream, ReplicaError};
 use xos_types::Address;
 
 use crate::config::{Config, Limits};
+use crate::door;
 use crate::feeds::Books;
 use crate::follower::{Follower, Following, open_history};
 use crate::hashing::HashThread;
@@ -29,12 +27,12 @@ use crate::ingress::{Backlog, Sequencer};
 use crate::leading::{anchor, check_consumed, hand_in, start_inbox, start_settlement};
 use crate::operations::Operations;
 use crate::output::Outputs;
-use crate::params::NamedParams;
 use crate::recovery::{Anchor, Recovered, restore};
 use crate::replication::{Part, Role, take_place};
 use crate::rpc::Rpc;
 use crate::sequencer::{Core, Pace, Stopped, turnover};
 use crate::settlement::Batches;
+use crate::signatures::Signatures;
 use crate::snapshots::Snapshots;
 use crate::vitals::{Life, Vitals};
 
@@ -306,19 +304,23 @@ impl Node {
         };
         let ended = start_sequencer(core, items)?;
 
+        let domain = found.deployment.domain();
+        let signatures = Signatures::start(domain, Arc::clone(&vitals))
+            .map_err(file("cannot start a thread for", Path::new("signatures")))?;
         let rpc = Rpc {
             sequencer: sequencer.clone(),
+            signatures,
             settlement,
             vitals: Arc::clone(&vitals),
             group,
-            domain: found.deployment.domain(),
+            domain,
             key: config.sequencer_key.clone(),
             decimals: found.decimals,
-            state_hash: Mutex::default(),
+            state_hash: Arc::default(),
             past,
             follower: Arc::clone(&follower),
         };
-        let (address, server) = serve(&config, rpc).await?;
+        let (address, server) = door::open(&config, rpc).await?;
         let node_file = data.join(NODE_FILE);
         write_node_file(&node_file, address, operations_address, group.group)?;
         vitals.beat(Instant::now());
@@ -456,36 +458,6 @@ fn start_sequencer(
         })
         .map_err(file("cannot start a thread for", Path::new("the sequencer")))?;
     Ok(ended)
-}
-
-async fn serve(config: &Config, rpc: Rpc) -> Result<(SocketAddr, ServerHandle), NodeError> {
-    let limits = config.limits;
-    let settings = ServerConfig::builder()
-        .max_connections(limits.connections)
-        .max_subscriptions_per_connection(limits.subscriptions)
-        .max_request_body_size(limits.request_bytes)
-        .max_response_body_size(limits.response_bytes)
-        .set_batch_request_config(BatchRequestConfig::Limit(limits.batch_requests))
-        .set_message_buffer_capacity(limits.message_buffer)
-        .enable_ws_ping(
-            PingConfig::new().ping_interval(Duration::from_secs(20)).inactive_limit(Duration::from_secs(60)),
-        )
-        .build();
-    let plain_paths =
-        ProxyGetRequestLayer::new([("/health", "xos_health"), ("/ready", "xos_ready"), ("/info", "xos_info")])
-            .expect("the paths differ and begin with a slash");
-    let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-    let named = RpcServiceBuilder::new().layer_fn(move |inner| NamedParams { inner, response_bytes });
-    let listen_error = |source| NodeError::Listen { address: config.listen, setting: "listen", source };
-    let server = Server::builder()
-        .set_config(settings)
-        .set_http_middleware(tower::ServiceBuilder::new().layer(plain_paths))
-        .set_rpc_middleware(named)
-        .build(config.listen)
-        .await
-        .map_err(listen_error)?;
-    let address = server.local_addr().map_err(listen_error)?;
-    Ok((address, server.start(rpc.into_rpc())))
 }
 
 /// Written beside and renamed, so that a reader never sees half of it.

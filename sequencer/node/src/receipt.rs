@@ -37,14 +37,7 @@ impl Head {
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     /// It took effect and is durable.
-    Done {
-        /// Where it stands in the log.
-        sequence: u64,
-        /// The end of the log when it was acknowledged.
-        head: Arc<Head>,
-        /// What it did.
-        effect: Effect,
-    },
+    Done(Done),
     /// It changed nothing.
     Rejected {
         /// Why.
@@ -52,6 +45,17 @@ pub(crate) enum Outcome {
         /// Terms of the market that an order named, if it trades.
         terms: Option<Terms>,
     },
+}
+
+/// A command that took effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    /// Where it stands in the log.
+    pub(crate) sequence: u64,
+    /// The end of the log when it was acknowledged.
+    pub(crate) head: Arc<Head>,
+    /// What it did.
+    pub(crate) effect: Effect,
 }
 
 /// What a price and a size mean in a market.

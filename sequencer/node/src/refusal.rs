@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 use xos_api::people::{ratio, tokens};
 use xos_api::{ApiError, Code};
 use xos_auth::{AuthError, Domain, Typed};
-use xos_types::{Address, Atoms, B256, Reject, Ticks};
+use xos_types::{Address, Atoms, B256, Command, Reject, Ticks};
 
 use crate::ingress::Refused;
 use crate::receipt::Terms;
+
+/// When whoever was refused for want of room may try again: queues are worked off in less.
+pub(crate) const RETRY_MS: u32 = 20;
 
 /// What was signed and for which domain, so that a client can find out why its signature says something else.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,25 @@ impl Signing {
         }
     }
 
+    /// What was signed for a command; nothing is for a frame.
+    pub(crate) fn of_command(domain: &Domain, command: &Command) -> Option<Self> {
+        Some(match command {
+            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
+                Self::of(domain, &order.message)
+            }
+            Command::Amend(signed) => Self::of(domain, &signed.message),
+            Command::CancelMany(signed) => Self::of(domain, &signed.message),
+            Command::CancelAfter(signed) => Self::of(domain, &signed.message),
+            Command::Cancel(signed) => Self::of(domain, &signed.message),
+            Command::CancelAll(signed) => Self::of(domain, &signed.message),
+            Command::Withdraw(signed) => Self::of(domain, &signed.message),
+            Command::Transfer(signed) => Self::of(domain, &signed.message),
+            Command::Liquidate(signed) => Self::of(domain, &signed.message),
+            Command::Convert(signed) => Self::of(domain, &signed.message),
+            Command::Window { .. } | Command::Frame { .. } => return None,
+        })
+    }
+
     fn data(&self, recovered: Option<Address>, expected: &[Address]) -> Value {
         json!({
             "recovered": recovered,
@@ -46,9 +68,9 @@ impl Signing {
 }
 
 /// The signature is none. `owner` is who would have to sign, if the account exists.
-pub(crate) fn malformed_signature(error: &AuthError, signing: &Signing, owner: Option<Address>) -> ApiError {
+pub(crate) fn malformed_signature(error: &AuthError, signing: Option<&Signing>, owner: Option<Address>) -> ApiError {
     let expected: Vec<Address> = owner.into_iter().collect();
-    let mut data = signing.data(None, &expected);
+    let mut data = signing.map_or_else(|| json!({}), |signing| signing.data(None, &expected));
     set(&mut data, "problem", json!(error.to_string()));
     ApiError::new(Code::BadSignature, format!("{error}; sign the EIP-712 message in `data`"), data)
 }
@@ -64,9 +86,11 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         let message = refused.to_string();
         match refused {
-            Refused::Overloaded { what, queued, limit } => {
-                Self::new(Code::Overloaded, message, json!({ "what": what, "queued": queued, "limit": limit }))
-            }
+            Refused::Overloaded { what, queued, limit } => Self::new(
+                Code::Overloaded,
+                message,
+                json!({ "what": what, "queued": queued, "limit": limit, "retryMs": RETRY_MS }),
+            ),
             Refused::DiskFull { why, bytes_left } => {
                 Self::new(Code::DiskFull, message, json!({ "why": why, "bytesLeft": bytes_left.to_string() }))
             }

@@ -1,4 +1,4 @@
-//! The JSON-RPC: reads requests, recovers signers in the request's own task, asks or instructs the sequencer, and puts
+//! The JSON-RPC: reads requests, has their signatures checked, asks or instructs the sequencer, and puts
 //! the answer into the client's words.
 
 use std::sync::Arc;
@@ -16,28 +16,27 @@ use xos_api::{
     MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PositionInfo, Receipt,
     StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
 };
-use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
+use xos_auth::{Domain, Key, Typed, parse_signature, signature_bytes};
 use xos_engine::OrderView;
 use xos_history::HistoryError;
 use xos_types::{
     AccountId, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId, Nonce,
-    Order, Signed, Ticks, TimeMs, Transfer, Withdraw,
+    Order, Signature, Signed, Ticks, TimeMs, Transfer, Withdraw,
 };
 
 use crate::feeds::book_info;
 use crate::follower::Following;
 use crate::ingress::{Refused, Sequencer};
-use crate::receipt::{Outcome, Terms};
+use crate::receipt::{Done, Head, Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
 use crate::sequencer::View;
 use crate::settlement::Settlement;
+use crate::signatures::{Malformed, Signatures, Unverified};
 use crate::trace;
 use crate::vitals::Vitals;
 
 /// Orders or cancellations in one call.
-const COMMANDS_MAX: usize = 200;
-/// Signatures that are recovered in a request's task; more of them go to a thread of their own.
-const RECOVERED_INLINE: usize = 8;
+pub(crate) const COMMANDS_MAX: usize = 200;
 const LISTED_BY_DEFAULT: u32 = 100;
 const LISTED_MAX: u32 = 1000;
 const DEPTH_BY_DEFAULT: u32 = 20;
@@ -45,49 +44,46 @@ const DEPTH_BY_DEFAULT: u32 = 20;
 const STATE_HASH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves the API.
+#[derive(Clone)]
 pub(crate) struct Rpc {
     pub(crate) sequencer: Sequencer,
+    pub(crate) signatures: Signatures,
     pub(crate) settlement: Arc<Settlement>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) group: GroupConfig,
     pub(crate) domain: Domain,
     pub(crate) key: Key,
     pub(crate) decimals: u8,
-    pub(crate) state_hash: Mutex<Option<(Instant, StateHash)>>,
+    pub(crate) state_hash: Arc<Mutex<Option<(Instant, StateHash)>>>,
     /// What happened, as far as the follower has written it down.
     pub(crate) past: xos_history::History,
     pub(crate) follower: Arc<Following>,
 }
 
-/// A signature that is none: who is asked for it, and why it is none.
-struct Malformed {
-    account: AccountId,
-    error: AuthError,
-    signing: Signing,
-}
-
-type Verified = Result<Command, Box<Malformed>>;
-
 impl Rpc {
-    /// Sends commands whose signatures were recovered; the others get their explanation. One answer for each, in order.
-    async fn execute(&self, verified: Vec<Verified>) -> Result<Vec<Result<Ack, ApiError>>, ApiError> {
+    /// Checks signatures, and sends the commands whose signatures are some; the others get their explanation. One result for
+    /// each, in order.
+    pub(crate) async fn execute(&self, unverified: Vec<Unverified>) -> Result<Vec<Result<Done, ApiError>>, ApiError> {
+        let Some(verified) = self.signatures.check(unverified).await else { return Err(Refused::Stopped.into()) };
         let commands: Vec<Command> = verified.iter().filter_map(|verified| verified.as_ref().ok()).cloned().collect();
         let outcomes = if commands.is_empty() { Vec::new() } else { self.submit(commands).await? };
         let mut outcomes = outcomes.into_iter();
-        let mut answers = Vec::with_capacity(verified.len());
+        let mut results = Vec::with_capacity(verified.len());
+        let mut acted = Vec::with_capacity(verified.len());
         for verified in verified {
-            answers.push(match verified {
+            results.push(match verified {
                 Ok(command) => match outcomes.next() {
-                    Some(outcome) => self.answer(&command, outcome),
+                    Some(outcome) => self.judge(&command, outcome).inspect(|_| acted.extend(command.signer())),
                     None => Err(ApiError::new(Code::Unavailable, "the sequencer gave no answer", json!({}))),
                 },
                 Err(malformed) => Err(self.explain(*malformed).await),
             });
         }
-        Ok(answers)
+        self.signatures.acted(acted.into_iter());
+        Ok(results)
     }
 
-    async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
+    pub(crate) async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
         let begun = Instant::now();
         let outcomes = self.sequencer.submit(commands).await;
         match &outcomes {
@@ -100,65 +96,48 @@ impl Rpc {
         outcomes
     }
 
-    /// Recovers many signers, away from the tasks that serve connections if they are many.
-    async fn verify_all<T: Send + 'static>(
-        &self,
-        requests: Vec<T>,
-        verify: fn(&Domain, &T) -> Verified,
-    ) -> Result<Vec<Verified>, ApiError> {
-        let (few, domain) = (requests.len() <= RECOVERED_INLINE, self.domain);
-        let recover = move || requests.iter().map(|request| verify(&domain, request)).collect();
-        if few {
-            return Ok(self.vitals.metrics.verifying(recover));
+    async fn execute_one(&self, unverified: Unverified) -> RpcResult<Ack> {
+        let result = self.execute(vec![unverified]).await?.pop();
+        let nothing = || Err(ApiError::new(Code::Unavailable, "no answer", json!({})));
+        Ok(result.unwrap_or_else(nothing).map(|done| self.acknowledge(done))?)
+    }
+
+    async fn execute_many(&self, unverified: Vec<Unverified>) -> RpcResult<Vec<OrderOutcome>> {
+        let results = self.execute(unverified).await?.into_iter();
+        let outcome = |result: Result<Done, ApiError>| match result {
+            Ok(done) => OrderOutcome::Ok(self.acknowledge(done)),
+            Err(error) => OrderOutcome::Error(error),
+        };
+        Ok(results.map(outcome).collect())
+    }
+
+    fn acknowledge(&self, Done { sequence, head, effect }: Done) -> Ack {
+        Ack {
+            receipt: Receipt {
+                sequence,
+                log_sequence: head.sequence,
+                log_hash: B256::from(head.log_hash),
+                signature: signature_bytes(&self.promise(&head)).into(),
+            },
+            filled: effect.filled,
+            remaining: effect.remaining,
+            fills: effect.fills,
         }
-        let vitals = Arc::clone(&self.vitals);
-        tokio::task::spawn_blocking(move || vitals.metrics.verifying(recover))
-            .await
-            .map_err(|_| ApiError::new(Code::Unavailable, "the node is stopping", json!({})))
     }
 
-    async fn execute_one(&self, verified: Verified) -> RpcResult<Ack> {
-        let answers = self.execute(vec![verified]).await?;
-        let answer = answers.into_iter().next();
-        Ok(answer.unwrap_or_else(|| Err(ApiError::new(Code::Unavailable, "no answer", json!({}))))?)
+    /// The sequencer's signature over the head of the log.
+    pub(crate) fn promise(&self, head: &Head) -> Signature {
+        head.signature(&self.key, &self.domain)
     }
 
-    async fn execute_many(&self, verified: Vec<Verified>) -> RpcResult<Vec<OrderOutcome>> {
-        let answers = self.execute(verified).await?;
-        Ok(answers.into_iter().map(|answer| answer.map_or_else(OrderOutcome::Error, OrderOutcome::Ok)).collect())
-    }
-
-    fn answer(&self, command: &Command, outcome: Outcome) -> Result<Ack, ApiError> {
-        self.vitals.metrics.answered(command, matches!(outcome, Outcome::Done { .. }));
+    /// What a command came to; the error that its sender gets if it was refused.
+    pub(crate) fn judge(&self, command: &Command, outcome: Outcome) -> Result<Done, ApiError> {
+        self.vitals.metrics.answered(command, matches!(outcome, Outcome::Done(_)));
         trace::answered(command, &outcome);
         match outcome {
-            Outcome::Done { sequence, head, effect } => Ok(Ack {
-                receipt: Receipt {
-                    sequence,
-                    log_sequence: head.sequence,
-                    log_hash: B256::from(head.log_hash),
-                    signature: signature_bytes(&head.signature(&self.key, &self.domain)).into(),
-                },
-                filled: effect.filled,
-                remaining: effect.remaining,
-                fills: effect.fills,
-            }),
+            Outcome::Done(done) => Ok(done),
             Outcome::Rejected { reject, terms } => {
-                let signing = match command {
-                    Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
-                        Some(Signing::of(&self.domain, &order.message))
-                    }
-                    Command::Amend(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::CancelMany(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::CancelAfter(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::Cancel(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::CancelAll(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::Withdraw(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::Transfer(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::Liquidate(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::Convert(signed) => Some(Signing::of(&self.domain, &signed.message)),
-                    Command::Window { .. } | Command::Frame { .. } => None,
-                };
+                let signing = Signing::of_command(&self.domain, command);
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
             }
         }
@@ -184,10 +163,10 @@ impl Rpc {
         }
     }
 
-    async fn explain(&self, malformed: Malformed) -> ApiError {
-        let account = malformed.account;
+    pub(crate) async fn explain(&self, malformed: Malformed) -> ApiError {
+        let Malformed { account, error, signing } = malformed;
         let owner = self.sequencer.query(move |view| view.engine.account(account).map(|account| account.owner)).await;
-        malformed_signature(&malformed.error, &malformed.signing, owner.ok().flatten())
+        malformed_signature(&error, signing.as_ref(), owner.ok().flatten())
     }
 
     async fn query<R: Send + 'static>(&self, question: impl FnOnce(View<'_>) -> R + Send + 'static) -> RpcResult<R> {
@@ -195,21 +174,18 @@ impl Rpc {
     }
 }
 
-fn verify_for<T: Typed + Copy>(
+fn claimed<T: Typed + Copy>(
     domain: &Domain,
     account: AccountId,
     message: T,
     signature: &[u8],
     command: impl FnOnce(Signed<T>) -> Command,
-) -> Verified {
-    parse_signature(signature)
-        .and_then(|signature| verify(domain, message, signature))
-        .map(command)
-        .map_err(|error| Box::new(Malformed { account, error, signing: Signing::of(domain, &message) }))
+) -> Unverified {
+    Unverified::new(account, message, domain.digest(&message), parse_signature(signature), command)
 }
 
-fn verify_order(domain: &Domain, request: &OrderRequest) -> Verified {
-    let order = Order {
+fn order_of(request: &OrderRequest) -> Order {
+    Order {
         account: request.account,
         market: request.market,
         side: request.side,
@@ -222,13 +198,24 @@ fn verify_order(domain: &Domain, request: &OrderRequest) -> Verified {
         max_fee: request.max_fee,
         builder: request.builder,
         builder_fee: request.builder_fee,
-    };
-    verify_for(domain, order.account, order, &request.signature, Command::place)
+    }
 }
 
-fn verify_cancel(domain: &Domain, request: &CancelRequest) -> Verified {
+/// Many are hashed faster together.
+fn claimed_orders(domain: &Domain, requests: &[OrderRequest]) -> Vec<Unverified> {
+    let orders: Vec<Order> = requests.iter().map(order_of).collect();
+    let mut digests = Vec::with_capacity(orders.len());
+    domain.digests(&orders, &mut digests);
+    let orders = requests.iter().zip(orders).zip(digests);
+    let claimed = orders.map(|((request, order), digest)| {
+        Unverified::new(order.account, order, digest.into(), parse_signature(&request.signature), Command::place)
+    });
+    claimed.collect()
+}
+
+fn claimed_cancel(domain: &Domain, request: &CancelRequest) -> Unverified {
     let cancel = Cancel { account: request.account, nonce: request.nonce };
-    verify_for(domain, cancel.account, cancel, &request.signature, Command::Cancel)
+    claimed(domain, cancel.account, cancel, &request.signature, Command::Cancel)
 }
 
 fn within(field: &str, given: Option<u32>, default: u32, most: u32) -> Result<usize, ApiError> {
@@ -486,30 +473,27 @@ impl XosApiServer for Rpc {
     }
 
     async fn place_order(&self, order: OrderRequest) -> RpcResult<Ack> {
-        self.execute_one(self.vitals.metrics.verifying(|| verify_order(&self.domain, &order))).await
+        let message = order_of(&order);
+        self.execute_one(claimed(&self.domain, message.account, message, &order.signature, Command::place)).await
     }
 
     async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("orders", orders.len())?;
-        self.execute_many(self.verify_all(orders, verify_order).await?).await
+        self.execute_many(claimed_orders(&self.domain, &orders)).await
     }
 
     async fn cancel(&self, cancel: CancelRequest) -> RpcResult<Ack> {
-        self.execute_one(self.vitals.metrics.verifying(|| verify_cancel(&self.domain, &cancel))).await
+        self.execute_one(claimed_cancel(&self.domain, &cancel)).await
     }
 
     async fn cancel_orders(&self, cancels: Vec<CancelRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("cancels", cancels.len())?;
-        self.execute_many(self.verify_all(cancels, verify_cancel).await?).await
+        self.execute_many(cancels.iter().map(|cancel| claimed_cancel(&self.domain, cancel)).collect()).await
     }
 
     async fn cancel_all(&self, cancel: CancelAllRequest) -> RpcResult<Ack> {
         let message = CancelAll { account: cancel.account, below: cancel.below };
-        let verified = self
-            .vitals
-            .metrics
-            .verifying(|| verify_for(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll));
-        self.execute_one(verified).await
+        self.execute_one(claimed(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll)).await
     }
 
     async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack> {
@@ -520,11 +504,7 @@ impl XosApiServer for Rpc {
             nonce: withdraw.nonce,
             expiry: withdraw.expiry,
         };
-        let verified = self
-            .vitals
-            .metrics
-            .verifying(|| verify_for(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw));
-        self.execute_one(verified).await
+        self.execute_one(claimed(&self.domain, withdraw.account, message, &withdraw.signature, Command::Withdraw)).await
     }
 
     async fn transfer(&self, transfer: TransferRequest) -> RpcResult<Ack> {
@@ -537,8 +517,7 @@ impl XosApiServer for Rpc {
             nonce: transfer.nonce,
             expiry: transfer.expiry,
         };
-        let verified = verify_for(&self.domain, transfer.account, message, &transfer.signature, Command::Transfer);
-        self.execute_one(verified).await
+        self.execute_one(claimed(&self.domain, transfer.account, message, &transfer.signature, Command::Transfer)).await
     }
 
     async fn liquidate(&self, liquidate: LiquidateRequest) -> RpcResult<Ack> {
@@ -551,10 +530,8 @@ impl XosApiServer for Rpc {
             nonce: liquidate.nonce,
             expiry: liquidate.expiry,
         };
-        let verified = self.vitals.metrics.verifying(|| {
-            verify_for(&self.domain, liquidate.keeper, message, &liquidate.signature, Command::Liquidate)
-        });
-        self.execute_one(verified).await
+        self.execute_one(claimed(&self.domain, liquidate.keeper, message, &liquidate.signature, Command::Liquidate))
+            .await
     }
 
     async fn convert(&self, convert: ConvertRequest) -> RpcResult<Ack> {
@@ -567,11 +544,7 @@ impl XosApiServer for Rpc {
             nonce: convert.nonce,
             expiry: convert.expiry,
         };
-        let verified = self
-            .vitals
-            .metrics
-            .verifying(|| verify_for(&self.domain, convert.keeper, message, &convert.signature, Command::Convert));
-        self.execute_one(verified).await
+        self.execute_one(claimed(&self.domain, convert.keeper, message, &convert.signature, Command::Convert)).await
     }
 
     async fn subscribe_book(&self, pending: PendingSubscriptionSink, market: MarketId) -> SubscriptionResult {

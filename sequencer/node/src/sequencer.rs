@@ -21,7 +21,7 @@ use crate::feeds::Books;
 use crate::history::History;
 use crate::ingress::{Backlog, Following, Ingress, Item, Placed, Query, maker_friendly};
 use crate::output::{Applied, Output, Outputs};
-use crate::receipt::{Effect, Head, Outcome, Terms};
+use crate::receipt::{Done, Effect, Head, Outcome, Terms};
 use crate::vitals::Vitals;
 
 /// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
@@ -279,10 +279,21 @@ impl Core {
 
     /// Executes one window, and answers it when it is durable.
     fn window(&mut self, mut requests: Vec<Ingress>) -> Result<(), Stopped> {
-        let commands: Vec<_> = requests.iter_mut().map(|request| std::mem::take(&mut request.commands)).collect();
-        let mut outcomes: Vec<Vec<Option<Outcome>>> =
-            commands.iter().map(|commands| commands.iter().map(|_| None).collect()).collect();
-        let mut rest = maker_friendly(commands).into_iter();
+        let mut outcomes: Vec<Vec<Option<Outcome>>> = Vec::with_capacity(requests.len());
+        let mut placed = Vec::new();
+        for (request, ingress) in requests.iter_mut().enumerate() {
+            let commands = std::mem::take(&mut ingress.commands).into_iter().enumerate();
+            let refusals = commands.map(|(position, command)| {
+                // A stranger's command is refused without a place in the log, which strangers could fill otherwise.
+                if let Some(reject) = self.stranger(&command) {
+                    return Some(Outcome::Rejected { reject, terms: None });
+                }
+                placed.push(Placed { request, position, command });
+                None
+            });
+            outcomes.push(refusals.collect());
+        }
+        let mut rest = maker_friendly(placed).into_iter();
         let mut opening = Some(Logged::new(Command::Window { time: TimeMs(unix_ms()) }));
         let mut begun = Instant::now();
         self.vitals.metrics.queue.observe(requests.first().map_or(0.0, |first| (begun - first.since).as_secs_f64()));
@@ -293,11 +304,6 @@ impl Core {
             while let Some(Placed { request, position, command }) = rest.next() {
                 if block.len().is_multiple_of(LOOK_AHEAD) {
                     self.engine.look_ahead(rest.as_slice().iter().map(|placed| &placed.command));
-                }
-                // A stranger's command is refused without a place in the log, which strangers could fill otherwise.
-                if let Some(reject) = self.stranger(&command) {
-                    outcomes[request][position] = Some(Outcome::Rejected { reject, terms: None });
-                    continue;
                 }
                 let answered = (Logged::new(command), Some((request, position)));
                 for (command, place) in opening.take().map(|window| (window, None)).into_iter().chain([answered]) {
@@ -315,7 +321,7 @@ impl Core {
             for ((command, applied), place) in block.iter().zip(&applied).zip(places) {
                 let Some((request, position)) = place else { continue };
                 outcomes[request][position] = Some(match Effect::read(command.command(), &applied.events) {
-                    Ok(effect) => Outcome::Done { sequence: applied.sequence, head: Arc::clone(&head), effect },
+                    Ok(effect) => Outcome::Done(Done { sequence: applied.sequence, head: Arc::clone(&head), effect }),
                     Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },
                 });
             }
@@ -622,7 +628,7 @@ mod tests {
 
     fn sequence(outcome: &Outcome) -> u64 {
         match outcome {
-            Outcome::Done { sequence, .. } => *sequence,
+            Outcome::Done(done) => done.sequence,
             Outcome::Rejected { reject, .. } => panic!("rejected: {reject}"),
         }
     }
@@ -632,7 +638,7 @@ mod tests {
         let harness = Harness::start(SLOW).await;
         let place = order_of(ALICE, 1, Side::Buy, GoodTillCancelled, 400);
         let outcomes = harness.submit_all(vec![vec![place.clone()]]).await;
-        let Outcome::Done { sequence, head, effect } = &outcomes[0][0] else { panic!("{outcomes:?}") };
+        let Outcome::Done(Done { sequence, head, effect }) = &outcomes[0][0] else { panic!("{outcomes:?}") };
         assert_eq!(harness.logged()[usize::try_from(*sequence).unwrap() - 1], place);
         assert_eq!(effect.remaining.0, 10);
 
@@ -656,7 +662,7 @@ mod tests {
         assert!(at(&outcomes[2]) < at(&outcomes[1]) && at(&outcomes[1]) < at(&outcomes[0]));
         let logged = harness.logged();
         assert_eq!(logged[logged.len() - 3..], [cancel, quote, taker]);
-        let Outcome::Done { effect, .. } = &outcomes[0][0] else { panic!() };
+        let Outcome::Done(Done { effect, .. }) = &outcomes[0][0] else { panic!() };
         assert_eq!(effect.fills[0].price.0, 550);
         harness.stop();
     }
@@ -719,7 +725,7 @@ mod tests {
             .iter()
             .map(|outcome| match outcome {
                 Outcome::Rejected { reject, .. } => reject.clone(),
-                Outcome::Done { .. } => panic!("a stranger's order was taken"),
+                Outcome::Done(_) => panic!("a stranger's order was taken"),
             })
             .collect();
         assert!(matches!(rejects[0], Reject::NotAuthorized { recovered, .. } if recovered == trader(BOB)));

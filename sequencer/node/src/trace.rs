@@ -2,14 +2,14 @@
 
 use xos_types::{Command, Nonce};
 
-use crate::receipt::Outcome;
+use crate::receipt::{Done, Outcome};
 
 /// Writes down what became of a command.
 pub(crate) fn answered(command: &Command, outcome: &Outcome) {
     let (Some((account, _)), Some(nonce)) = (command.signer(), nonce(command)) else { return };
     let (account, nonce) = (account.0, nonce.0);
     match outcome {
-        Outcome::Done { sequence, effect, .. } => {
+        Outcome::Done(Done { sequence, effect, .. }) => {
             let (filled, remaining) = (effect.filled.0, effect.remaining.0);
             tracing::debug!(account, nonce, sequence, filled, remaining, "command done");
         }

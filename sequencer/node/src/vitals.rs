@@ -314,7 +314,9 @@ impl Vitals {
         let role = parts.sequencer.role();
         metrics.leads.set(number(u64::from(role.leads())));
         metrics.epoch.set(number(role.epoch()));
-        for (queue, at) in ["commands", "questions", "frames"].into_iter().zip(parts.sequencer.queues()) {
+        for (queue, at) in
+            ["commands", "cancellations", "questions", "frames"].into_iter().zip(parts.sequencer.queues())
+        {
             metrics.set_queue(queue, at.depth, at.limit);
         }
         let info = parts.settlement.info(0);

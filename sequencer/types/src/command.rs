@@ -8,7 +8,7 @@ use crate::config::{
 };
 use crate::instructions::Instructions;
 use crate::order::{
-    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, OrderKind, Signed, Transfer, Withdraw,
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, Signed, Transfer, Withdraw,
 };
 use crate::plan::Plan;
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
@@ -52,7 +52,7 @@ pub enum Command {
     Liquidate(Signed<Liquidate>),
     /// A keeper's signed wish to buy an asset of an account that owes cash; it waits for the next frame.
     Convert(Signed<Convert>),
-    /// An ingress window begins: until the next one commands stand in order of their [`Precedence`], so that whoever reads the
+    /// An ingress window begins: until the next one commands stand in order of their [`Precedence`](crate::Precedence), so that whoever reads the
     /// log sees that nobody was let in before a maker who withdrew in the same window. It changes nothing else.
     Window {
         /// When it began, by the sequencer's clock.
@@ -91,6 +91,23 @@ impl Command {
         matches!(self, Self::Place { .. } | Self::Replace { .. } | Self::Plan { .. })
     }
 
+    /// Says who signed it; nobody signs a frame.
+    pub fn set_signer(&mut self, signer: Address) {
+        match self {
+            Self::Place { order, .. } | Self::Replace { order, .. } | Self::Plan { order, .. } => order.signer = signer,
+            Self::Cancel(signed) => signed.signer = signer,
+            Self::Amend(signed) => signed.signer = signer,
+            Self::CancelAll(signed) => signed.signer = signer,
+            Self::CancelMany(signed) => signed.signer = signer,
+            Self::CancelAfter(signed) => signed.signer = signer,
+            Self::Withdraw(signed) => signed.signer = signer,
+            Self::Transfer(signed) => signed.signer = signer,
+            Self::Liquidate(signed) => signed.signer = signer,
+            Self::Convert(signed) => signed.signer = signer,
+            Self::Window { .. } | Self::Frame { .. } => {}
+        }
+    }
+
     /// The account that it is for and who signed it; nobody signs a frame.
     #[must_use]
     pub fn signer(&self) -> Option<(AccountId, Address)> {
@@ -108,45 +125,6 @@ impl Command {
             Self::Liquidate(signed) => Some((signed.message.keeper, signed.signer)),
             Self::Convert(signed) => Some((signed.message.keeper, signed.signer)),
             Self::Window { .. } | Self::Frame { .. } => None,
-        }
-    }
-}
-
-/// What goes first of the commands that arrive in one window, makers before takers: a quote can be withdrawn before it is
-/// hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Precedence {
-    /// Whatever takes orders away.
-    Cancel,
-    /// Orders that only make.
-    PostOnly,
-    /// Everything else.
-    Rest,
-}
-
-impl Precedence {
-    /// When a command of a window has its turn. A frame and a window's beginning have none: they stand between others.
-    #[must_use]
-    pub fn of(command: &Command) -> Option<Self> {
-        match command {
-            Command::Cancel(_)
-            | Command::Amend(_)
-            | Command::CancelAll(_)
-            | Command::CancelMany(_)
-            | Command::CancelAfter(_) => Some(Self::Cancel),
-            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. }
-                if order.message.kind == OrderKind::PostOnly =>
-            {
-                Some(Self::PostOnly)
-            }
-            Command::Place { .. }
-            | Command::Replace { .. }
-            | Command::Plan { .. }
-            | Command::Withdraw(_)
-            | Command::Transfer(_)
-            | Command::Liquidate(_)
-            | Command::Convert(_) => Some(Self::Rest),
-            Command::Window { .. } | Command::Frame { .. } => None,
         }
     }
 }

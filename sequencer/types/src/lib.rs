@@ -13,11 +13,12 @@ mod logged;
 pub mod number;
 mod order;
 mod plan;
+mod precedence;
 mod reject;
 mod rescue;
 mod units;
 
-pub use command::{Command, InboxItem, InboxPayload, Precedence, PriceUpdate};
+pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
 pub use config::{
     AssetConfig, EventConfig, FeedConfig, GroupConfig, GroupTerms, Hours, MarketKind, PerpetualConfig, Phase,
     SignerGrant, SpotConfig, TradingTerms, VenueConfig,
@@ -31,6 +32,7 @@ pub use order::{
     Signature, Signed, Transfer, Withdraw,
 };
 pub use plan::{Pace, Plan, Trigger, TriggerSource, TriggerWhen};
+pub use precedence::{Precedence, WindowOrder};
 pub use reject::{PlanFault, Reject, Restriction};
 pub use rescue::{Counterparty, Rescue};
 pub use units::{

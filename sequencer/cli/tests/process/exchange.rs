@@ -127,6 +127,11 @@ impl Exchange {
         self.until("the node answers", async |exchange| exchange.client.health().await.is_ok()).await;
     }
 
+    /// The node's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.node.as_ref().unwrap().id()
+    }
+
     /// `kill -9`.
     pub(crate) fn kill_node(&mut self) {
         let mut node = self.node.take().unwrap();
@@ -136,7 +141,7 @@ impl Exchange {
 
     /// Tells it to stop.
     pub(crate) fn terminate_node(&self) {
-        signal(self.node.as_ref().unwrap().id(), "TERM");
+        signal(self.process(), "TERM");
     }
 
     /// How it ended, once it has.

@@ -5,6 +5,7 @@
 mod artifact;
 mod bad_input;
 mod disk;
+mod entry;
 mod exchange;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]

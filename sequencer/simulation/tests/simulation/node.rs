@@ -16,7 +16,7 @@ use xos_journal::{Journal, JournalError, Settings, Stepwise, Tip};
 use xos_node::NodeError;
 use xos_node::parts::{self, Anchor, SavedState};
 use xos_replica::{Beat, Joined, Leadership, News, NodeId, Publisher, ReplicaError, Standby, Standing, join};
-use xos_types::{Command, Event, Frame, Hash, InboxItem, Logged, Precedence, TimeMs};
+use xos_types::{Command, Event, Frame, Hash, InboxItem, Logged, TimeMs, WindowOrder};
 
 use crate::dice::Dice;
 use crate::disk::{self, Flip};
@@ -627,13 +627,14 @@ impl Node {
         self.apply(&mut state, &opening);
         let mut block = vec![opening];
         let mut replies = Vec::new();
-        let mut order: Vec<(usize, Command)> = Vec::new();
+        let mut window = WindowOrder::default();
+        let mut order = Vec::new();
         for (index, Request { commands, reply }) in requests.into_iter().enumerate() {
-            order.extend(commands.into_iter().map(|command| (index, command)));
+            order.extend(commands.into_iter().map(|command| (window.next(&command), index, command)));
             replies.push((reply, Vec::new(), Vec::new()));
         }
-        order.sort_by_key(|(_, command)| Precedence::of(command));
-        for (index, command) in order {
+        order.sort_by_key(|(turn, ..)| *turn);
+        for (_, index, command) in order {
             let command = Logged::new(command);
             let events = self.apply(&mut state, &command);
             let rejected = events.iter().find_map(|event| match event {

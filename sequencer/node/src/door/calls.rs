@@ -1,0 +1,134 @@
+//! JSON-RPC on a WebSocket: reads a message, has its calls executed, and gives the answer. The methods are jsonrpsee's; its
+//! own WebSocket server is not used because it forgets in which order messages came (`docs/decisions/`, 31).
+
+use std::future::ready;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jsonrpsee::core::middleware::{Batch, Notification, RpcServiceT};
+use jsonrpsee::core::server::{
+    BatchResponseBuilder, BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse, MethodSink, Methods,
+    SubscriptionState,
+};
+use jsonrpsee::server::RandomIntegerIdProvider;
+use jsonrpsee::types::error::{ErrorCode, reject_too_big_batch_request, reject_too_many_subscriptions};
+use jsonrpsee::types::{ErrorObject, Id, InvalidRequest, Params, Request};
+use serde_json::value::RawValue;
+
+use super::turn::Turns;
+use crate::params::NamedParams;
+
+/// What the calls of one connection share.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    pub(crate) methods: Methods,
+    pub(crate) connection: ConnectionId,
+    pub(crate) subscriptions: Arc<BoundedSubscriptions>,
+    /// Where subscriptions send to.
+    pub(crate) sink: MethodSink,
+    pub(crate) response_bytes: usize,
+    pub(crate) batch_requests: usize,
+}
+
+impl Calls {
+    /// Executes one message; `None` if it asks for no answer, or a subscription has given it. The calls of a batch are
+    /// begun one after the other and answered together.
+    pub(crate) async fn execute(self, message: &str) -> Option<Box<RawValue>> {
+        let message = message.trim_start();
+        let answer = match message.as_bytes().first() {
+            Some(b'[') => self.batch(message).await?,
+            Some(b'{') => self.single(message).await?,
+            _ => MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::ParseError)),
+        };
+        let succeeded = answer.is_success();
+        let (json, told, _) = answer.into_parts();
+        if let Some(told) = told {
+            told.notify(succeeded);
+        }
+        Some(json)
+    }
+
+    async fn single(self, message: &str) -> Option<MethodResponse> {
+        match serde_json::from_str::<Request<'_>>(message) {
+            Ok(request) => {
+                let response_bytes = self.response_bytes;
+                let answer = NamedParams { inner: self, response_bytes }.call(request).await;
+                (!answer.is_subscription()).then_some(answer)
+            }
+            Err(_) if is_notification(message) => None,
+            Err(_) => {
+                // Whether it is JSON at all decides what is wrong with it.
+                let (id, code) = match serde_json::from_str::<InvalidRequest<'_>>(message) {
+                    Ok(request) => (request.id, ErrorCode::InvalidRequest),
+                    Err(_) => (Id::Null, ErrorCode::ParseError),
+                };
+                Some(MethodResponse::error(id.into_owned(), ErrorObject::from(code)))
+            }
+        }
+    }
+
+    async fn batch(self, message: &str) -> Option<MethodResponse> {
+        let Ok(calls) = serde_json::from_str::<Vec<&RawValue>>(message) else {
+            return Some(MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::ParseError)));
+        };
+        if calls.len() > self.batch_requests {
+            return Some(MethodResponse::error(Id::Null, reject_too_big_batch_request(self.batch_requests)));
+        }
+        if calls.is_empty() {
+            return Some(MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::InvalidRequest)));
+        }
+        let mut turns = Turns::default();
+        let answers = join_all(calls.into_iter().map(|call| turns.next().of(self.clone().single(call.get())))).await;
+        let mut together = BatchResponseBuilder::new_with_limit(self.response_bytes);
+        for answer in answers.into_iter().flatten() {
+            if let Err(too_large) = together.append(answer) {
+                return Some(too_large);
+            }
+        }
+        (!together.is_empty()).then(|| MethodResponse::from_batch(together.finish()))
+    }
+}
+
+/// A call without an id wants no answer, and every method here is about its answer: nothing is done.
+fn is_notification(message: &str) -> bool {
+    serde_json::from_str::<jsonrpsee::types::Notification<'_, Option<&RawValue>>>(message).is_ok()
+}
+
+impl RpcServiceT for Calls {
+    type MethodResponse = MethodResponse;
+    type NotificationResponse = MethodResponse;
+    type BatchResponse = MethodResponse;
+
+    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let Self { methods, connection, subscriptions, sink, response_bytes, .. } = self.clone();
+        async move {
+            let Request { id, method, params, extensions, .. } = request;
+            let params = Params::new(params.as_ref().map(|params| params.get()));
+            match methods.method(&method) {
+                None => MethodResponse::error(id, ErrorObject::from(ErrorCode::MethodNotFound)),
+                Some(MethodCallback::Async(call)) => {
+                    call(id.into_owned(), params.into_owned(), connection, response_bytes, extensions).await
+                }
+                Some(MethodCallback::Sync(call)) => call(id, params, response_bytes, extensions),
+                Some(MethodCallback::Unsubscription(call)) => call(id, params, connection, response_bytes, extensions),
+                Some(MethodCallback::Subscription(call)) => {
+                    let Some(subscription_permit) = subscriptions.acquire() else {
+                        return MethodResponse::error(id, reject_too_many_subscriptions(subscriptions.max()));
+                    };
+                    let id_provider = &RandomIntegerIdProvider;
+                    let state = SubscriptionState { conn_id: connection, id_provider, subscription_permit };
+                    call(id, params, sink, state, extensions).await
+                }
+            }
+        }
+    }
+
+    // Both are taken apart before.
+    fn batch<'a>(&self, _: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        ready(MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::InvalidRequest)))
+    }
+
+    fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        ready(MethodResponse::notification())
+    }
+}

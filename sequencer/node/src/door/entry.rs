@@ -1,0 +1,82 @@
+//! Executes what came by binary order entry; the format is [`xos_api`]'s.
+
+use xos_api::{ApiError, Code, Entry, EntryAnswer, EntryPromise, EntryRequest, EntryResult, tag_of};
+use xos_auth::Domain;
+use xos_types::{B256, Command, Lots, Order};
+
+use crate::receipt::Done;
+use crate::refusal::RETRY_MS;
+use crate::rpc::{COMMANDS_MAX, Rpc};
+use crate::signatures::Unverified;
+
+/// The answer to one message.
+pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
+    let EntryRequest { tag, entries } = match EntryRequest::decode(message, COMMANDS_MAX) {
+        Ok(request) => request,
+        Err(error) => {
+            return refused(tag_of(message), &ApiError::new(Code::InvalidRequest, error.to_string(), ().into()));
+        }
+    };
+    match rpc.execute(claimed(&rpc.domain, entries)).await {
+        Ok(outcomes) => done(rpc, tag, outcomes),
+        Err(error) => refused(tag, &error),
+    }
+}
+
+/// Every entry as a command that is still to be verified. Orders are hashed together.
+fn claimed(domain: &Domain, entries: Vec<Entry>) -> Vec<Unverified> {
+    let orders: Vec<Order> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Place(order, ..) | Entry::Replace(_, order, ..) => Some(*order),
+            Entry::Cancel(..) | Entry::CancelAll(..) => None,
+        })
+        .collect();
+    let mut digests = Vec::with_capacity(orders.len());
+    domain.digests(&orders, &mut digests);
+    let mut digests = digests.into_iter().map(B256::from);
+    let mut next = || digests.next().expect("a digest for each order");
+    let claimed = entries.into_iter().map(|entry| match entry {
+        Entry::Place(order, instructions, signature) => {
+            let place = |order| Command::Place { order, instructions };
+            Unverified::new(order.account, order, next(), Ok(signature), place)
+        }
+        Entry::Replace(nonce, order, instructions, signature) => {
+            let replace = |order| Command::Replace { nonce, order, instructions };
+            Unverified::new(order.account, order, next(), Ok(signature), replace)
+        }
+        Entry::Cancel(cancel, signature) => {
+            Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::Cancel)
+        }
+        Entry::CancelAll(cancel, signature) => {
+            Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::CancelAll)
+        }
+    });
+    claimed.collect()
+}
+
+fn done(rpc: &Rpc, tag: u32, outcomes: Vec<Result<Done, ApiError>>) -> EntryAnswer {
+    // The last command's promise covers those before it.
+    let last = outcomes.iter().flatten().max_by_key(|done| done.head.sequence);
+    let promise = last.map_or_else(EntryPromise::default, |Done { head, .. }| EntryPromise {
+        sequence: head.sequence,
+        log_hash: head.log_hash,
+        signature: rpc.promise(head),
+    });
+    let mut reasons = Vec::new();
+    let results = (0_u16..).zip(outcomes).map(|(number, outcome)| match outcome {
+        Ok(Done { sequence, effect, .. }) => {
+            EntryResult { refused: None, sequence, filled: effect.filled, remaining: effect.remaining }
+        }
+        Err(error) => {
+            reasons.push((number, error.message));
+            EntryResult { refused: Some(error.name), sequence: 0, filled: Lots(0), remaining: Lots(0) }
+        }
+    });
+    EntryAnswer::Done { tag, promise, results: results.collect(), reasons }
+}
+
+fn refused(tag: u32, error: &ApiError) -> EntryAnswer {
+    let retry_ms = if error.name == Code::Overloaded { RETRY_MS } else { 0 };
+    EntryAnswer::Refused { tag, code: error.name, retry_ms, reason: error.message.clone() }
+}
