@@ -306,8 +306,8 @@ impl Engine {
     }
 
     /// The start of a frame, in the order of the batch's steps: what the chain said, prices and funding, withdrawals and
-    /// liquidations that are forced, redemptions, rescues, then fills: auctions, and what has waited for prices or time. Each
-    /// sees the state that the contract will see.
+    /// liquidations that are forced, redemptions, rescues, then fills: forced closes, auctions, and what has waited for prices or
+    /// time. Each sees the state that the contract will see.
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], prices: &[PriceUpdate], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
@@ -337,6 +337,7 @@ impl Engine {
         self.redeem_queue(events);
         let failing = self.rescue(events);
         self.review(&failing, events);
+        self.offer_forced_closes(events);
         self.hold_auctions(events);
         self.open_plans(events);
     }

@@ -11,7 +11,7 @@
 //! `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
-//! `exits` who takes what they hold, `handover` how it changes hands, `losses` what all share; `departures` is what leaves;
+//! `exits` who takes what they hold, `handover` how it changes hands, `forced` offers closes that owners force in the books, `losses` what all share; `departures` is what leaves;
 //! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
 //! who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights` knows who
 //! may act and who may only reduce; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state
@@ -36,6 +36,7 @@ mod exits;
 mod feeds;
 mod fees;
 mod follow;
+mod forced;
 mod frame;
 mod gas;
 mod handover;

@@ -68,7 +68,7 @@ pub(crate) struct RescueTotals {
 }
 
 /// What lives of accounts that fail must have seen, and how often at least in 64 of them.
-const WANTED: [(&str, u64); 24] = [
+const WANTED: [(&str, u64); 25] = [
     ("flag", 64),
     ("liquidation", 10),
     ("liquidation of a part", 1),
@@ -77,6 +77,7 @@ const WANTED: [(&str, u64); 24] = [
     ("conversion", 10),
     ("refused keeper", 20),
     ("forced close", 20),
+    ("forced close in the book", 1),
     ("takeover", 20),
     ("takeover of a healthy account's position", 3),
     ("deleveraging", 20),
@@ -308,6 +309,7 @@ impl Life {
             }
             Event::Converted { .. } => seen.push("conversion"),
             Event::RescueRefused { .. } => seen.push("refused keeper"),
+            Event::Filled(fill) if fill.taker_nonce == Nonce::FORCED => seen.push("forced close in the book"),
             Event::CloseForced { account, .. } => {
                 seen.push("forced close");
                 seen.extend(account.is_isolated().then_some("forced close of an isolated account's position"));

@@ -12,6 +12,7 @@ mod departures;
 mod exits;
 mod feeds;
 mod fees;
+mod forced;
 mod frame;
 mod inbox;
 mod keepers;
