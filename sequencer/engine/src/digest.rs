@@ -80,6 +80,7 @@ impl Engine {
         for waiting in self.plans.iter() {
             digest.record(waiting)?;
         }
+        digest.record(&self.plans.reached())?;
         digest.finish()
     }
 

@@ -24,6 +24,7 @@ use crate::losses::{Pool, tell_cut};
 use crate::orders::Orders;
 use crate::plans::Plans;
 use crate::reducing::Reducing;
+use crate::replan::Wait;
 use crate::rescue::Rescues;
 use crate::rights::Rights;
 use crate::terms::Terms;
@@ -209,6 +210,9 @@ impl Engine {
             Command::Place { order, instructions } => self.place(order, *instructions, events),
             Command::Replace { nonce, order, instructions } => self.replace(*nonce, order, *instructions, events),
             Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, events),
+            Command::Replan { nonce, order, instructions, trigger, pace } => {
+                self.replan(*nonce, order, *instructions, Wait { trigger: *trigger, pace: *pace }, events);
+            }
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
                 match self.check_live(account, nonce, signed.signer) {
@@ -458,14 +462,6 @@ impl Engine {
         *open -= u64::try_from(long).expect("a position is within 64 bits");
         self.tidy(account, terms.feed);
         value
-    }
-
-    /// The resting order, if `signer` may cancel it, to be replaced.
-    pub(crate) fn check_cancel(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Handle, Reject> {
-        match self.check_live(account, nonce, signer)? {
-            Live::Resting(handle) => Ok(handle),
-            Live::Waiting => Err(Reject::Waits { nonce }),
-        }
     }
 
     /// The order, resting or waiting, if `signer` may cancel it: the owner, or a key that may trade on its venue.

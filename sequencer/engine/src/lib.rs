@@ -5,7 +5,8 @@
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` lets an order in, `check` says whether it may, `matching`
 //! whom it meets, `quiet` is the short way of those that meet nobody; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
-//! price, a time or another order, `planned` lets it into the books, `follow` says what a fill or an end of one order does
+//! price, a time or another order, `planned` takes it in, `replan` lets one take another's place, `triggers` finds by price and
+//! `releases` lets it into the books, `follow` says what a fill or an end of one order does
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
 //! [`xos_book`]'s price-time order; `accounts` finds an account by its number, `isolated` opens those for one market;
 //! `account` and `margin` hold cash, positions and what resting orders may still cost;
@@ -60,12 +61,15 @@ mod plans;
 mod principal;
 mod quiet;
 mod reducing;
+mod releases;
+mod replan;
 mod rescue;
 mod rights;
 mod room;
 mod shares;
 mod snapshot;
 mod terms;
+mod triggers;
 mod views;
 mod watch;
 mod wide;
