@@ -216,7 +216,10 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             let data = json!({ "field": "market", "got": wanted, "expected": market, "nonce": nonce.to_string() });
             (Code::InvalidRequest, data)
         }
-        Reject::Waits { nonce } => (Code::UnknownOrder, json!({ "nonce": nonce.to_string() })),
+        Reject::Rests { nonce } => {
+            let data = json!({ "field": "wait", "got": "a wait", "expected": "none", "nonce": nonce.to_string() });
+            (Code::InvalidRequest, data)
+        }
         Reject::UnknownOrder { account, nonce } => {
             (Code::UnknownOrder, json!({ "account": account.to_string(), "nonce": nonce.to_string() }))
         }

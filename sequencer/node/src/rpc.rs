@@ -11,9 +11,10 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
 use xos_api::{
-    AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, Before, BookInfo, CancelAllRequest, CancelRequest, Candle,
-    Code, ConvertRequest, EventInfo, EventStatus, FillRecord, FundingRecord, Info, Interval, LiquidateRequest,
-    MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PositionInfo, Receipt,
+    AccountInfo, AccountUpdate, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, CancelAfterRequest,
+    CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
+    FillRecord, FundingRecord, Info, Interval, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome,
+    OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt, ReplaceRequest,
     StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
@@ -32,6 +33,7 @@ use crate::refusal::{Signing, invalid, malformed_signature, rejected};
 use crate::sequencer::View;
 use crate::settlement::Settlement;
 use crate::trace;
+use crate::trading;
 use crate::vitals::Vitals;
 
 /// Orders or cancellations in one call.
@@ -60,13 +62,13 @@ pub(crate) struct Rpc {
 }
 
 /// A signature that is none: who is asked for it, and why it is none.
-struct Malformed {
+pub(crate) struct Malformed {
     account: AccountId,
     error: AuthError,
     signing: Signing,
 }
 
-type Verified = Result<Command, Box<Malformed>>;
+pub(crate) type Verified = Result<Command, Box<Malformed>>;
 
 impl Rpc {
     /// Sends commands whose signatures were recovered; the others get their explanation. One answer for each, in order.
@@ -145,9 +147,10 @@ impl Rpc {
             }),
             Outcome::Rejected { reject, terms } => {
                 let signing = match command {
-                    Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
-                        Some(Signing::of(&self.domain, &order.message))
-                    }
+                    Command::Place { order, .. }
+                    | Command::Replace { order, .. }
+                    | Command::Plan { order, .. }
+                    | Command::Replan { order, .. } => Some(Signing::of(&self.domain, &order.message)),
                     Command::Amend(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::CancelMany(signed) => Some(Signing::of(&self.domain, &signed.message)),
                     Command::CancelAfter(signed) => Some(Signing::of(&self.domain, &signed.message)),
@@ -195,7 +198,7 @@ impl Rpc {
     }
 }
 
-fn verify_for<T: Typed + Copy>(
+pub(crate) fn verify_for<T: Typed + Copy>(
     domain: &Domain,
     account: AccountId,
     message: T,
@@ -209,20 +212,7 @@ fn verify_for<T: Typed + Copy>(
 }
 
 fn verify_order(domain: &Domain, request: &OrderRequest) -> Verified {
-    let order = Order {
-        account: request.account,
-        market: request.market,
-        side: request.side,
-        kind: request.kind,
-        reduce_only: request.reduce_only,
-        size: request.size,
-        price: request.price,
-        nonce: request.nonce,
-        expiry: request.expiry,
-        max_fee: request.max_fee,
-        builder: request.builder,
-        builder_fee: request.builder_fee,
-    };
+    let order = Order::from(request);
     verify_for(domain, order.account, order, &request.signature, Command::place)
 }
 
@@ -417,6 +407,7 @@ impl XosApiServer for Rpc {
                 let open = engine.order(account, nonce).as_ref().map(open_order);
                 let status = match (open, spent) {
                     (Some(_), _) => OrderStatus::Resting,
+                    (None, true) if engine.planned_order(account, nonce).is_some() => OrderStatus::Waiting,
                     (None, true) => OrderStatus::Done,
                     (None, false) => OrderStatus::Unknown,
                 };
@@ -510,6 +501,39 @@ impl XosApiServer for Rpc {
             .metrics
             .verifying(|| verify_for(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll));
         self.execute_one(verified).await
+    }
+
+    async fn plan_orders(&self, orders: Vec<PlanRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("orders", orders.len())?;
+        self.execute_many(self.verify_all(orders, trading::verify_plan).await?).await
+    }
+
+    async fn replace_orders(&self, replacements: Vec<ReplaceRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("replacements", replacements.len())?;
+        self.execute_many(self.verify_all(replacements, trading::verify_replacement).await?).await
+    }
+
+    async fn amend_orders(&self, amendments: Vec<AmendRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("amendments", amendments.len())?;
+        self.execute_many(self.verify_all(amendments, trading::verify_amendment).await?).await
+    }
+
+    async fn cancel_many(&self, cancel: CancelManyRequest) -> RpcResult<Ack> {
+        self.execute_one(self.vitals.metrics.verifying(|| trading::verify_cancel_many(&self.domain, &cancel))).await
+    }
+
+    async fn cancel_after(&self, switch: CancelAfterRequest) -> RpcResult<Ack> {
+        self.execute_one(self.vitals.metrics.verifying(|| trading::verify_switch(&self.domain, &switch))).await
+    }
+
+    async fn planned_orders(&self, account: AccountId) -> RpcResult<Vec<PlannedOrder>> {
+        let orders = self
+            .query(move |View { engine, .. }| {
+                engine.account(account)?;
+                Some(engine.planned_orders(account).iter().map(trading::planned_order).collect())
+            })
+            .await?;
+        Ok(orders.ok_or_else(|| unknown_account(account))?)
     }
 
     async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack> {

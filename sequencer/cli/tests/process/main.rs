@@ -12,6 +12,7 @@ mod node;
 mod operations;
 mod rotation;
 mod stopping;
+mod trading;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
