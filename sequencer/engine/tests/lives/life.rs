@@ -190,7 +190,8 @@ impl Life {
             Step::Replan { pick, mut placing, trigger, pace } => {
                 // Mostly one that waits; sometimes one that rests, or has ended.
                 let waiting = &self.naive.waiting;
-                let picked = (pick % 8 != 0 && !waiting.is_empty()).then(|| waiting[pick % waiting.len()].signed.message);
+                let picked =
+                    (pick % 8 != 0 && !waiting.is_empty()).then(|| waiting[pick % waiting.len()].signed.message);
                 let old = picked.unwrap_or_else(|| self.any_order(placing.order.account, pick));
                 placing.order.account = old.account;
                 if pick % 5 != 0 {
