@@ -107,7 +107,7 @@ async fn orders_wait_are_replaced_made_smaller_and_leave_together() {
     assert_eq!((ack.filled, ack.remaining), (Lots(0), Lots(100)));
     let OrderOutcome::Error(error) = &outcomes[1] else { unreachable!() };
     assert_eq!(
-        (&error.data["field"], error.data["fault"]["TriggerPrice"]["nearest"].as_str()),
+        (&error.data["field"], error.data["fault"]["nearest"].as_str()),
         (&"plan".into(), Some("1"))
     );
     assert_eq!(status(&exchange, 10).await, OrderStatus::Waiting);
