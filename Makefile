@@ -106,6 +106,11 @@ test-builds: test-rust ## The same log gives the same hashes in another build; a
 	@! cargo test --release --locked -p xos-engine --features canary --test lives lives_meet_every >target/canary.log 2>&1
 	@grep -q 'lives_meet_every_event_and_refusal ... FAILED' target/canary.log
 
+.PHONY: test-mutants
+test-mutants: ## Each of many small changes to the engine is caught by its tests
+	@echo "==> the engine, broken in the ways of tools/mutants.txt"
+	tools/mutants
+
 # `test-rust` has lived the usual seeds with the product as it is.
 .PHONY: test-simulation
 test-simulation: test-rust ## The seeds that the simulation lives find each bug that is put in
@@ -125,6 +130,7 @@ test-demo: test-rust ## The whole demo, faster, with the node killed on the way
 test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, a thousand seeds
 	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 $(FORGE) test
 	PROPTEST_CASES=20000 cargo test --release --locked -p xos-engine --test lives
+	tools/mutants
 	XOS_LIVES=3000 cargo test --release --locked -p xos-chain --test differential -- --nocapture
 	XOS_KILLS=200 cargo test --release --locked -p xos-cli --test process kill_9 -- --nocapture
 	XOS_KILLS=100 cargo test --release --locked -p xos-cli --test cluster leaders_die -- --nocapture

@@ -9,12 +9,16 @@ mod error;
 mod history;
 pub mod people;
 mod rpc;
+mod trading;
 mod wire;
 
 pub use entry::{Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
 pub use error::{ApiError, Code};
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
 pub use rpc::{XosApiClient, XosApiServer};
+pub use trading::{
+    AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait, WaitsFor,
+};
 pub use wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
     EventStatus, FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest,

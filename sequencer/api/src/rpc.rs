@@ -6,6 +6,7 @@ use jsonrpsee::proc_macros::rpc;
 use xos_types::{AccountId, EventId, MarketId, Nonce, TimeMs};
 
 use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord};
+use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest};
 use crate::wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
     Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
@@ -133,6 +134,30 @@ pub trait XosApi {
     /// Cancels every order of an account below a nonce.
     #[method(name = "cancelAll")]
     async fn cancel_all(&self, cancel: CancelAllRequest) -> RpcResult<Ack>;
+
+    /// Places up to 200 orders that go to the book later, in parts, or with instructions, in order, with a result for each.
+    #[method(name = "planOrders")]
+    async fn plan_orders(&self, orders: Vec<PlanRequest>) -> RpcResult<Vec<OrderOutcome>>;
+
+    /// Lets up to 200 orders take the places of others, in order, with a result for each.
+    #[method(name = "replaceOrders")]
+    async fn replace_orders(&self, replacements: Vec<ReplaceRequest>) -> RpcResult<Vec<OrderOutcome>>;
+
+    /// Makes up to 200 orders smaller, with a result for each.
+    #[method(name = "amendOrders")]
+    async fn amend_orders(&self, amendments: Vec<AmendRequest>) -> RpcResult<Vec<OrderOutcome>>;
+
+    /// Cancels every order of a venue, a market or a side.
+    #[method(name = "cancelMany")]
+    async fn cancel_many(&self, cancel: CancelManyRequest) -> RpcResult<Ack>;
+
+    /// Sets an account's dead-man switch, or takes it back.
+    #[method(name = "cancelAfter")]
+    async fn cancel_after(&self, switch: CancelAfterRequest) -> RpcResult<Ack>;
+
+    /// The orders of an account of which something waits outside the books.
+    #[method(name = "plannedOrders")]
+    async fn planned_orders(&self, account: AccountId) -> RpcResult<Vec<PlannedOrder>>;
 
     /// Withdraws to the account's owner; the frame's batch pays it out.
     #[method(name = "withdraw")]

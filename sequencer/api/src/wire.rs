@@ -188,13 +188,13 @@ pub struct Ack {
     pub receipt: Receipt,
     /// Lots filled at once (orders only).
     pub filled: Lots,
-    /// Lots that rest in the book (orders), or that were taken out of it (cancellations).
+    /// Lots that rest in the book or wait (orders), or that were taken off or out of it (amendments, cancellations).
     pub remaining: Lots,
     /// The fills.
     pub fills: Vec<FillInfo>,
 }
 
-/// What became of one order of a `placeOrders` call.
+/// What became of one item of a call that has several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderOutcome {
@@ -457,7 +457,9 @@ pub enum OrderStatus {
     Unknown,
     /// It rests.
     Resting,
-    /// Accepted once, no longer in the book (filled, cancelled, expired, or a settled withdrawal).
+    /// It waits for a price, a time or another order; `xos_plannedOrders` says for which.
+    Waiting,
+    /// Accepted once, and nothing of it rests or waits any more (filled, cancelled, expired, or a settled withdrawal).
     Done,
 }
 

@@ -3,7 +3,7 @@
 use alloy::primitives::{B256, Bytes, keccak256};
 use alloy::sol_types::{SolCall, SolValue};
 use xos_auth::{Domain, Key};
-use xos_types::{Convert, FillLine, Frame, MarketId, Order, OrderKind, Rescue, Side, Signature, TimeMs};
+use xos_types::{Convert, FillLine, Frame, MarketId, Nonce, Order, OrderKind, Rescue, Side, Signature, TimeMs};
 
 use crate::abi::{self, IRiskGroup};
 use crate::payload::{item_to_abi, liquidate_to_abi};
@@ -192,13 +192,16 @@ fn convert_to_abi(request: &Convert) -> abi::Convert {
     }
 }
 
+/// The tree of a line that nobody signed: an inbox item forced it (`FORCED` of `Types.sol`).
+const FORCED: u32 = u32::MAX;
+
 fn market_to_abi(market: MarketId, fills: &[FillLine]) -> abi::MarketFills {
     let fills = fills.iter().map(|line| abi::Fill {
         order: order_to_abi(&line.order.message),
         filled: line.filled.0,
         notional: line.notional,
         fee: line.fee.0,
-        tree: 0,
+        tree: if line.order.message.nonce == Nonce::FORCED { FORCED } else { 0 },
         signature: signature_to_abi(&line.order.signature),
     });
     abi::MarketFills { market: market.0, fills: fills.collect() }

@@ -3,15 +3,15 @@
 use clap::Args;
 use serde::Serialize;
 use xos_api::people::tokens;
-use xos_api::{AccountInfo, EventInfo, MarketInfo, OpenOrder, XosApiClient};
-use xos_types::{AccountId, Address, Lots, MarketId, Side};
+use xos_api::{AccountInfo, EventInfo, MarketInfo, OpenOrder, PlannedOrder, WaitsFor, XosApiClient};
+use xos_types::{AccountId, Address, Lots, MarketId, Side, Ticks, TriggerWhen};
 
 use crate::error::CliError;
 use crate::markets::{price, shares};
 use crate::output::{Output, table};
 use crate::session::{KeyFlags, NodeFlags, Session};
 
-/// Show accounts: cash, positions and resting orders
+/// Show accounts: cash, positions, and orders that rest or wait
 #[derive(Args)]
 #[command(after_help = "Examples:
   xos account                    the accounts of your key
@@ -34,6 +34,7 @@ struct Shown {
     #[serde(flatten)]
     account: AccountInfo,
     orders: Vec<OpenOrder>,
+    planned: Vec<PlannedOrder>,
 }
 
 impl Account {
@@ -42,7 +43,8 @@ impl Account {
         let mut shown = Vec::new();
         for account in self.named(&session).await? {
             let orders = session.ask(session.client.open_orders(account)).await?;
-            shown.push(Shown { account: session.ask(session.client.account(account)).await?, orders });
+            let planned = session.ask(session.client.planned_orders(account)).await?;
+            shown.push(Shown { account: session.ask(session.client.account(account)).await?, orders, planned });
         }
         let markets = session.markets().await?;
         let decimals = session.info.token_decimals;
@@ -131,6 +133,39 @@ fn describe(shown: &Shown, markets: &[(EventInfo, MarketInfo)], decimals: u8) ->
             })
             .collect();
         text.push_str(&indent(&table(&["market", "event", "outcome", "side", "shares", "price", "nonce"], 4, &rows)));
+    }
+    if !shown.planned.is_empty() {
+        let rows: Vec<_> = shown
+            .planned
+            .iter()
+            .map(|order| {
+                let at =
+                    |ticks: Ticks| find(order.market).map_or_else(|| ticks.to_string(), |(_, info)| price(info, ticks));
+                let side = match order.side {
+                    Side::Buy => "buy",
+                    Side::Sell => "sell",
+                };
+                let waits_for = match (order.waits_for, order.plan.trigger, order.plan.after) {
+                    (WaitsFor::Price, Some(trigger), _) => match trigger.when {
+                        TriggerWhen::AtOrAbove => format!("{} or more", at(trigger.price)),
+                        TriggerWhen::AtOrBelow => format!("{} or less", at(trigger.price)),
+                    },
+                    (WaitsFor::Order, _, Some(after)) => format!("order {after}"),
+                    (WaitsFor::Time(_), ..) => "its next slice".to_owned(),
+                    _ => "the next frame".to_owned(),
+                };
+                let figures = vec![
+                    side.to_owned(),
+                    size(order.market, order.remaining),
+                    at(order.price),
+                    order.nonce.to_string(),
+                    waits_for,
+                ];
+                [name(order.market), figures].concat()
+            })
+            .collect();
+        let heads = ["market", "event", "outcome", "side", "shares", "price", "nonce", "waits for"];
+        text.push_str(&indent(&table(&heads, 4, &rows)));
     }
     text
 }

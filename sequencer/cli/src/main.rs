@@ -1,6 +1,7 @@
 //! The command line of Exchange OS: runs a node, trades through one, and audits one.
 
 mod account;
+mod amend;
 mod audit;
 mod cancel;
 mod demo;
@@ -11,6 +12,7 @@ mod markets;
 mod node;
 mod order;
 mod output;
+mod plan;
 mod session;
 mod transfer;
 mod withdraw;
@@ -47,6 +49,7 @@ enum Command {
     Book(markets::Book),
     Account(account::Account),
     Order(order::Order),
+    Amend(amend::Amend),
     Cancel(cancel::Cancel),
     Deposit(deposit::Deposit),
     Transfer(transfer::Transfer),
@@ -82,6 +85,7 @@ async fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Book(book) => book.run().await?,
         Command::Account(account) => account.run().await?,
         Command::Order(order) => order.run().await?,
+        Command::Amend(amend) => amend.run().await?,
         Command::Cancel(cancel) => cancel.run().await?,
         Command::Deposit(deposit) => deposit.run().await?,
         Command::Transfer(transfer) => transfer.run().await?,

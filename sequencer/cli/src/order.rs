@@ -4,13 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use xos_api::people::{Decimal, DecimalError, ratio, tokens};
-use xos_api::{Ack, MarketInfo, OrderRequest, XosApiClient};
+use xos_api::{Ack, MarketInfo, OrderOutcome, OrderRequest, XosApiClient};
 use xos_auth::signature_bytes;
 use xos_types::{AccountId, Lots, MarketId, Nonce, OrderKind, Ppm, Side, Ticks, TimeMs};
 
 use crate::error::CliError;
 use crate::markets::{price, shares};
 use crate::output::Output;
+use crate::plan::{Asked, PlanFlags};
 use crate::session::{KeyFlags, NodeFlags, ticks};
 
 /// Place a signed order
@@ -20,7 +21,11 @@ use crate::session::{KeyFlags, NodeFlags, ticks};
 #[command(after_help = "Examples:
   xos order buy champion/spain --price 0.2 --size 10
   xos order sell 256 --price 0.25 --lots 500 --kind post-only
-  xos order buy \"final, after 90 minutes/draw\" --ticks 310 --size 25 --kind ioc --expires-in 30")]
+  xos order buy \"final, after 90 minutes/draw\" --ticks 310 --size 25 --kind ioc --expires-in 30
+  xos order buy 256 --price 0.2 --size 10 --take-profit 0.3 --stop-loss 0.15
+  xos order sell 256 --price 0.01 --size 10 --kind ioc --reduce-only --when-below 0.15
+  xos order buy 256 --price 0.2 --size 500 --slices 20 --every 60
+  xos order sell 256 --price 0.26 --size 10 --replaces 12")]
 pub(crate) struct Order {
     /// buy or sell
     #[arg(value_name = "SIDE")]
@@ -43,6 +48,9 @@ pub(crate) struct Order {
     /// What becomes of the part that does not fill at once
     #[arg(long, value_enum, default_value_t = Kind::Gtc)]
     kind: Kind,
+    /// Only make a position smaller
+    #[arg(long)]
+    reduce_only: bool,
     /// Seconds after which it may no longer fill
     #[arg(long, value_name = "SECONDS")]
     expires_in: Option<u64>,
@@ -56,6 +64,8 @@ pub(crate) struct Order {
     #[arg(long, value_name = "NUMBER")]
     nonce: Option<Nonce>,
     #[command(flatten)]
+    plan: PlanFlags,
+    #[command(flatten)]
     node: NodeFlags,
     #[command(flatten)]
     key: KeyFlags,
@@ -64,7 +74,7 @@ pub(crate) struct Order {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum SideName {
+pub(crate) enum SideName {
     Buy,
     Sell,
 }
@@ -101,7 +111,7 @@ impl Order {
                 Kind::Fok => OrderKind::FillOrKill,
                 Kind::PostOnly => OrderKind::PostOnly,
             },
-            reduce_only: false,
+            reduce_only: self.reduce_only,
             size: self.size(&market, decimals)?,
             price: self.price(&market)?,
             nonce: self.nonce.unwrap_or(account.next_nonce),
@@ -110,24 +120,37 @@ impl Order {
             builder: 0,
             builder_fee: Ppm(0),
         };
-        let signed = key.sign_typed(&session.domain(), message);
-        let request = OrderRequest {
-            account: message.account,
-            market: message.market,
-            side: message.side,
-            kind: message.kind,
-            reduce_only: message.reduce_only,
-            size: message.size,
-            price: message.price,
-            nonce: message.nonce,
-            expiry: message.expiry,
-            max_fee: message.max_fee,
-            builder: message.builder,
-            builder_fee: message.builder_fee,
-            signature: signature_bytes(&signed.signature).into(),
+        let domain = session.domain();
+        let sign = |order: xos_types::Order| {
+            OrderRequest::new(order, signature_bytes(&key.sign_typed(&domain, order).signature).into())
         };
-        let ack = session.ask(session.client.place_order(request)).await?;
-        self.output.print(&ack, |ack| describe(ack, &market, message.nonce, decimals))
+        let (nonces, outcomes) = match self.plan.asked(&message, &market, decimals)? {
+            Asked::Plain => {
+                let ack = session.ask(session.client.place_order(sign(message))).await?;
+                return self.output.print(&ack, |ack| describe(ack, &market, message.nonce, decimals));
+            }
+            Asked::Planned(orders) => {
+                let requests = orders.iter().map(|(order, plan)| self.plan.plan_request(sign(*order), *plan)).collect();
+                let nonces: Vec<Nonce> = orders.iter().map(|(order, _)| order.nonce).collect();
+                (nonces, session.ask(session.client.plan_orders(requests)).await?)
+            }
+            Asked::InPlaceOf(replaces, wait) => {
+                let request = self.plan.replacement(replaces, sign(message), wait);
+                (vec![message.nonce], session.ask(session.client.replace_orders(vec![request])).await?)
+            }
+        };
+        self.output.print(&outcomes, |outcomes| {
+            let line = |(nonce, outcome): (&Nonce, &OrderOutcome)| match outcome {
+                OrderOutcome::Ok(ack) => describe(ack, &market, *nonce, decimals),
+                OrderOutcome::Error(error) => format!("order {nonce}: {}\n", error.message),
+            };
+            nonces.iter().zip(outcomes).map(line).collect()
+        })?;
+        let refused = outcomes.iter().filter(|outcome| matches!(outcome, OrderOutcome::Error(_))).count();
+        if refused > 0 {
+            return Err(CliError::Refused(format!("{refused} of {} orders were not taken", outcomes.len())));
+        }
+        Ok(())
     }
 
     fn price(&self, market: &MarketInfo) -> Result<Ticks, CliError> {
@@ -148,7 +171,7 @@ impl Order {
 }
 
 /// A decimal price in ticks; one between two ticks, or outside the market's, names the nearest.
-fn price_in_ticks(price: Decimal, market: &MarketInfo) -> Result<Ticks, CliError> {
+pub(crate) fn price_in_ticks(price: Decimal, market: &MarketInfo) -> Result<Ticks, CliError> {
     let decimal = |units: u128| ratio(units, ticks(market));
     let refuse = |nearest: &str| {
         let range = (decimal(market.lowest.0.into()), decimal(market.highest.0.into()));
@@ -173,7 +196,7 @@ fn price_in_ticks(price: Decimal, market: &MarketInfo) -> Result<Ticks, CliError
     }
 }
 
-fn size_in_lots(size: Decimal, market: &MarketInfo, decimals: u8) -> Result<Lots, CliError> {
+pub(crate) fn size_in_lots(size: Decimal, market: &MarketInfo, decimals: u8) -> Result<Lots, CliError> {
     let one = 10_u128.checked_pow(decimals.into()).unwrap_or(u128::MAX);
     let lots = size.in_units(one, ticks(market) * u128::from(market.quantum));
     let shares =

@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::engine::{Engine, Listing};
 
 /// Names the records and their order.
-pub(crate) const STATE: &str = "exchange-os/state/9";
+pub(crate) const STATE: &str = "exchange-os/state/10";
 /// Bytes that are gathered before they are hashed and written.
 const GATHERED: usize = 1 << 16;
 
@@ -80,6 +80,7 @@ impl Engine {
         for waiting in self.plans.iter() {
             digest.record(waiting)?;
         }
+        digest.record(&self.plans.reached())?;
         digest.finish()
     }
 

@@ -24,6 +24,7 @@ use crate::losses::{Pool, tell_cut};
 use crate::orders::Orders;
 use crate::plans::Plans;
 use crate::reducing::Reducing;
+use crate::replan::Wait;
 use crate::rescue::Rescues;
 use crate::rights::Rights;
 use crate::terms::Terms;
@@ -209,6 +210,9 @@ impl Engine {
             Command::Place { order, instructions } => self.place(order, *instructions, events),
             Command::Replace { nonce, order, instructions } => self.replace(*nonce, order, *instructions, events),
             Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, events),
+            Command::Replan { nonce, order, instructions, trigger, pace } => {
+                self.replan(*nonce, order, *instructions, Wait { trigger: *trigger, pace: *pace }, events);
+            }
             Command::Cancel(signed) => {
                 let Cancel { account, nonce } = signed.message;
                 match self.check_live(account, nonce, signed.signer) {
@@ -306,8 +310,8 @@ impl Engine {
     }
 
     /// The start of a frame, in the order of the batch's steps: what the chain said, prices and funding, withdrawals and
-    /// liquidations that are forced, redemptions, rescues, then fills: auctions, and what has waited for prices or time. Each
-    /// sees the state that the contract will see.
+    /// liquidations that are forced, redemptions, rescues, then fills: forced closes, auctions, and what has waited for prices or
+    /// time. Each sees the state that the contract will see.
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], prices: &[PriceUpdate], events: &mut Vec<Event>) {
         self.frame.time = self.frame.time.max(time);
         self.expire(events);
@@ -337,6 +341,7 @@ impl Engine {
         self.redeem_queue(events);
         let failing = self.rescue(events);
         self.review(&failing, events);
+        self.offer_forced_closes(events);
         self.hold_auctions(events);
         self.open_plans(events);
     }
@@ -457,14 +462,6 @@ impl Engine {
         *open -= u64::try_from(long).expect("a position is within 64 bits");
         self.tidy(account, terms.feed);
         value
-    }
-
-    /// The resting order, if `signer` may cancel it, to be replaced.
-    pub(crate) fn check_cancel(&self, account: AccountId, nonce: Nonce, signer: Address) -> Result<Handle, Reject> {
-        match self.check_live(account, nonce, signer)? {
-            Live::Resting(handle) => Ok(handle),
-            Live::Waiting => Err(Reject::Waits { nonce }),
-        }
     }
 
     /// The order, resting or waiting, if `signer` may cancel it: the owner, or a key that may trade on its venue.

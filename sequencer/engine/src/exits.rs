@@ -2,8 +2,8 @@
 //! most (`Rescues.sol`).
 //!
 //! For a failing account the price is the bankruptcy price: what remains of its equity, or is missing, is shared out over its
-//! positions in proportion to their maintenance requirements, so closing all of them leaves nothing. For a close that an owner
-//! forced it is index price less the market's penalty, which is below every requirement.
+//! positions in proportion to their maintenance requirements, so closing all of them leaves nothing. For what the book left of a
+//! close that an owner forced it is index price less the market's penalty, which is below every requirement.
 //!
 //! ```text
 //! received = ⌊size · index⌋ − ⌈equity · requirement(position) / requirement(all)⌉, between nothing and twice ⌊size · index⌋
@@ -77,7 +77,7 @@ impl Engine {
     }
 
     /// At which price a position leaves its account, if it is due: its account fails and the keepers' time is over, or its
-    /// owner forced the close, and the market has a price.
+    /// owner forced the close and the book did not take it, and the market has a price.
     fn exit(&self, account: AccountId, listing: EventId) -> Option<Exit> {
         if self.rescues.busy.contains(&account) {
             return None;
@@ -107,7 +107,7 @@ impl Engine {
             exit.received = weight.value - share;
             exit.loss = -share;
         } else {
-            let forced = self.rescues.forced_lots(account, exit.market())?;
+            let forced = self.rescues.forced_rest(account, exit.market())?;
             exit.size = toward(size, forced.min(size.unsigned_abs()));
             let (value, charge) = feed.value_and_charge(exit.size);
             exit.received = value - charge;

@@ -160,6 +160,12 @@ impl OpenFrame {
         &self.markets
     }
 
+    /// Whether an order of the account has filled in the market.
+    pub(crate) fn has_traded(&self, account: AccountId, market: MarketId) -> bool {
+        let lines = self.markets.get(&market);
+        lines.is_some_and(|lines| lines.iter().any(|line| line.order.message.account == account))
+    }
+
     pub(crate) fn consume(&mut self, item: InboxItem) {
         self.gas += gas::inbox_item(&item.payload);
         self.inbox.push(item);

@@ -76,6 +76,9 @@ pub const REDEMPTION_GAS_PER_FRAME: u64 = 3_000_000;
 pub const AUCTION_GAS_PER_FRAME: u64 = 5_000_000;
 /// Once planned orders have brought so much to a frame as it opens, the rest of them waits for the next ones.
 pub(crate) const RELEASES_PER_FRAME: u64 = 3_000_000;
+/// Once closes that owners forced have brought so much to a frame by meeting orders in the books, the rest of them waits for the
+/// next ones.
+pub(crate) const FORCED_CLOSES_PER_FRAME: u64 = 3_000_000;
 /// How much of a frame rescues may take, a third of it for each of their parts; the rest waits for the next frames.
 pub const RESCUE_GAS_PER_FRAME: u64 = 4_200_000;
 

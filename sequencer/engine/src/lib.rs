@@ -5,13 +5,14 @@
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` lets an order in, `check` says whether it may, `matching`
 //! whom it meets, `quiet` is the short way of those that meet nobody; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
-//! price, a time or another order, `planned` lets it into the books, `follow` says what a fill or an end of one order does
+//! price, a time or another order, `planned` takes it in, `replan` lets one take another's place, `triggers` finds by price and
+//! `releases` lets it into the books, `follow` says what a fill or an end of one order does
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
 //! [`xos_book`]'s price-time order; `accounts` finds an account by its number, `isolated` opens those for one market;
 //! `account` and `margin` hold cash, positions and what resting orders may still cost;
 //! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
-//! `exits` who takes what they hold, `handover` how it changes hands, `losses` what all share; `departures` is what leaves;
+//! `exits` who takes what they hold, `handover` how it changes hands, `forced` offers closes that owners force in the books, `losses` what all share; `departures` is what leaves;
 //! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
 //! who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights` knows who
 //! may act and who may only reduce; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state
@@ -36,6 +37,7 @@ mod exits;
 mod feeds;
 mod fees;
 mod follow;
+mod forced;
 mod frame;
 mod gas;
 mod handover;
@@ -59,12 +61,15 @@ mod plans;
 mod principal;
 mod quiet;
 mod reducing;
+mod releases;
+mod replan;
 mod rescue;
 mod rights;
 mod room;
 mod shares;
 mod snapshot;
 mod terms;
+mod triggers;
 mod views;
 mod watch;
 mod wide;

@@ -70,6 +70,10 @@ pub const TWAP_INTERVAL_MAX: u32 = 86_400_000;
 /// How many times its planned size a slice may have to catch up what those before it missed.
 pub const TWAP_CATCH_UP: u64 = 3;
 
+/// Waiting orders that may be triggered as one frame opens, and slices that may fall due; the others have their turn when the next
+/// frames open.
+pub const TRIGGERS_MAX: usize = 4_096;
+
 /// Waiting orders that may go to the book as one frame opens; fewer if settling their lines costs too much.
 pub const RELEASES_MAX: u32 = 4_096;
 

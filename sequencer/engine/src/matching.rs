@@ -2,8 +2,8 @@
 
 use xos_book::Handle;
 use xos_types::{
-    AccountId, Atoms, BuilderId, CancelReason, Event, FeedId, Fill, Lots, MarketId, MarketKind, Order, Ppm, SelfTrade,
-    Side, Ticks,
+    AccountId, Atoms, BuilderId, CancelReason, Event, FeedId, Fill, Lots, MarketId, MarketKind, Nonce, Order, Ppm,
+    SelfTrade, Side, Ticks,
 };
 
 use crate::account::{Account, Progress, Standing};
@@ -275,7 +275,9 @@ impl Engine {
         state.nonces.settle(maker_nonce);
         let state = &mut self.accounts[taker.account];
         state.trade_arriving(&terms, &self.board, frame, taken, taker_fee + taker_builder);
-        state.nonces.settle(taker.nonce);
+        if taker.nonce != Nonce::FORCED {
+            state.nonces.settle(taker.nonce);
+        }
         if terms.kind != MarketKind::Outcome {
             self.board[terms.feed].note_trade(&terms, price);
             self.tidy(maker, terms.feed);

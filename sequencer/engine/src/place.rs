@@ -9,6 +9,7 @@ use crate::account::Standing;
 use crate::check::{Carried, Checked, Gone, Origin};
 use crate::engine::{Engine, event_index, tell};
 use crate::fees::{FeeCredit, builder_reserve};
+use crate::follow::Live;
 use crate::frame::LineRef;
 use crate::orders::ToRest;
 use crate::plans::Waiting;
@@ -117,8 +118,14 @@ impl Engine {
             return;
         }
         let Order { account, nonce, .. } = signed.message;
-        let handle = match self.check_cancel(account, old, signed.signer) {
-            Ok(handle) => handle,
+        let handle = match self.check_live(account, old, signed.signer) {
+            Ok(Live::Resting(handle)) => handle,
+            Ok(Live::Waiting) => {
+                if let Err(reject) = self.take_the_place_of(old, signed, instructions, None, events) {
+                    events.push(Event::Rejected { account, nonce, reject });
+                }
+                return;
+            }
             Err(reject) => return events.push(Event::Rejected { account, nonce, reject }),
         };
         let standing = self.orders.standing(handle);

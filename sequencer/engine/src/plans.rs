@@ -11,19 +11,17 @@
 //! ```
 //!
 //! Nothing that waits holds margin; it is checked as if it arrived when it goes to the book. Everything here is kept by key,
-//! so what happens does not depend on how it came to be in memory. [`crate::planned`] moves orders along, [`crate::follow`]
-//! says what follows from fills and ends.
+//! so what happens does not depend on how it came to be in memory. [`crate::planned`] takes orders in, [`crate::replan`] lets one
+//! take another's place, [`crate::triggers`] finds them by price, [`crate::releases`] lets them into the books, and
+//! [`crate::follow`] says what follows from fills and ends.
 
-use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use xos_types::{
-    AccountId, EventId, Instructions, Lots, MarketId, Nonce, Order, Plan, Signed, Ticks, TimeMs, Trigger,
-    TriggerSource, TriggerWhen,
-};
+use xos_types::{AccountId, EventId, Instructions, Lots, MarketId, Nonce, Order, Plan, Signed, TimeMs, Trigger};
 
 use crate::fees::FeeCredit;
+use crate::triggers::Triggers;
 
 /// An order's name.
 pub(crate) type Name = (AccountId, Nonce);
@@ -125,31 +123,13 @@ pub(crate) struct Plans {
     /// Who follows whom: account, the order that is followed, the one that follows. This and all below derive from `waiting`.
     followers: BTreeSet<(AccountId, Nonce, Nonce)>,
     by_market: BTreeSet<(MarketId, u64, Name)>,
-    triggers: BTreeMap<MarketId, Levels>,
+    pub(crate) triggers: Triggers,
     timers: BTreeSet<(TimeMs, u64, Name)>,
-    ready: BTreeSet<Turn>,
+    ready: BTreeMap<MarketId, BTreeSet<Turn>>,
 }
 
-/// When an order goes to the book: since which opening it has been ready, its market, and its arrival.
-pub(crate) type Turn = (u64, MarketId, u64, Name);
-
-/// A market's armed orders by source and direction, each set beginning with the level that the price reaches first.
-type Levels = [BTreeSet<(u64, u64, Name)>; 4];
-
-const SOURCES: [TriggerSource; 2] = [TriggerSource::Mark, TriggerSource::Index];
-const WHENS: [TriggerWhen; 2] = [TriggerWhen::AtOrAbove, TriggerWhen::AtOrBelow];
-
-fn set_of(source: TriggerSource, when: TriggerWhen) -> usize {
-    source as usize * WHENS.len() + when as usize
-}
-
-/// A level as a key that is smaller the sooner the price reaches it; its own inverse.
-fn key_of(when: TriggerWhen, price: u64) -> u64 {
-    match when {
-        TriggerWhen::AtOrAbove => price,
-        TriggerWhen::AtOrBelow => !price,
-    }
-}
+/// When an order goes to its market's book: since which opening it has been ready, and its arrival.
+type Turn = (u64, u64, Name);
 
 impl Plans {
     /// Nothing waits and no orders exclude each other.
@@ -228,15 +208,13 @@ impl Plans {
         match stage {
             Stage::Asleep => {}
             Stage::Armed => {
-                let Trigger { source, when, price } = trigger.expect("armed is what has a trigger");
-                let levels = self.triggers.entry(market).or_default();
-                levels[set_of(source, when)].insert((key_of(when, price.0), arrival, name));
+                self.triggers.arm(market, trigger.expect("armed is what has a trigger"), arrival, name);
             }
             Stage::Paced(next) => {
                 self.timers.insert((next, arrival, name));
             }
             Stage::Ready(opening) => {
-                self.ready.insert((opening, market, arrival, name));
+                self.ready.entry(market).or_default().insert((opening, arrival, name));
             }
         }
     }
@@ -245,48 +223,24 @@ impl Plans {
         match stage {
             Stage::Asleep => {}
             Stage::Armed => {
-                let Trigger { source, when, price } = trigger.expect("armed is what has a trigger");
-                let levels = self.triggers.get_mut(&market).expect("it was put there");
-                levels[set_of(source, when)].remove(&(key_of(when, price.0), arrival, name));
-                if levels.iter().all(BTreeSet::is_empty) {
-                    self.triggers.remove(&market);
-                }
+                self.triggers.disarm(market, trigger.expect("armed is what has a trigger"), arrival, name);
             }
             Stage::Paced(next) => {
                 self.timers.remove(&(next, arrival, name));
             }
             Stage::Ready(opening) => {
-                self.ready.remove(&(opening, market, arrival, name));
+                let turns = self.ready.get_mut(&market).expect("it was put there");
+                turns.remove(&(opening, arrival, name));
+                if turns.is_empty() {
+                    self.ready.remove(&market);
+                }
             }
         }
     }
 
-    /// Markets in which prices are waited for.
-    pub(crate) fn armed_markets(&self) -> Vec<MarketId> {
-        self.triggers.keys().copied().collect()
-    }
-
-    /// Orders of a market whose price is there, in the order in which they came. `reached` says whether it is at or beyond a
-    /// level.
-    pub(crate) fn reached(
-        &self,
-        market: MarketId,
-        reached: impl Fn(TriggerSource, TriggerWhen, Ticks) -> bool,
-    ) -> Vec<Name> {
-        let levels = &self.triggers[&market];
-        let mut found: Vec<(u64, Name)> = Vec::new();
-        for (source, when) in SOURCES.into_iter().flat_map(|source| WHENS.map(|when| (source, when))) {
-            let there = |key: u64| reached(source, when, Ticks(key_of(when, key)));
-            let set = levels[set_of(source, when)].iter().take_while(|(key, ..)| there(*key));
-            found.extend(set.map(|(_, arrival, name)| (*arrival, *name)));
-        }
-        found.sort_unstable();
-        found.into_iter().map(|(_, name)| name).collect()
-    }
-
-    /// Orders whose next slice is due, soonest first.
-    pub(crate) fn due(&self, now: TimeMs) -> Vec<Name> {
-        self.timers.iter().take_while(|(time, ..)| *time <= now).map(|(_, _, name)| *name).collect()
+    /// Orders whose next slice is due, soonest first, so many at most.
+    pub(crate) fn due(&self, now: TimeMs, most: usize) -> Vec<Name> {
+        self.timers.iter().take_while(|(time, ..)| *time <= now).take(most).map(|(_, _, name)| *name).collect()
     }
 
     /// A frame opens.
@@ -299,11 +253,15 @@ impl Plans {
         self.openings
     }
 
-    /// What is to go to the book as the frame opens, behind the one before: what has waited longest first, then by market
-    /// and arrival.
-    pub(crate) fn next_ready(&self, before: Option<Turn>) -> Option<Turn> {
-        let behind = (before.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.ready.range(behind).next().copied().filter(|(opening, ..)| *opening <= self.openings)
+    /// Markets for which something is ready, now or when the next frame opens.
+    pub(crate) fn ready_markets(&self) -> impl Iterator<Item = MarketId> {
+        self.ready.keys().copied()
+    }
+
+    /// Who is to go to a market's book next as the frame opens, and since which opening: what has waited longest, then by arrival.
+    pub(crate) fn next_ready(&self, market: MarketId) -> Option<(u64, Name)> {
+        let (opening, _, name) = self.ready.get(&market)?.first()?;
+        (*opening <= self.openings).then_some((*opening, *name))
     }
 
     /// Orders that follow one, by nonce.
@@ -364,6 +322,25 @@ impl Plans {
         Self { arrivals, openings, pairs, ..Self::default() }
     }
 
+    /// Orders whose price has come and that are still to be triggered, for the state's records.
+    pub(crate) fn reached(&self) -> Vec<Vec<Name>> {
+        self.triggers.reached()
+    }
+
+    /// As a snapshot has them, when what waits is there; `false` if one of them waits for no price.
+    pub(crate) fn restore_reached(&mut self, batches: Vec<Vec<Name>>) -> bool {
+        let armed = |name: Name| {
+            let Waiting { stage: Stage::Armed, .. } = self.waiting.get(&name)? else { return None };
+            let Entry { market, arrival, trigger, .. } = self.waiting[&name].entry();
+            Some((market, trigger?, arrival, name))
+        };
+        let found: Option<Vec<Vec<_>>> =
+            batches.into_iter().map(|batch| batch.into_iter().map(armed).collect()).collect();
+        let Some(found) = found else { return false };
+        found.into_iter().for_each(|batch| self.triggers.restore_reached(batch));
+        true
+    }
+
     /// # Panics
     /// If an index is not what `waiting` says.
     pub(crate) fn check(&self) {
@@ -371,6 +348,7 @@ impl Plans {
         self.waiting.values().for_each(|waiting| fresh.insert(waiting.clone()));
         assert_eq!(fresh.followers, self.followers, "who follows whom");
         assert_eq!(fresh.by_market, self.by_market, "waiting orders by market");
+        assert!(fresh.restore_reached(self.reached()), "whatever a price has reached is armed");
         assert_eq!(fresh.triggers, self.triggers, "armed orders by level");
         assert_eq!(fresh.timers, self.timers, "slices by time");
         assert_eq!(fresh.ready, self.ready, "orders that are to go to the book");

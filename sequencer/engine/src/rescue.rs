@@ -5,8 +5,8 @@
 //!
 //! 1. failing accounts lose their orders and are flagged: the keepers' time begins. A flag is good for a minute;
 //! 2. keepers' requests that wait are judged, in order of arrival (`keepers`);
-//! 3. closes that owners forced, then all positions of accounts whose keepers' time is over, go to the insurance fund, or close
-//!    against the opposite side (`exits`);
+//! 3. what the book left of closes that owners forced (`forced`), then all positions of accounts whose keepers' time is over, go
+//!    to the insurance fund, or close against the opposite side (`exits`);
 //! 4. accounts of which nothing is left but a debt are closed. The fund pays it as far as it can, all share the rest (`losses`).
 //!
 //! Accounts come in ascending order, their positions by feed. Each part has its share of the gas that rescues may use of a frame;
@@ -53,6 +53,8 @@ pub(crate) struct Rescues {
 struct ForcedClose {
     lots: u64,
     since: TimeMs,
+    /// The book has had its chance; what is left is for the insurance fund or the opposite side.
+    offered: bool,
 }
 
 /// Gas that a part of the rescues may still use.
@@ -89,9 +91,22 @@ impl Rescues {
         since.0 + u64::from(grace) <= time.0 && time.0 <= since.0 + FLAG_LIFE_MS
     }
 
-    /// Lots that are still to be closed because the owner forced it.
-    pub(crate) fn forced_lots(&self, account: AccountId, market: MarketId) -> Option<u64> {
-        self.forced.get(&(account, market)).map(|forced| forced.lots)
+    /// Lots that are still to be closed because the owner forced it, and that the book did not take.
+    pub(crate) fn forced_rest(&self, account: AccountId, market: MarketId) -> Option<u64> {
+        self.forced.get(&(account, market)).filter(|forced| forced.offered).map(|forced| forced.lots)
+    }
+
+    /// Forced closes that the book has still to be offered.
+    pub(crate) fn to_offer(&self) -> Vec<(AccountId, MarketId, Lots)> {
+        let waiting = self.forced.iter().filter(|(_, forced)| !forced.offered);
+        waiting.map(|(&(account, market), forced)| (account, market, Lots(forced.lots))).collect()
+    }
+
+    /// The book takes no more of a forced close.
+    pub(crate) fn note_offered(&mut self, account: AccountId, market: MarketId) {
+        if let Some(forced) = self.forced.get_mut(&(account, market)) {
+            forced.offered = true;
+        }
     }
 
     /// A close that the owner forced is of the position that was there, and ends with it, whoever closes it.
@@ -151,7 +166,7 @@ impl Engine {
             return;
         }
         let since = self.rescues.forced.get(&(account, market)).map_or(queued, |forced| forced.since);
-        self.rescues.forced.insert((account, market), ForcedClose { lots, since });
+        self.rescues.forced.insert((account, market), ForcedClose { lots, since, offered: false });
         events.push(Event::CloseForced { account, market, size: Lots(lots) });
     }
 

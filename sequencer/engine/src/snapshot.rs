@@ -188,6 +188,9 @@ impl<'a> Records<'a> {
             }
             engine.plans.insert(waiting);
         }
+        if !engine.plans.restore_reached(self.next()?) {
+            return Err(SnapshotError::Damaged("an order is to be triggered that waits for no price".to_owned()));
+        }
         engine.reducing = engine.find_reducing();
         for (account, count) in engine.reducing.counts() {
             engine.accounts[account].reducing = count;

@@ -401,7 +401,8 @@ fn an_owner_forces_withdrawals_and_closes_of_isolated_accounts() {
     let events = group.frame(TIME + 20_000, vec![withdraw(1)]);
     assert!(!events.iter().any(|event| matches!(event, Event::Withdrawn { .. })), "margin needs all of it");
     // The opposite side gets the penalty of 2 %.
-    let events = group.frame(TIME + 30_000, vec![InboxPayload::ForcedClose { account, market: PERPETUAL }]);
+    group.frame(TIME + 30_000, vec![InboxPayload::ForcedClose { account, market: PERPETUAL }]);
+    let events = group.frame(TIME + 31_000, vec![]);
     assert!(events.iter().any(|event| matches!(event, Event::Deleveraged { .. })), "{events:?}");
     assert_eq!(group.cash(account.0), 400_000);
     let events = group.frame(TIME + 40_000, vec![withdraw(u128::MAX)]);

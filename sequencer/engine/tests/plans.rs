@@ -461,15 +461,17 @@ fn a_price_that_comes_cancels_the_other_order_before_it_can_fill() {
 }
 
 #[test]
-fn of_two_orders_whose_price_comes_at_once_the_one_that_came_first_goes() {
-    let mut group = Group::free();
-    let [first, second] = [0, 1].map(|_| group.order(ALICE, Side::Buy, 10, 300));
-    group.plan(first, above(400));
-    group.plan(second, Plan { cancels: Some(first.nonce), ..above(350) });
-    group.trade_at(450);
-    let events = group.frame(2_000, vec![]);
-    assert_eq!(triggered(&events), [first.nonce]);
-    assert_eq!(gone(&events), [(second.nonce, CancelReason::OneCancelsOther)]);
+fn of_two_orders_whose_price_comes_at_once_the_one_goes_whose_level_it_met_first_and_then_who_came_first() {
+    for (levels, winner) in [([400, 350], 1), ([350, 400], 0), ([400, 400], 0)] {
+        let mut group = Group::free();
+        let orders = [0, 1].map(|_| group.order(ALICE, Side::Buy, 10, 300));
+        group.plan(orders[0], above(levels[0]));
+        group.plan(orders[1], Plan { cancels: Some(orders[0].nonce), ..above(levels[1]) });
+        group.trade_at(450);
+        let events = group.frame(2_000, vec![]);
+        assert_eq!(triggered(&events), [orders[winner].nonce]);
+        assert_eq!(gone(&events), [(orders[1 - winner].nonce, CancelReason::OneCancelsOther)]);
+    }
 }
 
 #[test]
@@ -1071,17 +1073,6 @@ fn a_waiting_order_can_be_cancelled_and_made_smaller_by_its_owner_only() {
     let cancel = Cancel { account, nonce };
     assert!(matches!(rejected(&group.apply(Command::Cancel(signed(BOB, cancel)))), Reject::NotAuthorized { .. }));
     assert_eq!(gone(&group.cancel(order)), [(nonce, CancelReason::Requested)]);
-}
-
-#[test]
-fn a_waiting_order_is_not_replaced() {
-    let mut group = Group::free();
-    let order = group.order(ALICE, Side::Buy, 10, 500);
-    group.plan(order, above(600));
-    let new = group.order(ALICE, Side::Buy, 10, 510);
-    let (nonce, instructions) = (order.nonce, Instructions::default());
-    let events = group.apply(Command::Replace { nonce, order: signed(ALICE, new), instructions });
-    assert_eq!(*rejected(&events), Reject::Waits { nonce });
 }
 
 /// A failing account's orders can only do harm to whoever takes its positions over.

@@ -548,6 +548,8 @@ fn a_forced_close_happens_at_index_price_less_the_penalty_without_any_grace() {
     let events = failing.frame(100, vec![close_of(ALICE)]);
     let (account, market) = (AccountId(ALICE), PERPETUAL);
     assert!(events.contains(&Event::CloseForced { account, market, size: Lots(5_000) }));
+    assert!(!events.iter().any(|event| matches!(event, Event::TakenOver { .. })), "the book comes first: {events:?}");
+    let events = failing.frame(100, vec![]);
     let received = Atoms(5_000 * 980);
     assert!(events.contains(&Event::TakenOver { account, market, size: Position(5_000), received }), "{events:?}");
     assert_eq!((failing.size(ALICE), failing.group.cash(ALICE)), (0, DEPOSIT - 100_000));
@@ -557,13 +559,152 @@ fn a_forced_close_happens_at_index_price_less_the_penalty_without_any_grace() {
 #[test]
 fn without_a_fund_the_opposite_side_closes_and_gets_the_penalty() {
     let mut failing = Failing::usual();
-    let events = failing.frame(100, vec![close_of(ALICE)]);
+    failing.frame(100, vec![close_of(ALICE)]);
+    let events = failing.frame(100, vec![]);
     let others = pick(&events, |event| match event {
         Event::Deleveraged { others, .. } => Some(others.clone()),
         _ => None,
     });
     assert_eq!(others, [Counterparty { account: AccountId(BOB), size: Lots(5_000) }]);
     assert_eq!((failing.group.cash(ALICE), failing.group.cash(BOB)), (DEPOSIT - 100_000, DEPOSIT + 100_000));
+}
+
+/// The lines of the frame that the last events sealed, in the perpetual.
+fn lines(events: &[Event]) -> Vec<(u64, Nonce, u64, u128, i128)> {
+    let frame = pick(events, |event| match event {
+        Event::FrameSealed(frame) => Some(frame.clone()),
+        _ => None,
+    });
+    let lines = frame.markets.iter().filter(|(market, _)| *market == PERPETUAL).flat_map(|(_, lines)| lines);
+    let line = |line: &FillLine| {
+        let Order { account, nonce, .. } = line.order.message;
+        (account.0, nonce, line.filled.0, line.notional, line.fee.0)
+    };
+    lines.map(line).collect()
+}
+
+#[test]
+fn a_forced_close_meets_the_book_first_and_the_fund_takes_the_rest() {
+    let mut failing = Failing::usual();
+    failing.frame(100, vec![deposit(INSURANCE, 1_000_000)]);
+    let bids = [(3_000, 990), (1_000, 980), (1_000, 979)].map(|(size, price)| {
+        let order = Order { market: PERPETUAL, ..failing.group.order(CAROL, Side::Buy, size, price) };
+        failing.group.place(order);
+        order.nonce
+    });
+    let events = failing.frame(100, vec![close_of(ALICE)]);
+    let fills: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Filled(fill) => Some((fill.maker_nonce, fill.taker, fill.taker_nonce, fill.size.0, fill.price.0)),
+            _ => None,
+        })
+        .collect();
+    let alice = AccountId(ALICE);
+    let by_force = Nonce::FORCED;
+    assert_eq!(fills, [(bids[0], alice, by_force, 3_000, 990), (bids[1], alice, by_force, 1_000, 980)]);
+    assert_eq!(failing.engine().forced_close(alice, PERPETUAL), Some((Lots(1_000), TimeMs(0))));
+
+    // One line that nobody signed, and then the fund: the bid at 979 is below index less the penalty.
+    let events = failing.frame(100, vec![]);
+    let notional = 3_000 * 990 + 1_000 * 980;
+    assert_eq!(lines(&events)[1], (ALICE, by_force, 4_000, notional, 0));
+    let received = Atoms(1_000 * 980);
+    assert!(events.contains(&Event::TakenOver { account: alice, market: PERPETUAL, size: Position(1_000), received }));
+    assert_eq!((failing.size(ALICE), failing.engine().forced_close(alice, PERPETUAL)), (0, None));
+    assert_eq!(failing.group.cash(ALICE), DEPOSIT - 5_000_000 + notional.cast_signed() + received.0);
+}
+
+/// With a fee of 1 %, 990 would bring 980.1, and its fee of 9.9 is rounded up for a lot alone.
+#[test]
+fn the_fee_is_part_of_what_a_forced_close_may_cost() {
+    for (bid, ask, meets) in [(989, 1_010, false), (990, 1_009, true)] {
+        let mut config = bitcoin();
+        config.terms.taker_fee = Ppm(10_000);
+        let mut failing = Failing::new(config);
+        failing.trade(ALICE, BOB, 5_000, 1_000);
+        for (side, price) in [(Side::Buy, bid), (Side::Sell, ask)] {
+            let order = failing.group.order(CAROL, side, 1, price);
+            failing.group.place(Order { market: PERPETUAL, max_fee: Ppm(10_000), ..order });
+        }
+        let events = failing.frame(100, vec![close_of(ALICE), close_of(BOB)]);
+        let met: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Filled(fill) => Some((fill.taker.0, fill.taker_fee.0)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(met, if meets { vec![(ALICE, 10), (BOB, 11)] } else { vec![] }, "bid {bid}, ask {ask}");
+    }
+}
+
+#[test]
+fn a_forced_close_never_meets_its_owners_orders_and_takes_them_away() {
+    let mut failing = Failing::usual();
+    let own = Order { market: PERPETUAL, ..failing.group.order(ALICE, Side::Buy, 10, 1_000) };
+    failing.group.place(own);
+    let other = Order { market: PERPETUAL, ..failing.group.order(CAROL, Side::Buy, 10, 990) };
+    failing.group.place(other);
+    let events = failing.frame(100, vec![close_of(ALICE)]);
+    assert_eq!(cancelled(&events), [(10, CancelReason::SelfTrade)]);
+    assert_eq!(failing.size(ALICE), 4_990);
+}
+
+/// Its place in the line is not its own any more: the contract takes lines in order, and one before may end the position.
+#[test]
+fn whoever_was_met_by_another_forced_close_waits_for_the_next_frame() {
+    let mut failing = Failing::usual();
+    failing.frame(100, vec![deposit(INSURANCE, 1_000_000)]);
+    // Bob, who is short, bids for twice what he needs; Alice's close hits him before his own is looked at.
+    let bid = Order { market: PERPETUAL, ..failing.group.order(BOB, Side::Buy, 4_000, 1_000) };
+    failing.group.place(bid);
+    let ask = Order { market: PERPETUAL, ..failing.group.order(CAROL, Side::Sell, 1_000, 1_000) };
+    let events = failing.frame(100, vec![close_of(ALICE), close_of(BOB)]);
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Filled(_))).count(), 1);
+    assert_eq!((failing.size(ALICE), failing.size(BOB)), (1_000, -1_000));
+    failing.group.place(ask);
+    let events = failing.frame(100, vec![]);
+    let (bob, market) = (AccountId(BOB), PERPETUAL);
+    assert!(events.iter().any(|event| matches!(event, Event::Filled(fill) if fill.taker == bob)), "{events:?}");
+    assert_eq!((failing.size(BOB), failing.engine().forced_close(bob, market)), (0, None));
+}
+
+#[test]
+fn where_nobody_may_take_a_forced_close_goes_to_the_fund() {
+    for phase in [Phase::Halted, Phase::PostOnly, Phase::Pending, Phase::Auction] {
+        let mut failing = Failing::usual();
+        failing.frame(100, vec![deposit(INSURANCE, 1_000_000)]);
+        let bid = Order { market: PERPETUAL, ..failing.group.order(CAROL, Side::Buy, 10, 1_000) };
+        failing.group.place(bid);
+        let set = InboxPayload::PhaseSet { market: PERPETUAL, phase };
+        let events = failing.frame(100, vec![set, close_of(ALICE)]);
+        assert!(!events.iter().any(|event| matches!(event, Event::Filled(_))), "{phase:?}");
+        let events = failing.frame(100, vec![]);
+        assert!(events.iter().any(|event| matches!(event, Event::TakenOver { .. })), "{phase:?}: {events:?}");
+    }
+}
+
+/// The reach of one order in the book is bounded, so a large close takes several frames.
+#[test]
+fn a_forced_close_goes_on_in_the_next_frame_where_the_book_was_too_long() {
+    let mut failing = Failing::usual();
+    for _ in 0..300 {
+        let bid = Order { market: PERPETUAL, ..failing.group.order(CAROL, Side::Buy, 10, 1_000) };
+        failing.group.place(bid);
+    }
+    let mut left = vec![5_000];
+    failing.frame(100, vec![close_of(ALICE)]);
+    while left.last() != Some(&failing.size(ALICE)) {
+        left.push(failing.size(ALICE));
+        let events = failing.frame(100, vec![]);
+        let taken = events.iter().any(|event| matches!(event, Event::Deleveraged { .. } | Event::TakenOver { .. }));
+        assert_eq!(taken, failing.size(ALICE) == 0, "the book is tried as long as it has something: {events:?}");
+        if taken {
+            break;
+        }
+    }
+    assert!(left.len() >= 3 && left.last() == Some(&2_000), "{left:?}");
 }
 
 #[test]

@@ -386,7 +386,8 @@ pub(crate) fn maker_friendly(mut placed: Vec<Placed>) -> Vec<Placed> {
 
 /// Whether it may take away an order of the same window.
 fn takes_orders(command: &Command) -> bool {
-    matches!(command, Command::Replace { .. }) || Precedence::of(command) == Some(Precedence::Cancel)
+    matches!(command, Command::Replace { .. } | Command::Replan { .. })
+        || Precedence::of(command) == Some(Precedence::Cancel)
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ mod snapshots;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod trading;
 mod vitals;
 
 pub use check::{Checked, Findings, check};

@@ -272,6 +272,7 @@ const fn kind(command: &Command) -> &'static str {
         Command::Place { .. } => "place",
         Command::Replace { .. } => "replace",
         Command::Plan { .. } => "plan",
+        Command::Replan { .. } => "replan",
         Command::Amend(_) => "amend",
         Command::Cancel(_) => "cancel",
         Command::CancelMany(_) => "cancel_many",

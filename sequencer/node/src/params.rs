@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
 use xos_api::{
-    Before, CancelAllRequest, CancelRequest, ConvertRequest, Interval, LiquidateRequest, OrderRequest, TransferRequest,
-    WithdrawRequest,
+    AmendRequest, Before, CancelAfterRequest, CancelAllRequest, CancelManyRequest, CancelRequest, ConvertRequest,
+    Interval, LiquidateRequest, OrderRequest, PlanRequest, ReplaceRequest, TransferRequest, WithdrawRequest,
 };
 use xos_types::{AccountId, Address, EventId, MarketId, Nonce, TimeMs};
 
@@ -127,7 +127,9 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_markets" => vec![optional::<EventId>("event")],
         "xos_book" => vec![needed::<MarketId>("market"), optional::<u32>("depth")],
         "xos_trades" => vec![needed::<MarketId>("market"), optional::<u32>("limit")],
-        "xos_account" | "xos_openOrders" | "xos_subscribeAccount" => vec![needed::<AccountId>("account")],
+        "xos_account" | "xos_openOrders" | "xos_plannedOrders" | "xos_subscribeAccount" => {
+            vec![needed::<AccountId>("account")]
+        }
         "xos_accountsOf" => vec![needed::<Address>("owner")],
         "xos_order" => vec![needed::<AccountId>("account"), needed::<Nonce>("nonce")],
         "xos_orderHistory" | "xos_fills" => {
@@ -155,6 +157,11 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_cancel" => vec![needed::<CancelRequest>("cancel")],
         "xos_cancelOrders" => vec![needed::<Vec<CancelRequest>>("cancels")],
         "xos_cancelAll" => vec![needed::<CancelAllRequest>("cancel")],
+        "xos_planOrders" => vec![needed::<Vec<PlanRequest>>("orders")],
+        "xos_replaceOrders" => vec![needed::<Vec<ReplaceRequest>>("replacements")],
+        "xos_amendOrders" => vec![needed::<Vec<AmendRequest>>("amendments")],
+        "xos_cancelMany" => vec![needed::<CancelManyRequest>("cancel")],
+        "xos_cancelAfter" => vec![needed::<CancelAfterRequest>("switch")],
         "xos_withdraw" => vec![needed::<WithdrawRequest>("withdraw")],
         "xos_transfer" => vec![needed::<TransferRequest>("transfer")],
         "xos_liquidate" => vec![needed::<LiquidateRequest>("liquidate")],

@@ -89,7 +89,7 @@ impl Terms {
 pub(crate) struct Effect {
     /// Lots that filled.
     pub filled: Lots,
-    /// Lots that rest in the book, or that were taken out of it.
+    /// Lots that rest in the book or wait, or that were taken out of it.
     pub remaining: Lots,
     /// The fills of an arriving order.
     pub fills: Vec<FillInfo>,
@@ -100,9 +100,10 @@ impl Effect {
     pub(crate) fn read(command: &Command, events: &[Event]) -> Result<Self, Reject> {
         let mut effect = Self::default();
         let arriving = match command {
-            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
-                Some((order.message.account, order.message.nonce))
-            }
+            Command::Place { order, .. }
+            | Command::Replace { order, .. }
+            | Command::Plan { order, .. }
+            | Command::Replan { order, .. } => Some((order.message.account, order.message.nonce)),
             Command::Cancel(_)
             | Command::Amend(_)
             | Command::CancelAll(_)
@@ -121,6 +122,12 @@ impl Effect {
                 Event::Filled(fill) if arriving == Some((fill.taker, fill.taker_nonce)) => {
                     effect.filled = Lots(effect.filled.0 + fill.size.0);
                     effect.fills.push(FillInfo { price: fill.price, size: fill.size, fee: fill.taker_fee });
+                }
+                Event::Planned { order, .. } if arriving == Some((order.account, order.nonce)) => {
+                    effect.remaining = order.size;
+                }
+                Event::Released { account, nonce, .. } if arriving == Some((*account, *nonce)) => {
+                    effect.remaining = Lots(0);
                 }
                 Event::Rested { account, nonce, remaining, .. } if arriving == Some((*account, *nonce)) => {
                     effect.remaining = *remaining;

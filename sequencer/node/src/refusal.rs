@@ -34,9 +34,10 @@ impl Signing {
     /// What was signed for a command; nothing is for a frame.
     pub(crate) fn of_command(domain: &Domain, command: &Command) -> Option<Self> {
         Some(match command {
-            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
-                Self::of(domain, &order.message)
-            }
+            Command::Place { order, .. }
+            | Command::Replace { order, .. }
+            | Command::Plan { order, .. }
+            | Command::Replan { order, .. } => Self::of(domain, &order.message),
             Command::Amend(signed) => Self::of(domain, &signed.message),
             Command::CancelMany(signed) => Self::of(domain, &signed.message),
             Command::CancelAfter(signed) => Self::of(domain, &signed.message),
@@ -240,7 +241,10 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             let data = json!({ "field": "market", "got": wanted, "expected": market, "nonce": nonce.to_string() });
             (Code::InvalidRequest, data)
         }
-        Reject::Waits { nonce } => (Code::UnknownOrder, json!({ "nonce": nonce.to_string() })),
+        Reject::Rests { nonce } => {
+            let data = json!({ "field": "wait", "got": "a wait", "expected": "none", "nonce": nonce.to_string() });
+            (Code::InvalidRequest, data)
+        }
         Reject::UnknownOrder { account, nonce } => {
             (Code::UnknownOrder, json!({ "account": account.to_string(), "nonce": nonce.to_string() }))
         }

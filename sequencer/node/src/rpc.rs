@@ -11,9 +11,10 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
 use xos_api::{
-    AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, Before, BookInfo, CancelAllRequest, CancelRequest, Candle,
-    Code, ConvertRequest, EventInfo, EventStatus, FillRecord, FundingRecord, Info, Interval, LiquidateRequest,
-    MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PositionInfo, Receipt,
+    AccountInfo, AccountUpdate, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, CancelAfterRequest,
+    CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
+    FillRecord, FundingRecord, Info, Interval, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome,
+    OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt, ReplaceRequest,
     StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, signature_bytes};
@@ -33,6 +34,7 @@ use crate::sequencer::View;
 use crate::settlement::Settlement;
 use crate::signatures::{Malformed, Signatures, Unverified};
 use crate::trace;
+use crate::trading;
 use crate::vitals::Vitals;
 
 /// Orders or cancellations in one call.
@@ -174,7 +176,7 @@ impl Rpc {
     }
 }
 
-fn claimed<T: Typed + Copy>(
+pub(crate) fn claimed<T: Typed + Copy>(
     domain: &Domain,
     account: AccountId,
     message: T,
@@ -184,26 +186,9 @@ fn claimed<T: Typed + Copy>(
     Unverified::new(account, message, domain.digest(&message), parse_signature(signature), command)
 }
 
-fn order_of(request: &OrderRequest) -> Order {
-    Order {
-        account: request.account,
-        market: request.market,
-        side: request.side,
-        kind: request.kind,
-        reduce_only: request.reduce_only,
-        size: request.size,
-        price: request.price,
-        nonce: request.nonce,
-        expiry: request.expiry,
-        max_fee: request.max_fee,
-        builder: request.builder,
-        builder_fee: request.builder_fee,
-    }
-}
-
 /// Many are hashed faster together.
 fn claimed_orders(domain: &Domain, requests: &[OrderRequest]) -> Vec<Unverified> {
-    let orders: Vec<Order> = requests.iter().map(order_of).collect();
+    let orders: Vec<Order> = requests.iter().map(Order::from).collect();
     let mut digests = Vec::with_capacity(orders.len());
     domain.digests(&orders, &mut digests);
     let orders = requests.iter().zip(orders).zip(digests);
@@ -404,6 +389,7 @@ impl XosApiServer for Rpc {
                 let open = engine.order(account, nonce).as_ref().map(open_order);
                 let status = match (open, spent) {
                     (Some(_), _) => OrderStatus::Resting,
+                    (None, true) if engine.planned_order(account, nonce).is_some() => OrderStatus::Waiting,
                     (None, true) => OrderStatus::Done,
                     (None, false) => OrderStatus::Unknown,
                 };
@@ -473,7 +459,7 @@ impl XosApiServer for Rpc {
     }
 
     async fn place_order(&self, order: OrderRequest) -> RpcResult<Ack> {
-        let message = order_of(&order);
+        let message = Order::from(&order);
         self.execute_one(claimed(&self.domain, message.account, message, &order.signature, Command::place)).await
     }
 
@@ -494,6 +480,43 @@ impl XosApiServer for Rpc {
     async fn cancel_all(&self, cancel: CancelAllRequest) -> RpcResult<Ack> {
         let message = CancelAll { account: cancel.account, below: cancel.below };
         self.execute_one(claimed(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll)).await
+    }
+
+    async fn plan_orders(&self, orders: Vec<PlanRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("orders", orders.len())?;
+        self.execute_many(orders.iter().map(|request| trading::claimed_plan(&self.domain, request)).collect()).await
+    }
+
+    async fn replace_orders(&self, replacements: Vec<ReplaceRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("replacements", replacements.len())?;
+        self.execute_many(
+            replacements.iter().map(|request| trading::claimed_replacement(&self.domain, request)).collect(),
+        )
+        .await
+    }
+
+    async fn amend_orders(&self, amendments: Vec<AmendRequest>) -> RpcResult<Vec<OrderOutcome>> {
+        not_too_many("amendments", amendments.len())?;
+        self.execute_many(amendments.iter().map(|request| trading::claimed_amendment(&self.domain, request)).collect())
+            .await
+    }
+
+    async fn cancel_many(&self, cancel: CancelManyRequest) -> RpcResult<Ack> {
+        self.execute_one(trading::claimed_cancel_many(&self.domain, &cancel)).await
+    }
+
+    async fn cancel_after(&self, switch: CancelAfterRequest) -> RpcResult<Ack> {
+        self.execute_one(trading::claimed_switch(&self.domain, &switch)).await
+    }
+
+    async fn planned_orders(&self, account: AccountId) -> RpcResult<Vec<PlannedOrder>> {
+        let orders = self
+            .query(move |View { engine, .. }| {
+                engine.account(account)?;
+                Some(engine.planned_orders(account).iter().map(trading::planned_order).collect())
+            })
+            .await?;
+        Ok(orders.ok_or_else(|| unknown_account(account))?)
     }
 
     async fn withdraw(&self, withdraw: WithdrawRequest) -> RpcResult<Ack> {

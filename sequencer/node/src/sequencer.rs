@@ -344,7 +344,10 @@ impl Core {
     }
 
     fn terms_of(&self, command: &Command) -> Option<Terms> {
-        let (Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. }) = command
+        let (Command::Place { order, .. }
+        | Command::Replace { order, .. }
+        | Command::Plan { order, .. }
+        | Command::Replan { order, .. }) = command
         else {
             return None;
         };

@@ -19,9 +19,10 @@ pub(crate) fn answered(command: &Command, outcome: &Outcome) {
 
 const fn nonce(command: &Command) -> Option<Nonce> {
     Some(match command {
-        Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => {
-            order.message.nonce
-        }
+        Command::Place { order, .. }
+        | Command::Replace { order, .. }
+        | Command::Plan { order, .. }
+        | Command::Replan { order, .. } => order.message.nonce,
         Command::Cancel(signed) => signed.message.nonce,
         Command::Amend(signed) => signed.message.nonce,
         Command::CancelAll(signed) => signed.message.below,

@@ -10,7 +10,7 @@ use crate::instructions::Instructions;
 use crate::order::{
     Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, Signed, Transfer, Withdraw,
 };
-use crate::plan::Plan;
+use crate::plan::{Pace, Plan, Trigger};
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
@@ -23,11 +23,11 @@ pub enum Command {
         /// How to go about it.
         instructions: Instructions,
     },
-    /// A signed order that takes the place of a resting one of its account. Both happen or neither: if the order is refused,
-    /// the other stays where it was.
+    /// A signed order that takes the place of another one of its account, in the book or in what that one waits for. Both happen
+    /// or neither: if the order is refused, the other stays where it was.
     Replace {
-        /// The order that leaves. Unless both are of outcome markets it must rest in the arriving order's market; elsewhere it
-        /// is unknown.
+        /// The order that leaves. Unless both are of outcome markets and it rests, it is of the arriving order's market; elsewhere
+        /// it is unknown.
         nonce: Nonce,
         /// The order that arrives, judged as if the other were gone.
         order: Signed<Order>,
@@ -76,6 +76,20 @@ pub enum Command {
         /// When, and in which parts.
         plan: Plan,
     },
+    /// A signed order that takes the place of a waiting one of its account: it follows and excludes what that one did, and those
+    /// that followed that one follow it. It waits for another price, or goes in other parts. Both happen or neither.
+    Replan {
+        /// The order that leaves; it waits in the arriving order's market.
+        nonce: Nonce,
+        /// The order that arrives.
+        order: Signed<Order>,
+        /// How to go about it.
+        instructions: Instructions,
+        /// The price that it waits for, if any.
+        trigger: Option<Trigger>,
+        /// In which parts it goes.
+        pace: Pace,
+    },
 }
 
 impl Command {
@@ -88,13 +102,16 @@ impl Command {
     /// Whether it brings an order, and with it risk.
     #[must_use]
     pub fn is_order(&self) -> bool {
-        matches!(self, Self::Place { .. } | Self::Replace { .. } | Self::Plan { .. })
+        matches!(self, Self::Place { .. } | Self::Replace { .. } | Self::Plan { .. } | Self::Replan { .. })
     }
 
     /// Says who signed it; nobody signs a frame.
     pub fn set_signer(&mut self, signer: Address) {
         match self {
-            Self::Place { order, .. } | Self::Replace { order, .. } | Self::Plan { order, .. } => order.signer = signer,
+            Self::Place { order, .. }
+            | Self::Replace { order, .. }
+            | Self::Plan { order, .. }
+            | Self::Replan { order, .. } => order.signer = signer,
             Self::Cancel(signed) => signed.signer = signer,
             Self::Amend(signed) => signed.signer = signer,
             Self::CancelAll(signed) => signed.signer = signer,
@@ -112,9 +129,10 @@ impl Command {
     #[must_use]
     pub fn signer(&self) -> Option<(AccountId, Address)> {
         match self {
-            Self::Place { order, .. } | Self::Replace { order, .. } | Self::Plan { order, .. } => {
-                Some((order.message.account, order.signer))
-            }
+            Self::Place { order, .. }
+            | Self::Replace { order, .. }
+            | Self::Plan { order, .. }
+            | Self::Replan { order, .. } => Some((order.message.account, order.signer)),
             Self::Cancel(signed) => Some((signed.message.account, signed.signer)),
             Self::Amend(signed) => Some((signed.message.account, signed.signer)),
             Self::CancelAll(signed) => Some((signed.message.account, signed.signer)),

@@ -7,6 +7,7 @@ use crate::units::{Lots, Nonce, Ticks};
 /// What an order waits for, which other one it excludes, and how much of it goes at a time. No part of it is signed: like an
 /// instruction it only ever makes an order do less, or do it later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Plan {
     /// It sleeps until that order of the same account fills, and never is of more lots than that one filled. That order
     /// rests, waits, or is still to come.
@@ -22,6 +23,7 @@ pub struct Plan {
 
 /// A price that an order waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// Which price.
     pub source: TriggerSource,
@@ -53,7 +55,7 @@ pub enum TriggerWhen {
 
 /// In which parts an order goes to the book.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Pace {
     /// In one.
     #[default]

@@ -27,7 +27,10 @@ impl Precedence {
             | Command::CancelAll(_)
             | Command::CancelMany(_)
             | Command::CancelAfter(_) => Some(Self::Cancel),
-            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. }
+            Command::Place { order, .. }
+            | Command::Replace { order, .. }
+            | Command::Plan { order, .. }
+            | Command::Replan { order, .. }
                 if order.message.kind == OrderKind::PostOnly =>
             {
                 Some(Self::PostOnly)
@@ -35,6 +38,7 @@ impl Precedence {
             Command::Place { .. }
             | Command::Replace { .. }
             | Command::Plan { .. }
+            | Command::Replan { .. }
             | Command::Withdraw(_)
             | Command::Transfer(_)
             | Command::Liquidate(_)
@@ -60,13 +64,19 @@ impl WindowOrder {
         let taken = match command {
             Command::Cancel(signed) => order(signed.message.account, signed.message.nonce),
             Command::Amend(signed) => order(signed.message.account, signed.message.nonce),
-            Command::Replace { nonce, order: by, .. } => order(by.message.account, *nonce),
+            Command::Replace { nonce, order: by, .. } | Command::Replan { nonce, order: by, .. } => {
+                order(by.message.account, *nonce)
+            }
             Command::CancelAll(signed) => self.last.get(&signed.message.account).copied(),
             Command::CancelMany(signed) => self.last.get(&signed.message.account).copied(),
             _ => None,
         };
         let turn = Precedence::of(command)?.max(taken.unwrap_or(Precedence::Cancel));
-        if let Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } = command {
+        if let Command::Place { order, .. }
+        | Command::Replace { order, .. }
+        | Command::Plan { order, .. }
+        | Command::Replan { order, .. } = command
+        {
             let (account, nonce) = (order.message.account, order.message.nonce);
             self.orders.insert((account, nonce), turn);
             let last = self.last.entry(account).or_insert(turn);

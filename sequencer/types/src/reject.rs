@@ -266,14 +266,14 @@ pub enum Reject {
         /// Which.
         nonce: Nonce,
     },
-    /// What waits for a price, a time or another order is in no book, so nothing takes its place there.
-    #[error("order {nonce} waits and cannot be replaced; cancel it and plan another")]
-    Waits {
+    /// What rests in a book waits for nothing, so there is no plan of it to change.
+    #[error("order {nonce} rests in the book and has no plan; replace it without one")]
+    Rests {
         /// Which order.
         nonce: Nonce,
     },
     /// An order at an index price is replaced within its market, as two markets may share what is held there.
-    #[error("order {nonce} rests in market {market} and is replaced there only, not by one in market {wanted}")]
+    #[error("order {nonce} is one of market {market} and is replaced there only, not by one in market {wanted}")]
     OtherMarket {
         /// Which order.
         nonce: Nonce,

@@ -70,6 +70,11 @@ newtype!(/** Number of an index price in one group, and of what is held at it; 0
 /// A 256-bit hash of the log, a batch or the state.
 pub type Hash = [u8; 32];
 
+impl Nonce {
+    /// What a close that an owner has forced goes by: no order may have it, so its lines are told from all others.
+    pub const FORCED: Self = Self(u64::MAX);
+}
+
 impl AccountId {
     /// The insurance fund, which exists from the start and is owned by governance.
     pub const INSURANCE: Self = Self(1);

@@ -13,6 +13,7 @@ mod node;
 mod operations;
 mod rotation;
 mod stopping;
+mod trading;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -55,7 +55,10 @@ impl Follower {
             }
             Event::Filled(fill) => {
                 gone(fill.maker, fill.maker_nonce, fill.size);
-                gone(fill.taker, fill.taker_nonce, fill.size);
+                // A close that an owner forced is no order that anybody sent.
+                if fill.taker_nonce != Nonce::FORCED {
+                    gone(fill.taker, fill.taker_nonce, fill.size);
+                }
             }
             Event::AuctionFilled(fill) => {
                 gone(fill.buyer.account, fill.buyer.nonce, fill.size);

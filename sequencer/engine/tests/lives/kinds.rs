@@ -213,6 +213,7 @@ pub(crate) fn kinds_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         500 => placing().prop_map(Step::Place),
         60 => (placing(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
+        20 => (any::<usize>(), placing(), planning()).prop_map(replan),
         60 => (any::<usize>(), placing(), prop::bool::weighted(0.8))
             .prop_map(|(pick, placing, in_its_market)| Step::Replace { pick, placing, in_its_market }),
         30 => (account(), asset(), share(), choice(), expires(), any::<u8>()).prop_map(

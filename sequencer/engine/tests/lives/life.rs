@@ -187,6 +187,22 @@ impl Life {
                 let (order, instructions) = self.order(placing);
                 Command::Replace { nonce, order, instructions }
             }
+            Step::Replan { pick, mut placing, trigger, pace } => {
+                // Mostly one that waits; sometimes one that rests, or has ended.
+                let waiting = &self.naive.waiting;
+                let picked =
+                    (pick % 8 != 0 && !waiting.is_empty()).then(|| waiting[pick % waiting.len()].signed.message);
+                let old = picked.unwrap_or_else(|| self.any_order(placing.order.account, pick));
+                placing.order.account = old.account;
+                if pick % 5 != 0 {
+                    (placing.event, placing.outcome) = (old.market.event().0, old.market.outcome());
+                }
+                if pick % 3 != 0 {
+                    placing.order.kind = old.kind;
+                }
+                let (order, instructions) = self.order(placing);
+                Command::Replan { nonce: old.nonce, order, instructions, trigger, pace }
+            }
             Step::Amend { account, pick, percent, stranger } => {
                 let account = AccountId(account);
                 let Order { nonce, size, .. } = self.any_order(account, pick);
@@ -494,7 +510,10 @@ impl Life {
     /// What a command asks for, and of what kind of market.
     fn sort(&self, command: &Command) -> String {
         let order = match command {
-            Command::Place { order, .. } | Command::Replace { order, .. } | Command::Plan { order, .. } => order,
+            Command::Place { order, .. }
+            | Command::Replace { order, .. }
+            | Command::Plan { order, .. }
+            | Command::Replan { order, .. } => order,
             other => return variant(other),
         };
         match self.naive.listings.get(&order.message.market.event()) {
@@ -508,6 +527,7 @@ impl Life {
 fn name(event: &Event) -> String {
     match event {
         Event::Rejected { reject, .. } => format!("Rejected {}", variant(reject)),
+        Event::Filled(fill) if fill.taker_nonce == Nonce::FORCED => "Filled by force".into(),
         Event::RescueRefused { reject, .. } => format!("RescueRefused {}", variant(reject)),
         Event::Cancelled { reason, .. } => format!("Cancelled {reason:?}"),
         Event::Reduced { reason, .. } => format!("Reduced {reason:?}"),

@@ -11,6 +11,7 @@ pub(crate) enum Step {
     Place(Placing),
     Plan { placing: Placing, planning: Planning },
     Replace { pick: usize, placing: Placing, in_its_market: bool },
+    Replan { pick: usize, placing: Placing, trigger: Option<Trigger>, pace: Pace },
     Amend { account: u64, pick: usize, percent: u64, stranger: bool },
     CancelMany { account: u64, venue: u32, market: (u32, u8), sides: Sides, nonce: Choice, stranger: bool },
     CancelAfter { account: u64, later: u64, nonce: Choice, stranger: bool },
@@ -246,6 +247,12 @@ pub(crate) fn place() -> impl Strategy<Value = Placing> {
         )
 }
 
+/// An order that takes a waiting one's place, or tries.
+pub(crate) fn replan((pick, placing, planning): (usize, Placing, Planning)) -> Step {
+    let Planning { trigger, pace, .. } = planning;
+    Step::Replan { pick, placing, trigger, pace }
+}
+
 pub(crate) fn planning() -> impl Strategy<Value = Planning> {
     let other = || {
         let named = prop_oneof![4 => any::<usize>().prop_map(Other::Live), 2 => (0i64..4).prop_map(Other::Near)];
@@ -323,6 +330,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         50 => place().prop_map(Step::Place),
         12 => (place(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         14 => (any::<usize>(), place()).prop_map(|(pick, placing)| Step::Replace { pick, placing, in_its_market: false }),
+        3 => (any::<usize>(), place(), planning()).prop_map(replan),
         6 => (account(), any::<usize>(), 0u64..110, stranger())
             .prop_map(|(account, pick, percent, stranger)| Step::Amend { account, pick, percent, stranger }),
         2 => (account(), 0u32..3, (0u32..4, 0u8..2), sides(), choice(), stranger()).prop_map(
@@ -368,6 +376,7 @@ pub(crate) fn crowded_step() -> impl Strategy<Value = Step> {
         20 => placing().prop_map(Step::Place),
         20 => (placing(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         3 => (any::<usize>(), placing()).prop_map(|(pick, placing)| Step::Replace { pick, placing, in_its_market: false }),
+        3 => (any::<usize>(), placing(), planning()).prop_map(replan),
         2 => (3u64..=ACCOUNTS, any::<usize>(), 0u64..110)
             .prop_map(|(account, pick, percent)| Step::Amend { account, pick, percent, stranger: false }),
         2 => (3u64..=ACCOUNTS, any::<usize>())

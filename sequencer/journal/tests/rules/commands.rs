@@ -121,6 +121,13 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
             order: sign(order, by),
             instructions: Instructions { self_trade: SelfTrade::Decrement, crossing: Crossing::Slide },
         }),
+        (any::<u64>(), order(), 1u64..99, signature()).prop_map(|(nonce, order, level, by)| Command::Replan {
+            nonce: Nonce(nonce),
+            order: sign(order, by),
+            instructions: Instructions::default(),
+            trigger: Some(Trigger { source: TriggerSource::Index, when: TriggerWhen::AtOrBelow, price: Ticks(level) }),
+            pace: Pace::Iceberg { display: Lots(level) },
+        }),
         (any::<u64>(), any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, size, by)| {
             Command::Amend(sign(Amend { account: AccountId(account), nonce: Nonce(nonce), size: Lots(size) }, by))
         }),

@@ -68,7 +68,7 @@ pub(crate) struct RescueTotals {
 }
 
 /// What lives of accounts that fail must have seen, and how often at least in 64 of them.
-const WANTED: [(&str, u64); 24] = [
+const WANTED: [(&str, u64); 25] = [
     ("flag", 64),
     ("liquidation", 10),
     ("liquidation of a part", 1),
@@ -77,6 +77,7 @@ const WANTED: [(&str, u64); 24] = [
     ("conversion", 10),
     ("refused keeper", 20),
     ("forced close", 20),
+    ("forced close in the book", 1),
     ("takeover", 20),
     ("takeover of a healthy account's position", 3),
     ("deleveraging", 20),
@@ -269,10 +270,44 @@ impl Life {
         if perpetuals.is_empty() {
             return;
         }
-        let market = perpetuals[usize::from(market) % perpetuals.len()];
+        let is_met = market.is_multiple_of(2);
+        let market = perpetuals[usize::from(market / 2) % perpetuals.len()];
         let account = self.pick_anyone(account);
+        if is_met {
+            self.quote_against(account, market);
+        }
         let owner = self.key(self.owner_index(account)).address();
         self.request(owner, &IGateway::requestCloseCall { account: account.0, market: market.0 });
+    }
+
+    /// Whoever can carry most would take a part of an account's position at index price.
+    fn quote_against(&mut self, account: AccountId, market: MarketId) {
+        let of = self.kinds.markets.iter().find(|of| of.is(market)).unwrap().clone();
+        let held = self.engine.holdings(account).into_iter().find(|view| view.feed == of.feed());
+        let Some(held) = held.map(|view| view.amount).filter(|amount| *amount != 0) else { return };
+        let Some(index) = self.engine.feeds().find(|view| view.feed == of.feed()).map(|view| view.price) else {
+            return;
+        };
+        let others = self.engine.account_ids().filter(|id| *id != account && *id != AccountId::INSURANCE);
+        let Some(maker) = others.max_by_key(|id| self.engine.account(*id).unwrap().available) else { return };
+        let most = self.engine.account(maker).unwrap().available.0.max(0).unsigned_abs();
+        let lots = (held.unsigned_abs() / 2).min(most * 5 / (index / 1_000_000_000).max(1)).max(1);
+        let order = Order {
+            account: maker,
+            market,
+            side: if held > 0 { Side::Buy } else { Side::Sell },
+            kind: OrderKind::GoodTillCancelled,
+            reduce_only: false,
+            size: Lots(u64::try_from(lots).unwrap_or(u64::MAX)),
+            price: of.tick_at(index),
+            nonce: self.next_nonce(maker),
+            expiry: TimeMs(0),
+            max_fee: Ppm(1_000_000),
+            builder: 0,
+            builder_fee: Ppm(0),
+        };
+        let key = self.key(self.owner_index(maker)).clone();
+        self.apply(Command::place(key.sign_typed(&self.domain, order)));
     }
 
     fn force_liquidation(&mut self, keeper: u8, pick: u8, size: u8) {
@@ -308,6 +343,7 @@ impl Life {
             }
             Event::Converted { .. } => seen.push("conversion"),
             Event::RescueRefused { .. } => seen.push("refused keeper"),
+            Event::Filled(fill) if fill.taker_nonce == Nonce::FORCED => seen.push("forced close in the book"),
             Event::CloseForced { account, .. } => {
                 seen.push("forced close");
                 seen.extend(account.is_isolated().then_some("forced close of an isolated account's position"));

@@ -70,7 +70,7 @@ impl Naive {
         }
         let health = self.health(state);
         if health.maintenance() >= 0 {
-            let forced = self.forced.get(&(account, market))?;
+            let forced = self.forced.get(&(account, market)).filter(|forced| forced.offered)?;
             let size = size.signum() * forced.lots.min(size.abs());
             let received = feed.value(size) - feed.penalty(size);
             return Some(Exit { account, market, size, received, loss: 0 });

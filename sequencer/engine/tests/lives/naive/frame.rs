@@ -77,6 +77,7 @@ impl Naive {
         self.redeem(out);
         let failing = self.rescue(out);
         self.review(&failing, out);
+        self.offer_forced_closes(out);
         self.hold_auctions(out);
         self.open_plans(out);
     }

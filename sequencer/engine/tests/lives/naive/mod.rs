@@ -12,6 +12,7 @@ mod departures;
 mod exits;
 mod feeds;
 mod fees;
+mod forced;
 mod frame;
 mod inbox;
 mod keepers;
@@ -180,10 +181,16 @@ impl Naive {
                 }
             }
             Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, &mut out),
+            Command::Replan { nonce, order, instructions, trigger, pace } => {
+                self.replan(*nonce, order, *instructions, Some((*trigger, *pace)), &mut out);
+            }
+            Command::Replace { nonce: old, order, instructions } if self.waits(order.message.account, *old) => {
+                self.replan(*old, order, *instructions, None, &mut out);
+            }
             Command::Replace { nonce: old, order, instructions } => {
                 let Order { account, nonce, .. } = order.message;
                 let refusal =
-                    self.signer(account, order.signer).or_else(|| self.not_resting(account, *old)).or_else(|| {
+                    self.signer(account, order.signer).or_else(|| self.unknown(account, *old)).or_else(|| {
                         let mut without = self.clone();
                         let index = self.index_of(account, *old).unwrap();
                         let leaves = without.orders.remove(index).signed.message;

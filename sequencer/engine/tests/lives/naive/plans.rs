@@ -21,6 +21,8 @@ pub(crate) struct Waiting {
     /// When its first slice was due, and when the next one is.
     began: Option<u64>,
     next: u64,
+    /// Whether it waits for the time of its next slice.
+    paced: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -112,11 +114,13 @@ impl Naive {
             ready: immediate.then_some(self.openings + 1),
             began: None,
             next: 0,
+            paced: false,
         });
     }
 
-    fn bad_plan(&self, order: &Order, plan: &Plan) -> Option<Reject> {
-        let Order { account, nonce, market, kind, size, .. } = *order;
+    /// What is wrong with a plan whatever else rests or waits.
+    fn bad_plan_form(&self, order: &Order, plan: &Plan) -> Option<Reject> {
+        let Order { nonce, market, kind, size, .. } = *order;
         if let Some(Trigger { source, price, .. }) = plan.trigger {
             let highest = Ticks(self.listing(market).ticks - 1);
             if source == TriggerSource::Index && self.listing(market).feed.is_none() {
@@ -157,6 +161,14 @@ impl Naive {
         if plan.after == Some(nonce) || plan.cancels == Some(nonce) {
             return bad(PlanFault::Itself { nonce });
         }
+        None
+    }
+
+    fn bad_plan(&self, order: &Order, plan: &Plan) -> Option<Reject> {
+        let Order { account, .. } = *order;
+        if let Some(reject) = self.bad_plan_form(order, plan) {
+            return Some(reject);
+        }
         if let Some(after) = plan.after
             && self.order_of(account, after).is_none()
             && self.spent(account, after).is_some()
@@ -172,6 +184,64 @@ impl Naive {
             }
         }
         None
+    }
+
+    /// One order waits in another's place; it waits as that one did unless it says otherwise.
+    pub(super) fn replan(
+        &mut self,
+        old: Nonce,
+        signed: &Signed<Order>,
+        instructions: Instructions,
+        wait: Option<(Option<Trigger>, Pace)>,
+        out: &mut Vec<Event>,
+    ) {
+        let order = signed.message;
+        let Order { account, nonce, market: wanted, .. } = order;
+        let rests = |naive: &Self| naive.unknown(account, old).is_none().then_some(Reject::Rests { nonce: old });
+        let refusal = self.signer(account, signed.signer).or_else(|| rests(self));
+        if let Some(reject) = refusal.or_else(|| self.unknown_anywhere(account, old)) {
+            return out.push(Event::Rejected { account, nonce, reject });
+        }
+        let index = self.position_of(account, old).unwrap();
+        let was = self.waiting[index].clone();
+        let market = was.market();
+        let (trigger, pace) = wait.unwrap_or((was.plan.trigger, was.plan.pace));
+        let plan = Plan { after: was.plan.after, trigger, cancels: None, pace };
+        let mut without = self.clone();
+        without.waiting.remove(index);
+        let elsewhere = (market != wanted).then_some(Reject::OtherMarket { nonce: old, market, wanted });
+        let bad_form = || without.bad_form(signed, |order| self.spent(order.account, order.nonce));
+        if let Some(reject) = elsewhere.or_else(bad_form).or_else(|| self.bad_plan_form(&order, &plan)) {
+            return out.push(Event::Rejected { account, nonce, reject });
+        }
+        let Order { side, price, .. } = was.signed.message;
+        let (remaining, reason) = (Lots(was.remaining()), CancelReason::Replaced);
+        self.waiting.remove(index);
+        self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
+        self.rename(account, old, nonce);
+        out.push(Event::Cancelled { account, nonce: old, market, side, price, remaining, reason });
+        out.push(Event::Planned { order, instructions, plan });
+        self.arrivals += 1;
+        let mut waiting = Waiting {
+            signed: *signed,
+            instructions,
+            plan,
+            arrival: self.arrivals,
+            size: order.size.0,
+            filled: 0,
+            traded: 0,
+            followed: was.followed - was.filled.min(was.followed),
+            is_over: was.is_over,
+            ready: was.ready,
+            began: None,
+            next: was.next,
+            paced: was.paced,
+        };
+        if wait.is_some() {
+            let at_once = trigger.is_none() && (plan.after.is_none() || was.is_over);
+            (waiting.ready, waiting.paced) = (at_once.then_some(self.openings + 1), false);
+        }
+        self.waiting.push(waiting);
     }
 
     // ------------------------------------------------------------------ orders, wherever they are
@@ -198,9 +268,8 @@ impl Naive {
         self.order_of(account, nonce).is_none().then_some(Reject::UnknownOrder { account, nonce })
     }
 
-    pub(super) fn not_resting(&self, account: AccountId, nonce: Nonce) -> Option<Reject> {
-        let waits = self.position_of(account, nonce).is_some();
-        if waits { Some(Reject::Waits { nonce }) } else { self.unknown(account, nonce) }
+    pub(super) fn waits(&self, account: AccountId, nonce: Nonce) -> bool {
+        self.position_of(account, nonce).is_some()
     }
 
     /// What waits of an account, by nonce.
@@ -380,7 +449,7 @@ impl Naive {
     fn is_reached(&self, waiting: &Waiting) -> bool {
         let Some(Trigger { source, when, price }) = waiting.plan.trigger else { return false };
         let market = waiting.market();
-        let waits = waiting.is_awake() && waiting.ready.is_none() && waiting.began.is_none();
+        let waits = waiting.is_awake() && waiting.ready.is_none() && !waiting.paced;
         let level = self.listing(market).value(price.0, 1) * SCALE;
         let seen = match source {
             TriggerSource::Mark => self.mark(market),
@@ -400,7 +469,14 @@ impl Naive {
         }
         self.openings += 1;
         let mut reached: Vec<_> = self.waiting.iter().filter(|waiting| self.is_reached(waiting)).cloned().collect();
-        reached.sort_by_key(|waiting| (waiting.market(), waiting.arrival));
+        // By market, mark before index, upwards before downwards, the level first that the price met first, then who came first.
+        reached.sort_by_key(|waiting| {
+            let Trigger { source, when, price } = waiting.plan.trigger.unwrap();
+            let upwards = when == TriggerWhen::AtOrAbove;
+            let level = if upwards { i128::from(price.0) } else { -i128::from(price.0) };
+            (waiting.market(), source == TriggerSource::Index, !upwards, level, waiting.arrival)
+        });
+        // These worlds are too small to reach what one opening may trigger.
         for Waiting { signed, plan, .. } in reached {
             let Order { account, nonce, .. } = signed.message;
             let Some(index) = self.position_of(account, nonce) else { continue };
@@ -417,8 +493,8 @@ impl Naive {
             }
         }
         for waiting in &mut self.waiting {
-            if waiting.began.is_some() && waiting.ready.is_none() && waiting.next <= self.open.time {
-                waiting.ready = Some(self.openings);
+            if waiting.paced && waiting.next <= self.open.time {
+                (waiting.ready, waiting.paced) = (Some(self.openings), false);
             }
         }
         let mut turn: Vec<_> = self.waiting.iter().filter_map(|waiting| Some((waiting.ready?, waiting))).collect();
@@ -484,6 +560,11 @@ impl Naive {
         let (slices, interval) = (u64::from(slices), u64::from(interval));
         let waiting = self.waiting[index].clone();
         let Order { account, nonce, .. } = waiting.signed.message;
+        if self.phase(waiting.market()) == Phase::Auction {
+            let waiting = &mut self.waiting[index];
+            (waiting.ready, waiting.paced, waiting.next) = (None, true, self.open.time + interval);
+            return;
+        }
         let began = waiting.began.unwrap_or(self.open.time);
         let number = ((self.open.time - began) / interval + 1).min(slices);
         let due = waiting.size * number / slices;
@@ -511,7 +592,7 @@ impl Naive {
         } else if number == slices {
             self.cancel_waiting(account, nonce, CancelReason::Immediate, out);
         } else {
-            self.waiting[index].ready = None;
+            (self.waiting[index].ready, self.waiting[index].paced) = (None, true);
             self.waiting[index].next = began + number * interval;
         }
     }

@@ -16,6 +16,8 @@ const DUST: i128 = 1_000_000;
 pub(crate) struct ForcedClose {
     pub(crate) lots: i128,
     pub(crate) since: u64,
+    /// What is left of it is no more for the book.
+    pub(super) offered: bool,
 }
 
 /// Gas that a part of the rescues may use; whatever comes first may be done, however dear it is.
@@ -91,8 +93,9 @@ impl Naive {
     pub(super) fn force_close(&mut self, account: AccountId, market: MarketId, since: u64, out: &mut Vec<Event>) {
         let lots = self.accounts[&account].lots(market).abs();
         if lots > 0 {
-            let forced = self.forced.entry((account, market)).or_insert(ForcedClose { lots, since });
-            forced.lots = lots;
+            let offered = false;
+            let forced = self.forced.entry((account, market)).or_insert(ForcedClose { lots, since, offered });
+            (forced.lots, forced.offered) = (lots, offered);
             out.push(Event::CloseForced { account, market, size: Lots(lots.try_into().unwrap()) });
         }
     }

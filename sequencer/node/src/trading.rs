@@ -1,0 +1,65 @@
+//! Orders beyond the plain one, between the RPC and the engine: what a request asks for, once its signature is checked.
+
+use xos_api::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait};
+use xos_auth::Domain;
+use xos_engine::PlannedView;
+use xos_types::{Amend, CancelAfter, CancelMany, Command, Instructions, Order};
+
+use crate::rpc::claimed;
+use crate::signatures::Unverified;
+
+pub(crate) fn claimed_plan(domain: &Domain, request: &PlanRequest) -> Unverified {
+    let order = Order::from(&request.order);
+    let (plan, instructions) =
+        (request.plan, Instructions { self_trade: request.self_trade, crossing: request.crossing });
+    claimed(domain, order.account, order, &request.order.signature, |order| Command::Plan { order, instructions, plan })
+}
+
+pub(crate) fn claimed_replacement(domain: &Domain, request: &ReplaceRequest) -> Unverified {
+    let order = Order::from(&request.order);
+    let instructions = Instructions { self_trade: request.self_trade, crossing: request.crossing };
+    let nonce = request.replaces;
+    claimed(domain, order.account, order, &request.order.signature, |order| match request.wait {
+        Some(Wait { trigger, pace }) => Command::Replan { nonce, order, instructions, trigger, pace },
+        None => Command::Replace { nonce, order, instructions },
+    })
+}
+
+pub(crate) fn claimed_amendment(domain: &Domain, request: &AmendRequest) -> Unverified {
+    let AmendRequest { account, nonce, size, ref signature } = *request;
+    claimed(domain, account, Amend { account, nonce, size }, signature, Command::Amend)
+}
+
+pub(crate) fn claimed_cancel_many(domain: &Domain, request: &CancelManyRequest) -> Unverified {
+    let CancelManyRequest { account, venue, market, sides, nonce, ref signature } = *request;
+    let message = CancelMany { account, venue, market, sides, nonce };
+    claimed(domain, account, message, signature, Command::CancelMany)
+}
+
+pub(crate) fn claimed_switch(domain: &Domain, request: &CancelAfterRequest) -> Unverified {
+    let CancelAfterRequest { account, time, nonce, ref signature } = *request;
+    claimed(domain, account, CancelAfter { account, time, nonce }, signature, Command::CancelAfter)
+}
+
+pub(crate) fn planned_order(view: &PlannedView) -> PlannedOrder {
+    let PlannedView { order, plan, remaining, filled, excludes, waits_for } = *view;
+    PlannedOrder {
+        nonce: order.nonce,
+        market: order.market,
+        side: order.side,
+        kind: order.kind,
+        reduce_only: order.reduce_only,
+        price: order.price,
+        size: order.size,
+        plan,
+        remaining,
+        filled,
+        excludes,
+        waits_for: match waits_for {
+            xos_engine::WaitsFor::Order => xos_api::WaitsFor::Order,
+            xos_engine::WaitsFor::Price => xos_api::WaitsFor::Price,
+            xos_engine::WaitsFor::Time(time) => xos_api::WaitsFor::Time(time),
+            xos_engine::WaitsFor::Frame => xos_api::WaitsFor::Frame,
+        },
+    }
+}
