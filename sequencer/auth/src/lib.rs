@@ -13,6 +13,7 @@ mod domain;
 mod keccak;
 mod key;
 mod key_book;
+mod processor;
 mod signature;
 mod tree;
 mod typed;
