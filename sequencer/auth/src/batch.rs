@@ -96,8 +96,9 @@ impl Verifier {
     /// Appends a verdict for each claim, in their order. Signers in the book are checked together; others are recovered
     /// singly, and learned where they were named rightly.
     ///
-    /// A claim that names a known signer and is by another fails its batch, and costs up to three batches of the same
-    /// size, and one single recovery.
+    /// A claim that names a known signer and is by another fails its batch, and costs two more batches of the same size
+    /// and a few single recoveries. If every eighth claim is false, all are recovered singly, after a sum for each time
+    /// that the batch can be halved: at 1,024, less than twice what recovering all at once would have cost.
     pub fn verify(&mut self, keys: &mut KeyBook, claims: &[Claim], verdicts: &mut Vec<Verdict>) {
         let first = verdicts.len();
         self.equations.clear();
