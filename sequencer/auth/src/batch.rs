@@ -35,15 +35,12 @@ use alloy_primitives::{Address, B256};
 use k256::Scalar;
 use xos_types::Signature;
 
-use crate::curve::{Affine, Field, Summer, halves, lambda};
+use crate::curve::{Affine, Field, LANES, Summer, halves, lambda};
 use crate::key_book::KeyBook;
 use crate::signature::{AuthError, Parts, address_of, recover, recover_key, scalar_of};
 
 /// A failed batch of so few is settled one by one: what a smaller batch saves, a failure costs.
 const FEW: usize = 8;
-
-/// Roots taken side by side.
-const LANES: usize = 4;
 
 /// A signature and who is expected to have made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +96,9 @@ impl Verifier {
     /// Appends a verdict for each claim, in their order. Signers in the book are checked together; others are recovered
     /// singly, and learned where they were named rightly.
     ///
-    /// A claim that names a known signer and is by another fails its batch, and costs up to three batches of the same
-    /// size, and one single recovery.
+    /// A claim that names a known signer and is by another fails its batch, and costs two more batches of the same size
+    /// and a few single recoveries. If every eighth claim is false, all are recovered singly, after a sum for each time
+    /// that the batch can be halved: at 1,024, less than twice what recovering all at once would have cost.
     pub fn verify(&mut self, keys: &mut KeyBook, claims: &[Claim], verdicts: &mut Vec<Verdict>) {
         let first = verdicts.len();
         self.equations.clear();
@@ -157,7 +155,7 @@ impl Verifier {
             let compressed = std::array::from_fn::<_, LANES, _>(|lane| {
                 group.get(lane).map_or((Field::ONE, false), |e| (e.x, e.odd))
             });
-            for (equation, point) in group.iter_mut().zip(Affine::decompress(compressed)) {
+            for (equation, point) in group.iter_mut().zip(Affine::decompress_together(compressed)) {
                 match point {
                     Some(point) => equation.point = point,
                     None => verdicts[equation.claim] = Err(AuthError::NotRecoverable),

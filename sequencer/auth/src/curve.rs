@@ -4,15 +4,18 @@
 //! here, as small as verifying needs. Scalars are k256's. Tests hold every operation to k256's.
 
 mod field;
+mod pairs;
 mod point;
 mod scalar;
 mod sum;
 mod two;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use field::Field;
+pub(crate) use field::{Field, LANES};
 pub(crate) use point::Affine;
 pub(crate) use scalar::{halves, lambda};
 pub(crate) use sum::Summer;

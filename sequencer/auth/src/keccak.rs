@@ -7,6 +7,8 @@
 use alloy_primitives::keccak256;
 use xos_types::Hash;
 
+use crate::processor::choose;
+
 /// Messages that are hashed together.
 pub(crate) const LANES: usize = 8;
 
@@ -50,19 +52,21 @@ const TURNS: [u32; 25] = [0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39
 /// Keccak-256 of each message. All are of one length.
 pub(crate) fn hash_together(messages: [&[u8]; LANES]) -> [Hash; LANES] {
     debug_assert!(messages.iter().all(|message| message.len() == messages[0].len()));
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") {
-        #[allow(unsafe_code, reason = "a function for a processor that was just asked")]
-        // SAFETY: `wide` is an ordinary function but for the instructions that it may consist of, and the line above says
-        // that this processor has them.
-        return unsafe { wide(messages) };
-    }
+    choose(
+        messages,
+        #[cfg(target_arch = "x86_64")]
+        wide,
+        one_by_one,
+    )
+}
+
+fn one_by_one(messages: [&[u8]; LANES]) -> [Hash; LANES] {
     messages.map(|message| keccak256(message).0)
 }
 
 /// [`sponge`], compiled for AVX-512.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512ifma")]
 fn wide(messages: [&[u8]; LANES]) -> [Hash; LANES] {
     sponge(messages)
 }

@@ -1,11 +1,14 @@
 //! EIP-712 digests and the signatures over them.
 //!
 //! A message is hashed by [`Domain`], which binds it to one deployment and one group, and signed with a [`Key`]; a
-//! gateway turns message and signature back into the signer with [`verify`]. Hashes are equal to the contract's, bit for
+//! gateway turns message and signature back into the signer with [`verify`], or many at once with a [`Verifier`] and the
+//! keys of a [`KeyBook`]. A [`Tree`] makes one signature stand for many orders. Hashes are equal to the contract's, bit for
 //! bit: `test/vectors/eip712.json` holds both to one outside tool.
 //!
-//! Limits: secp256k1 keys only (no contract signatures: settlement asks nobody). Recovery is variable time in its
-//! public inputs; signing is constant time in the key and deterministic (RFC 6979).
+//! Limits: secp256k1 keys only (no contract signatures: settlement asks nobody). Checking is variable time in its public
+//! inputs; signing is constant time in the key and deterministic (RFC 6979). A known signer's signature costs 6.5 µs in a
+//! batch of 1,024 with AVX-512 and 10 without, a single one 48; an order's digest 0.4 µs among others and 1.4 alone.
+//! Neither allocates once there was room.
 
 mod batch;
 mod curve;
@@ -13,6 +16,7 @@ mod domain;
 mod keccak;
 mod key;
 mod key_book;
+mod processor;
 mod signature;
 mod tree;
 mod typed;

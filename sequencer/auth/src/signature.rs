@@ -79,8 +79,7 @@ pub fn recover(digest: B256, signature: &Signature) -> Result<Address, AuthError
 /// Solves `R = (z/s)·G + (r/s)·Q` for the key `Q`.
 pub(crate) fn recover_key(digest: B256, signature: &Signature) -> Result<Affine, AuthError> {
     let parts = Parts::read(signature)?;
-    let [point] = Affine::decompress([(parts.x, parts.odd)]);
-    let point = point.ok_or(AuthError::NotRecoverable)?;
+    let point = Affine::decompress(parts.x, parts.odd).ok_or(AuthError::NotRecoverable)?;
     let inverse = parts.r.invert_vartime().expect("r is never zero");
     let generator = -(scalar_of(digest) * inverse);
     generator_and_point(&generator, &(parts.s * inverse), point).to_affine().ok_or(AuthError::NotRecoverable)

@@ -4,6 +4,8 @@
 //! canonical one; what is compared or written out is brought to it first. Everything here works on public data and takes
 //! its time from it.
 
+use crate::processor::choose;
+
 /// `2^256 − p`: what a carry out of the fourth limb is worth.
 const FOLD: u64 = 0x1_0000_03d1;
 
@@ -20,6 +22,11 @@ impl Field {
 
     pub(crate) const fn from_limbs(limbs: [u64; 4]) -> Self {
         Self(limbs)
+    }
+
+    #[inline]
+    pub(crate) const fn limbs(&self) -> &[u64; 4] {
+        &self.0
     }
 
     /// The number of 32 bytes, most significant first, if it is below `p`.
@@ -154,11 +161,23 @@ impl PartialEq for Field {
 
 impl Eq for Field {}
 
-/// Roots of several numbers, step by step side by side, so that one waits while another is worked on. A number without a
-/// root gives some other number.
+/// Numbers whose roots are taken together.
+pub(crate) const LANES: usize = 8;
+
+/// Roots of eight numbers. A number without a root gives some other number.
+pub(crate) fn roots(values: [Field; LANES]) -> [Field; LANES] {
+    choose(
+        values,
+        #[cfg(target_arch = "x86_64")]
+        super::wide::roots,
+        portable_roots,
+    )
+}
+
+/// Step by step side by side, so that one waits while another is worked on.
 ///
 /// `p` leaves 3 when divided by 4, so `a^((p+1)/4)` is a root of every square `a`.
-pub(crate) fn roots<const LANES: usize>(values: [Field; LANES]) -> [Field; LANES] {
+pub(crate) fn portable_roots<const LANES: usize>(values: [Field; LANES]) -> [Field; LANES] {
     let [x2, x22, x223] = runs(values);
     let power = mul(squares(x223, 23), x22);
     let power = mul(squares(power, 6), x2);

@@ -1,11 +1,11 @@
-//! Many points times many factors, added up: Pippenger's buckets, filled by affine additions that share one inversion.
+//! Many points times many factors, added up: Pippenger's buckets, filled by affine additions.
 //!
 //! A factor is written in signed digits of some bits each. For one digit's place, each point goes to the bucket of its
 //! digit (its opposite, for a negative digit), the points of each bucket are added up, and the sum over `digit · bucket` is
-//! two additions a bucket. Two affine points are added with one division; many divisions are one and three multiplications
-//! each (Montgomery), so that an addition costs 5 multiplications and a squaring, where Jacobian coordinates take 8 and 3.
+//! two additions a bucket. The points are added in pairs until each bucket has one, so that a round's pairs can share an
+//! inversion.
 
-use super::field::Field;
+use super::pairs::Pairs;
 use super::point::{Affine, Jacobian};
 
 /// Points that are in the buckets at once: half a megabyte, so that they stay in the second cache.
@@ -26,8 +26,10 @@ pub(crate) struct Summer {
     entries: Vec<Affine>,
     /// Where the next point of each bucket goes, while they are filled.
     ends: Vec<usize>,
-    /// For each pair of a round, the product of the denominators of the pairs behind it.
-    products: Vec<Field>,
+    /// Where the pairs of a round begin, and their sums.
+    pairs: Vec<usize>,
+    sums: Vec<Option<Affine>>,
+    adder: Pairs,
 }
 
 impl Summer {
@@ -82,8 +84,11 @@ impl Summer {
         self.entries.clear();
         self.entries.reserve(most);
         self.entries.resize(end, Affine::GENERATOR);
-        self.products.clear();
-        self.products.reserve(most / 2);
+        self.pairs.clear();
+        self.pairs.reserve(most / 2);
+        self.sums.clear();
+        self.sums.reserve(most / 2);
+        self.adder.reserve(most / 2);
         for (row, place) in places.enumerate() {
             let ends = &mut self.ends[row * buckets..][..buckets];
             for (point, factor) in terms {
@@ -97,39 +102,29 @@ impl Summer {
 
     /// Adds the points of each bucket in pairs; false if no bucket held two.
     fn halve(&mut self) -> bool {
-        // From the back, so that the way forward can write over what it has read.
-        self.products.clear();
-        let mut product = Field::ONE;
-        let mut end = self.entries.len();
-        for &count in self.counts.iter().rev() {
-            let bucket = &self.entries[end - count..end];
-            for pair in bucket.chunks_exact(2).rev() {
-                self.products.push(product);
-                product = product.mul(denominator(pair[0], pair[1]));
-            }
-            end -= count;
+        self.pairs.clear();
+        let mut start = 0;
+        for &count in &self.counts {
+            self.pairs.extend((start..start + count - count % 2).step_by(2));
+            start += count;
         }
-        if self.products.is_empty() {
+        if self.pairs.is_empty() {
             return false;
         }
-        let mut inverse = product.invert();
+        self.sums.clear();
+        self.adder.add(&self.entries, &self.pairs, &mut self.sums);
+        // Sums and what was left alone move together, and never past where they came from.
+        let mut sums = self.sums.iter();
         let (mut read, mut write) = (0, 0);
         for count in &mut self.counts {
             let start = write;
-            for _ in 0..*count / 2 {
-                let (a, b) = (self.entries[read], self.entries[read + 1]);
-                read += 2;
-                let product = self.products.pop().expect("as many pairs as on the way back");
-                let sum = add(a, b, inverse.mul(product));
-                inverse = inverse.mul(denominator(a, b));
-                if let Some(sum) = sum {
-                    self.entries[write] = sum;
-                    write += 1;
-                }
+            for sum in sums.by_ref().take(*count / 2).flatten() {
+                self.entries[write] = *sum;
+                write += 1;
             }
+            read += *count;
             if *count % 2 == 1 {
-                self.entries[write] = self.entries[read];
-                read += 1;
+                self.entries[write] = self.entries[read - 1];
                 write += 1;
             }
             *count = write - start;
@@ -202,35 +197,4 @@ fn weighted(counts: &[usize], mut points: &[Affine]) -> Jacobian {
         total = total.add(from_here);
     }
     total
-}
-
-/// What the slope of the line through two points is divided by; 1 where no line is needed, because they cancel.
-#[inline(always)]
-fn denominator(a: Affine, b: Affine) -> Field {
-    let width = b.x.sub(a.x);
-    if !width.is_zero() {
-        width
-    } else if a.y == b.y {
-        a.y.double()
-    } else {
-        Field::ONE
-    }
-}
-
-/// The sum, by `1 / denominator`; none for the point at infinity.
-#[inline(always)]
-fn add(a: Affine, b: Affine, inverse: Field) -> Option<Affine> {
-    let height = b.y.sub(a.y);
-    let width = b.x.sub(a.x);
-    let slope = if !width.is_zero() {
-        height.mul(inverse)
-    } else if height.is_zero() {
-        let square = a.x.square();
-        square.double().add(square).mul(inverse)
-    } else {
-        return None;
-    };
-    let x = slope.square().sub(a.x).sub(b.x);
-    let y = slope.mul(a.x.sub(x)).sub(a.y);
-    Some(Affine { x, y })
 }

@@ -9,11 +9,13 @@ use k256::{ProjectivePoint, Scalar};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::field::{Field, roots};
+use super::field::{Field, LANES, portable_roots, roots};
+use super::pairs::Pairs;
 use super::point::{Affine, Jacobian};
 use super::scalar::{halves, lambda, split};
 use super::sum::Summer;
 use super::two::generator_and_point;
+use crate::processor::choose;
 
 const PRIME: U256 = uint!(0xfffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f_U256);
 
@@ -91,11 +93,47 @@ proptest! {
     }
 
     #[test]
+    fn wide_operations_are_those_of_one(a in vec(numbers(), LANES), b in vec(numbers(), LANES)) {
+        fn one_by_one([a, b]: [[Field; LANES]; 2]) -> [[Field; LANES]; 4] {
+            let each = |operation: fn(Field, Field) -> Field| std::array::from_fn(|lane| operation(a[lane], b[lane]));
+            [
+                each(Field::mul),
+                each(|a, _| a.square()),
+                each(Field::sub),
+                each(|a, b| a.sub(b).square().mul(a.mul(b))),
+            ]
+        }
+        let input = [&a, &b].map(|numbers| std::array::from_fn(|lane| field(numbers[lane])));
+        let wide = choose(input, #[cfg(target_arch = "x86_64")] super::wide::operations, one_by_one);
+        prop_assert_eq!(wide, one_by_one(input));
+    }
+
+    #[test]
+    fn pairs_are_added_alike_one_by_one_and_together(
+        // Few different points, which are added one by one; or many, which are added together.
+        points in prop_oneof![vec(points(), 16..80), vec(1_u128.., 16..80).prop_map(|factors| {
+            factors.into_iter().map(|factor| ProjectivePoint::GENERATOR * Scalar::from(factor)).collect()
+        })],
+    ) {
+        let points: Vec<Affine> = points.iter().map(affine).collect();
+        let pairs: Vec<usize> = (0..points.len() / 2).map(|pair| 2 * pair).collect();
+        let mut sums = Vec::new();
+        Pairs::default().add(&points, &pairs, &mut sums);
+        prop_assert_eq!(sums.len(), pairs.len());
+        for (pair, sum) in pairs.into_iter().zip(sums) {
+            prop_assert_eq!(Jacobian::from(points[pair]).add_affine(points[pair + 1]).to_affine(), sum);
+        }
+    }
+
+    #[test]
     fn an_inverse_and_a_root_are_what_they_say(a in numbers()) {
         let x = field(a);
         prop_assert_eq!(x.invert().mul(x) == Field::ONE, !x.is_zero());
         prop_assert!(!x.is_zero() || x.invert().is_zero());
-        let [root, other] = roots([x.square(), x]);
+        let both = [x.square(), x];
+        let [root, other] = portable_roots(both);
+        let together = roots(std::array::from_fn(|lane| both[lane % 2]));
+        prop_assert!(together.iter().zip([root, other].iter().cycle()).all(|(a, b)| a == b));
         prop_assert!(root == x || root == x.negate());
         let exponent: U256 = (PRIME + U256::from(1)) >> 2;
         prop_assert_eq!(number(other), a.reduce_mod(PRIME).pow_mod(exponent, PRIME));
@@ -121,11 +159,13 @@ proptest! {
     #[test]
     fn a_point_is_found_by_its_x_and_parity(a in points(), odd: bool, x in numbers()) {
         let point = affine(&a);
-        prop_assert_eq!(Affine::decompress([(point.x, point.y.is_odd())]), [Some(point)]);
-        prop_assert_eq!(Affine::decompress([(point.x, !point.y.is_odd())]), [Some(point.negate())]);
+        prop_assert_eq!(Affine::decompress(point.x, point.y.is_odd()), Some(point));
+        prop_assert_eq!(Affine::decompress(point.x, !point.y.is_odd()), Some(point.negate()));
         use k256::elliptic_curve::point::DecompressPoint;
         let theirs = k256::AffinePoint::decompress(&field(x).to_bytes().into(), u8::from(odd).into()).into_option();
-        prop_assert_eq!(Affine::decompress([(field(x), odd)]), [theirs.map(|point| affine(&point.into()))]);
+        let theirs = theirs.map(|point| affine(&point.into()));
+        prop_assert_eq!(Affine::decompress(field(x), odd), theirs);
+        prop_assert_eq!(Affine::decompress_together([(field(x), odd); LANES]), [theirs; LANES]);
     }
 
     #[test]
