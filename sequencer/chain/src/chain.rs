@@ -208,6 +208,16 @@ impl Chain {
             .await
     }
 
+    /// The same, counting what waits in the pool without a gap.
+    pub(crate) async fn pending_nonce(&self, of: Address) -> Result<u64, ChainError> {
+        self.rpc
+            .ask(
+                "eth_getTransactionCount",
+                |provider| async move { provider.get_transaction_count(of).pending().await },
+            )
+            .await
+    }
+
     /// Wei that an address holds, for gas.
     pub async fn native_balance(&self, owner: Address) -> Result<U256, ChainError> {
         self.rpc.ask("eth_getBalance", |provider| async move { provider.get_balance(owner).await }).await

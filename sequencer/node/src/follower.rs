@@ -102,7 +102,8 @@ impl Follower {
         let is_stopped = || stop.load(Ordering::Relaxed);
         while !is_stopped() {
             let durable = self.durability.sequence();
-            if state.engine.sequence() == durable {
+            // It may be ahead of a journal whose end was lost and comes again from the log of the nodes.
+            if state.engine.sequence() >= durable {
                 std::thread::sleep(PAUSE);
                 continue;
             }

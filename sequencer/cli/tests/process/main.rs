@@ -4,6 +4,7 @@
 #[path = "../../../chain/tests/artifact/mod.rs"]
 mod artifact;
 mod bad_input;
+mod chain_away;
 mod disk;
 mod exchange;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
