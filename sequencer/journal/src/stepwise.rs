@@ -88,6 +88,7 @@ impl Stepwise {
     /// Hands over a block of another journal, as [`crate::Journal::append_block`] does.
     pub fn append_block(&mut self, block: SealedBlock) -> u64 {
         self.handed_over = block.tip().sequence;
+        self.writer.shared.comes_from_replica(self.handed_over);
         self.sealed.push_back(block);
         self.handed_over
     }
@@ -95,6 +96,11 @@ impl Stepwise {
     /// Offers blocks to a replica from now on, as [`crate::Journal::replicate`] does.
     pub fn replicate(&mut self, offer: impl FnMut(SealedBlock) + Send + 'static) {
         self.writer.shared.replicate(Box::new(offer), self.handed_over);
+    }
+
+    /// Holds back what a replica does not have, as [`crate::Journal::hold_back`] does.
+    pub fn hold_back(&self, confirmed: u64) {
+        self.writer.shared.hold_back(confirmed);
     }
 
     /// Sequence number of the last command that was handed over; 0 if there is none.
