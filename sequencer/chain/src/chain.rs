@@ -191,6 +191,17 @@ impl Chain {
         }
     }
 
+    /// The last batch in a block that no reorganisation can take back; `None` if the endpoint does not say which those are.
+    ///
+    /// # Errors
+    /// If the endpoint does not answer.
+    pub async fn last_final_batch(&self) -> Result<Option<BatchHead>, ChainError> {
+        match self.finalized().await? {
+            Some(block) => self.last_batch(At::Block(block)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn hash_of(&self, block: BlockNumberOrTag) -> Result<Option<(u64, B256)>, ChainError> {
         let found = self
             .rpc
@@ -205,6 +216,16 @@ impl Chain {
             .ask("eth_getTransactionCount", |provider| async move {
                 provider.get_transaction_count(of).block_id(At::Block(block).id()).await
             })
+            .await
+    }
+
+    /// The same, counting what waits in the pool without a gap.
+    pub(crate) async fn pending_nonce(&self, of: Address) -> Result<u64, ChainError> {
+        self.rpc
+            .ask(
+                "eth_getTransactionCount",
+                |provider| async move { provider.get_transaction_count(of).pending().await },
+            )
             .await
     }
 

@@ -28,6 +28,7 @@ pub use error::{ChainError, describe_revert};
 pub use inbox::{InboxConfig, InboxNews, InboxReader};
 pub use payload::{decode_inbox_item, inbox_item_hash};
 pub use pulse::Pulse;
+pub use rpc::REQUEST_TIMEOUT;
 pub use settled::SettledBatch;
 pub use submitter::{Settled, SettlementStatus, Submitter, SubmitterConfig};
 pub use wallet::{Deposited, EventOpened, Wallet};

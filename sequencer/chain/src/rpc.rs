@@ -17,10 +17,13 @@ use tracing::warn;
 
 use crate::error::{ChainError, describe_revert};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an endpoint is waited for. A request that was lost holds settlement up for as long, so it is not much longer than the
+/// slowest answer takes.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Two blocks: whoever is back is noticed as soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Attempts of a caller who wants an answer now: with doubling pauses they take some three seconds.
 const ATTEMPTS: u32 = 6;
 

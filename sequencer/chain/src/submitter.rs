@@ -45,11 +45,13 @@ const GAS_MARGIN_PERCENT: u64 = 20;
 /// The contract makes sure that a token transfer has this much left, whether it uses it or not.
 const TRANSFER_RESERVE: u64 = 250_000;
 /// Behind one URL there may be several nodes, some a little late: a refusal counts when it is repeated.
-/// With the pauses between them, so many take six seconds.
-const REFUSALS_TO_HALT: u32 = 7;
+/// With the pauses between them, so many take seven seconds.
+const REFUSALS_TO_HALT: u32 = 8;
 const REVERTS_TO_HALT: u32 = 3;
 /// Blocks after which one is taken as final where the endpoint does not say which are.
 const FINAL_DEPTH: u64 = 64;
+/// How long after a transaction was sent it is looked for in the pool, and how long between two looks.
+const LOOK_AFTER: Duration = Duration::from_millis(1_500);
 /// With nothing to settle, blocks that are not final are looked at this many times less often.
 const IDLE_ROUNDS: u32 = 10;
 
@@ -156,6 +158,9 @@ struct Sent {
     nonce: u64,
     at: Instant,
     transactions: Vec<B256>,
+    /// The newest of them as it was sent, and when it was sent or looked for last.
+    raw: Vec<u8>,
+    looked_at: Instant,
 }
 
 /// A batch that is on chain.
@@ -439,6 +444,7 @@ impl Submitter {
     /// Sends the batches that are not on their way under their nonces, and once more what waits for too long.
     async fn send_due(&mut self, next: u64) -> Result<(), ChainError> {
         let mut late = None;
+        self.send_forgotten(next).await?;
         for (place, nonce) in (0..self.queue.len()).zip(next..) {
             let flight = &self.queue[place];
             if let Some(sent) = flight.sent.as_ref().filter(|sent| sent.nonce == nonce) {
@@ -470,6 +476,31 @@ impl Submitter {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Sends once more, as they were, transactions that the pool no longer knows: whoever lost one does not pay for it with the
+    /// patience that a full block deserves. An endpoint that does not count what waits in its pool hears of each of them again,
+    /// and says that it knows it.
+    async fn send_forgotten(&mut self, next: u64) -> Result<(), ChainError> {
+        let is_due = |flight: &Flight| flight.sent.as_ref().is_some_and(|sent| sent.looked_at.elapsed() >= LOOK_AFTER);
+        if !self.queue.iter().any(is_due) {
+            return Ok(());
+        }
+        let pending = self.chain.pending_nonce(self.relayer.address()).await?;
+        for (place, nonce) in (0..self.queue.len()).zip(next..) {
+            let id = self.queue[place].call.id;
+            let Some(sent) = self.queue[place].sent.as_mut().filter(|sent| sent.nonce == nonce) else { return Ok(()) };
+            if sent.looked_at.elapsed() < LOOK_AFTER {
+                continue;
+            }
+            sent.looked_at = Instant::now();
+            if nonce >= pending {
+                let raw = sent.raw.clone();
+                let taken = transaction::send(&self.chain.rpc, &format!("settle batch {id}"), &raw).await?;
+                debug!(batch = id, nonce, ?taken, "the pool does not know it any more; settle sent again");
+            }
+        }
+        Ok(())
     }
 
     /// What the group would say to a batch: the first one now, another one once those before it are mined.
@@ -587,7 +618,8 @@ impl Submitter {
         if !transactions.contains(&transaction) {
             transactions.push(transaction);
         }
-        flight.sent = Some(Sent { nonce, at: Instant::now(), transactions });
+        let now = Instant::now();
+        flight.sent = Some(Sent { nonce, at: now, transactions, raw, looked_at: now });
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use xos_journal::{read_only, repair, verify};
+use xos_journal::{first_command, read_only, repair, verify};
 use xos_node::JOURNAL_FOLDER;
 use xos_types::{B256, Command};
 
@@ -60,9 +60,9 @@ struct Verify {
 struct Dump {
     #[command(flatten)]
     place: Place,
-    /// Sequence number of the first command
-    #[arg(long, value_name = "SEQUENCE", default_value_t = 1)]
-    from: u64,
+    /// Sequence number of the first command [default: the first that the journal has]
+    #[arg(long, value_name = "SEQUENCE")]
+    from: Option<u64>,
     /// Sequence number of the last command; to the end if not given
     #[arg(long, value_name = "SEQUENCE")]
     to: Option<u64>,
@@ -170,7 +170,9 @@ impl Verify {
 impl Dump {
     fn run(self) -> Result<(), CliError> {
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        for read in read_only(folder(&self.place.data), self.from)? {
+        let journal = folder(&self.place.data);
+        let from = self.from.map_or_else(|| first_command(&journal), Ok)?;
+        for read in read_only(&journal, from)? {
             let (sequence, command) = read?;
             if self.to.is_some_and(|to| sequence > to) {
                 break;

@@ -75,6 +75,9 @@ pub(crate) struct Node {
     /// `local`, or `replicated`: other nodes follow, and one of them takes over [default: local]
     #[arg(long, value_name = "HOW")]
     durability: Option<String>,
+    /// Journal segments that no restart needs any more: `keep`, `archive` or `remove` [default: keep]
+    #[arg(long, value_name = "HOW")]
+    old_segments: Option<String>,
     /// NATS servers with JetStream that keep the log which the nodes share, separated by commas
     #[arg(long, value_name = "URLS")]
     nats: Option<String>,
@@ -133,6 +136,7 @@ impl Node {
             ingress_window_us: self.ingress_window_us,
             confirmations: self.confirmations,
             durability: self.durability,
+            old_segments: self.old_segments,
             replication: ReplicationSettings {
                 servers: self.nats,
                 lease_ms: self.lease_ms,

@@ -32,8 +32,8 @@ pub enum JournalError {
     },
     /// Its older segments are somewhere else.
     #[error(
-        "the journal in {path} begins with command {first}, but {wanted} is needed; bring back the segments before it, or \
-         begin with a snapshot", path = path.display()
+        "the journal in {path} begins with command {first}, but {wanted} is needed: put the older segments back into that folder, \
+         from the archive or a backup; a start needs them only if it has no snapshot that is new enough", path = path.display()
     )]
     BeginsLater {
         /// The journal's directory.

@@ -163,6 +163,29 @@ impl Segment {
         Ok(end - offset)
     }
 
+    /// What was changed in the block at an offset, which is not intact, if it cannot be what a crash in the middle of its write
+    /// left. Segments are zeros first and a sector is written whole or not at all, or as far as a write came: so a part that did
+    /// not reach the disk is zeros up to a sector's end. Where none is, all of it was there, perhaps synced and told of.
+    pub(crate) fn altered(&mut self, offset: u64, tip: Tip) -> io::Result<Option<&'static str>> {
+        let head = self.fill(offset, BLOCK_HEAD_BYTES)?;
+        let Some(bytes) = self.buffer[head].first_chunk::<BLOCK_HEAD_BYTES>() else { return Ok(None) };
+        if bytes.last() == Some(&0) {
+            return Ok(None);
+        }
+        let head = BlockHead::decode(bytes);
+        if head.before() != tip || !head.is_plausible() {
+            return Ok(Some("the head of a block stands there that never was one of this journal"));
+        }
+        if head.block_bytes() > self.length - offset {
+            return Ok(None);
+        }
+        let count = usize::try_from(head.block_bytes()).map_err(io::Error::other)?;
+        let whole = self.fill(offset, count)?;
+        let is_whole = self.buffer[whole.clone()].last() != Some(&0)
+            && self.buffer[whole].chunks(SECTOR).all(|sector| sector.iter().any(|byte| *byte != 0));
+        Ok(is_whole.then_some("a block stands there that was written whole and has changed since"))
+    }
+
     /// The first intact block behind `offset` that may stand there: `may` is asked with its distance and the sequence number of
     /// its first command before its hash is computed.
     pub(crate) fn block_behind(
@@ -329,6 +352,7 @@ impl Chain {
         self.check_length()?;
         match verdict {
             Tail::Empty => Ok(Next::End),
+            Tail::Altered(what) => Err(self.damaged(what.to_owned())),
             Tail::Torn(bytes) => Ok(Next::TornTail(DroppedTail {
                 segment: self.header.first,
                 offset: self.offset,
@@ -356,7 +380,10 @@ impl Chain {
         if let Some((offset, _)) = self.segment.block_behind(self.offset, may)? {
             return Ok(Tail::BlockBehind(offset));
         }
-        Ok(if bytes > BLOCK_BYTES_MAX { Tail::TooLong(bytes) } else { Tail::Torn(bytes) })
+        if bytes > BLOCK_BYTES_MAX {
+            return Ok(Tail::TooLong(bytes));
+        }
+        Ok(self.segment.altered(self.offset, self.tip)?.map_or(Tail::Torn(bytes), Tail::Altered))
     }
 
     pub(crate) fn damaged(&self, what: String) -> JournalError {
@@ -379,4 +406,6 @@ enum Tail {
     Torn(u64),
     TooLong(u64),
     BlockBehind(u64),
+    /// A whole block was written, and it is not what was written any more.
+    Altered(&'static str),
 }

@@ -205,10 +205,25 @@ impl Shared {
         if let Some(cause) = &state.failure {
             return Err(JournalError::Failed { cause: cause.clone() });
         }
+        let last = block.tip().sequence;
         state.sealed.push_back(block);
         drop(state);
+        self.comes_from_replica(last);
         self.filled.notify_one();
         Ok(())
+    }
+
+    /// There is a replica, which has the commands up to `confirmed`; what the disk has beyond that does not count as durable.
+    pub(crate) fn hold_back(&self, confirmed: u64) {
+        let mut state = self.state();
+        state.confirmed = Some(confirmed);
+        self.durable.store(state.local.min(confirmed), Ordering::Release);
+    }
+
+    /// A block that is written as it is comes from the replica.
+    pub(crate) fn comes_from_replica(&self, sequence: u64) {
+        let mut state = self.state();
+        state.confirmed = state.confirmed.map(|confirmed| confirmed.max(sequence));
     }
 
     /// From now on blocks are offered to a replica, which has the commands up to `confirmed`.

@@ -30,6 +30,8 @@ pub struct Stepwise {
     block_bytes: usize,
     /// Why no further segment can be made, if so.
     no_room: Option<String>,
+    /// Whether the next sync fails.
+    sync_fails: bool,
     _lock: File,
 }
 
@@ -52,8 +54,17 @@ impl Recovery {
         let (writer, lock) = self.writer()?;
         let (handed_over, payload_max) = (writer.tip.sequence, payload_max(writer.segment_bytes));
         let (waiting, sealed) = (VecDeque::new(), VecDeque::new());
-        let mut journal =
-            Stepwise { writer, waiting, sealed, handed_over, payload_max, block_bytes, no_room: None, _lock: lock };
+        let mut journal = Stepwise {
+            writer,
+            waiting,
+            sealed,
+            handed_over,
+            payload_max,
+            block_bytes,
+            no_room: None,
+            sync_fails: false,
+            _lock: lock,
+        };
         journal.prepare();
         Ok(journal)
     }
@@ -77,6 +88,7 @@ impl Stepwise {
     /// Hands over a block of another journal, as [`crate::Journal::append_block`] does.
     pub fn append_block(&mut self, block: SealedBlock) -> u64 {
         self.handed_over = block.tip().sequence;
+        self.writer.shared.comes_from_replica(self.handed_over);
         self.sealed.push_back(block);
         self.handed_over
     }
@@ -84,6 +96,11 @@ impl Stepwise {
     /// Offers blocks to a replica from now on, as [`crate::Journal::replicate`] does.
     pub fn replicate(&mut self, offer: impl FnMut(SealedBlock) + Send + 'static) {
         self.writer.shared.replicate(Box::new(offer), self.handed_over);
+    }
+
+    /// Holds back what a replica does not have, as [`crate::Journal::hold_back`] does.
+    pub fn hold_back(&self, confirmed: u64) {
+        self.writer.shared.hold_back(confirmed);
     }
 
     /// Sequence number of the last command that was handed over; 0 if there is none.
@@ -137,7 +154,19 @@ impl Stepwise {
     /// # Errors
     /// If the disk refuses. The journal must be opened again then.
     pub fn commit(&mut self) -> Result<(), JournalError> {
-        self.writer.commit()
+        let synced = if std::mem::take(&mut self.sync_fails) {
+            let refused = std::io::Error::other("input/output error");
+            Err(JournalError::io("cannot append to", &self.writer.path)(refused))
+        } else {
+            self.writer.commit()
+        };
+        // As the writing thread does: from here on nothing counts as durable.
+        synced.inspect_err(|error| self.writer.shared.fail(error.to_string()))
+    }
+
+    /// Lets the next sync fail. What was written may be on the disk then, or not.
+    pub fn fail_sync(&mut self) {
+        self.sync_fails = true;
     }
 
     /// Lets the disk be full, for that reason, or have room.

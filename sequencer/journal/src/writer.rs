@@ -23,6 +23,7 @@ use crate::cut::cut_behind;
 use crate::error::JournalError;
 use crate::format::{HEADER_BYTES, Header, OpenBlock, block_bytes, genesis, payload_max};
 use crate::replay::{Ended, Replay};
+use crate::retire::first_command;
 use crate::scan::{Chain, DroppedTail, Next, Tip};
 use crate::segment::{list, prepare_spare, put_in_place, sync_dir, usual_bytes};
 use crate::shared::{Durability, Offer, Shared, Work};
@@ -91,7 +92,7 @@ impl Journal {
             let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
             sync_dir(parent).map_err(JournalError::io("cannot sync", parent))?;
         }
-        let replay = Replay::open(dir, 1, Some(config))?;
+        let replay = Replay::open(dir, first_command(dir)?, Some(config))?;
         Ok(Recovery { dir: dir.to_owned(), segment_bytes, block_bytes: settings.block_bytes, replay, lock })
     }
 
@@ -129,6 +130,12 @@ impl Journal {
     /// what this journal holds.
     pub fn replicate(&mut self, offer: impl FnMut(SealedBlock) + Send + 'static) {
         self.shared.replicate(Box::new(offer), self.handed_over);
+    }
+
+    /// There is a replica that has the commands up to that one. Whatever this disk has beyond it was told to nobody and may still be
+    /// taken back, so it does not count as durable until the replica has it, too.
+    pub fn hold_back(&self, confirmed: u64) {
+        self.shared.hold_back(confirmed);
     }
 
     /// Sequence number of the last command that was handed over; 0 if there is none.
@@ -181,13 +188,14 @@ impl Recovery {
         Ok(Self { replay, ..self })
     }
 
-    /// Where the chain stands behind each block, from the beginning of the segment that holds command `from` on; first where it
-    /// stands before them.
+    /// Where the chain stands behind each block, from the beginning of the segment that holds command `from` on, or of the oldest
+    /// that there is; first where it stands before them.
     ///
     /// # Errors
-    /// If the journal begins later, or is damaged.
+    /// If the journal is damaged.
     pub fn tips(&self, from: u64) -> Result<Vec<Tip>, JournalError> {
-        let mut chain = Chain::open(&self.dir, from.max(1), Some(&self.replay.group()))?;
+        let from = from.max(first_command(&self.dir)?);
+        let mut chain = Chain::open(&self.dir, from, Some(&self.replay.group()))?;
         let mut tips = vec![chain.tip()];
         while let Next::Block(block) = chain.advance()? {
             tips.push(block.tip());
@@ -196,14 +204,15 @@ impl Recovery {
     }
 
     /// Makes the block that ends at `tip` the last one. Whatever follows was never told to anybody, says the caller; a copy is
-    /// kept. Reading begins anew, with the first command.
+    /// kept. Reading begins anew, with the first command that there is.
     ///
     /// # Errors
     /// If there is no such block, or the disk refuses.
     pub fn cut_behind(self, tip: Tip) -> Result<Self, JournalError> {
         let group = self.replay.group();
         cut_behind(&self.dir, &group, tip)?;
-        Ok(Self { replay: Replay::open(&self.dir, 1, Some(&group))?, ..self })
+        let first = first_command(&self.dir)?;
+        Ok(Self { replay: Replay::open(&self.dir, first, Some(&group))?, ..self })
     }
 
     /// What the journal holds. It ends with an error where the journal is damaged.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use xos_auth::Key;
+use xos_journal::OldSegments;
 use xos_replica::JetStreamConfig;
 
 /// Environment variable that holds the sequencer's key.
@@ -38,6 +39,9 @@ pub struct Settings {
     pub confirmations: Option<u64>,
     /// `local`: what the disk has is durable. `replicated`: what a log on several servers has, too, which other nodes follow.
     pub durability: Option<String>,
+    /// What becomes of journal segments that no restart needs any more: `keep`, `archive` (into the folder `archive` within the data
+    /// folder, which may be a link to another disk) or `remove`.
+    pub old_segments: Option<String>,
     /// That log.
     pub replication: ReplicationSettings,
     /// File with the key that signs batches and receipts (64 hexadecimal digits).
@@ -143,6 +147,7 @@ impl Settings {
             ingress_window_us: over.ingress_window_us.or(self.ingress_window_us),
             confirmations: over.confirmations.or(self.confirmations),
             durability: over.durability.or(self.durability),
+            old_segments: over.old_segments.or(self.old_segments),
             replication: ReplicationSettings {
                 servers: over.replication.servers.or(self.replication.servers),
                 replicas: over.replication.replicas.or(self.replication.replicas),
@@ -211,6 +216,7 @@ impl Settings {
         }
         let relayer = problems.key("relayer_key_file", self.relayer_key_file, RELAYER_KEY, &environment);
         let replication = problems.replication(self.durability, self.replication);
+        let old_segments = problems.old_segments(self.old_segments, &data);
         let limits = self.limits;
         let frame_interval = problems.within("frame_interval_ms", self.frame_interval_ms, 1000, 10, 60_000);
         let ingress_window = problems.within("ingress_window_us", self.ingress_window_us, 1000, 0, 100_000);
@@ -261,6 +267,7 @@ impl Settings {
                 ingress_window: Duration::from_micros(ingress_window),
                 confirmations,
                 replication,
+                old_segments,
                 relayer_key: relayer.unwrap_or_else(|| sequencer_key.clone()),
                 sequencer_key,
                 limits,
@@ -269,6 +276,9 @@ impl Settings {
         }
     }
 }
+
+/// Folder of archived journal segments within the data folder.
+const ARCHIVE_FOLDER: &str = "archive";
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -293,6 +303,8 @@ pub struct Config {
     pub confirmations: u64,
     /// The log that the nodes of the group share; none if this node is alone.
     pub replication: Option<Replication>,
+    /// What becomes of journal segments that no restart needs any more.
+    pub old_segments: OldSegments,
     /// Signs batches and receipts.
     pub sequencer_key: Key,
     /// Pays for gas.
@@ -381,6 +393,18 @@ impl Problems {
             self.add(setting, value, format!("{lowest} to {highest}"));
         }
         value
+    }
+
+    fn old_segments(&mut self, value: Option<String>, data: &Path) -> OldSegments {
+        match value.as_deref() {
+            None | Some("keep") => OldSegments::Keep,
+            Some("archive") => OldSegments::Archive(data.join(ARCHIVE_FOLDER)),
+            Some("remove") => OldSegments::Remove,
+            Some(other) => {
+                self.add("old_segments", other, "`keep`, `archive` or `remove`");
+                OldSegments::Keep
+            }
+        }
     }
 
     fn replication(&mut self, durability: Option<String>, settings: ReplicationSettings) -> Option<Replication> {
@@ -502,6 +526,7 @@ mod tests {
             listen: Some("nowhere".into()),
             operations_listen: Some("127.0.0.1".into()),
             frame_interval_ms: Some(1),
+            old_segments: Some("burn".into()),
             ..Settings::default()
         };
         let error = wrong.check_with(|_| Some(secret.into())).unwrap_err().to_string();
@@ -511,6 +536,7 @@ mod tests {
             "listen is `nowhere`",
             "operations_listen is `127.0.0.1`",
             "10 to 60000",
+            "old_segments is `burn`",
             SEQUENCER_KEY,
         ] {
             assert!(error.contains(expected), "{expected}: {error}");

@@ -12,10 +12,11 @@ use std::time::Duration;
 use std::{fs, io};
 
 use xos_history::{History, HistoryError};
-use xos_journal::{Durability, JournalError};
+use xos_journal::{Durability, JournalError, OldSegments};
 use xos_types::{Event, GroupConfig, TimeMs};
 
-use crate::snapshots::Snapshots;
+use crate::ingress::Backlog;
+use crate::snapshots::{Saved, Snapshots};
 
 /// Between two looks at how far the disk has come.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -31,6 +32,10 @@ pub(crate) struct Follower {
     /// Commands between two snapshots; 0 for none.
     pub(crate) snapshot_every: u64,
     pub(crate) history: History,
+    /// What becomes of segments that no restart needs any more.
+    pub(crate) old: OldSegments,
+    /// Which frames are final.
+    pub(crate) finality: Arc<Backlog>,
 }
 
 /// Why it stopped following.
@@ -55,6 +60,12 @@ pub(crate) struct Following {
 struct Shared {
     stop: AtomicBool,
     failure: Mutex<Option<String>>,
+}
+
+impl Shared {
+    fn fails(&self, error: &FollowError) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
 }
 
 impl Following {
@@ -87,22 +98,22 @@ impl Follower {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("follower".into()).spawn(move || {
-            if let Err(error) = self.follow(&theirs.stop) {
+            if let Err(error) = self.follow(&theirs) {
                 tracing::error!(%error, "the follower stops: no history and no snapshots are written until a restart");
-                *theirs.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                theirs.fails(&error);
             }
         })?;
         Ok(Following { shared, thread: Some(thread) })
     }
 
-    fn follow(&self, stop: &AtomicBool) -> Result<(), FollowError> {
-        let cursor = self.history.cursor()?;
-        let mut state = self.snapshots.newest(|state| state.engine.sequence() <= cursor);
+    fn follow(&self, shared: &Shared) -> Result<(), FollowError> {
+        let (mut state, noting) = self.begin(shared)?;
         let mut saved = self.snapshots.newest_sequence();
-        let is_stopped = || stop.load(Ordering::Relaxed);
+        let is_stopped = || shared.stop.load(Ordering::Relaxed);
         while !is_stopped() {
             let durable = self.durability.sequence();
-            if state.engine.sequence() == durable {
+            // It may be ahead of a journal whose end was lost and comes again from the log of the nodes.
+            if state.engine.sequence() >= durable {
                 std::thread::sleep(PAUSE);
                 continue;
             }
@@ -116,7 +127,9 @@ impl Follower {
                         state.keep((**frame).clone());
                     }
                 }
-                noted.push((sequence, state.engine.frame_time(), events));
+                if noting {
+                    noted.push((sequence, state.engine.frame_time(), events));
+                }
                 let save = self.snapshot_every > 0 && sequence >= saved + self.snapshot_every;
                 if save || noted.len() == NOTED_TOGETHER {
                     self.note(&mut noted)?;
@@ -127,6 +140,7 @@ impl Follower {
                     let path = self.snapshots.write(&state)?;
                     tracing::info!(sequence, path = %path.display(), "saved the state");
                     saved = sequence;
+                    self.retire(noting);
                 }
                 // Nothing is read that is not durable.
                 if sequence == durable || is_stopped() {
@@ -137,6 +151,45 @@ impl Follower {
         }
         self.history.flush()?;
         Ok(())
+    }
+
+    /// Where it begins, and whether it writes the history: one that is behind what is left of the journal cannot go on, and is said
+    /// to be unavailable, but states are saved all the same.
+    fn begin(&self, shared: &Shared) -> Result<(Saved, bool), FollowError> {
+        let cursor = self.history.cursor()?;
+        let state = self.snapshots.newest(|state| state.engine.sequence() <= cursor);
+        let (first, needed) = (xos_journal::first_command(&self.journal)?, state.engine.sequence() + 1);
+        if needed >= first {
+            return Ok((state, true));
+        }
+        let lacks = JournalError::BeginsLater { path: self.journal.clone(), first, wanted: needed };
+        tracing::error!(%lacks, "the history cannot be written anew: put the older segments back and restart");
+        shared.fails(&FollowError::Journal(lacks));
+        Ok((self.snapshots.newest(|_| true), false))
+    }
+
+    /// Takes segments out that nobody needs any more: every state that is kept, and the history, are beyond them, and what they led
+    /// to is final on the chain. If that fails it is tried again with the next state that is saved.
+    fn retire(&self, noting: bool) {
+        if self.old == OldSegments::Keep || !noting {
+            return;
+        }
+        let oldest = match self.snapshots.oldest() {
+            Ok(Some(oldest)) => oldest,
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "cannot look at the oldest snapshot; old segments stay"),
+        };
+        let (sequence, sealed) = oldest;
+        if self.finality.finalized() < sealed {
+            return;
+        }
+        match xos_journal::retire(&self.journal, sequence + 1, &self.old) {
+            Ok(0) => {}
+            Ok(segments) => {
+                tracing::info!(segments, before = sequence, how = ?self.old, "took old segments out of the journal")
+            }
+            Err(error) => tracing::warn!(%error, "old segments stay for now"),
+        }
     }
 
     fn note(&self, noted: &mut Vec<(u64, TimeMs, Vec<Event>)>) -> Result<(), FollowError> {
@@ -179,8 +232,10 @@ mod tests {
 
     fn log(orders: u64) -> Vec<Logged> {
         let open = Command::Frame { time: TimeMs(1), inbox: inbox(), prices: Vec::new() };
-        let orders = (1..=orders).map(place);
-        std::iter::once(open).chain(orders).map(Logged::new).collect()
+        // Early on a frame is sealed.
+        let next = Command::Frame { time: TimeMs(2), inbox: Vec::new(), prices: Vec::new() };
+        let orders = (2..=orders).map(place);
+        [open, place(1), next].into_iter().chain(orders.skip(1)).map(Logged::new).collect()
     }
 
     fn wait_for(history: &History, sequence: u64) {
@@ -196,7 +251,8 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let folder = |name: &str| data.path().join(name);
         let mut journal = Journal::open(folder("journal"), &GROUP, SMALL_DISK).unwrap().resume().unwrap();
-        let follow = |journal: &Journal, history: &History| {
+        let finality = Backlog::new(0, 0, 1);
+        let follow = |journal: &Journal, history: &History, old: OldSegments| {
             let snapshots = Snapshots::open(&folder("snapshots"), GROUP, 2).unwrap();
             let follower = Follower {
                 journal: folder("journal"),
@@ -204,20 +260,22 @@ mod tests {
                 snapshots,
                 snapshot_every: 100,
                 history: history.clone(),
+                old,
+                finality: Arc::clone(&finality),
             };
             follower.start().unwrap()
         };
         let log = log(700);
         let (first, second) = log.split_at(333);
         let history = History::open(folder("history"), &GROUP).unwrap();
-        let following = follow(&journal, &history);
+        let following = follow(&journal, &history, OldSegments::Keep);
         for commands in first.chunks(7) {
             journal.append(commands).unwrap();
         }
         wait_for(&history, 333);
         drop(following);
         // It goes on from a snapshot, in the middle of the log.
-        let following = follow(&journal, &history);
+        let following = follow(&journal, &history, OldSegments::Keep);
         journal.append(second).unwrap();
         wait_for(&history, 701);
         drop(following);
@@ -233,7 +291,7 @@ mod tests {
             }
         }
         assert_eq!(Some(snapshots.newest(|_| true).engine.state_hash()), at_snapshot, "snapshot and replay equal live");
-        assert_eq!(history.orders(AccountId(ALICE), None, 1000).unwrap().len(), 350);
+        assert_eq!(history.orders(AccountId(ALICE), None, 1000).unwrap().len(), 349);
         assert!(!history.trades(MARKET, None, 10).unwrap().is_empty());
         assert!(history.order(AccountId(BOB), Nonce(1)).unwrap().is_some());
         let digest = history.digest().unwrap();
@@ -242,10 +300,57 @@ mod tests {
         drop(history);
         fs::remove_dir_all(folder("history")).unwrap();
         let history = History::open(folder("history"), &GROUP).unwrap();
-        let following = follow(&journal, &history);
+        let following = follow(&journal, &history, OldSegments::Keep);
         wait_for(&history, 701);
         assert_eq!(following.failure(), None);
         drop(following);
         assert_eq!(history.digest().unwrap(), digest);
+
+        // Old segments leave when what they led to is final, and not before.
+        let archive = OldSegments::Archive(folder("archive"));
+        let following = follow(&journal, &history, archive.clone());
+        journal.append(&(701..=900).map(|nonce| Logged::new(place(nonce))).collect::<Vec<_>>()).unwrap();
+        wait_for(&history, 901);
+        drop(following);
+        assert_eq!(xos_journal::first_command(folder("journal")).unwrap(), 1);
+        finality.set_finalized(1_000);
+        let following = follow(&journal, &history, archive);
+        journal.append(&(901..=1_100).map(|nonce| Logged::new(place(nonce))).collect::<Vec<_>>()).unwrap();
+        wait_for(&history, 1_101);
+        drop(following);
+        let first = xos_journal::first_command(folder("journal")).unwrap();
+        let (oldest, _) = snapshots.oldest().unwrap().unwrap();
+        assert!(first > 1 && first <= oldest + 1, "{first}, and the oldest snapshot is of {oldest}");
+        assert_eq!(xos_journal::verify(folder("archive"), |_| {}).unwrap().last, first - 1);
+
+        // A history that is deleted then cannot come back, and says so; states are saved all the same.
+        drop(history);
+        fs::remove_dir_all(folder("history")).unwrap();
+        let history = History::open(folder("history"), &GROUP).unwrap();
+        let before = snapshots.newest_sequence();
+        let following = follow(&journal, &history, OldSegments::Keep);
+        journal.append(&(1_101..=1_300).map(|nonce| Logged::new(place(nonce))).collect::<Vec<_>>()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while snapshots.newest_sequence() < before + 100 {
+            assert!(Instant::now() < deadline, "states are saved");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let why = following.failure().unwrap();
+        assert!(
+            why.contains(&format!("begins with command {first}, but 1 is needed: put the older segments back")),
+            "{why}"
+        );
+        drop(following);
+
+        // Put back, it is whole again.
+        for entry in fs::read_dir(folder("archive")).unwrap() {
+            let path = entry.unwrap().path();
+            fs::rename(&path, folder("journal").join(path.file_name().unwrap())).unwrap();
+        }
+        // Written from the beginning, for no snapshot is as old as an empty history.
+        let following = follow(&journal, &history, OldSegments::Keep);
+        wait_for(&history, 1_301);
+        assert_eq!(following.failure(), None);
+        assert_eq!(history.orders(AccountId(ALICE), None, 1_000).unwrap().len(), 649);
     }
 }

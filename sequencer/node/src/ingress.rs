@@ -13,6 +13,7 @@ use crate::door::turn;
 use crate::feeds::Feeds;
 use crate::receipt::Outcome;
 use crate::replication::Role;
+use crate::sealing::Sealing;
 use crate::sequencer::View;
 
 /// Between two looks at whether the queue is empty.
@@ -156,12 +157,16 @@ impl Drop for Permit {
 pub(crate) struct Backlog {
     sealed: AtomicU64,
     settled: AtomicU64,
+    finalized: AtomicU64,
     limit: u64,
+    /// What their batches were thought to cost, and what they cost.
+    pub(crate) gas: Sealing,
 }
 
 impl Backlog {
     pub(crate) fn new(sealed: u64, settled: u64, limit: u64) -> Arc<Self> {
-        Arc::new(Self { sealed: AtomicU64::new(sealed), settled: AtomicU64::new(settled), limit })
+        let (sealed, settled, finalized) = (AtomicU64::new(sealed), AtomicU64::new(settled), AtomicU64::new(0));
+        Arc::new(Self { sealed, settled, finalized, limit, gas: Sealing::default() })
     }
 
     pub(crate) fn sealed(&self) -> u64 {
@@ -178,6 +183,15 @@ impl Backlog {
 
     pub(crate) fn set_settled(&self, id: u64) {
         self.settled.fetch_max(id, Ordering::Relaxed);
+    }
+
+    /// The last one whose batch no reorganisation takes back, as far as is known.
+    pub(crate) fn finalized(&self) -> u64 {
+        self.finalized.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_finalized(&self, id: u64) {
+        self.finalized.fetch_max(id, Ordering::Relaxed);
     }
 
     /// How many wait.

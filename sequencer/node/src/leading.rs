@@ -138,6 +138,9 @@ impl Waits {
                     if let Ok(last) = self.chain.last_batch(At::Latest).await {
                         self.settled(last.id);
                     }
+                    if let Ok(Some(last)) = self.chain.last_final_batch().await {
+                        self.backlog.set_finalized(last.id);
+                    }
                 }
             }
         }

@@ -52,6 +52,7 @@ mod recovery;
 mod refusal;
 mod replication;
 mod rpc;
+mod sealing;
 mod sequencer;
 mod settlement;
 mod signatures;

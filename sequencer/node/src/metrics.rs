@@ -89,6 +89,7 @@ pub(crate) struct Metrics {
     pub(crate) unsettled_value: Number,
     pub(crate) batch_lines: Counter,
     pub(crate) batch_gas: Counter,
+    pub(crate) gas_correction: Number,
     pub(crate) batches_reverted: Counter,
     pub(crate) gas_price: Number,
     pub(crate) fee_offered: Number,
@@ -183,6 +184,10 @@ impl Metrics {
             ),
             batch_lines: all.add("batch_lines", "Netted order lines in settled batches", Counter::default()),
             batch_gas: all.add("batch_gas", "Gas that settled batches used", Counter::default()),
+            gas_correction: all.number(
+                "gas_correction",
+                "What estimates of a frame's gas are multiplied with; above 1 if a batch used more than was estimated",
+            ),
             batches_reverted: all.add(
                 "batches_reverted",
                 "Batch transactions that were mined and reverted",

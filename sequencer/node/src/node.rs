@@ -235,6 +235,9 @@ impl Node {
             tokio::task::spawn_blocking(move || bring_up(opened, &saved, anchor, hand_in, alone))
                 .await
                 .map_err(|_| NodeError::SequencerPanicked)??;
+        if let Some(place) = &place {
+            journal.hold_back(place.joined.tip.sequence);
+        }
         let (consumed, queued) = (recovered.engine.next_inbox(), found.inbox_queued);
         if consumed > queued {
             return Err(NodeError::ChainReset { consumed, queued });
@@ -275,8 +278,9 @@ impl Node {
             Some(why) => Following::failed(why),
             None => {
                 let (journal, durability) = (data.join(JOURNAL_FOLDER), journal.durability());
-                let snapshot_every = config.limits.snapshot_commands;
-                Follower { journal, durability, snapshots, snapshot_every, history: past.clone() }
+                let (snapshot_every, old) = (config.limits.snapshot_commands, config.old_segments.clone());
+                let finality = Arc::clone(&backlog);
+                Follower { journal, durability, snapshots, snapshot_every, history: past.clone(), old, finality }
                     .start()
                     .map_err(file("cannot start a thread for", Path::new("the follower")))?
             }

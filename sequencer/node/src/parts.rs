@@ -25,7 +25,7 @@ pub struct Restored {
     pub journal: Recovery,
 }
 
-/// The state after a journal, as the start of a node that is alone finds it.
+/// The state after a journal, as the start of a node finds it.
 ///
 /// # Errors
 /// As [`crate::Node::start`].
@@ -35,6 +35,7 @@ pub fn restore(
     group: GroupConfig,
     anchor: Anchor,
     keep_from: u64,
+    alone: bool,
 ) -> Result<Restored, NodeError> {
     let snapshots = Snapshots::open(snapshots, group, SNAPSHOTS_KEPT).map_err(|source| NodeError::File {
         action: "cannot use",
@@ -42,7 +43,7 @@ pub fn restore(
         source,
     })?;
     let history = |_| Ok(History::default());
-    let (recovered, journal) = recovery::restore(opened, &snapshots, history, anchor, keep_from, true)?;
+    let (recovered, journal) = recovery::restore(opened, &snapshots, history, anchor, keep_from, alone)?;
     let Recovered { engine, unsettled: frames, .. } = recovered;
     Ok(Restored { engine, frames, journal })
 }
@@ -80,11 +81,17 @@ impl SavedState {
         }
     }
 
-    /// Writes it beside the others.
+    /// Writes it beside the others, as the follower does; `pause` is waited for between two steps, and whoever stops waiting then
+    /// has crashed there.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn save(&self, snapshots: &Path) -> io::Result<()> {
-        Snapshots::open(snapshots, *self.0.engine.config(), SNAPSHOTS_KEPT)?.write(&self.0).map(drop)
+    pub async fn save(&self, snapshots: &Path, pause: impl AsyncFn()) -> io::Result<()> {
+        let snapshots = Snapshots::open(snapshots, *self.0.engine.config(), SNAPSHOTS_KEPT)?;
+        let mut writing = snapshots.begin(&self.0);
+        while writing.step()? {
+            pause().await;
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use xos_types::{Event, Frame, Hash};
 
 use crate::history::History;
 use crate::node::NodeError;
-use crate::snapshots::Snapshots;
+use crate::snapshots::{Saved, Snapshots};
 
 /// Between two lines of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
@@ -86,15 +86,16 @@ pub(crate) enum RecoveryError {
 }
 
 /// What a start does between opening the journal and writing on: begins with the newest saved state that has the frames from number
-/// `keep_from` on, applies the log, and compares it with what the chain has settled. A standby may well be behind that; whoever is
-/// `alone` may not. `history` loads what happened up to a command. Nothing is changed.
+/// `keep_from` on, applies the log, and compares it with what the chain has settled. A standby may well be behind that, and behind
+/// what it has saved, for the log of the nodes has the rest; whoever is `alone` may not. `history` loads what happened up to a
+/// command. Nothing is changed.
 ///
 /// # Errors
 /// If the journal is damaged, or is not the one that the chain's batches came from.
 pub(crate) fn restore(
-    opened: Recovery,
+    mut opened: Recovery,
     snapshots: &Snapshots,
-    history: impl FnOnce(u64) -> Result<History, HistoryError>,
+    history: impl Fn(u64) -> Result<History, HistoryError>,
     anchor: Anchor,
     keep_from: u64,
     alone: bool,
@@ -103,20 +104,28 @@ pub(crate) fn restore(
         RecoveryError::Journal(error) => NodeError::Journal(error),
         diverged => NodeError::Diverged(diverged.to_string()),
     };
-    let (engine, frames) = snapshots.newest(|saved| saved.has_frames_from(keep_from)).into_parts(keep_from);
-    let snapshot = engine.sequence();
-    tracing::info!(after = snapshot, frames = frames.len(), "beginning with the saved state");
-    let begin = Recovered { engine, history: history(snapshot)?, unsettled: frames };
-    let mut opened = opened.begin_at(snapshot + 1)?;
-    let recovered = recover(begin, opened.replay(), anchor, keep_from).map_err(refused)?;
-    let journal = opened.replay().last_sequence();
-    if journal < snapshot {
-        return Err(refused(RecoveryError::EndLost { snapshot, journal }));
+    let mut up_to = u64::MAX;
+    loop {
+        let fits = |saved: &Saved| saved.has_frames_from(keep_from) && saved.engine.sequence() <= up_to;
+        let (engine, frames) = snapshots.newest(fits).into_parts(keep_from);
+        let snapshot = engine.sequence();
+        tracing::info!(after = snapshot, frames = frames.len(), "beginning with the saved state");
+        let begin = Recovered { engine, history: history(snapshot)?, unsettled: frames };
+        opened = opened.begin_at(snapshot + 1)?;
+        let recovered = recover(begin, opened.replay(), anchor, keep_from).map_err(refused)?;
+        let journal = opened.replay().last_sequence();
+        if journal >= snapshot {
+            if alone {
+                recovered.reaches(anchor).map_err(refused)?;
+            }
+            return Ok((recovered, opened));
+        }
+        if alone {
+            return Err(refused(RecoveryError::EndLost { snapshot, journal }));
+        }
+        tracing::warn!(snapshot, journal, "the journal's end is lost; the log of the nodes has it");
+        up_to = journal;
     }
-    if alone {
-        recovered.reaches(anchor).map_err(refused)?;
-    }
-    Ok((recovered, opened))
 }
 
 /// Applies the rest of the journal to a state, and keeps the frames from number `keep_from` on for settlement; those that were

@@ -161,6 +161,9 @@ impl Settlement {
                 vitals.settled(batch.id, batch.orders_filled, batch.gas_used);
             }
             self.backlog.set_settled(batch.id);
+            self.backlog.set_finalized(self.status.borrow().finalized);
+            self.backlog.gas.settled(batch.id, batch.gas_used);
+            vitals.metrics.gas_correction.set(self.backlog.gas.factor());
             self.batches.add(batch_info(&batch));
         }
     }

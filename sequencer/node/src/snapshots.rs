@@ -13,6 +13,8 @@ use xos_types::{Frame, GroupConfig};
 
 const SNAPSHOT: &str = "snapshot";
 const FRAMES: &str = "frames";
+/// Of what is not complete yet.
+const UNFINISHED: &str = "new";
 const HASH_BYTES: usize = 32;
 /// Sealed frames that are kept with a state: more than a chain that is not far behind may lose. One that is further behind
 /// costs a longer start.
@@ -70,6 +72,14 @@ impl Snapshots {
         self.list().ok().and_then(|list| list.last().map(|(sequence, _)| *sequence)).unwrap_or(0)
     }
 
+    /// The oldest one, when there are as many as are kept: its sequence number, and the last frame that it had sealed.
+    pub(crate) fn oldest(&self) -> io::Result<Option<(u64, u64)>> {
+        let list = self.list()?;
+        let Some((sequence, path)) = list.first().filter(|_| list.len() >= self.kept) else { return Ok(None) };
+        let frames = decode_frames(&fs::read(path.with_extension(FRAMES))?);
+        Ok(frames.map(|frames| (*sequence, frames.back().map_or(0, |last| last.id))))
+    }
+
     /// The newest state that is intact and fits; an empty one if there is none. A saved state only spares time, so one that
     /// cannot be used is passed over, and said.
     pub(crate) fn newest(&self, fits: impl Fn(&Saved) -> bool) -> Saved {
@@ -103,20 +113,34 @@ impl Snapshots {
         Ok(Saved { engine, frames })
     }
 
-    /// Writes the state, and removes the oldest ones that are too many. Written beside and renamed, the frames first, so a crash
-    /// leaves all of it or nothing that is taken for it.
+    /// Writes the state, and removes the oldest ones that are too many.
     pub(crate) fn write(&self, saved: &Saved) -> io::Result<PathBuf> {
+        let mut writing = self.begin(saved);
+        while writing.step()? {}
+        Ok(writing.path)
+    }
+
+    /// The same step by step, for somebody who may stop between two of them, as a crash does.
+    pub(crate) fn begin<'a>(&'a self, saved: &'a Saved) -> Writing<'a> {
         let path = self.dir.join(format!("{:020}.{SNAPSHOT}", saved.engine.sequence()));
-        let frames = encode_frames(&saved.frames).map_err(io::Error::other)?;
-        put(&path.with_extension(FRAMES), |writer| writer.write_all(&frames))?;
-        put(&path, |writer| saved.engine.snapshot(writer).map(drop))?;
-        File::open(&self.dir)?.sync_all()?;
+        Writing { snapshots: self, saved, path, next: Some(Step::WriteFrames) }
+    }
+
+    /// Removes what is older than the newest ones, and what a crash has left of others.
+    fn tidy(&self) -> io::Result<()> {
         let list = self.list()?;
-        for (_, old) in list.iter().take(list.len().saturating_sub(self.kept)) {
-            fs::remove_file(old)?;
-            fs::remove_file(old.with_extension(FRAMES))?;
+        let kept = &list[list.len().saturating_sub(self.kept)..];
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            let is_ours = path
+                .extension()
+                .is_some_and(|extension| [SNAPSHOT, FRAMES, UNFINISHED].iter().any(|ours| extension == *ours));
+            let is_kept = |(_, kept): &(u64, PathBuf)| path == *kept || path == kept.with_extension(FRAMES);
+            if is_ours && !kept.iter().any(is_kept) {
+                fs::remove_file(path)?;
+            }
         }
-        Ok(path)
+        Ok(())
     }
 
     /// Sequence numbers and paths of the snapshots, the oldest first.
@@ -135,14 +159,61 @@ impl Snapshots {
     }
 }
 
-/// Writes a file beside its place, syncs it and renames it.
-fn put(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut writer = BufWriter::new(File::create(&fresh)?);
+/// A state on its way to the disk. Each file is written beside its place, synced and then renamed, the frames before the state, so
+/// a crash leaves all of it or nothing that is taken for it.
+pub(crate) struct Writing<'a> {
+    snapshots: &'a Snapshots,
+    saved: &'a Saved,
+    path: PathBuf,
+    /// None when all are done.
+    next: Option<Step>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    WriteFrames,
+    PutFrames,
+    WriteState,
+    PutState,
+    /// Makes the names durable.
+    SyncNames,
+    /// What is too old, or was never completed, goes.
+    Tidy,
+}
+
+impl Writing<'_> {
+    /// Takes the next step; false if there was none.
+    pub(crate) fn step(&mut self) -> io::Result<bool> {
+        let Some(step) = self.next else { return Ok(false) };
+        let frames_path = self.path.with_extension(FRAMES);
+        let unfinished = self.path.with_extension(UNFINISHED);
+        self.next = match step {
+            Step::WriteFrames => {
+                let frames = encode_frames(&self.saved.frames).map_err(io::Error::other)?;
+                write_synced(&unfinished, |writer| writer.write_all(&frames))?;
+                Some(Step::PutFrames)
+            }
+            Step::PutFrames => fs::rename(&unfinished, frames_path).map(|()| Some(Step::WriteState))?,
+            Step::WriteState => {
+                write_synced(&unfinished, |writer| self.saved.engine.snapshot(writer).map(drop))?;
+                Some(Step::PutState)
+            }
+            Step::PutState => fs::rename(&unfinished, &self.path).map(|()| Some(Step::SyncNames))?,
+            Step::SyncNames => {
+                File::open(&self.snapshots.dir)?.sync_all()?;
+                Some(Step::Tidy)
+            }
+            Step::Tidy => self.snapshots.tidy().map(|()| None)?,
+        };
+        Ok(true)
+    }
+}
+
+fn write_synced(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut writer = BufWriter::new(File::create(path)?);
     write(&mut writer)?;
     writer.flush()?;
-    writer.get_ref().sync_all()?;
-    fs::rename(&fresh, path)
+    writer.get_ref().sync_all()
 }
 
 /// The frames, and a hash of that.
@@ -183,6 +254,34 @@ mod tests {
             }
         }
         saved
+    }
+
+    #[test]
+    fn a_crash_between_any_two_steps_leaves_the_state_before_or_the_new_one() {
+        for steps in 0..=6 {
+            let dir = tempfile::tempdir().unwrap();
+            let snapshots = Snapshots::open(dir.path(), GROUP, 1).unwrap();
+            snapshots.write(&saved(3)).unwrap();
+            let (state, mut taken) = (saved(7), 0);
+            let mut writing = snapshots.begin(&state);
+            while taken < steps && writing.step().unwrap() {
+                taken += 1;
+            }
+            assert_eq!(taken, steps);
+            // In the middle of a write, what is written beside is torn.
+            let unfinished = dir.path().join(format!("{:020}.{UNFINISHED}", 7));
+            if let Ok(bytes) = fs::read(&unfinished) {
+                fs::write(&unfinished, &bytes[..bytes.len() / 2]).unwrap();
+            }
+            let found = snapshots.newest(|_| true);
+            assert_eq!(found.engine.sequence(), if steps < 4 { 3 } else { 7 }, "after {steps} steps");
+            assert_eq!(found.engine.state_hash(), saved(found.engine.sequence()).engine.state_hash());
+            // The next one removes what was left.
+            snapshots.write(&saved(9)).unwrap();
+            let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(left.len(), 2, "{left:?}");
+            assert_eq!(snapshots.newest_sequence(), 9);
+        }
     }
 
     #[test]

@@ -101,9 +101,14 @@ async fn find_common<L: Log>(log: &L, tips: &[Tip]) -> Result<Common, ReplicaErr
     let (first, last) = (log.first().await?, log.last().await?);
     let begin = tips[0];
     if last == 0 {
+        // A new log is filled from the first command on that this journal has.
         return Ok(Common { position: 0, epoch: 0, tip: begin, last, last_epoch: 0, goes_on: false });
     }
-    let ours = |tip: Tip| tips.binary_search_by_key(&tip.sequence, |tip| tip.sequence).is_ok_and(|at| tips[at] == tip);
+    // What stands before the journal's beginning is taken on trust: it has left the folder.
+    let ours = |tip: Tip| {
+        tip.sequence < begin.sequence
+            || tips.binary_search_by_key(&tip.sequence, |tip| tip.sequence).is_ok_and(|at| tips[at] == tip)
+    };
     // The answer is in `low..high`; `low` is one.
     let (mut low, mut high) = (first.max(1) - 1, last + 1);
     let mut at_low = None;
@@ -126,6 +131,13 @@ async fn find_common<L: Log>(log: &L, tips: &[Tip]) -> Result<Common, ReplicaErr
         return Err(ReplicaError::Diverged(format!(
             "the log goes on from command {sequence}, and this journal, which has {begins} to {ends}, does not have that or has another in \
              its place; copy the data folder of a node that is level (nothing was changed)"
+        )));
+    }
+    if tip.sequence < begin.sequence {
+        return Err(ReplicaError::Diverged(format!(
+            "the log and this journal have nothing in common: the log has its command {}, this journal begins behind command {}; put \
+             older segments back, from the archive or a backup, or copy the data folder of a node that is level (nothing was changed)",
+            tip.sequence, begin.sequence
         )));
     }
     let mut goes_on = false;

@@ -31,8 +31,14 @@ pub(crate) struct Anvil {
 impl Anvil {
     /// With a block every second, as on X Layer.
     pub(crate) fn start() -> Self {
+        Self::with(0, &[])
+    }
+
+    /// The same on a port (0 takes a free one), with further arguments.
+    fn with(port: u16, more: &[&std::ffi::OsStr]) -> Self {
         let mut process = Command::new(binary())
-            .args(["--port", "0", "--block-time", "1"])
+            .args(["--port", &port.to_string(), "--block-time", "1"])
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -46,6 +52,34 @@ impl Anvil {
         std::thread::spawn(move || lines.for_each(drop));
         let url = format!("http://127.0.0.1:{port}");
         Self { process, port, provider: RootProvider::new_http(url.parse().unwrap()), url }
+    }
+
+    /// What it holds, in a file: a chain to go on from.
+    #[allow(dead_code, reason = "not every test does")]
+    pub(crate) async fn save(&self, to: &Path) {
+        let state: alloy::primitives::Bytes =
+            self.provider.raw_request("anvil_dumpState".into(), [(); 0]).await.unwrap();
+        // It comes compressed, and is taken as it is.
+        let mut gzip = Command::new("gzip").arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = gzip.stdin.take().unwrap();
+        let feeds = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &state).unwrap());
+        let unpacked = gzip.wait_with_output().unwrap();
+        feeds.join().unwrap();
+        assert!(unpacked.status.success());
+        std::fs::write(to, unpacked.stdout).unwrap();
+    }
+
+    /// SIGKILL, whatever it was doing.
+    #[allow(dead_code, reason = "not every test does")]
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Another one where this one was, which goes on from what was [saved](Self::save). It answers nobody before it does.
+    #[allow(dead_code, reason = "not every test does")]
+    pub(crate) fn come_back(&mut self, from: &Path) {
+        *self = Self::with(self.port, &["--load-state".as_ref(), from.as_os_str()]);
     }
 
     /// Its process, for a test that pauses or kills it.

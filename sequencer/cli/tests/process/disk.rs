@@ -1,8 +1,13 @@
 //! A node whose disk fills up, as its clients see it.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use xos_api::WithdrawRequest;
+use xos_auth::signature_bytes;
+use xos_types::{TimeMs, Withdraw};
 
 use super::*;
 
@@ -10,15 +15,31 @@ use super::*;
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None if this user may not mount one.
+    /// An ext4 in a file, or where this machine allows no loop device, a tmpfs; which of them, it says. None if this user may
+    /// mount neither.
     fn mount(at: PathBuf, kilobytes: u32) -> Option<Self> {
         std::fs::create_dir(&at).unwrap();
+        let image = at.with_extension("img");
+        std::fs::File::create(&image).and_then(|file| file.set_len(u64::from(kilobytes) << 10)).unwrap();
+        let run = |program: &str, arguments: &[&OsStr]| {
+            let ran = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
+            if ran.status.success() { Ok(()) } else { Err(text(&ran.stderr)) }
+        };
+        let ext4 = run("mkfs.ext4", &["-q".as_ref(), "-m".as_ref(), "0".as_ref(), image.as_ref()])
+            .and_then(|()| run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), at.as_ref()]));
+        let Err(no_ext4) = ext4 else {
+            println!("the disk is an ext4 of {kilobytes} KiB");
+            return Some(Self(at));
+        };
+        println!("no ext4 can be mounted from a file here ({no_ext4}): the disk is a tmpfs of {kilobytes} KiB");
         let size = format!("size={kilobytes}k");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Self(at)),
-            refused => {
-                eprintln!("SKIPPED: a full disk cannot be tested here, mount is not permitted: {refused:?}");
+        match run(
+            "mount",
+            &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), size.as_ref(), "tmpfs".as_ref(), at.as_ref()],
+        ) {
+            Ok(()) => Some(Self(at)),
+            Err(refused) => {
+                eprintln!("SKIPPED: a full disk cannot be tested here, mount is not permitted: {refused}");
                 None
             }
         }
@@ -29,8 +50,10 @@ impl SmallDisk {
 fn fill(ballast: &Path, free: u64) {
     let mut file = std::fs::File::create(ballast).unwrap();
     while file.write_all(&[1; 4096]).is_ok() {}
+    file.sync_all().unwrap();
     let full = file.metadata().unwrap().len();
     file.set_len(full - free).unwrap();
+    file.sync_all().unwrap();
 }
 
 impl Drop for SmallDisk {
@@ -48,7 +71,7 @@ async fn on_a_full_disk_orders_are_refused_and_cancellations_and_withdrawals_go_
     exchange.kill_node();
 
     // The node's data moves to a disk on which there is no room for a second segment.
-    let Some(disk) = SmallDisk::mount(exchange.path("disk"), 8 << 10) else { return };
+    let Some(disk) = SmallDisk::mount(exchange.path("disk"), 24 << 10) else { return };
     let (data, ballast) = (disk.0.join("data"), disk.0.join("ballast"));
     std::fs::remove_file(exchange.path("data/journal/spare")).unwrap();
     let copied = Command::new("cp").arg("-r").arg(exchange.path("data")).arg(&data).status().unwrap();
@@ -84,5 +107,42 @@ async fn on_a_full_disk_orders_are_refused_and_cancellations_and_withdrawals_go_
     // The withdrawal had nonce 2.
     place(&exchange, &alice(), order(ALICE, 3, Side::Buy, 100, 400)).await;
     exchange.until_all_is_settled().await;
+
+    // This time it does not. What is left of the log goes to withdrawals, until there is nothing left: then the node stops, and
+    // its client hears nothing. Everything that he heard of has happened.
+    fill(&ballast, 0);
+    let (mut paid, mut nonce) = (0, 10);
+    let last = loop {
+        match exchange.client.withdraw(withdrawal(&exchange, nonce)).await {
+            Ok(_) => paid += 1,
+            Err(error) => break error,
+        }
+        nonce += 1;
+    };
+    assert!(
+        !matches!(last, jsonrpsee::core::ClientError::Call(ref error) if error.code() != Code::Stopping as i32),
+        "{last}"
+    );
+    assert!(!exchange.node_ended().await.success());
+    assert!(exchange.log().contains("no room for another segment"), "{}", exchange.log());
+    std::fs::remove_file(&ballast).unwrap();
+    exchange.start_node().await;
+    let cash = exchange.client.account(AccountId(ALICE)).await.unwrap().cash.0.unsigned_abs();
+    let left = DEPOSIT - 10_000_000 - cash;
+    // The last one may have been written, and its answer not.
+    assert!((paid..=paid + 1).contains(&left), "{paid} withdrawals of an atom were acknowledged, {left} are gone");
+    assert!(paid > 100, "{paid}");
+    exchange.until_all_is_settled().await;
+    exchange.audit();
+    println!("{paid} withdrawals were acknowledged on the full disk, and all of them are there");
     exchange.kill_node();
+}
+
+/// Of one atom of Alice's.
+fn withdrawal(exchange: &Exchange, nonce: u64) -> WithdrawRequest {
+    let (account, token, nonce) = (AccountId(ALICE), exchange.deployment.token, Nonce(nonce));
+    let withdraw = Withdraw { account, token, amount: 1, nonce, expiry: TimeMs(0) };
+    let signed = alice().sign_typed(&exchange.domain, withdraw);
+    let signature = signature_bytes(&signed.signature).into();
+    WithdrawRequest { account, token, amount: 1, nonce, expiry: TimeMs(0), signature }
 }

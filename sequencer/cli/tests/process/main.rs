@@ -4,6 +4,7 @@
 #[path = "../../../chain/tests/artifact/mod.rs"]
 mod artifact;
 mod bad_input;
+mod chain_away;
 mod disk;
 mod entry;
 mod exchange;

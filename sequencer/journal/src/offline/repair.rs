@@ -97,8 +97,18 @@ struct FoundSegment {
     header: Option<Header>,
     /// Whether it has a header and the length that this says.
     has_its_form: bool,
-    /// Whether nothing stands between and behind its blocks but zeros.
-    has_no_debris: bool,
+    debris: Debris,
+}
+
+/// What stands between and behind a segment's blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Debris {
+    /// Zeros.
+    None,
+    /// Behind the last one what a crash in the middle of a write leaves.
+    TornTail,
+    /// What was a block.
+    Damage,
 }
 
 impl Found {
@@ -108,9 +118,10 @@ impl Found {
             let mut look = || -> io::Result<()> {
                 let mut segment = Segment::open(&listed.path)?;
                 let header = segment.header(&listed).ok();
-                let has_no_debris = found.look_through(&mut segment, tell)?;
+                let begins = header.map(|header| Tip { sequence: listed.first - 1, hash: header.previous });
+                let debris = found.look_through(&mut segment, begins, tell)?;
                 let has_its_form = header.is_some_and(|header| header.bytes == segment.length());
-                found.segments.push(FoundSegment { first: listed.first, header, has_its_form, has_no_debris });
+                found.segments.push(FoundSegment { first: listed.first, header, has_its_form, debris });
                 Ok(())
             };
             look().map_err(JournalError::io("cannot read", &listed.path))?;
@@ -121,22 +132,30 @@ impl Found {
         Ok(found)
     }
 
-    /// Notes every intact block; whether there is nothing else.
-    fn look_through(&mut self, segment: &mut Segment, tell: &mut impl FnMut(u64)) -> io::Result<bool> {
-        let mut has_no_debris = true;
+    /// Notes every intact block of a segment, whose first one continues the chain from `tip`; what else there is.
+    fn look_through(
+        &mut self,
+        segment: &mut Segment,
+        mut tip: Option<Tip>,
+        tell: &mut impl FnMut(u64),
+    ) -> io::Result<Debris> {
+        let mut is_damaged = false;
         let mut offset = HEADER_BYTES as u64;
         loop {
             if let Some(block) = segment.block(offset)? {
                 let bytes = block.head.block_bytes();
                 self.note(&segment.path, offset, &block);
                 tell(bytes);
+                tip = Some(block.tip());
                 offset += bytes;
             } else if segment.written_from(offset)? == 0 {
-                return Ok(has_no_debris);
-            } else {
-                has_no_debris = false;
-                let Some((behind, _)) = segment.block_behind(offset, |_, _| true)? else { return Ok(false) };
+                return Ok(if is_damaged { Debris::Damage } else { Debris::None });
+            } else if let Some((behind, _)) = segment.block_behind(offset, |_, _| true)? {
+                is_damaged = true;
                 offset = behind;
+            } else {
+                let has_changed = tip.map(|tip| segment.altered(offset, tip)).transpose()?.flatten().is_some();
+                return Ok(if is_damaged || has_changed { Debris::Damage } else { Debris::TornTail });
             }
         }
     }
@@ -222,11 +241,11 @@ impl Plan {
 
         // What a crash left behind the last block is no damage; opening the journal drops it.
         let last = ours.segments.len().saturating_sub(1);
-        let first_unclean = ours
-            .segments
-            .iter()
-            .enumerate()
-            .find(|(index, segment)| !segment.has_its_form || !(segment.has_no_debris || *index == last));
+        let first_unclean = ours.segments.iter().enumerate().find(|(index, segment)| match segment.debris {
+            Debris::None => !segment.has_its_form,
+            Debris::TornTail => !segment.has_its_form || *index != last,
+            Debris::Damage => true,
+        });
         let first_unclean = first_unclean.map(|(_, segment)| segment.first);
         let first_changed = first_unclean.into_iter().chain(first_theirs).min();
         let idle = first_changed.is_none();

@@ -8,6 +8,7 @@ mod disk;
 mod kill;
 mod repair;
 mod replicas;
+mod retire;
 mod stepwise;
 
 use std::fs;
@@ -193,7 +194,10 @@ fn segments_are_named_by_their_first_command_and_reading_begins_at_any_of_them()
     assert_eq!(read_only(dir.path(), 8).unwrap().count(), 13);
     let error = read_only(dir.path(), 7).unwrap_err();
     assert!(matches!(error, JournalError::BeginsLater { first: 8, wanted: 7, .. }), "{error}");
-    assert!(matches!(open(dir.path()), Err(JournalError::BeginsLater { first: 8, wanted: 1, .. })));
+    // It can be written on; whoever needs the beginning is told where it is not.
+    let recovery = open(dir.path()).unwrap();
+    assert_eq!(recovery.tips(1).unwrap()[0].sequence, 7);
+    assert!(matches!(recovery.begin_at(1), Err(JournalError::BeginsLater { first: 8, wanted: 1, .. })));
 }
 
 #[test]

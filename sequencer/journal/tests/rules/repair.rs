@@ -140,3 +140,27 @@ fn a_repair_that_was_interrupted_is_finished_by_the_next_one() {
     assert_eq!(held(dir.path()), window(0, 31));
     resume(dir.path()).unwrap();
 }
+
+/// A bit that turned in the last block is damage, and not the torn tail that opening would drop.
+#[test]
+fn a_changed_last_block_comes_from_the_replica_or_is_given_up_for_one_that_lacks_it() {
+    let flip = |segments: &[PathBuf]| {
+        let path = segments.last().unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes[last - 40] ^= 4;
+        fs::write(path, bytes).unwrap();
+    };
+    let (_, repaired) = after(flip);
+    assert_eq!((repaired.commands, repaired.first, repaired.last), (11, Some(20), 30));
+
+    // Its operator has nothing better than a copy of the same: the rest is saved, and he is told where it ends.
+    let dir = copy(twenty_blocks().path());
+    flip(&segments(dir.path()));
+    let same = copy(dir.path());
+    assert!(matches!(resume(dir.path()), Err(JournalError::Damaged { sequence: 20, .. })));
+    let repaired = repair(dir.path(), same.path(), |_| {}).unwrap();
+    assert_eq!((repaired.commands, repaired.last), (0, 19));
+    assert!(repaired.kept.is_some());
+    assert_eq!(held(dir.path()), window(0, 19));
+}

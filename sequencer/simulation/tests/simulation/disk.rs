@@ -52,6 +52,35 @@ pub(crate) fn spoil_spare(journal: &Path, dice: &Dice) {
     }
 }
 
+/// A crash meets a state on its way to the disk, after so many of its steps: what was being written is torn, and where the power
+/// fails, names may be gone that were not synced.
+pub(crate) fn unsettle_state(snapshots: &Path, steps: u32, power_fails: bool, dice: &Dice) -> String {
+    let files = |extension: &str| {
+        let entries = fs::read_dir(snapshots).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+        let mut paths: Vec<PathBuf> = entries.unwrap_or_default();
+        paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+        paths.sort();
+        paths
+    };
+    let mut lost = String::new();
+    for path in files("new") {
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(dice.between(0, file.metadata().unwrap().len())).unwrap();
+        lost += ", its file torn";
+    }
+    // The names are synced by the fifth step.
+    if power_fails && (2..5).contains(&steps) {
+        for extension in ["frames", "snapshot"] {
+            let Some(newest) = files(extension).pop().filter(|_| extension == "frames" || steps == 4) else { continue };
+            if dice.chance(500) {
+                fs::remove_file(newest).unwrap();
+                lost += ", a name lost";
+            }
+        }
+    }
+    format!("a state is saved up to step {steps}{lost}")
+}
+
 /// Segments of a journal, oldest first.
 pub(crate) fn segments(journal: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(journal).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
@@ -83,6 +112,31 @@ impl Flip {
         }
         let offset = 512 + dice.between(0, 47 + u64::from(length));
         let flip = Self { path, offset, bit: 1 << dice.between(0, 7) };
+        flip.turn();
+        Some(flip)
+    }
+
+    /// Turns a bit of the last block, where that can be told from a write that did not come to its end: not in its length, and
+    /// only if the block has neither a sector of zeros nor a hash that ends with one.
+    pub(crate) fn in_the_last_block(journal: &Path, dice: &Dice) -> Option<Self> {
+        let path = segments(journal).pop()?;
+        let bytes = fs::read(&path).unwrap();
+        let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().unwrap()) as usize);
+        let whole = |payload: usize| (48 + payload + 32).next_multiple_of(512);
+        let (mut last, mut next) = (None, 512);
+        while let Some(payload) = word(next).filter(|payload| *payload > 0) {
+            last = Some(next..next + whole(payload));
+            next += whole(payload);
+        }
+        let block = bytes.get(last.clone()?)?;
+        let tells = block.last() != Some(&0) && block.chunks(512).all(|sector| sector.iter().any(|byte| *byte != 0));
+        let intact = blake3::hash(&block[..block.len() - 32]).as_bytes()[..] == block[block.len() - 32..];
+        if !tells || !intact {
+            return None;
+        }
+        // In the hash's last byte and the head's, one bit may be all that shows that they were written.
+        let at = dice.pick(&[dice.between(4, 46), dice.between(48, block.len() as u64 - 2)]);
+        let flip = Self { path, offset: last?.start as u64 + at, bit: 1 << dice.between(0, 7) };
         flip.turn();
         Some(flip)
     }

@@ -20,9 +20,6 @@ use crate::dice::Dice;
 use crate::evm::{CHAIN_ID, Call, GAS_LIMIT, look};
 use crate::trace::Trace;
 
-/// A client's own patience with an endpoint.
-const TIMEOUT_MS: u64 = 30_000;
-
 /// What is wrong with an endpoint at the moment; all zero is nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ailment {
@@ -53,6 +50,11 @@ struct Inner {
     late: Mutex<Option<(Instant, Arc<Block>)>>,
     dice: Dice,
     trace: Trace,
+}
+
+/// A client's own patience with an endpoint.
+fn patience_ms() -> u64 {
+    u64::try_from(xos_chain::REQUEST_TIMEOUT.as_millis()).unwrap()
 }
 
 type Answer = Result<Value, (i64, String, Option<Bytes>)>;
@@ -101,7 +103,7 @@ impl Endpoint {
             return lost();
         }
         if dice.chance(ailment.requests_lost) {
-            sleep(dice.ms(0, TIMEOUT_MS)).await;
+            sleep(dice.ms(0, patience_ms())).await;
             return lost();
         }
         if dice.chance(ailment.refused) {
@@ -112,7 +114,7 @@ impl Endpoint {
         let answer = self.answer(request.method(), &params);
         if dice.chance(ailment.answers_lost) {
             self.0.trace.note(&self.0.name, format!("the answer to {} is lost", request.method()));
-            sleep(dice.ms(0, TIMEOUT_MS)).await;
+            sleep(dice.ms(0, patience_ms())).await;
             return lost();
         }
         sleep(rest).await;

@@ -13,16 +13,20 @@ use crate::node::Node;
 use crate::stream::Weather;
 use crate::world::World;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
     /// A process is killed; its disk keeps everything.
     Kill,
     /// The power fails; the disk keeps what was synced.
     Power,
     /// A process stands still, and then goes on as if nothing had been.
     Pause,
-    /// A bit of a node's journal turns while it is down.
+    /// A bit of a node's journal turns while it is down, in the middle or in the last block.
     Flip,
+    /// A sync fails.
+    Sync,
+    /// A process dies, or its power fails, while it saves its state.
+    Save,
     SlowDisk,
     FullDisk,
     Clock,
@@ -59,11 +63,13 @@ const BESIDE_LOSS: [Kind; 9] = [
     Kind::Loss,
 ];
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 18] = [
     Kind::Kill,
     Kind::Power,
     Kind::Pause,
     Kind::Flip,
+    Kind::Sync,
+    Kind::Save,
     Kind::SlowDisk,
     Kind::FullDisk,
     Kind::Clock,
@@ -86,6 +92,8 @@ pub(crate) struct Faults {
     kinds: Vec<Kind>,
     /// Between two of them, at most.
     pace_ms: u64,
+    /// Each waits until the one before is over and settlement is level again.
+    pub(crate) one_at_a_time: bool,
 }
 
 impl Faults {
@@ -96,19 +104,22 @@ impl Faults {
         let choice = if loses { &BESIDE_LOSS[..] } else { &KINDS[..] };
         let kinds: Vec<Kind> = choice.iter().copied().filter(|_| dice.chance(share)).collect();
         let pace_ms = dice.pick(&[1_000, 3_000, 8_000]);
-        world.trace.note("faults", format!("{kinds:?}, every {pace_ms} ms or sooner"));
+        let one_at_a_time = dice.chance(300);
+        let how = if one_at_a_time { "one at a time" } else { "whatever else there is" };
+        world.trace.note("faults", format!("{kinds:?}, every {pace_ms} ms or sooner, {how}"));
         let (world, crowd) = (Rc::clone(world), Rc::clone(crowd));
-        Self { world, nodes: nodes.to_vec(), crowd, dice, kinds, pace_ms }
+        Self { world, nodes: nodes.to_vec(), crowd, dice, kinds, pace_ms, one_at_a_time }
     }
 
     pub(crate) fn pause(&self) -> Duration {
         self.dice.ms(50, self.pace_ms)
     }
 
-    /// One more thing goes wrong.
-    pub(crate) fn strike(&mut self) {
+    /// One more thing goes wrong: which, and how long it lasts. What dies is started again by its machine, which is no longer the
+    /// fault but the recovery from it.
+    pub(crate) fn strike(&mut self) -> Option<(Kind, Duration)> {
         if self.kinds.is_empty() {
-            return;
+            return None;
         }
         let node = Rc::clone(&self.nodes[self.dice.index(self.nodes.len())]);
         // Leaders more often than others: they have more to lose.
@@ -117,31 +128,46 @@ impl Faults {
         let (dice, trace) = (self.dice.clone(), &self.world.trace);
         let endpoint = self.world.endpoints[dice.index(self.world.endpoints.len())].clone();
         let long = dice.ms(200, 8_000);
-        match dice.pick(&self.kinds) {
+        let kind = dice.pick(&self.kinds);
+        let mut lasts = Duration::ZERO;
+        match kind {
             Kind::Kill => node.crash(false),
             Kind::Power => node.crash(true),
             Kind::Pause => {
                 node.pause();
+                lasts = long;
                 later(long, move || node.resume());
             }
             Kind::Flip => {
                 node.crash(false);
                 node.flip_a_bit();
             }
+            Kind::Sync => {
+                trace.note(node.name, "its next sync will fail");
+                node.sync_fails.set(true);
+            }
+            Kind::Save => node.crash_in_save.set(Some((u32::try_from(dice.between(1, 6)).unwrap(), dice.chance(500)))),
             Kind::SlowDisk => {
                 node.disk_ms.set(dice.pick(&[20, 200, 1_500]));
                 trace.note(node.name, format!("its disk takes up to {} ms", node.disk_ms.get()));
+                lasts = long;
                 later(long, move || node.disk_ms.set(2));
             }
             Kind::FullDisk => {
                 trace.note(node.name, "its disk is full");
                 node.disk_full.set(true);
+                lasts = long;
                 later(long, move || node.disk_full.set(false));
             }
             Kind::Clock => {
                 let by = dice.pick(&[-60_000, -3_000, -200, 200, 3_000, 12_000]);
                 trace.note(node.name, format!("its clock jumps by {by} ms"));
                 node.clock.set(by);
+                if self.one_at_a_time {
+                    // What was sealed with a time to come can settle when that has come.
+                    lasts = long + Duration::from_millis(by.max(0).unsigned_abs());
+                    later(long, move || node.clock.set(0));
+                }
             }
             Kind::Reorganisation => {
                 let depth = dice.between(1, self.world.setup.deepest);
@@ -154,10 +180,12 @@ impl Faults {
                 trace.note("chain", format!("gas costs {times} times as much"));
                 let blocks = self.world.blocks.clone();
                 blocks.lock().unwrap().base_fee = QUIET_FEE * times;
+                lasts = long;
                 later(long, move || blocks.lock().unwrap().base_fee = QUIET_FEE);
             }
             Kind::Down => {
                 endpoint.ail(Ailment { down: true, ..Ailment::default() });
+                lasts = long;
                 later(long, move || endpoint.heal());
             }
             Kind::Unwell => {
@@ -168,17 +196,23 @@ impl Faults {
                     latency_ms: dice.pick(&[10, 300, 2_000]),
                     ..Ailment::default()
                 });
+                lasts = long;
                 later(long, move || endpoint.heal());
             }
-            Kind::Late => endpoint.lag(dice.ms(500, dice.pick(&[3_000, 20_000]))),
+            Kind::Late => {
+                lasts = dice.ms(500, dice.pick(&[3_000, 20_000]));
+                endpoint.lag(lasts);
+            }
             Kind::Clients => {
                 let crowd = Rc::clone(&self.crowd);
                 crowd.lost.set(dice.pick(&[50, 300]));
+                lasts = long;
                 later(long, move || crowd.lost.set(0));
             }
             Kind::Cut => {
                 if let Some(stream) = self.world.stream.clone() {
                     stream.cut(node.name);
+                    lasts = long;
                     later(long, move || stream.join(node.name));
                 }
             }
@@ -191,6 +225,7 @@ impl Faults {
                         overtaken: dice.pick(&[0, 100]),
                         latency_ms: dice.pick(&[5, 50, 400]),
                     });
+                    lasts = long;
                     later(long, move || stream.set_weather(Weather::default()));
                 }
             }
@@ -201,6 +236,7 @@ impl Faults {
                 }
             }
         }
+        Some((kind, lasts))
     }
 
     /// From here on nothing goes wrong any more; what is broken heals.
@@ -211,6 +247,8 @@ impl Faults {
             node.hold_down(false);
             node.disk_ms.set(2);
             node.disk_full.set(false);
+            node.sync_fails.set(false);
+            node.crash_in_save.set(None);
             node.clock.set(0);
             if let Some(stream) = &self.world.stream {
                 stream.join(node.name);

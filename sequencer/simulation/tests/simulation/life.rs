@@ -1,6 +1,7 @@
 //! A life: a chain, nodes and clients, faults for a while, and then the proof that everything has become level again.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use xos_types::{InboxPayload, TimeMs};
 use crate::blocks::{Block, back, view};
 use crate::client::{Client, Crowd};
 use crate::evm::{Genesis, TRADERS, house, trader};
-use crate::faults::Faults;
+use crate::faults::{Faults, Kind};
 use crate::node::Node;
 use crate::world::World;
 
@@ -25,9 +26,8 @@ const NAMES: [&str; 3] = ["A", "B", "C"];
 const FAULTS_SECONDS: u64 = 60;
 /// How long orders still come when nothing goes wrong any more.
 const QUIET_SECONDS: u64 = 6;
-/// Blocks within which settlement must be level again.
-const LEVEL_BLOCKS: u64 = 30;
-
+/// Blocks within which settlement must be level again after a fault: every frame that was let out when it was over is settled.
+const LEVEL_BLOCKS: u64 = 10;
 /// Looks half a second apart that must find everything level.
 const LEVEL_LOOKS: u64 = 10;
 
@@ -40,14 +40,14 @@ pub(crate) struct Lived {
     pub(crate) acknowledged: usize,
     pub(crate) batches: u64,
     pub(crate) blocks: u64,
-    /// Blocks that it took to become level.
-    pub(crate) level: u64,
+    /// Blocks that it took at most to become level after a fault of each kind; after all of them together that have no kind.
+    pub(crate) level: BTreeMap<Option<Kind>, u64>,
 }
 
 /// Lives the life of a seed, in a folder of its own.
 pub(crate) async fn live(seed: u64, dir: &Path, lines: usize) -> Lived {
     let world = Rc::new(World::new(seed));
-    let level = Cell::new(0);
+    let level = RefCell::default();
     story(&world, dir, &level).await;
     let blocks = world.blocks.lock().unwrap();
     let batches = view(&blocks.tip, Genesis::get().deployment.group, &IGroupViews::lastBatchCall {}).id;
@@ -60,11 +60,11 @@ pub(crate) async fn live(seed: u64, dir: &Path, lines: usize) -> Lived {
         acknowledged,
         batches,
         blocks: blocks.tip.number,
-        level: level.get(),
+        level: level.take(),
     }
 }
 
-async fn story(world: &Rc<World>, dir: &Path, level: &Cell<u64>) {
+async fn story(world: &Rc<World>, dir: &Path, level: &Level) {
     open(world);
     let nodes: Vec<Rc<Node>> =
         NAMES[..world.setup.nodes].iter().map(|name| Node::new(name, world, dir.join(name))).collect();
@@ -80,7 +80,11 @@ async fn story(world: &Rc<World>, dir: &Path, level: &Cell<u64>) {
     let mut faults = Faults::new(world, &nodes, &crowd);
     while world.trace.now() < FAULTS_SECONDS * 1000 {
         sleep(faults.pause()).await;
-        faults.strike();
+        let struck = faults.strike();
+        if let Some((kind, lasts)) = struck.filter(|_| faults.one_at_a_time) {
+            sleep(lasts).await;
+            until_settled(world, Some(kind), level).await;
+        }
         if world.trace.what_is_broken().is_some() {
             return;
         }
@@ -90,6 +94,7 @@ async fn story(world: &Rc<World>, dir: &Path, level: &Cell<u64>) {
         // Nothing more can be asked of it: it may have stopped, or be about to.
         return;
     }
+    until_settled(world, None, level).await;
     let before = crowd.done.get();
     sleep(Duration::from_secs(QUIET_SECONDS)).await;
     let mut waited = QUIET_SECONDS;
@@ -102,30 +107,55 @@ async fn story(world: &Rc<World>, dir: &Path, level: &Cell<u64>) {
         }
     }
     world.busy.set(false);
-    let begun = world.blocks.lock().unwrap().tip.number;
     world.trace.note("seed", "the clients go home");
+    let begun = world.mined.get();
+    // What they paid in last waits for so many blocks before it counts.
+    let within = LEVEL_BLOCKS + world.setup.confirmations;
     // Orders may be in a frame that is not sealed yet, so one look is not enough.
-    let (mut looks, mut since) = (0, begun);
-    while looks < LEVEL_LOOKS {
+    let mut looks = 0;
+    while looks < LEVEL_LOOKS && world.trace.what_is_broken().is_none() {
         sleep(Duration::from_millis(500)).await;
-        let block = world.blocks.lock().unwrap().tip.number;
-        if world.trace.what_is_broken().is_some() {
-            return;
-        }
         if is_level(world, &nodes) {
             looks += 1;
             continue;
         }
-        (looks, since) = (0, block);
-        if block > begun + LEVEL_BLOCKS {
+        looks = 0;
+        if world.mined.get() > begun + within {
             let stand: Vec<_> = nodes.iter().map(|node| (node.name, node.leads(), node.sealed())).collect();
-            world.trace.broken("seed", format!("not level {LEVEL_BLOCKS} blocks after the last order: {stand:?}"));
-            return;
+            world.trace.broken("seed", format!("not level {within} blocks after the last order: {stand:?}"));
         }
     }
-    level.set(since - begun);
-    world.trace.note("seed", format!("level within {} blocks", since - begun));
-    compare(world, &nodes);
+    if world.trace.what_is_broken().is_none() {
+        compare(world, &nodes);
+    }
+}
+
+type Level = RefCell<BTreeMap<Option<Kind>, u64>>;
+
+/// A fault is over: waits until every frame that was let out so far is settled, and notes how many blocks that took.
+async fn until_settled(world: &World, kind: Option<Kind>, level: &Level) {
+    if world.setup.is_shallow() {
+        return;
+    }
+    let (begun, last) = (world.mined.get(), world.truth.borrow().last_frame());
+    let group = Genesis::get().deployment.group;
+    while world.trace.what_is_broken().is_none() {
+        let tip = std::sync::Arc::clone(&world.blocks.lock().unwrap().tip);
+        let blocks = world.mined.get() - begun;
+        let settled = view(&tip, group, &IGroupViews::lastBatchCall {}).id;
+        if settled >= last {
+            world.trace.note("seed", format!("settlement is level {blocks} blocks after {kind:?}"));
+            let mut level = level.borrow_mut();
+            let most = level.entry(kind).or_default();
+            *most = blocks.max(*most);
+            return;
+        }
+        if blocks > LEVEL_BLOCKS {
+            let what = format!("{blocks} blocks after {kind:?} {settled} of {last} frames are settled");
+            world.trace.broken("seed", what);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// What the chain holds before anybody trades: a venue, money, an event with three outcomes.
@@ -189,6 +219,7 @@ async fn mine(world: Rc<World>) {
             }
             let now = world.unix_ms() / 1000;
             blocks.mine(now, 950);
+            world.mined.set(world.mined.get() + 1);
             std::sync::Arc::clone(&blocks.tip)
         };
         watch(&world, &tip);

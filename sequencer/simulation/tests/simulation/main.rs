@@ -20,6 +20,7 @@ mod trace;
 mod truth;
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,7 +56,7 @@ fn every_seed_keeps_every_promise() {
     }
     let (first, count) = (number("FIRST_SEED").unwrap_or(0), number("SEEDS").unwrap_or(SEEDS));
     let next = AtomicU64::new(first);
-    let totals = std::sync::Mutex::new((0, 0, 0, 0, Vec::new()));
+    let totals = std::sync::Mutex::new((0, 0, 0, BTreeMap::new(), Vec::new()));
     let begun = std::time::Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
@@ -70,7 +71,10 @@ fn every_seed_keeps_every_promise() {
                     totals.0 += lived.acknowledged;
                     totals.1 += lived.batches;
                     totals.2 += lived.blocks;
-                    totals.3 = totals.3.max(lived.level);
+                    for (kind, blocks) in lived.level {
+                        let most: &mut u64 = totals.3.entry(kind).or_default();
+                        *most = blocks.max(*most);
+                    }
                     if let Some(broken) = lived.broken {
                         println!("seed {seed}: {broken}\n{}\n", lived.end);
                         totals.4.push((seed, broken));
@@ -82,10 +86,14 @@ fn every_seed_keeps_every_promise() {
     let (acknowledged, batches, blocks, level, mut failed) = totals.into_inner().unwrap();
     failed.sort();
     println!(
-        "{count} seeds in {:.1} s: {acknowledged} commands acknowledged, {batches} batches in {blocks} blocks, level within \
-         {level} blocks",
+        "{count} seeds in {:.1} s: {acknowledged} commands acknowledged, {batches} batches in {blocks} blocks",
         begun.elapsed().as_secs_f64()
     );
+    let level: Vec<_> = level
+        .into_iter()
+        .map(|(kind, blocks)| format!("{} {blocks}", kind.map_or("all together".into(), |kind| format!("{kind:?}"))))
+        .collect();
+    println!("blocks until settlement was level again, at most: {}", level.join(", "));
     for (seed, broken) in &failed {
         println!("SEED={seed} cargo test --release -p xos-simulation -- --nocapture    # {broken}");
     }

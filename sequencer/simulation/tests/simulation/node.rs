@@ -86,6 +86,10 @@ pub(crate) struct Node {
     /// How long a write or a sync takes at most.
     pub(crate) disk_ms: Cell<u64>,
     pub(crate) disk_full: Cell<bool>,
+    /// Its next sync fails.
+    pub(crate) sync_fails: Cell<bool>,
+    /// It crashes after so many steps of saving a state, and whether by its power.
+    pub(crate) crash_in_save: Cell<Option<(u32, bool)>>,
     /// Where a bit of its journal was turned.
     flip: RefCell<Option<Flip>>,
     /// What a frame rests on was taken back by the chain: the product refuses to go on, and so it should.
@@ -95,6 +99,10 @@ pub(crate) struct Node {
 /// What a process has in memory.
 struct Life {
     process: Rc<Process>,
+    /// The disk has refused something: from then on nobody may be told anything.
+    refused: Cell<bool>,
+    /// Steps that were taken of saving a state; 0 while none is saved.
+    saving: Cell<u32>,
     journal: RefCell<Option<Stepwise>>,
     state: RefCell<State>,
     /// Something was handed to the journal.
@@ -131,6 +139,8 @@ impl Node {
             clock: Cell::new(0),
             disk_ms: Cell::new(2),
             disk_full: Cell::new(false),
+            sync_fails: Cell::new(false),
+            crash_in_save: Cell::new(None),
             flip: RefCell::default(),
             ended: Cell::new(false),
         })
@@ -221,6 +231,10 @@ impl Node {
         if power_fails && self.dice.chance(300) {
             disk::spoil_spare(&self.journal_dir(), &self.dice);
         }
+        if life.saving.get() > 0 {
+            let what = disk::unsettle_state(&self.snapshots_dir(), life.saving.get(), power_fails, &self.dice);
+            self.note(what);
+        }
         self.down.notify_one();
     }
 
@@ -260,12 +274,13 @@ impl Node {
         self.stop(why);
     }
 
-    /// A bit of an old block turns while the node is down.
+    /// A bit of an old block, or of the last one, turns while the node is down.
     pub(crate) fn flip_a_bit(&self) {
         if self.runs() || self.flip.borrow().is_some() {
             return;
         }
-        if let Some(flip) = Flip::in_the_middle(&self.journal_dir(), &self.dice) {
+        let turn = self.dice.pick(&[Flip::in_the_middle, Flip::in_the_last_block]);
+        if let Some(flip) = turn(&self.journal_dir(), &self.dice) {
             self.note(format!("a bit turns in its journal, at byte {}", flip.offset));
             *self.flip.borrow_mut() = Some(flip);
         }
@@ -302,7 +317,10 @@ impl Node {
         let way = self.way();
         let id = NodeId(std::array::from_fn(|_| u8::try_from(self.dice.between(0, 255)).unwrap()));
         let mut place = None;
-        let genesis = opened.tips(1)?[0];
+        // A start takes on trust what stands before its snapshot. Here all of it is read, or a bit that turned there would be found
+        // by those who look at the whole journal later.
+        opened.tips(1)?;
+        let genesis = Tip::genesis(&group());
         if let Some(way) = &way {
             let tips = opened.tips(1)?;
             let joined = match join(way, id, &tips, LEASE).await {
@@ -326,7 +344,7 @@ impl Node {
         }
         let anchor = if way.is_some() { Anchor::default() } else { parts::anchor(&chain).await? };
         // Every frame, so that whoever takes the lead has those that the chain may still lose.
-        let restored = parts::restore(opened, &self.snapshots_dir(), group(), anchor, 1)?;
+        let restored = parts::restore(opened, &self.snapshots_dir(), group(), anchor, 1, way.is_none())?;
         if way.is_none() {
             let queued = chain.inbox(At::Latest).await?.tail;
             if restored.engine.next_inbox() > queued {
@@ -336,6 +354,9 @@ impl Node {
             parts::check_consumed(&chain, &restored.frames, anchor.id).await?;
         }
         let journal = restored.journal.step_by_step()?;
+        if let Some(joined) = &place {
+            journal.hold_back(joined.tip.sequence);
+        }
         let told = if way.is_none() { self.world.truth.borrow().last() } else { 0 };
         let replayed = self.world.truth.borrow_mut().check_journal(self.name, &self.journal_dir(), told);
         let (sequence, state_hash) = (restored.engine.sequence(), restored.engine.state_hash());
@@ -345,6 +366,8 @@ impl Node {
         self.note(format!("stands after command {sequence}"));
         let life = Rc::new(Life {
             process: Rc::default(),
+            refused: Cell::new(false),
+            saving: Cell::new(0),
             journal: RefCell::new(Some(journal)),
             state: RefCell::new(State {
                 engine: restored.engine,
@@ -394,9 +417,19 @@ impl Node {
                 Err(error) => return self.stop(kind(&error)),
             }
             sleep(self.dice.ms(0, self.disk_ms.get())).await;
-            let synced = life.journal.borrow_mut().as_mut().expect("a process has a journal").commit();
+            let synced = {
+                let mut journal = life.journal.borrow_mut();
+                let journal = journal.as_mut().expect("a process has a journal");
+                if self.sync_fails.take() {
+                    journal.fail_sync();
+                }
+                journal.commit()
+            };
             if let Err(error) = synced {
-                return self.stop(kind(&error));
+                life.refused.set(true);
+                self.note(format!("stops: {}", kind(&error)));
+                // Nobody knows what of it is on the disk: as little as after a power failure, perhaps.
+                return self.crash(true);
             }
             life.advanced.notify_one();
             sleep(self.dice.ms(0, 2)).await;
@@ -428,7 +461,18 @@ impl Node {
                     break;
                 }
             }
-            state.save(&self.snapshots_dir()).expect("there is room for it");
+            let step = async || {
+                life.saving.set(life.saving.get() + 1);
+                if let Some((steps, power_fails)) = self.crash_in_save.get().filter(|(at, _)| *at == life.saving.get())
+                {
+                    self.crash_in_save.set(None);
+                    self.note(format!("is to crash at step {steps} of saving a state"));
+                    self.crash(power_fails);
+                }
+                sleep(self.dice.ms(0, 20)).await;
+            };
+            state.save(&self.snapshots_dir(), step).await.expect("there is room for it");
+            life.saving.set(0);
             saved = state.sequence();
             self.note(format!("saves the state after command {saved}"));
         }
@@ -453,6 +497,9 @@ impl Node {
     }
 
     fn tell(&self, life: &Life, held: Held) {
+        if life.refused.get() {
+            self.broken("tells somebody something after its disk has refused");
+        }
         let mut truth = self.world.truth.borrow_mut();
         match held {
             Held::Answers { told, head, reply, answers } => {

@@ -43,6 +43,11 @@ impl Truth {
         self.heads.last_key_value().map_or(0, |(sequence, _)| *sequence)
     }
 
+    /// The last frame that was let out.
+    pub(crate) fn last_frame(&self) -> u64 {
+        self.frames.last_key_value().map_or(0, |(id, _)| *id)
+    }
+
     pub(crate) fn acknowledged(&self) -> usize {
         self.commands.len()
     }

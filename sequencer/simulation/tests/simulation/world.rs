@@ -67,6 +67,8 @@ pub(crate) struct World {
     pub(crate) stream: Option<Stream>,
     /// People trade and pay in.
     pub(crate) busy: Cell<bool>,
+    /// Blocks that were mined, those that a reorganisation put in the place of others not counted.
+    pub(crate) mined: Cell<u64>,
 }
 
 impl World {
@@ -85,7 +87,7 @@ impl World {
         let endpoints = (1..=setup.endpoints).map(endpoint).collect();
         let stream = (setup.nodes > 1).then(|| Stream::new(dice("stream"), trace.clone()));
         let truth = RefCell::new(Truth::new(group(), trace.clone()));
-        Self { seed, setup, trace, truth, blocks, endpoints, stream, busy: Cell::new(true) }
+        Self { seed, setup, trace, truth, blocks, endpoints, stream, busy: Cell::new(true), mined: Cell::new(0) }
     }
 
     pub(crate) fn dice(&self, whose: &str) -> Dice {
