@@ -76,6 +76,6 @@ abstract contract CoreScript is Broadcaster {
         vm.serializeAddress(json, "factory", address(core.factory));
         vm.serializeAddress(json, "registry", address(core.registry));
         string memory text = vm.serializeAddress(json, "listings", address(core.listings));
-        vm.writeJson(text, corePath());
+        vm.writeJson(text, deploymentPath("core"));
     }
 }
