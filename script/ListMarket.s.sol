@@ -13,7 +13,6 @@ import {
     SpotConfig,
     TradingTerms
 } from "../contracts/group/Types.sol";
-import {SimulatedToken} from "../contracts/group/SimulatedToken.sol";
 import {Listings} from "../contracts/venue/Listings.sol";
 import {Slots} from "../contracts/venue/Slots.sol";
 import {VenueRegistry} from "../contracts/venue/VenueRegistry.sol";
@@ -79,10 +78,6 @@ contract ListMarket is Broadcaster {
         Venue memory venue = registry.venueOf(venueOf(json));
         AssetConfig memory asset = assetOf(json);
         startBroadcast();
-        if (asset.token == address(0)) {
-            asset.token = address(new SimulatedToken());
-            writePart("simulatedAsset", asset.token);
-        }
         FeedId feed = registry.setAsset(venue.group, asset);
         market = listings()
             .listSpot(
@@ -130,8 +125,9 @@ contract ListMarket is Broadcaster {
 
     function assetOf(string memory json) private view returns (AssetConfig memory) {
         // forge-lint: disable-start(unsafe-typecast)
+        address token = vm.parseJsonAddress(json, ".asset.token");
         return AssetConfig({
-            token: vm.parseJsonAddress(json, ".asset.token"),
+            token: token == address(0) ? coreContract("simulatedAsset") : token,
             lot: uint64(vm.parseJsonUint(json, ".asset.lot")),
             initialWeight: uint24(vm.parseJsonUint(json, ".asset.initialWeight")),
             maintenanceWeight: uint24(vm.parseJsonUint(json, ".asset.maintenanceWeight")),
