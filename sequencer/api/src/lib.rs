@@ -5,12 +5,16 @@
 
 mod error;
 mod history;
+mod indexed;
 pub mod people;
+mod prices;
 mod rpc;
 mod wire;
 
 pub use error::{ApiError, Code};
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
+pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};
+pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};
 pub use rpc::{XosApiClient, XosApiServer};
 pub use wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,

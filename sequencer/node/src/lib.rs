@@ -15,6 +15,7 @@
 //! - `recovery`: from the journal back to where the node stood. `kill -9` at any moment loses no acknowledged command and
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
 //! - `follower`: a second engine on a thread of its own, which reads the journal, writes the history and saves the state.
+//! - `prices`: asks reporters for signed index prices, so that every frame opens with what its markets' contracts believe.
 //! - `vitals`: how the node is doing; `metrics` and `operations` show it to operators (`docs/operations.md`).
 //! - [`parts`]: what of this the simulation drives step by step.
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
@@ -35,6 +36,7 @@ mod feeds;
 mod follower;
 mod hashing;
 mod history;
+mod indexed;
 mod ingress;
 mod leading;
 mod metrics;
@@ -43,6 +45,7 @@ mod operations;
 mod output;
 mod params;
 pub mod parts;
+mod prices;
 mod receipt;
 mod recovery;
 mod refusal;

@@ -30,6 +30,7 @@ use crate::leading::{anchor, check_consumed, hand_in, start_inbox, start_settlem
 use crate::operations::Operations;
 use crate::output::Outputs;
 use crate::params::NamedParams;
+use crate::prices::{self, Prices};
 use crate::recovery::{Anchor, Recovered, restore};
 use crate::replication::{Part, Role, take_place};
 use crate::rpc::Rpc;
@@ -291,6 +292,10 @@ impl Node {
             Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), sequencer.clone(), Arc::clone(&vitals))
                 .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
         let durability = journal.durability();
+        let prices = Arc::new(Prices::default());
+        for reporter in &config.price_reporters {
+            tasks.spawn(prices::follow(Arc::clone(&prices), found.chain.clone(), reporter.clone()));
+        }
         let core = Core {
             engine,
             history,
@@ -302,6 +307,7 @@ impl Node {
             waiting: VecDeque::new(),
             backlog,
             vitals: Arc::clone(&vitals),
+            prices,
             leads: alone,
         };
         let ended = start_sequencer(core, items)?;

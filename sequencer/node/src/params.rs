@@ -127,7 +127,9 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_markets" => vec![optional::<EventId>("event")],
         "xos_book" => vec![needed::<MarketId>("market"), optional::<u32>("depth")],
         "xos_trades" => vec![needed::<MarketId>("market"), optional::<u32>("limit")],
-        "xos_account" | "xos_openOrders" | "xos_subscribeAccount" => vec![needed::<AccountId>("account")],
+        "xos_account" | "xos_holdings" | "xos_openOrders" | "xos_subscribeAccount" => {
+            vec![needed::<AccountId>("account")]
+        }
         "xos_accountsOf" => vec![needed::<Address>("owner")],
         "xos_order" => vec![needed::<AccountId>("account"), needed::<Nonce>("nonce")],
         "xos_orderHistory" | "xos_fills" => {

@@ -12,9 +12,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
 use xos_api::{
     AccountInfo, AccountUpdate, Ack, ApiError, BatchInfo, Before, BookInfo, CancelAllRequest, CancelRequest, Candle,
-    Code, ConvertRequest, EventInfo, EventStatus, FillRecord, FundingRecord, Info, Interval, LiquidateRequest,
-    MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PositionInfo, Receipt,
-    StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
+    Code, ConvertRequest, EventInfo, EventStatus, FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info,
+    Interval, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus,
+    PositionInfo, Receipt, StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{AuthError, Domain, Key, Typed, parse_signature, signature_bytes, verify};
 use xos_engine::OrderView;
@@ -26,6 +26,7 @@ use xos_types::{
 
 use crate::feeds::book_info;
 use crate::follower::Following;
+use crate::indexed;
 use crate::ingress::{Refused, Sequencer};
 use crate::receipt::{Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
@@ -357,6 +358,16 @@ impl XosApiServer for Rpc {
             let message = format!("event {event} does not exist; xos_events lists them");
             ApiError::new(Code::UnknownMarket, message, json!({ "event": event })).into()
         })
+    }
+
+    async fn index_markets(&self) -> RpcResult<Vec<IndexMarketInfo>> {
+        let decimals = self.decimals;
+        self.query(move |view| indexed::markets(&view, decimals)).await
+    }
+
+    async fn holdings(&self, account: AccountId) -> RpcResult<Vec<HoldingInfo>> {
+        let held = self.query(move |View { engine, .. }| indexed::holdings(engine, account)).await?;
+        Ok(held.ok_or_else(|| unknown_account(account))?)
     }
 
     async fn book(&self, market: MarketId, depth: Option<u32>) -> RpcResult<BookInfo> {
