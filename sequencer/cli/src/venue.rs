@@ -1,6 +1,6 @@
 //! `xos venue`
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -116,9 +116,10 @@ impl New {
         let registry = Registry::connect(&self.chain, &core).await?;
         let (terms, limits) = (registry.terms().await?, registry.limits().await?);
         let standing = registry.standing(key.address()).await?;
+        let mut dialog = Dialog::standard();
         let plan = match &self.from {
             Some(path) => read(path)?,
-            None => ask(&key, &core, &limits, &mut Dialog::standard())?,
+            None => ask(&key, &core, &limits, &mut dialog)?,
         };
         let problems = faults(&plan, &limits);
         if !problems.is_empty() {
@@ -135,7 +136,7 @@ impl New {
         if let Some(missing) = missing {
             return Err(CliError::Refused(missing));
         }
-        if !self.yes && !Dialog::standard().agrees("Open it now?")? {
+        if !self.yes && !dialog.agrees("Open it now?")? {
             println!("written: {}; nothing is opened", venue_file.display());
             return Ok(());
         }
@@ -331,9 +332,6 @@ struct Dialog<'a> {
 
 impl Dialog<'_> {
     fn standard() -> Self {
-        if !std::io::stdin().is_terminal() {
-            tracing::debug!("answers come from a file or a pipe");
-        }
         Self { answers: Box::new(std::io::BufReader::new(std::io::stdin())), questions: Box::new(std::io::stdout()) }
     }
 

@@ -228,8 +228,9 @@ async fn venues_open_while_the_sequencer_runs_and_neither_s_failure_touches_the_
     signal(second.pid, "KILL");
     assert!(world.trade(1).contains("4 filled"));
     world.until("the second node again", |world| world.node(2).filter(|node| node.pid != second.pid)).await;
-    let left = world.xos_ok(2, TRADERS[0], &["account"]);
-    assert!(left.contains("6"), "the rest of the order still stands: {left}");
+    let rest = ["order", "sell", "heads/yes", "--price", "0.5", "--size", "6"];
+    let sold = world.xos_ok(2, TRADERS[1], &rest);
+    assert!(sold.contains("6 filled"), "the rest of the order still stood: {sold}");
     assert_eq!(world.node(1).unwrap().pid, first);
 
     // A group whose journal is beyond repair stays down, and the other one does not notice.
