@@ -15,7 +15,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export FOUNDRY_DISABLE_NIGHTLY_WARNING := 1
 
 # Demo: SPEED multiplies the replay's pace, TRADERS sets their number, EXIT=1 ends after the audit, KILL=n kills the
-# node n times on the way.
+# node n times on the way. XOS_DATA names the folder that has Binance's capture, for the perpetuals' prices; without it they are a
+# random walk.
 SPEED ?= 1
 TRADERS ?= 48
 KILL ?= 0
@@ -145,6 +146,7 @@ lint: contracts ## Formatters and linters, warnings are errors
 	FOUNDRY_PROFILE=lint $(FORGE) lint --deny warnings
 	tools/check-security
 	tools/check-sizes
+	tools/make-parameters --check
 
 # A function that Slither could not read is one that it found nothing in, so that fails, too.
 .PHONY: lint-slither

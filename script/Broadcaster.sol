@@ -2,8 +2,12 @@
 pragma solidity ^0.8.28;
 
 import {Script} from "forge-std/Script.sol";
+import {VenueRegistry} from "../contracts/venue/VenueRegistry.sol";
 
-/// @notice Who sends a script's transactions, and where it finds what was deployed.
+/// @notice Who sends a script's transactions, and where it finds and writes down what was deployed.
+///
+/// DEPLOYER_KEY   key that sends the transactions, instead of --private-key
+/// DEPLOYMENTS    another folder than `deployments`, which every script reads from and writes to
 abstract contract Broadcaster is Script {
     /// @notice Sends what follows from DEPLOYER_KEY's address if that is set, else from the one that forge was given.
     function startBroadcast() internal returns (address sender) {
@@ -13,17 +17,39 @@ abstract contract Broadcaster is Script {
         (, sender,) = vm.readCallers();
     }
 
-    function deploymentPath() internal view returns (string memory) {
-        return string.concat("deployments/", vm.toString(block.chainid), ".json");
-    }
-
-    /// @notice Where what all groups of the chain share is written down.
-    function corePath() internal view returns (string memory) {
-        return string.concat("deployments/", vm.toString(block.chainid), ".core.json");
+    /// @notice `<chain id>.<name>.json`: `core` for what all groups of the chain share, `group-<number>` for each group,
+    /// `parts` for price sources and rules that scripts have deployed.
+    function deploymentPath(string memory name) internal view returns (string memory) {
+        string memory folder = vm.envOr("DEPLOYMENTS", string("deployments"));
+        return string.concat(folder, "/", vm.toString(block.chainid), ".", name, ".json");
     }
 
     /// @notice A contract of the core, by its name in that file.
     function coreContract(string memory name) internal view returns (address) {
-        return vm.parseJsonAddress(vm.readFile(corePath()), string.concat(".", name));
+        return vm.parseJsonAddress(vm.readFile(deploymentPath("core")), string.concat(".", name));
+    }
+
+    function venueRegistry() internal view returns (VenueRegistry) {
+        return VenueRegistry(coreContract("registry"));
+    }
+
+    /// @notice The address at `key`, or, where that is zero, the one that a script has deployed as `name`.
+    function addressOr(string memory json, string memory key, string memory name)
+        internal
+        view
+        returns (address found)
+    {
+        found = vm.parseJsonAddress(json, key);
+        if (found == address(0)) {
+            found = vm.parseJsonAddress(vm.readFile(deploymentPath("parts")), string.concat(".", name));
+        }
+    }
+
+    /// @notice Writes down what a script has deployed, beside what was there.
+    function writePart(string memory name, address part) internal {
+        string memory path = deploymentPath("parts");
+        string memory json = "parts";
+        if (vm.exists(path)) vm.serializeJson(json, vm.readFile(path));
+        vm.writeJson(vm.serializeAddress(json, name, part), path);
     }
 }

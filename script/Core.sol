@@ -87,7 +87,7 @@ library CoreDeployment {
 
     error CreatedElsewhere(address expected, address got);
 
-    /// @notice The procedures that XIPs begin with; docs/xips.md explains them.
+    /// @notice The procedures that XIPs begin with; docs/governance.md explains them.
     function procedures() internal pure returns (Procedure[4] memory table) {
         table[0] = Procedure(1000, 100_000, 666_667, 50 ether, 1 hours, 1 days, 1 hours);
         table[1] = Procedure(1000, 50_000, 500_000, 50 ether, 12 hours, 3 days, 1 days);

@@ -17,9 +17,10 @@ abstract contract CoreScript is Broadcaster {
         address sender = startBroadcast();
         if (address(terms.okb) == address(0)) terms.okb = IERC20(address(new WrappedOkb()));
         terms.simulated[0] = address(new SimulatedToken());
+        address simulatedAsset = address(new SimulatedToken());
         core = CoreDeployment.deploy(sender, terms, groupCode());
         vm.stopBroadcast();
-        write(core, terms.simulated[0]);
+        write(core, terms.simulated[0], simulatedAsset);
     }
 
     function read(string memory json) private pure returns (CoreTerms memory terms) {
@@ -55,12 +56,14 @@ abstract contract CoreScript is Broadcaster {
         terms.simulated = new address[](1);
     }
 
-    function write(Core memory core, address simulated) private {
+    /// @dev Two tokens without value: one that groups settle in, one that is traded.
+    function write(Core memory core, address simulated, address simulatedAsset) private {
         string memory json = "core";
         vm.serializeUint(json, "chainId", block.chainid);
         vm.serializeUint(json, "block", block.number);
         vm.serializeAddress(json, "okb", address(core.okb));
         vm.serializeAddress(json, "simulatedToken", simulated);
+        vm.serializeAddress(json, "simulatedAsset", simulatedAsset);
         vm.serializeAddress(json, "timelock", address(core.timelock));
         vm.serializeAddress(json, "xips", address(core.xips));
         vm.serializeAddress(json, "governor", address(core.governor));
@@ -76,6 +79,6 @@ abstract contract CoreScript is Broadcaster {
         vm.serializeAddress(json, "factory", address(core.factory));
         vm.serializeAddress(json, "registry", address(core.registry));
         string memory text = vm.serializeAddress(json, "listings", address(core.listings));
-        vm.writeJson(text, corePath());
+        vm.writeJson(text, deploymentPath("core"));
     }
 }

@@ -13,7 +13,6 @@ import {CoreScript} from "./CoreScript.sol";
 ///     forge script script/DeployCore.s.sol --rpc-url … --private-key … --broadcast
 ///
 /// CORE_CONFIG    another file than script/config/core.json
-/// DEPLOYER_KEY   key that sends the transactions, instead of --private-key
 contract DeployCore is CoreScript {
     function groupCode() internal pure override returns (GroupCode memory) {
         return GroupCode({

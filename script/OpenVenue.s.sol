@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {AccountId, VenueConfig} from "../contracts/group/Types.sol";
+import {AccountId, GroupTerms, VenueConfig} from "../contracts/group/Types.sol";
 import {VenueRegistry} from "../contracts/venue/VenueRegistry.sol";
-import {GroupNumber, GroupSpec, VenueNumber, VenueRequest} from "../contracts/venue/VenueTypes.sol";
+import {Group, GroupNumber, GroupSpec, VenueNumber, VenueRequest} from "../contracts/venue/VenueTypes.sol";
 import {XipNumber} from "../contracts/xip/XipTypes.sol";
 import {Broadcaster} from "./Broadcaster.sol";
 
-/// @notice Files a Venue XIP from a configuration, and carries it out when its notice is over.
+/// @notice Files a Venue XIP from a configuration, and carries it out when its notice is over. What it makes a group of its own
+/// for is written down in `deployments/<chain id>.group-<number>.json`.
 ///
 ///     forge script script/OpenVenue.s.sol --sig 'file(string)' script/config/venue-worldcup.json --rpc-url … --broadcast
 ///     forge script script/OpenVenue.s.sol --sig 'execute(string,uint64)' script/config/venue-worldcup.json 1 …
+///     forge script script/OpenVenue.s.sol --sig 'change(string,uint32)' script/config/venue-worldcup.json 1 …
 ///
-/// DEPLOYER_KEY   key that sends the transactions, instead of --private-key; its address must have staked
+/// The deployer must have staked.
 contract OpenVenue is Broadcaster {
     /// @return number The XIP's number, which `execute` needs.
     function file(string calldata path) external returns (XipNumber number) {
         string memory json = vm.readFile(path);
-        VenueRegistry registry = VenueRegistry(coreContract("registry"));
+        VenueRegistry registry = venueRegistry();
         startBroadcast();
         registry.okb().approve(address(registry), registry.bond());
         number = registry.fileVenue(read(json), vm.parseJsonString(json, ".text"));
@@ -26,9 +28,19 @@ contract OpenVenue is Broadcaster {
 
     function execute(string calldata path, uint64 number) external returns (VenueNumber venue) {
         VenueRequest memory request = read(vm.readFile(path));
-        VenueRegistry registry = VenueRegistry(coreContract("registry"));
+        VenueRegistry registry = venueRegistry();
         startBroadcast();
         venue = registry.executeVenue(XipNumber.wrap(number), request);
+        vm.stopBroadcast();
+        if (GroupNumber.unwrap(request.group) == 0) write(registry, registry.venueOf(venue).group, request.spec);
+    }
+
+    /// @notice Gives a venue the registrar and the fee shares of a configuration. Its deployer only.
+    function change(string calldata path, uint32 venue) external {
+        VenueRequest memory request = read(vm.readFile(path));
+        VenueRegistry registry = venueRegistry();
+        startBroadcast();
+        registry.setVenue(VenueNumber.wrap(venue), request.registrar, request.config);
         vm.stopBroadcast();
     }
 
@@ -52,7 +64,34 @@ contract OpenVenue is Broadcaster {
             referrerShare: uint24(vm.parseJsonUint(json, ".referrerShare"))
         });
         // forge-lint: disable-end(unsafe-typecast)
-        request.registrar = vm.parseJsonAddress(json, ".registrar");
+        request.registrar = registrarOf(json);
         request.metadata = vm.parseJsonString(json, ".metadata");
+    }
+
+    /// @dev "core" stands for the core's registrar, which asks a compliance rule.
+    function registrarOf(string memory json) private view returns (address) {
+        string memory said = vm.parseJsonString(json, ".registrar");
+        return keccak256(bytes(said)) == keccak256("core") ? coreContract("registrar") : vm.parseAddress(said);
+    }
+
+    /// @dev The group's terms as it was created with. `block` is the block that the script ran against: nothing of the group is
+    /// older.
+    function write(VenueRegistry registry, GroupNumber number, GroupSpec memory spec) private {
+        Group memory group = registry.groupOf(number);
+        GroupTerms memory terms = registry.termsOf(number);
+        string memory json = "group";
+        vm.serializeUint(json, "chainId", block.chainid);
+        vm.serializeAddress(json, "token", spec.settlementToken);
+        vm.serializeAddress(json, "group", group.group);
+        vm.serializeAddress(json, "gateway", group.gateway);
+        vm.serializeAddress(json, "escapeHatch", group.escapeHatch);
+        vm.serializeAddress(json, "governance", address(registry));
+        vm.serializeAddress(json, "sequencer", terms.sequencer);
+        vm.serializeUint(json, "maxHoldings", terms.maxHoldings);
+        vm.serializeUint(json, "keeperShare", terms.keeperShare);
+        vm.serializeUint(json, "grace", terms.grace);
+        vm.serializeAddress(json, "deployer", registry.listings());
+        string memory text = vm.serializeUint(json, "block", block.number);
+        vm.writeJson(text, deploymentPath(string.concat("group-", vm.toString(GroupNumber.unwrap(number)))));
     }
 }

@@ -5,15 +5,23 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {MarketKind} from "../contracts/group/Types.sol";
 import {SlotAuction} from "../contracts/venue/SlotAuction.sol";
 import {StakedOkb} from "../contracts/venue/StakedOkb.sol";
+import {WrappedOkb} from "../contracts/venue/WrappedOkb.sol";
 import {VenueNumber} from "../contracts/venue/VenueTypes.sol";
 import {Broadcaster} from "./Broadcaster.sol";
 
-/// @notice Stakes wrapped OKB, takes it back, and bids for slots, with the core of `deployments/<chain id>.core.json`.
+/// @notice Wraps and stakes OKB, takes it back, and bids for slots, with the core of `deployments/<chain id>.core.json`.
 ///
 ///     forge script script/Stake.s.sol --sig 'stake(uint256)' 1000000000000000000000 --rpc-url … --private-key … --broadcast
-///
-/// DEPLOYER_KEY   key that sends the transactions, instead of --private-key
 contract Stake is Broadcaster {
+    /// @notice Wraps native OKB, which is what can be staked.
+    /// @param amount In wei.
+    function wrap(uint256 amount) external {
+        address okb = address(StakedOkb(coreContract("stake")).okb());
+        startBroadcast();
+        WrappedOkb(payable(okb)).deposit{value: amount}();
+        vm.stopBroadcast();
+    }
+
     /// @param amount In wei.
     function stake(uint256 amount) external {
         StakedOkb staked = StakedOkb(coreContract("stake"));

@@ -13,8 +13,6 @@ import {Broadcaster} from "./Broadcaster.sol";
 ///     … --sig 'vote(uint64,uint8)' 1 1, --sig 'queue(uint64)' 1, --sig 'execute(uint64)' 1, --sig 'status(uint64)' 1
 ///
 /// The first argument is the kind's place in `XipKind`, from 0; the second its payload.
-///
-/// DEPLOYER_KEY   key that sends the transactions, instead of --private-key
 contract Xip is Broadcaster {
     /// @notice Drafts a XIP and submits it with its deposit.
     function propose(uint8 kind, bytes calldata payload, string calldata uri) external returns (XipNumber number) {

@@ -43,9 +43,10 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
-    /// @notice How many deposits and how many requests a block admits.
+    /// @notice How many deposits, requests and changes of memberships a block admits.
     uint256 public constant DEPOSITS_PER_BLOCK = 200;
     uint256 public constant REQUESTS_PER_BLOCK = 100;
+    uint256 public constant MEMBERSHIPS_PER_BLOCK = 100;
     /// @notice So many waiting items add one `baseFee` to the fee of a request.
     uint256 public constant FEE_STEP = 64;
     IPermit2 public constant PERMIT2 = IPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
@@ -82,6 +83,7 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
         uint64 blockNumber;
         uint64 deposits;
         uint64 requests;
+        uint64 memberships;
     }
 
     address public immutable group;
@@ -300,6 +302,9 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
         address registrar = _venues[venue].registrar;
         if (msg.sender != registrar) revert NotRegistrar(venue, msg.sender, registrar);
         if (_owners[id] == address(0)) revert NoSuchAccount(id);
+        Load memory load = _loadOfThisBlock();
+        if (++load.memberships > MEMBERSHIPS_PER_BLOCK) revert InboxBusy(block.number, MEMBERSHIPS_PER_BLOCK);
+        _load = load;
         _enqueue(InboxKind.MembershipSet, abi.encode(id, venue, until));
     }
 
@@ -474,7 +479,7 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
 
     function _loadOfThisBlock() private view returns (Load memory load) {
         load = _load;
-        if (load.blockNumber != block.number) load = Load(block.number.toUint64(), 0, 0);
+        if (load.blockNumber != block.number) load = Load(block.number.toUint64(), 0, 0, 0);
     }
 
     function _requireGovernor() private view {

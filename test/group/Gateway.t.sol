@@ -468,6 +468,22 @@ contract GatewayTest is GroupTest {
         gateway.setMembership(AccountId.wrap(99), VENUE, 1);
     }
 
+    function test_a_block_admits_a_bounded_number_of_memberships() public {
+        vm.startPrank(registrar);
+        for (uint64 i = 0; i < 100; ++i) {
+            gateway.setMembership(alice.account, VENUE, i);
+        }
+        vm.expectRevert(abi.encodeWithSelector(IGateway.InboxBusy.selector, block.number, 100));
+        gateway.setMembership(alice.account, VENUE, 0);
+        vm.stopPrank();
+        // Requests and deposits have shares of their own, and the next block has a new one.
+        requestCancelAll(alice, 1);
+        deposit(alice.owner, alice.account, 1);
+        vm.roll(block.number + 1);
+        vm.prank(registrar);
+        gateway.setMembership(alice.account, VENUE, 0);
+    }
+
     // ----------------------------------------------------------------- listSpot
 
     /// @dev `Events.t.sol` has what an event's terms may be.

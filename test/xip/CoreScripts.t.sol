@@ -2,14 +2,25 @@
 pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
-import {MarketKind} from "../../contracts/group/Types.sol";
-import {VenueNumber} from "../../contracts/venue/VenueTypes.sol";
-import {WrappedOkb} from "../../contracts/venue/WrappedOkb.sol";
+import {Credential, CredentialRule} from "../../contracts/compliance/CredentialRule.sol";
+import {Gateway} from "../../contracts/group/Gateway.sol";
+import {IGateway} from "../../contracts/group/IGateway.sol";
+import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
+import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
+import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
+import {AccountId, EventId, MarketId, MarketKind} from "../../contracts/group/Types.sol";
+import {QuorumSource} from "../../contracts/oracle/QuorumSource.sol";
+import {OptimisticResolver} from "../../contracts/resolver/OptimisticResolver.sol";
+import {Group, GroupNumber, VenueNumber} from "../../contracts/venue/VenueTypes.sol";
 import {XipKind} from "../../contracts/xip/IXipActions.sol";
 import {XipNumber, XipStatus} from "../../contracts/xip/XipTypes.sol";
 import {Core, GroupCode} from "../../script/Core.sol";
 import {CoreScript} from "../../script/CoreScript.sol";
+import {ListMarket} from "../../script/ListMarket.s.sol";
 import {OpenVenue} from "../../script/OpenVenue.s.sol";
+import {Prices} from "../../script/Prices.s.sol";
+import {Resolve} from "../../script/Resolve.s.sol";
+import {Rule} from "../../script/Rule.s.sol";
 import {Stake} from "../../script/Stake.s.sol";
 import {Xip} from "../../script/Xip.s.sol";
 
@@ -25,11 +36,10 @@ contract DeployCoreFromArtifacts is CoreScript {
 }
 
 /// @notice The core's scripts, as forge runs them: a core, a stake, a venue, a XIP.
-/// @dev One test, because environment variables and files are shared by all that run at once. It is the deployer of
-/// `ScriptsTest`, which sets the same key.
+/// @dev One test, because environment variables and files are shared by all that run at once.
 contract CoreScriptsTest is Test {
     uint256 private constant CHAIN = 990_002;
-    string private constant DEPLOYMENT = "deployments/990002.core.json";
+    string private constant FILES = "deployments/990002";
     string private constant CONFIG = "deployments/990002.config.json";
     string private constant VENUE = "script/config/venue-worldcup.json";
 
@@ -46,7 +56,7 @@ contract CoreScriptsTest is Test {
         vm.setEnv("CORE_CONFIG", CONFIG);
 
         Core memory core = new DeployCoreFromArtifacts().run();
-        string memory written = vm.readFile(DEPLOYMENT);
+        string memory written = vm.readFile(string.concat(FILES, ".core.json"));
         assertEq(vm.parseJsonAddress(written, ".registry"), address(core.registry));
         assertEq(vm.parseJsonAddress(written, ".registrar"), address(core.registrar));
         assertEq(address(core.registrar.registry()), address(core.registry));
@@ -54,16 +64,21 @@ contract CoreScriptsTest is Test {
         assertEq(core.slots.baseSlots(MarketKind.Outcome), 128);
 
         vm.deal(deployer, 10_000 ether);
-        vm.prank(deployer);
-        WrappedOkb(payable(address(core.okb))).deposit{value: 5000 ether}();
-        new Stake().stake(1500 ether);
+        new Stake().wrap(8000 ether);
+        new Stake().stake(4000 ether);
         vm.warp(vm.getBlockTimestamp() + 1);
-        assertEq(core.stake.balanceOf(deployer), 1500 ether);
+        assertEq(core.stake.balanceOf(deployer), 4000 ether);
 
         openVenue(core, deployer);
+        listEvents(core);
+        resolve(core);
+        listPerpetual(core);
+        listSpotForMembers(core, deployer);
         enactXip(core);
-        vm.removeFile(DEPLOYMENT);
-        vm.removeFile(CONFIG);
+        string[5] memory names = [".core.json", ".config.json", ".group-1.json", ".group-2.json", ".parts.json"];
+        for (uint256 i = 0; i < names.length; ++i) {
+            vm.removeFile(string.concat(FILES, names[i]));
+        }
     }
 
     function openVenue(Core memory core, address deployer) private {
@@ -73,11 +88,129 @@ contract CoreScriptsTest is Test {
         vm.warp(vm.getBlockTimestamp() + core.registry.notice());
         VenueNumber venue = opening.execute(VENUE, XipNumber.unwrap(number));
         assertEq(core.registry.venueOf(venue).deployer, deployer);
+        assertWritten(core, deployer);
+        opening.change("script/config/venue-perpetuals.json", VenueNumber.unwrap(venue));
         vm.warp(vm.getBlockTimestamp() + 1 days);
         new Stake().bid(2, VenueNumber.unwrap(venue), 10 ether);
         vm.warp(vm.getBlockTimestamp() + 15 minutes);
         core.auction.settle(MarketKind.Perpetual);
         assertEq(core.slots.countOf(venue, MarketKind.Perpetual).bought, 1);
+    }
+
+    /// @dev Everything that a node needs of a group is in the file that its opening leaves.
+    function assertWritten(Core memory core, address deployer) private view {
+        string memory written = vm.readFile(string.concat(FILES, ".group-1.json"));
+        Group memory group = core.registry.groupOf(GroupNumber.wrap(1));
+        IGroupViews views = IGroupViews(group.group);
+        assertEq(group.steward, deployer);
+        assertEq(vm.parseJsonUint(written, ".chainId"), CHAIN);
+        assertEq(vm.parseJsonUint(written, ".block"), vm.getBlockNumber());
+        assertEq(vm.parseJsonAddress(written, ".token"), IRiskGroup(group.group).settlementToken());
+        assertEq(vm.parseJsonAddress(written, ".group"), group.group);
+        assertEq(vm.parseJsonAddress(written, ".gateway"), group.gateway);
+        assertEq(vm.parseJsonAddress(written, ".escapeHatch"), group.escapeHatch);
+        assertEq(vm.parseJsonAddress(written, ".governance"), address(core.registry));
+        assertEq(vm.parseJsonAddress(written, ".deployer"), address(core.listings));
+        assertEq(vm.parseJsonAddress(written, ".sequencer"), views.terms().sequencer);
+        assertEq(vm.parseJsonUint(written, ".maxHoldings"), views.terms().maxHoldings);
+        assertEq(vm.parseJsonUint(written, ".keeperShare"), views.terms().keeperShare);
+        assertEq(vm.parseJsonUint(written, ".grace"), views.terms().grace);
+    }
+
+    /// @dev The World Cup's terms with three events, the first of them for the core's resolver.
+    function listEvents(Core memory core) private {
+        string memory config = vm.replace(
+            vm.readFile("script/config/events-worldcup.json"), "worldcup/events.json", "test/vectors/events.json"
+        );
+        config = vm.replace(config, vm.toString(address(0)), vm.toString(address(core.resolver)));
+        vm.writeFile(CONFIG, config);
+        ListMarket list = new ListMarket();
+        list.events(CONFIG);
+        IGateway gateway = gatewayOf(core, 1);
+        assertEq(gateway.listings(), 3);
+        assertEq(gateway.resolverOf(EventId.wrap(1)), address(core.resolver));
+        // Nothing is opened twice.
+        list.events(CONFIG);
+        assertEq(gateway.listings(), 3);
+    }
+
+    /// @dev No batch has opened the event, so the resolver cannot look at it yet: what reaches it is what the file says.
+    function resolve(Core memory core) private {
+        Resolve script = new Resolve();
+        bytes memory early = abi.encodeWithSelector(
+            OptimisticResolver.NotSettledYet.selector, address(gatewayOf(core, 1)), EventId.wrap(1)
+        );
+        vm.expectRevert(early);
+        script.claim("script/config/resolution.json");
+        vm.stopBroadcast();
+    }
+
+    function listPerpetual(Core memory core) private {
+        OpenVenue opening = new OpenVenue();
+        XipNumber number = opening.file("script/config/venue-perpetuals.json");
+        vm.warp(vm.getBlockTimestamp() + core.registry.notice());
+        VenueNumber venue = opening.execute("script/config/venue-perpetuals.json", XipNumber.unwrap(number));
+        assertEq(VenueNumber.unwrap(venue), 2);
+        assertEq(core.registry.groups(), 1);
+        QuorumSource source = new Prices().quorum("script/config/prices-quorum.json");
+        assertEq(source.quorum(), 2);
+        ListMarket list = new ListMarket();
+        MarketId btc = list.perpetual("script/config/market-btc.json");
+        MarketId eth = list.perpetual("script/config/market-eth.json");
+        assertEq(uint8(core.listings.marketOf(venue, btc).kind), uint8(MarketKind.Perpetual));
+        assertEq(uint8(core.listings.marketOf(venue, eth).kind), uint8(MarketKind.Perpetual));
+        assertEq(Gateway(address(gatewayOf(core, 1))).feeds(), 2);
+    }
+
+    function listSpotForMembers(Core memory core, address deployer) private {
+        OpenVenue opening = new OpenVenue();
+        XipNumber number = opening.file("script/config/venue-stock.json");
+        vm.warp(vm.getBlockTimestamp() + core.registry.notice());
+        VenueNumber venue = opening.execute("script/config/venue-stock.json", XipNumber.unwrap(number));
+        assertEq(core.registry.venueOf(venue).registrar, address(core.registrar));
+        MarketId market = new ListMarket().spot("script/config/market-stock.json");
+        assertEq(uint8(core.listings.marketOf(venue, market).kind), uint8(MarketKind.Spot));
+        CredentialRule rule = new Rule().credential("script/config/rule-credential.json");
+        assertTrue(rule.admits(724));
+        assertFalse(rule.admits(840));
+
+        joinByCredential(core, deployer, venue);
+    }
+
+    /// @dev Its issuer's word lets an account in.
+    function joinByCredential(Core memory core, address deployer, VenueNumber venue) private {
+        (address issuer, uint256 key) = makeAddrAndKey("issuer");
+        uint16[] memory admitted = new uint16[](1);
+        admitted[0] = 724;
+        CredentialRule rule = new CredentialRule(issuer, admitted, 1);
+        new Rule().set(VenueNumber.unwrap(venue), address(rule), 365 days);
+        vm.warp(vm.getBlockTimestamp() + core.registrar.notice());
+        new Rule().apply_(VenueNumber.unwrap(venue));
+        Credential memory credential = Credential(deployer, 724, 1, uint64(vm.getBlockTimestamp() + 30 days), 1);
+        bytes memory signature = sign(key, rule.hashCredential(credential));
+        AccountId account = deposit(core, deployer);
+        uint64 until = core.registrar.join(venue, account, abi.encode(credential, signature));
+        assertEq(until, credential.expiry);
+    }
+
+    function sign(uint256 key, bytes32 digest) private pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function deposit(Core memory core, address owner) private returns (AccountId) {
+        IGateway gateway = gatewayOf(core, 2);
+        SimulatedToken token = SimulatedToken(IRiskGroup(gateway.group()).settlementToken());
+        token.mint(owner, 1e6);
+        vm.startPrank(owner);
+        token.approve(address(gateway), 1e6);
+        AccountId account = gateway.deposit(AccountId.wrap(0), owner, address(token), 1e6);
+        vm.stopPrank();
+        return account;
+    }
+
+    function gatewayOf(Core memory core, uint32 group) private view returns (IGateway) {
+        return IGateway(core.registry.groupOf(GroupNumber.wrap(group)).gateway);
     }
 
     function enactXip(Core memory core) private {

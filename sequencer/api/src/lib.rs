@@ -7,7 +7,9 @@
 mod entry;
 mod error;
 mod history;
+mod indexed;
 pub mod people;
+mod prices;
 mod rpc;
 mod trading;
 mod wire;
@@ -15,6 +17,8 @@ mod wire;
 pub use entry::{Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
 pub use error::{ApiError, Code};
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
+pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};
+pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};
 pub use rpc::{XosApiClient, XosApiServer};
 pub use trading::{
     AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait, WaitsFor,

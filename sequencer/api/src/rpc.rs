@@ -6,6 +6,7 @@ use jsonrpsee::proc_macros::rpc;
 use xos_types::{AccountId, EventId, MarketId, Nonce, TimeMs};
 
 use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord};
+use crate::indexed::{HoldingInfo, IndexMarketInfo};
 use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest};
 use crate::wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
@@ -40,6 +41,14 @@ pub trait XosApi {
     /// The markets of one event, or all of them.
     #[method(name = "markets")]
     async fn markets(&self, event: Option<EventId>) -> RpcResult<Vec<MarketInfo>>;
+
+    /// Every perpetual and spot market, with its index price.
+    #[method(name = "indexMarkets")]
+    async fn index_markets(&self) -> RpcResult<Vec<IndexMarketInfo>>;
+
+    /// What an account holds at index prices: perpetuals and assets.
+    #[method(name = "holdings")]
+    async fn holdings(&self, account: AccountId) -> RpcResult<Vec<HoldingInfo>>;
 
     /// The best `depth` levels (at most 1000) of each side.
     #[method(name = "book")]

@@ -21,6 +21,14 @@ pub enum ChainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A forge script did not do what it should.
+    #[error("{script}: {reason}")]
+    Script {
+        /// Which.
+        script: String,
+        /// Why.
+        reason: String,
+    },
     /// Not the URL of an RPC endpoint.
     #[error("not an RPC URL: {reason}; expected something like http://127.0.0.1:8545")]
     BadUrl {

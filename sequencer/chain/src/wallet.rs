@@ -20,6 +20,7 @@ use crate::abi::{IGateway, IToken, event_number};
 use crate::chain::{At, Chain};
 use crate::error::ChainError;
 use crate::payload::{decode_inbox_item, event_to_abi, grant_to_abi, phase_to_abi, terms_to_abi, venue_to_abi};
+use crate::registry::IRegistrar;
 use crate::transaction::{self, Fees, Request, TRANSACTION_GAS_CAP, Taken};
 
 /// How long to wait for a transaction to be mined.
@@ -140,6 +141,27 @@ impl Wallet {
     pub async fn fund(&self, account: Option<AccountId>, amount: u128) -> Result<Deposited, ChainError> {
         tokio::try_join!(self.mint(self.address(), amount), self.approve(amount))?;
         self.deposit(account, amount).await
+    }
+
+    /// Mints a simulated asset to itself and deposits it into its account.
+    pub async fn fund_asset(&self, token: Address, account: AccountId, amount: u128) -> Result<(), ChainError> {
+        let atoms = U256::from(amount);
+        self.call(token, &IToken::mintCall { to: self.address(), amount: atoms }).await?;
+        self.call(token, &IToken::approveCall { spender: self.gateway(), amount: atoms }).await?;
+        let call = IGateway::depositCall { account: account.0, owner: self.address(), token, amount: atoms };
+        self.call(self.gateway(), &call).await.map(drop)
+    }
+
+    /// Shows a venue's registrar the evidence by which an account becomes a member; `venue` is the registry's number.
+    pub async fn join(
+        &self,
+        registrar: Address,
+        venue: u32,
+        account: AccountId,
+        evidence: Vec<u8>,
+    ) -> Result<(), ChainError> {
+        let call = IRegistrar::joinCall { number: venue, account: account.0, evidence: evidence.into() };
+        self.call(registrar, &call).await.map(drop)
     }
 
     /// Opens an event. The venue's deployer only.

@@ -14,7 +14,9 @@ mod order;
 mod output;
 mod plan;
 mod session;
+mod shards;
 mod transfer;
+mod venue;
 mod withdraw;
 
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ struct Xos {
 enum Command {
     Demo(demo::Demo),
     Node(node::Node),
+    Shards(shards::Shards),
+    Venue(venue::Venue),
     Markets(markets::Markets),
     Book(markets::Book),
     Account(account::Account),
@@ -81,6 +85,8 @@ async fn run(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Demo(demo) => return demo.run().await,
         Command::Node(node) => return node.run().await,
+        Command::Shards(shards) => return shards.run().await,
+        Command::Venue(venue) => venue.run().await?,
         Command::Markets(markets) => markets.run().await?,
         Command::Book(book) => book.run().await?,
         Command::Account(account) => account.run().await?,

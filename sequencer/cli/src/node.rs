@@ -20,15 +20,16 @@ use crate::error::CliError;
 #[derive(Args)]
 #[command(after_help = "Examples:
   xos node --config node.toml
-  xos node --chain http://127.0.0.1:8545 --deployment deployments/31337.json --data run/node --listen 127.0.0.1:0
+  xos node --chain http://127.0.0.1:8545 --deployment deployments/31337.group-1.json --data run/node --listen 127.0.0.1:0
   xos node --config node.toml --check
 
 Configuration file (all of it optional):
   chain = \"http://127.0.0.1:8545\"        frame_interval_ms = 1000
-  deployment = \"deployments/31337.json\"  ingress_window_us = 1000
+  deployment = \"deployments/31337.group-1.json\"  ingress_window_us = 1000
   data = \"run/node\"                      confirmations = 0
   listen = \"127.0.0.1:8645\"              sequencer_key_file = \"sequencer.key\"
   operations_listen = \"127.0.0.1:8646\"   stop_wait_ms = 5000
+  price_reporters = \"http://10.0.0.7:8700,http://10.0.0.8:8700\"
   [limits]
   connections = 1000    queued_commands = 20000    batch_requests = 100    journal_segment_mb = 64
 
@@ -48,7 +49,7 @@ pub(crate) struct Node {
     /// JSON-RPC of an X Layer node [default: http://127.0.0.1:8545]
     #[arg(long, value_name = "URL")]
     chain: Option<String>,
-    /// Deployment file that the deploy script wrote [default: deployments/31337.json]
+    /// Deployment file that the deploy script wrote [default: deployments/31337.group-1.json]
     #[arg(long, value_name = "FILE")]
     deployment: Option<PathBuf>,
     /// Folder of the journal [default: run/node]
@@ -84,19 +85,25 @@ pub(crate) struct Node {
     /// Milliseconds without a sign of a leader after which a standby takes the lead [default: 1000]
     #[arg(long, value_name = "MS")]
     lease_ms: Option<u64>,
+    /// Where price reporters serve what they sign, separated by commas; without any, markets with an index price only reduce
+    #[arg(long, value_name = "URLS")]
+    price_reporters: Option<String>,
     /// File with the key that signs batches and receipts
     #[arg(long, value_name = "FILE")]
     sequencer_key_file: Option<PathBuf>,
     /// File with the key that pays for gas; the sequencer's own if not given
     #[arg(long, value_name = "FILE")]
     relayer_key_file: Option<PathBuf>,
+    /// Stop when standard input ends: whoever started this node and holds the other end is gone
+    #[arg(long)]
+    while_stdin: bool,
     /// How to write the log to standard error; RUST_LOG chooses what (`info`; `xos_node=debug` names every order)
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
+pub(crate) enum LogFormat {
     /// Lines for people
     Text,
     /// One JSON object a line
@@ -106,7 +113,7 @@ enum LogFormat {
 impl Node {
     pub(crate) async fn run(self) -> Result<ExitCode, CliError> {
         start_log(self.log_format);
-        let check = self.check;
+        let (check, while_stdin) = (self.check, self.while_stdin);
         let settings = match &self.config {
             Some(path) => Settings::read(path),
             None => Ok(Settings::default()),
@@ -119,7 +126,14 @@ impl Node {
         }
         let node = xos_node::Node::start(config?).await?;
         println!("listening on http://{address} and ws://{address}", address = node.address());
-        node.run(stop_signal()?).await?;
+        let (told, left) = (stop_signal()?, stdin_ends(while_stdin));
+        node.run(async {
+            tokio::select! {
+                () = told => {}
+                () = left => {}
+            }
+        })
+        .await?;
         println!("stopped");
         Ok(ExitCode::SUCCESS)
     }
@@ -142,6 +156,7 @@ impl Node {
                 lease_ms: self.lease_ms,
                 ..ReplicationSettings::default()
             },
+            price_reporters: self.price_reporters,
             sequencer_key_file: self.sequencer_key_file,
             relayer_key_file: self.relayer_key_file,
             ..Settings::default()
@@ -152,7 +167,7 @@ impl Node {
 /// What others write at debug level may repeat the chain's URL, whose path or query may be a secret.
 const QUIET: [&str; 3] = ["alloy_transport_http=info", "alloy_rpc_client=info", "reqwest=info"];
 
-fn start_log(format: LogFormat) {
+pub(crate) fn start_log(format: LogFormat) {
     let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     for quiet in QUIET {
         filter = filter.add_directive(quiet.parse().expect("a target and a level"));
@@ -166,7 +181,7 @@ fn start_log(format: LogFormat) {
 
 /// Resolves at the first Ctrl-C, or when the service manager asks to stop. At the second the process ends at once, which
 /// loses no more than a sudden death would: nothing that was acknowledged.
-fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
     let listen = |kind| signal(kind).map_err(|error| CliError::Refused(format!("cannot listen for signals: {error}")));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let (first, stop) = oneshot::channel();
@@ -183,6 +198,20 @@ fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+/// Resolves when standard input ends; never, if that is not asked for.
+async fn stdin_ends(asked: bool) {
+    if !asked {
+        return std::future::pending().await;
+    }
+    let (end, ended) = oneshot::channel();
+    // A thread, because a runtime that ends waits for blocking tasks, and this one may wait for ever.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = end.send(());
+    });
+    let _ = ended.await;
 }
 
 async fn either(interrupt: &mut Signal, terminate: &mut Signal) {

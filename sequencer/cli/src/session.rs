@@ -42,7 +42,7 @@ pub(crate) struct ChainFlags {
     #[arg(long, env = "XOS_CHAIN", value_name = "URL", default_value = "http://127.0.0.1:8545")]
     pub(crate) chain: String,
     /// Deployment file that the deploy script wrote
-    #[arg(long, env = "XOS_DEPLOYMENT", value_name = "FILE", default_value = "deployments/31337.json")]
+    #[arg(long, env = "XOS_DEPLOYMENT", value_name = "FILE", default_value = "deployments/31337.group-1.json")]
     pub(crate) deployment: PathBuf,
 }
 

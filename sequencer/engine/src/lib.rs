@@ -44,6 +44,7 @@ mod handover;
 mod health;
 mod holdings;
 mod inbox;
+mod indexed;
 mod invariants;
 mod isolated;
 mod keepers;
@@ -79,6 +80,7 @@ pub use depth::{Delta, Depth};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
 pub use health::Health;
+pub use indexed::IndexMarketView;
 pub use log::{HashBlocks, hash_block};
 pub use snapshot::SnapshotError;
 pub use views::{

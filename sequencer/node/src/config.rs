@@ -44,6 +44,8 @@ pub struct Settings {
     pub old_segments: Option<String>,
     /// That log.
     pub replication: ReplicationSettings,
+    /// Where price reporters serve what they sign, `http://host:port`, separated by commas.
+    pub price_reporters: Option<String>,
     /// File with the key that signs batches and receipts (64 hexadecimal digits).
     pub sequencer_key_file: Option<PathBuf>,
     /// File with the key that pays for gas; the sequencer's own key if not set.
@@ -155,6 +157,7 @@ impl Settings {
                 advertise: over.replication.advertise.or(self.replication.advertise),
                 credentials_file: over.replication.credentials_file.or(self.replication.credentials_file),
             },
+            price_reporters: over.price_reporters.or(self.price_reporters),
             sequencer_key_file: over.sequencer_key_file.or(self.sequencer_key_file),
             relayer_key_file: over.relayer_key_file.or(self.relayer_key_file),
             limits: LimitSettings {
@@ -192,7 +195,7 @@ impl Settings {
         if !chain.starts_with("http://") && !chain.starts_with("https://") {
             problems.add("chain", &chain, "an http:// or https:// address");
         }
-        let deployment = self.deployment.unwrap_or_else(|| "deployments/31337.json".into());
+        let deployment = self.deployment.unwrap_or_else(|| "deployments/31337.group-1.json".into());
         if !deployment.is_file() {
             problems.add("deployment", deployment.display(), "the file that the deploy script writes");
         }
@@ -217,6 +220,7 @@ impl Settings {
         let relayer = problems.key("relayer_key_file", self.relayer_key_file, RELAYER_KEY, &environment);
         let replication = problems.replication(self.durability, self.replication);
         let old_segments = problems.old_segments(self.old_segments, &data);
+        let price_reporters = problems.reporters(self.price_reporters);
         let limits = self.limits;
         let frame_interval = problems.within("frame_interval_ms", self.frame_interval_ms, 1000, 10, 60_000);
         let ingress_window = problems.within("ingress_window_us", self.ingress_window_us, 1000, 0, 100_000);
@@ -268,6 +272,7 @@ impl Settings {
                 confirmations,
                 replication,
                 old_segments,
+                price_reporters,
                 relayer_key: relayer.unwrap_or_else(|| sequencer_key.clone()),
                 sequencer_key,
                 limits,
@@ -305,6 +310,8 @@ pub struct Config {
     pub replication: Option<Replication>,
     /// What becomes of journal segments that no restart needs any more.
     pub old_segments: OldSegments,
+    /// Who is asked for index prices.
+    pub price_reporters: Vec<String>,
     /// Signs batches and receipts.
     pub sequencer_key: Key,
     /// Pays for gas.
@@ -441,6 +448,17 @@ impl Problems {
             lease: Duration::from_millis(lease),
             advertise: settings.advertise,
         })
+    }
+
+    fn reporters(&mut self, value: Option<String>) -> Vec<String> {
+        let reporters: Vec<String> =
+            value.iter().flat_map(|urls| urls.split(',')).map(|url| url.trim().to_owned()).collect();
+        for url in &reporters {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                self.add("price_reporters", url, "http:// or https:// addresses, separated by commas");
+            }
+        }
+        reporters
     }
 
     fn address(&mut self, setting: &str, value: Option<String>, default: &str) -> Option<SocketAddr> {

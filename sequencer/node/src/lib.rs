@@ -17,6 +17,7 @@
 //! - `door`: connections; JSON-RPC, and binary order entry (`docs/order-entry.md`).
 //! - `signatures`: threads that check signatures, many at a time.
 //! - `follower`: a second engine on a thread of its own, which reads the journal, writes the history and saves the state.
+//! - `prices`: asks reporters for signed index prices, so that every frame opens with what its markets' contracts believe.
 //! - `vitals`: how the node is doing; `metrics` and `operations` show it to operators (`docs/operations.md`).
 //! - [`parts`]: what of this the simulation drives step by step.
 //! - [`audit`]: replays a journal and compares it with the chain, account by account.
@@ -39,6 +40,7 @@ mod feeds;
 mod follower;
 mod hashing;
 mod history;
+mod indexed;
 mod ingress;
 mod leading;
 mod metrics;
@@ -47,6 +49,7 @@ mod operations;
 mod output;
 mod params;
 pub mod parts;
+mod prices;
 mod receipt;
 mod recovery;
 mod refusal;

@@ -27,6 +27,7 @@ use crate::ingress::{Backlog, Sequencer};
 use crate::leading::{anchor, check_consumed, hand_in, start_inbox, start_settlement};
 use crate::operations::Operations;
 use crate::output::Outputs;
+use crate::prices::{self, Prices};
 use crate::recovery::{Anchor, Recovered, restore};
 use crate::replication::{Part, Role, take_place};
 use crate::rpc::Rpc;
@@ -293,6 +294,10 @@ impl Node {
             Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), sequencer.clone(), Arc::clone(&vitals))
                 .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
         let durability = journal.durability();
+        let prices = Arc::new(Prices::default());
+        for reporter in &config.price_reporters {
+            tasks.spawn(prices::follow(Arc::clone(&prices), found.chain.clone(), reporter.clone()));
+        }
         let core = Core {
             engine,
             history,
@@ -304,6 +309,7 @@ impl Node {
             waiting: VecDeque::new(),
             backlog,
             vitals: Arc::clone(&vitals),
+            prices,
             leads: alone,
         };
         let ended = start_sequencer(core, items)?;

@@ -127,7 +127,7 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_markets" => vec![optional::<EventId>("event")],
         "xos_book" => vec![needed::<MarketId>("market"), optional::<u32>("depth")],
         "xos_trades" => vec![needed::<MarketId>("market"), optional::<u32>("limit")],
-        "xos_account" | "xos_openOrders" | "xos_plannedOrders" | "xos_subscribeAccount" => {
+        "xos_account" | "xos_holdings" | "xos_openOrders" | "xos_plannedOrders" | "xos_subscribeAccount" => {
             vec![needed::<AccountId>("account")]
         }
         "xos_accountsOf" => vec![needed::<Address>("owner")],

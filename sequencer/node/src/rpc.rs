@@ -13,9 +13,9 @@ use tokio::sync::{Mutex, broadcast};
 use xos_api::{
     AccountInfo, AccountUpdate, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, CancelAfterRequest,
     CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
-    FillRecord, FundingRecord, Info, Interval, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome,
-    OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt, ReplaceRequest,
-    StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
+    FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, MarketInfo, OpenOrder,
+    OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt,
+    ReplaceRequest, StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, signature_bytes};
 use xos_engine::OrderView;
@@ -27,6 +27,7 @@ use xos_types::{
 
 use crate::feeds::book_info;
 use crate::follower::Following;
+use crate::indexed;
 use crate::ingress::{Refused, Sequencer};
 use crate::receipt::{Done, Head, Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
@@ -329,6 +330,16 @@ impl XosApiServer for Rpc {
             let message = format!("event {event} does not exist; xos_events lists them");
             ApiError::new(Code::UnknownMarket, message, json!({ "event": event })).into()
         })
+    }
+
+    async fn index_markets(&self) -> RpcResult<Vec<IndexMarketInfo>> {
+        let decimals = self.decimals;
+        self.query(move |view| indexed::markets(&view, decimals)).await
+    }
+
+    async fn holdings(&self, account: AccountId) -> RpcResult<Vec<HoldingInfo>> {
+        let held = self.query(move |View { engine, .. }| indexed::holdings(engine, account)).await?;
+        Ok(held.ok_or_else(|| unknown_account(account))?)
     }
 
     async fn book(&self, market: MarketId, depth: Option<u32>) -> RpcResult<BookInfo> {

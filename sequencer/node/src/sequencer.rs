@@ -21,6 +21,7 @@ use crate::feeds::Books;
 use crate::history::History;
 use crate::ingress::{Backlog, Following, Ingress, Item, Placed, Query, maker_friendly};
 use crate::output::{Applied, Output, Outputs};
+use crate::prices::Prices;
 use crate::receipt::{Done, Effect, Head, Outcome, Terms};
 use crate::vitals::Vitals;
 
@@ -76,6 +77,8 @@ pub(crate) struct Core {
     pub(crate) waiting: VecDeque<InboxItem>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) vitals: Arc<Vitals>,
+    /// What reporters say; without any, feeds stay without a price and their markets only reduce.
+    pub(crate) prices: Arc<Prices>,
     /// Whether it takes commands from the start, or follows a leader first.
     pub(crate) leads: bool,
 }
@@ -366,8 +369,8 @@ impl Core {
         let inbox = if on_time && !self.backlog.is_full() { self.take_inbox() } else { Vec::new() };
         // Strictly later than the frame before, whatever the machine's clock does.
         let time = TimeMs(unix_ms().max(self.engine.frame_time().0 + 1));
-        // No price source is configured yet, so feeds stay without a price and their markets only reduce.
-        let command = Logged::new(Command::Frame { time, inbox, prices: Vec::new() });
+        let prices = self.prices.at(time, self.engine.feed_sources());
+        let command = Logged::new(Command::Frame { time, inbox, prices });
         let (begun, estimate) = (Instant::now(), self.engine.frame_gas());
         let applied = self.apply(&command);
         let executed = self.vitals.executed(self.engine.sequence(), begun);
@@ -564,6 +567,7 @@ mod tests {
             waiting: VecDeque::new(),
             backlog,
             vitals,
+            prices: Arc::default(),
             leads: true,
         };
         Ready { core, chain, frames, sequencer, items }

@@ -3,7 +3,10 @@
 
 mod encore;
 mod funding;
+mod members;
 mod observer;
+mod opening;
+mod perpetuals;
 mod process;
 mod reckoning;
 mod resolver;
@@ -24,20 +27,26 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use xos_api::{MarketInfo, XosApiClient};
 use xos_auth::Key;
-use xos_chain::{Chain, ChainError, Deployment, Wallet};
+use xos_chain::{Chain, ChainError, Deployment, Wallet, tail};
 use xos_node::audit;
 use xos_types::Ticks;
 
 use crate::facts::{MATCHES, MatchId, Subject, facts};
 use crate::fair::{Board, Boards, Pricer, Tempo};
+use crate::prices::{Reporters, Tape};
 use crate::session::{Session, Trouble, Venue, connect};
 use crate::tally::Tally;
 use crate::trader::{Floor, Kind, Trader};
 use observer::{Sight, observe};
-use process::{LocalChain, NodeProcess, forge_script, free_port, write_key};
+use opening::Opening;
+use process::{LocalChain, Sequencer, free_port, write_key};
 use reckoning::Reckoning;
 use screen::Screen;
 
+/// The registry's number of the group that the World Cup is traded in.
+const WORLD_CUP_GROUP: u32 = 1;
+/// Price reporters; two of them make a price.
+const REPORTERS: usize = 3;
 /// The replay at speed 1.
 const REPLAY_SECONDS: f64 = 120.;
 /// Traders set up their books before the first match begins.
@@ -130,6 +139,10 @@ pub struct Summary {
     pub orders_rejected: u64,
     /// Trades, each between two orders.
     pub trades: u64,
+    /// Trades in perpetuals, of accounts of the same group.
+    pub perpetual_trades: u64,
+    /// Trades in the venue for members only, in a group of its own.
+    pub member_trades: u64,
     /// Netted fills of orders, settled on chain.
     pub fills_settled: u64,
     /// Settled batches.
@@ -193,16 +206,19 @@ struct Exchange {
     chain: Chain,
     /// Opens and resolves events, and owns the treasury.
     deployer: Wallet,
-    relayer: Key,
-    node: NodeProcess,
+    opening: Opening,
+    /// Opens a venue of its own meanwhile.
+    other_deployer: Key,
+    reporters: Reporters,
+    sequencer: Sequencer,
     venue: Arc<Venue>,
     http: String,
 }
 
 async fn demo(options: &Options, screen: &mut Screen) -> Result<Summary, DemoError> {
     let begun = Instant::now();
-    let exchange = set_up(screen).await?;
-    let mut failed = exchange.node.failed.clone();
+    let exchange = set_up(options.seed, screen).await?;
+    let mut failed = exchange.sequencer.failed.clone();
     let played = tokio::select! {
         played = play(options, &exchange, screen) => played,
         Ok(reason) = failed.wait_for(Option::is_some) => {
@@ -216,13 +232,13 @@ async fn demo(options: &Options, screen: &mut Screen) -> Result<Summary, DemoErr
     let json = serde_json::to_string(&summary).map_err(|error| DemoError::failed("print the summary", error))?;
     if options.exit {
         println!("{json}");
-        exchange.node.stop().await;
+        exchange.sequencer.stop().await;
         exchange.local_chain.stop().await;
         return Ok(summary);
     }
     let (_house, instructions) = encore::open_door(&exchange).await?;
     println!("{instructions}\n{json}");
-    let mut failed = exchange.node.failed.clone();
+    let mut failed = exchange.sequencer.failed.clone();
     // Until Ctrl-C, which drops everything.
     match failed.wait_for(Option::is_some).await {
         Ok(reason) => Err(DemoError::failed("keep the node running", reason.as_deref().unwrap_or_default())),
@@ -232,50 +248,102 @@ async fn demo(options: &Options, screen: &mut Screen) -> Result<Summary, DemoErr
 
 // ---------------------------------------------------------------- setting up
 
-async fn set_up(screen: &mut Screen) -> Result<Exchange, DemoError> {
+async fn set_up(seed: u64, screen: &mut Screen) -> Result<Exchange, DemoError> {
     let folder = run_folder()?;
     let step = screen.step("a local chain with blocks of a second");
     let local_chain = LocalChain::start(&folder).await?;
     screen.done(step, &local_chain.url);
 
-    let [deployer, sequencer, relayer] = [(); 3].map(|()| Key::random());
-    funding::endow(&local_chain.url, deployer.address()).await?;
-    let step = screen.step("contracts: a simulated token, a risk group and its gateway");
-    let sequencer_address = [("SEQUENCER", sequencer.address().to_string())];
-    forge_script("script/Deploy.s.sol:Deploy", &local_chain.url, &deployer, &sequencer_address, &folder).await?;
-    let (deployment, deployment_file) = take_deployment(&folder)?;
-    screen.done(step, &format!("group {}", deployment.group));
+    let [deployer, other_deployer, sequencer, relayer] = [(); 4].map(|()| Key::random());
+    for key in [&deployer, &other_deployer, &relayer] {
+        funding::endow(&local_chain.url, key.address()).await?;
+    }
+    let step = screen.step("the core: governance, stake, slots, venue registry; and the deployer's stake");
+    let allowed = [deployer.address(), other_deployer.address()];
+    let opening = Opening::begin(&local_chain.url, &deployer, &allowed, sequencer.address(), &folder).await?;
+    screen.done(step, &format!("registry {}", opening.core().registry));
+
+    let step = screen.step("the sequencer: a node for every group, as soon as the registry has one");
+    write_key(&folder.join("sequencer.key"), &sequencer)?;
+    write_key(&folder.join("relayer.key"), &relayer)?;
+    let tape = Tape::load(seed);
+    let prices = tape.source;
+    let reporters = Reporters::start(tape, REPORTERS, opening.core().chain_id).await;
+    let reporters = reporters.map_err(|error| DemoError::failed("start price reporters", error))?;
+    let shards = start_sequencer(&local_chain, &opening, &reporters, &folder)?;
+    screen.done(step, &format!("no group yet; {REPORTERS} price reporters have {prices}"));
+
+    let step = screen.step("the World Cup's venue, by Venue XIP, in a risk group of its own");
+    opening.venue("venue-worldcup", 1, &[]).await?;
+    let node = shards.shards.serves(WORLD_CUP_GROUP).await?;
+    let deployment = same_deployment(&shards, &folder)?;
+    let (notice, group) = (opening::NOTICE_SECONDS, deployment.group);
+    screen.done(step, &format!("group {group}, public for {notice} s (three days where it counts)"));
 
     let step = screen.step("the World Cup's events");
-    forge_script("script/OpenWorldCup.s.sol:OpenWorldCup", &local_chain.url, &deployer, &[], &folder).await?;
     let chain = Chain::connect(&local_chain.url, &deployment).await?;
+    opening.run("ListMarket", "events(string)", "events-worldcup", &[]).await?;
     let events = chain.events(xos_chain::At::Latest).await?;
     if usize::try_from(events) != Ok(facts().events.len()) {
         let reason = format!("{events} are open, expected {}", facts().events.len());
         return Err(DemoError::failed("open the World Cup's events", reason));
     }
+    let venue =
+        Venue { url: node.ws, domain: deployment.domain(), token: deployment.token, sequencer: sequencer.address() };
+    wait_ready(&shards, &venue.url, events).await?;
     screen.done(step, &format!("{events} events, {} markets", Subject::all().map(Subject::outcomes).sum::<usize>()));
 
-    let step = screen.step("the sequencer, a process of its own");
     let deployer = chain.wallet(deployer);
-    deployer.send_native_to_all(&[relayer.address()], funding::GAS_MONEY).await?;
-    let port = free_port()?;
-    write_key(&folder.join("sequencer.key"), &sequencer)?;
-    write_key(&folder.join("relayer.key"), &relayer)?;
+    let (venue, http) = (Arc::new(venue), node.http);
+    Ok(Exchange {
+        folder,
+        local_chain,
+        chain,
+        deployer,
+        opening,
+        other_deployer,
+        reporters,
+        sequencer: shards,
+        venue,
+        http,
+    })
+}
+
+fn start_sequencer(
+    local_chain: &LocalChain,
+    opening: &Opening,
+    reporters: &Reporters,
+    folder: &Path,
+) -> Result<Sequencer, DemoError> {
     let config = folder.join("node.toml");
-    write_config(&config, &local_chain.url, &deployment_file, port)?;
+    let text = format!("# Every node of the demo.\nprice_reporters = \"{}\"\n", reporters.urls.join(","));
+    std::fs::write(&config, text).map_err(|error| DemoError::failed("write node.toml", error))?;
+    let config = config.display().to_string();
     let program = std::env::current_exe().map_err(|error| DemoError::failed("find this program", error))?;
-    let node = NodeProcess::start(program, config, folder.join("node.log"))?;
-    let venue = Venue {
-        url: format!("ws://127.0.0.1:{port}"),
-        domain: deployment.domain(),
-        token: deployment.token,
-        sequencer: sequencer.address(),
-    };
-    wait_ready(&node, &venue.url, events, &folder).await?;
-    screen.done(step, &format!("{}, journal in {}", venue.url, folder.join("node").display()));
-    let http = format!("http://127.0.0.1:{port}");
-    Ok(Exchange { folder, local_chain, chain, deployer, relayer, node, venue: Arc::new(venue), http })
+    let [core, sequencer, relayer] = [opening.core_file(), folder.join("sequencer.key"), folder.join("relayer.key")]
+        .map(|path| path.display().to_string());
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let arguments = [
+        ["--chain", &local_chain.url],
+        ["--core", &core],
+        ["--config", &config],
+        ["--sequencer-key-file", &sequencer],
+        ["--relayer-key-file", &relayer],
+        ["--listen", &listen],
+    ];
+    Sequencer::start(&program, arguments.as_flattened(), folder.join("shards"), &folder.join("shards.log"))
+}
+
+/// What the sequencer read from the registry must be what the script wrote down, but for the block: the script ran before its
+/// transactions were mined.
+fn same_deployment(shards: &Sequencer, folder: &Path) -> Result<Deployment, DemoError> {
+    let read = Deployment::load(&shards.shards.folder(WORLD_CUP_GROUP).join("deployment.json"))?;
+    let written = Deployment::load(&folder.join("31337.group-1.json"))?;
+    if (Deployment { block: read.block, ..written.clone() }) != read || written.block > read.block {
+        let reason = format!("the script wrote {written:?}, the registry says {read:?}");
+        return Err(DemoError::failed("find the group", reason));
+    }
+    Ok(read)
 }
 
 /// A folder of this run's own, for the journal, keys and logs.
@@ -287,26 +355,8 @@ fn run_folder() -> Result<PathBuf, DemoError> {
     Ok(folder)
 }
 
-/// Reads what the deploy script wrote, and keeps a copy: another demo may write over it.
-fn take_deployment(folder: &Path) -> Result<(Deployment, PathBuf), DemoError> {
-    let kept = folder.join("deployment.json");
-    std::fs::copy("deployments/31337.json", &kept)
-        .map_err(|error| DemoError::failed("read deployments/31337.json", error))?;
-    Ok((Deployment::load(&kept)?, kept))
-}
-
-fn write_config(path: &Path, chain: &str, deployment: &Path, port: u16) -> Result<(), DemoError> {
-    let deployment = deployment.file_name().unwrap_or_default().to_string_lossy();
-    let text = format!(
-        "# The demo's node; paths are relative to this file.\nchain = \"{chain}\"\ndeployment = \"{deployment}\"\ndata = \"node\"\n\
-         listen = \"127.0.0.1:{port}\"\noperations_listen = \"127.0.0.1:0\"\n\
-         sequencer_key_file = \"sequencer.key\"\nrelayer_key_file = \"relayer.key\"\n"
-    );
-    std::fs::write(path, text).map_err(|error| DemoError::failed("write node.toml", error))
-}
-
 /// Waits until the node serves every event.
-async fn wait_ready(node: &NodeProcess, url: &str, events: u32, folder: &Path) -> Result<(), DemoError> {
+async fn wait_ready(shards: &Sequencer, url: &str, events: u32) -> Result<(), DemoError> {
     let ready = async {
         let client = connect(url).await?;
         loop {
@@ -317,11 +367,11 @@ async fn wait_ready(node: &NodeProcess, url: &str, events: u32, folder: &Path) -
             sleep(Duration::from_millis(100)).await;
         }
     };
-    let mut failed = node.failed.clone();
+    let mut failed = shards.failed.clone();
     tokio::select! {
         ready = timeout(Duration::from_secs(60), ready) => match ready {
             Ok(ready) => ready,
-            Err(_) => Err(DemoError::failed("start the node", process::tail(&folder.join("node.log")))),
+            Err(_) => Err(DemoError::failed("start the node", tail(&shards.shards.folder(WORLD_CUP_GROUP).join("node.log")))),
         },
         Ok(reason) = failed.wait_for(Option::is_some) => {
             Err(DemoError::failed("start the node", reason.as_deref().unwrap_or_default()))
@@ -338,6 +388,8 @@ struct Played {
     brought: Vec<u128>,
     sight: Sight,
     tally: Arc<Tally>,
+    desk: perpetuals::Desk,
+    members: members::Outcome,
     kills: u16,
     /// From the first match's kickoff to the last order.
     trading: Duration,
@@ -351,12 +403,13 @@ async fn play(
     let tally = Arc::new(Tally::default());
     let cast = Kind::cast(usize::from(options.traders));
     let step = screen.step("traders deposit through the contract");
-    let (members, treasury) = funding::fund(exchange, &cast).await?;
+    let treasury = funding::open_treasury(exchange).await?;
+    let (members, treasury) = funding::fund(exchange, &cast, treasury).await?;
     let mut traders = Vec::new();
     let mut brought = Vec::new();
-    for (index, member) in members.into_iter().enumerate() {
-        let session =
-            Session::open(Arc::clone(&exchange.venue), member.key, member.account, Arc::clone(&tally)).await?;
+    for (index, member) in members.iter().enumerate() {
+        let key = member.key.clone();
+        let session = Session::open(Arc::clone(&exchange.venue), key, member.account, Arc::clone(&tally)).await?;
         traders.push(Trader::new(index, member.kind, session, options.seed));
         brought.push(member.brought);
     }
@@ -365,6 +418,22 @@ async fn play(
         step,
         &format!("{} makers, {} takers, {} arbitrageurs", of(Kind::Maker), of(Kind::Taker), of(Kind::Arbitrageur)),
     );
+
+    let step = screen.step("perpetuals, by a second Venue XIP, in the same group");
+    let perpetuals = perpetuals::open(exchange, treasury.account).await?;
+    let desk = perpetuals::Desk::gather(exchange, &members, options.seed).await?;
+    let titles: Vec<&str> = perpetuals.iter().map(|market| market.title.as_str()).collect();
+    screen.done(step, &format!("{}, traded from the accounts that hold World Cup shares", titles.join(" and ")));
+
+    let (close_desk, desk_closes) = watch::channel(false);
+    let mut dealing = tokio::spawn(desk.trade(desk_closes));
+    let opening_beside = members::Plan {
+        url: exchange.local_chain.url.clone(),
+        opening: exchange.opening.of(&exchange.other_deployer),
+        shards: exchange.sequencer.shards.clone(),
+        sequencer: exchange.venue.sequencer,
+    };
+    let mut beside = tokio::spawn(members::open_and_trade(opening_beside));
 
     let boards = Boards::eve(options.seed);
     let board = &boards.stadium;
@@ -402,7 +471,7 @@ async fn play(
         }
         if kills.last().is_some_and(|&moment| tempo.played() >= moment) {
             kills.pop();
-            exchange.node.kill().await?;
+            exchange.sequencer.shards.kill(WORLD_CUP_GROUP).await?;
             killed += 1;
             screen.line(&format!("   node killed with -9 and started again ({killed} of {})", options.kill_node));
         }
@@ -417,11 +486,23 @@ async fn play(
                 return Err(DemoError::failed("watch the market", "the observer left early"));
             }
             resolved = &mut resolving, if !resolving.is_finished() => resolved??,
+            dealt = &mut dealing => {
+                dealt??;
+                return Err(DemoError::failed("trade perpetuals", "the desk left early"));
+            }
         }
     }
     drop(pricer);
     let trading = begun.elapsed();
     screen.settle();
+
+    let step = screen.step("the perpetuals' takers close what they hold");
+    close_desk.send_replace(true);
+    let desk = timeout(END_WITHIN, &mut dealing)
+        .await
+        .map_err(|_| DemoError::failed("close the perpetuals", "it takes too long"))???;
+    desk.verify().await?;
+    screen.done(step, &format!("{} trades", desk.tally.counts().trades));
 
     let step = screen.step("the last orders leave the books, the last events are resolved");
     let ending = async {
@@ -442,7 +523,12 @@ async fn play(
     screen.done(step, &format!("{} events", facts().events.len()));
     end.send_replace(true);
     (&mut observing).await??;
-    Ok((Played { traders, brought, sight, tally, kills: killed, trading }, treasury))
+    let step = screen.step("meanwhile, a spot venue for members only, by another deployer, in a group of its own");
+    let members = timeout(END_WITHIN, &mut beside)
+        .await
+        .map_err(|_| DemoError::failed("open the members' venue", "it takes too long"))???;
+    screen.done(step, &format!("{} trades of members; a stranger hears: {}", members.trades, members.refusal));
+    Ok((Played { traders, brought, sight, tally, desk, members, kills: killed, trading }, treasury))
 }
 
 /// Random moments of the replay, the last one first.
@@ -472,6 +558,7 @@ async fn summarize(
     let champion = label(Subject::Champion, resolver::paid(&exchange.chain, Subject::Champion).await?);
     let final_after_90 = label(last, resolver::paid(&exchange.chain, last).await?);
     let mut problems = reckoning.problems.clone();
+    problems.extend(played.members.problems.iter().cloned());
     problems.extend(reckoning::wrong_payouts(exchange).await?);
     problems.extend(gas.problems);
     let mut require = |holds: bool, problem: String| {
@@ -479,6 +566,11 @@ async fn summarize(
             problems.push(problem);
         }
     };
+    let dealt = played.desk.tally.counts();
+    require(dealt.trades > 0, "nobody traded a perpetual".into());
+    require(dealt.lost == 0, format!("{} acknowledged orders of perpetuals are unknown to the log", dealt.lost));
+    require(dealt.receipts_broken == 0, format!("{} receipts do not hold", dealt.receipts_broken));
+    require(played.members.trades > 0, "no member traded".into());
     require(counts.lost == 0, format!("{} acknowledged orders are unknown to the log", counts.lost));
     require(counts.receipts_broken == 0, format!("{} receipts do not hold", counts.receipts_broken));
     require(gas.reverted == 0, format!("{} batch transactions reverted", gas.reverted));
@@ -493,6 +585,8 @@ async fn summarize(
         orders_accepted: counts.accepted,
         orders_rejected: counts.rejected,
         trades: counts.trades,
+        perpetual_trades: played.desk.tally.counts().trades,
+        member_trades: played.members.trades,
         fills_settled: fills,
         batches: gas.batches,
         batches_reverted: gas.reverted,

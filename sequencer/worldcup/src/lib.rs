@@ -10,6 +10,7 @@ pub mod facts;
 pub mod fair;
 pub mod fit;
 pub mod model;
+pub mod prices;
 pub mod replay;
 pub mod session;
 pub mod simulate;

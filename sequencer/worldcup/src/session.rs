@@ -12,8 +12,8 @@ use jsonrpsee::core::ClientError;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use tokio::time::sleep;
 use xos_api::{
-    AccountInfo, Ack, ApiError, BookInfo, CancelRequest, Code, EventInfo, Info, MarketInfo, OpenOrder, OrderOutcome,
-    OrderRequest, OrderStatus, Receipt, WithdrawRequest, XosApiClient,
+    AccountInfo, Ack, ApiError, BookInfo, CancelRequest, Code, EventInfo, HoldingInfo, IndexMarketInfo, Info,
+    MarketInfo, OpenOrder, OrderOutcome, OrderRequest, OrderStatus, Receipt, WithdrawRequest, XosApiClient,
 };
 use xos_auth::{Domain, Key, LogHead, parse_signature, recover, signature_bytes};
 use xos_types::{
@@ -131,9 +131,19 @@ impl Session {
     /// If the node cannot be reached for a minute.
     pub async fn open(venue: Arc<Venue>, key: Key, account: AccountId, tally: Arc<Tally>) -> Result<Self, Trouble> {
         let client = connect(&venue.url).await?;
-        let market = client.markets(Some(EventId(1))).await?.into_iter().next().ok_or_else(|| Trouble::Refused {
+        // The highest fee and the first quantum of whatever the group lists: a trader who signs more than a market asks pays no
+        // more than it asks.
+        let outcomes = client.markets(Some(EventId(1))).await.ok().and_then(|markets| markets.into_iter().next());
+        let terms = match outcomes {
+            Some(market) => Some((market.taker_fee.max(market.maker_fee.fee()), market.quantum)),
+            None => {
+                let indexed = client.index_markets().await?.into_iter().next();
+                indexed.map(|market| (market.taker_fee.max(market.maker_fee.fee()), market.quantum))
+            }
+        };
+        let (max_fee, quantum) = terms.ok_or_else(|| Trouble::Refused {
             code: Code::UnknownMarket as i32,
-            message: "the node lists no market of event 1".into(),
+            message: "the node lists no market".into(),
         })?;
         let next_nonce = client.account(account).await?.next_nonce.0;
         Ok(Self {
@@ -142,13 +152,20 @@ impl Session {
             account,
             client,
             next_nonce,
-            max_fee: market.taker_fee.max(market.maker_fee.fee()),
-            quantum: market.quantum,
+            max_fee,
+            quantum,
             tally,
             acknowledged: Vec::new(),
             before_break: 0,
             receipts: 0,
         })
+    }
+
+    /// The same, whose nonces begin at `first`: for a second session of the account.
+    #[must_use]
+    pub const fn counting_from(mut self, first: Nonce) -> Self {
+        self.next_nonce = first.0;
+        self
     }
 
     /// The account.
@@ -364,6 +381,16 @@ impl Session {
     /// The markets of an event, with the best prices.
     pub async fn markets(&self, event: EventId) -> Result<Vec<MarketInfo>, Trouble> {
         Ok(self.client.markets(Some(event)).await?)
+    }
+
+    /// Perpetuals and spot markets, with their index prices.
+    pub async fn index_markets(&self) -> Result<Vec<IndexMarketInfo>, Trouble> {
+        Ok(self.client.index_markets().await?)
+    }
+
+    /// What the account holds at index prices.
+    pub async fn holdings(&self) -> Result<Vec<HoldingInfo>, Trouble> {
+        Ok(self.client.holdings(self.account).await?)
     }
 
     /// The best level of a book.

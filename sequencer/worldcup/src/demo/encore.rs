@@ -4,14 +4,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::time::{Duration, sleep};
 use xos_auth::Key;
 use xos_chain::{At, EventState};
-use xos_types::{EventConfig, EventId, Lots, MarketId, OrderKind, Ppm, Side, Ticks, TimeMs, TradingTerms};
+use xos_types::{EventId, Lots, MarketId, OrderKind, Side, Ticks, TimeMs};
 
 use super::process::write_key;
 use super::{DemoError, Exchange, funding};
-use crate::facts::Subject;
+use crate::facts::facts;
 use crate::session::{Intent, Session};
 use crate::tally::Tally;
 
@@ -35,16 +36,13 @@ pub(super) async fn open_door(exchange: &Exchange) -> Result<(Session, String), 
 }
 
 async fn open_event(exchange: &Exchange) -> Result<EventId, DemoError> {
-    let like = exchange.chain.event(Subject::Champion.event(), At::Latest).await?;
-    let config = EventConfig {
-        terms: TradingTerms { taker_fee: Ppm(1000), ..TradingTerms::free(like.venue, like.quantum) },
-        outcomes: 2,
-        ticks: like.ticks,
-        resolver: like.resolver,
-        title: TITLE.into(),
-        labels: vec!["Yes".into(), "No".into()],
-    };
-    let event = exchange.deployer.open_event(&config).await?.event;
+    let before = exchange.chain.events(At::Latest).await?;
+    let event = EventId(before + 1);
+    let file = exchange.folder.join("encore.json");
+    let content = json!({ "events": [{ "title": TITLE, "labels": ["Yes", "No"] }] });
+    std::fs::write(&file, content.to_string()).map_err(|error| DemoError::failed("write the encore", error))?;
+    let changes = [("from", json!(file)), ("after", json!(facts().events.len()))];
+    exchange.opening.run("ListMarket", "events(string)", "events-worldcup", &changes).await?;
     while exchange.chain.event(event, At::Latest).await?.state != EventState::Open {
         sleep(POLL).await;
     }
@@ -80,7 +78,7 @@ fn instructions(exchange: &Exchange, key_file: &Path) -> String {
     let (folder, key) = (exchange.folder.display(), key_file.display());
     format!(
         "\nThe chain and the node stay up until Ctrl-C, with one open event for you. In another terminal, from here:\n\n  \
-         export XOS_RPC={} XOS_CHAIN={} XOS_DEPLOYMENT={folder}/deployment.json\n  \
+         export XOS_RPC={} XOS_CHAIN={} XOS_DEPLOYMENT={folder}/31337.group-1.json\n  \
          {program} markets \"try it\"\n  \
          {program} deposit 100 --mint --key-file {key}\n  \
          {program} order buy \"try it/yes\" --price 0.52 --size 10 --key-file {key}\n  \

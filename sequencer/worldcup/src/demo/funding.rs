@@ -7,17 +7,18 @@ use tokio::time::{Duration, sleep, timeout};
 use xos_api::XosApiClient;
 use xos_auth::Key;
 use xos_chain::At;
-use xos_types::AccountId;
+use xos_types::{AccountId, VenueId};
 
 use super::reckoning::Treasury;
 use super::{DemoError, Exchange};
-use crate::facts::Subject;
 use crate::session::connect;
 use crate::trader::Kind;
 
 /// Ten native tokens: more than anybody uses.
 pub(super) const GAS_MONEY: U256 = U256::from_limbs([10_000_000_000_000_000_000, 0, 0, 0]);
 
+/// The group's first venue.
+const WORLD_CUP: VenueId = VenueId(1);
 const CREDITED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A trader with an account.
@@ -41,7 +42,11 @@ pub(super) async fn endow(url: &str, deployer: Address) -> Result<(), DemoError>
 }
 
 /// Every trader mints, approves and deposits with its own key; answers once the node has credited everybody.
-pub(super) async fn fund(exchange: &Exchange, cast: &[Kind]) -> Result<(Vec<Member>, Treasury), DemoError> {
+pub(super) async fn fund(
+    exchange: &Exchange,
+    cast: &[Kind],
+    account: AccountId,
+) -> Result<(Vec<Member>, Treasury), DemoError> {
     let keys: Vec<Key> = cast.iter().map(|_| Key::random()).collect();
     let addresses: Vec<Address> = keys.iter().map(Key::address).collect();
     exchange.deployer.send_native_to_all(&addresses, GAS_MONEY).await?;
@@ -60,16 +65,27 @@ pub(super) async fn fund(exchange: &Exchange, cast: &[Kind]) -> Result<(Vec<Memb
     for member in &members {
         wait_credited(exchange, member.account).await?;
     }
-    let listed = exchange.chain.event(Subject::Champion.event(), At::Latest).await?;
-    let account = exchange.chain.venue(listed.venue, At::Latest).await?.treasury;
-    let owner = exchange.chain.account(account, At::Latest).await?.owner;
-    if owner != exchange.deployer.address() {
-        let reason = format!("account {account}, the treasury of venue {}, is owned by {owner}", listed.venue);
-        return Err(DemoError::failed("find the treasury", reason));
-    }
     let brought = exchange.chain.account(account, At::Latest).await?.cash;
     let wallet = in_atoms(exchange.deployer.balance().await?)?;
     Ok((members, Treasury { account, brought, wallet }))
+}
+
+/// The deployer's own account, which the venue's fees go to from here on: a new group has only the protocol's.
+pub(super) async fn open_treasury(exchange: &Exchange) -> Result<AccountId, DemoError> {
+    let token = 10_u128.pow(exchange.chain.token_decimals().await?.into());
+    let account = exchange.deployer.fund(None, token).await?.account;
+    wait_credited(exchange, account).await?;
+    let treasury = [("treasury", serde_json::json!(account.0))];
+    exchange.opening.change("venue-worldcup", 1, &treasury).await?;
+    let settled = async {
+        while exchange.chain.venue(WORLD_CUP, At::Latest).await?.treasury != account {
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(account)
+    };
+    timeout(CREDITED_WITHIN, settled)
+        .await
+        .map_err(|_| DemoError::failed("open the treasury", "the venue's change does not settle"))?
 }
 
 /// An account is unknown until the log has consumed its first deposit.

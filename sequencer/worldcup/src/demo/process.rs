@@ -1,4 +1,4 @@
-//! The processes of the demo: a chain, the scripts that deploy to it, and the node. They run in process groups of their
+//! The processes of the demo: a chain, and the sequencer with a node for each group. They run in process groups of their
 //! own, so that Ctrl-C reaches the demo alone, which then stops them; dropping them kills them.
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -7,24 +7,20 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use xos_auth::Key;
+use xos_chain::{foundry, tail};
+use xos_node::NodeFile;
 
 use super::DemoError;
 
-/// Where npm puts Foundry's programs, each in a package for the platform. The launchers in `.bin` hide the exit status and
-/// leave the program behind when they are killed.
-const FOUNDRY: &str = "node_modules/@foundry-rs";
-/// What the programs look for by name: the compiler's interpreter and the like.
-const BIN: &str = "node_modules/.bin";
 /// Gas of a block of the local chain; a batch targets 12M.
 const BLOCK_GAS: &str = "60000000";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a process may take to stop when asked.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// Lines of a log that are shown when a process fails.
-const LOG_TAIL: usize = 15;
+const STOP_WITHIN: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(50);
 
 /// A free loopback port. Somebody else may take it before we do; then the process that wanted it says so.
 pub(super) fn free_port() -> Result<u16, DemoError> {
@@ -66,40 +62,6 @@ impl LocalChain {
     }
 }
 
-/// Runs a forge script against the chain as `deployer`.
-pub(super) async fn forge_script(
-    script: &'static str,
-    url: &str,
-    deployer: &Key,
-    environment: &[(&str, String)],
-    folder: &Path,
-) -> Result<(), DemoError> {
-    let log = folder.join("forge.log");
-    let program = foundry("forge").map_err(|reason| DemoError::failed(script, reason))?;
-    let mut command = Command::new(program);
-    command.args(["script", script, "--rpc-url", url, "--broadcast", "--non-interactive"]);
-    // Tools of the repository (its compiler) are found by name, as the Makefile does it.
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{}:{path}", Path::new(BIN).display()));
-    command.env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
-    command.env("DEPLOYER_KEY", hex(deployer));
-    command.envs(environment.iter().map(|(name, value)| (name, value)));
-    let mut child = spawn(&mut command, &log, script)?;
-    let status = child.wait().await.map_err(|error| DemoError::failed(script, error))?;
-    if status.success() { Ok(()) } else { Err(DemoError::failed(script, format!("{status}\n{}", tail(&log)))) }
-}
-
-fn foundry(tool: &str) -> Result<PathBuf, String> {
-    let packages = std::fs::read_dir(FOUNDRY).into_iter().flatten().flatten();
-    let programs = packages
-        .filter(|package| package.file_name().to_string_lossy().starts_with(&format!("{tool}-")))
-        .map(|package| package.path().join("bin").join(tool));
-    programs
-        .into_iter()
-        .find(|program| program.is_file())
-        .ok_or_else(|| format!("no `{tool}` in {FOUNDRY}; run `make deps`, and the demo from the repository's root"))
-}
-
 fn hex(key: &Key) -> String {
     alloy::hex::encode_prefixed(key.to_bytes())
 }
@@ -117,79 +79,91 @@ pub(super) fn write_key(path: &Path, key: &Key) -> Result<(), DemoError> {
     written.map_err(|error| DemoError::failed("write a key file", format!("{}: {error}", path.display())))
 }
 
-/// The node as a child process, started again with the same command whenever it is killed.
-pub(super) struct NodeProcess {
-    orders: mpsc::Sender<Order>,
-    /// Says why, if the node ended without being told to.
+/// Where a sequencer's groups are; cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Shards {
+    data: PathBuf,
+}
+
+/// `xos shards` as a child process, which keeps a node running for every group.
+pub(super) struct Sequencer {
+    pub(super) shards: Shards,
+    stop: mpsc::Sender<()>,
+    /// Says why, if it ended without being told to.
     pub(super) failed: watch::Receiver<Option<String>>,
     task: tokio::task::JoinHandle<()>,
 }
 
-enum Order {
-    Kill(oneshot::Sender<()>),
-    Stop,
-}
-
-impl NodeProcess {
-    /// Starts the node with this program and configuration.
-    pub(super) fn start(program: PathBuf, config: PathBuf, log: PathBuf) -> Result<Self, DemoError> {
-        let run = move || {
-            let mut command = Command::new(&program);
-            command.arg("node").arg("--config").arg(&config).env("NO_COLOR", "1");
-            spawn(&mut command, &log, "start the node").map(|child| (child, log.clone()))
-        };
-        let (mut child, log) = run()?;
-        let (orders, mut receiver) = mpsc::channel(1);
+impl Sequencer {
+    /// Starts it with these arguments; what it says goes to `log`.
+    pub(super) fn start(program: &Path, arguments: &[&str], data: PathBuf, log: &Path) -> Result<Self, DemoError> {
+        let mut command = Command::new(program);
+        command.arg("shards").args(arguments).arg("--data").arg(&data).env("NO_COLOR", "1");
+        let mut child = spawn(&mut command, log, "start the sequencer")?;
+        let (stop_it, mut stopping) = mpsc::channel(1);
         let (report, failed) = watch::channel(None);
+        let log = log.to_owned();
         let task = tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    status = child.wait() => {
-                        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                        report.send_replace(Some(format!("the node ended by itself ({status})\n{}", tail(&log))));
-                        return;
-                    }
-                    order = receiver.recv() => match order {
-                        Some(Order::Kill(done)) => {
-                            // SIGKILL: no chance to write anything.
-                            let _ = child.kill().await;
-                            match run() {
-                                Ok((again, _)) => child = again,
-                                Err(error) => {
-                                    report.send_replace(Some(error.to_string()));
-                                    return;
-                                }
-                            }
-                            // Nobody waits any more if the demo is being stopped.
-                            let _ = done.send(());
-                        }
-                        Some(Order::Stop) | None => {
-                            stop(&mut child).await;
-                            return;
-                        }
-                    },
+            tokio::select! {
+                status = child.wait() => {
+                    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                    report.send_replace(Some(format!("the sequencer ended by itself ({status})\n{}", tail(&log))));
                 }
+                _ = stopping.recv() => stop(&mut child).await,
             }
         });
-        Ok(Self { orders, failed, task })
-    }
-
-    /// Kills it as hard as the system can, and starts it again.
-    pub(super) async fn kill(&self) -> Result<(), DemoError> {
-        let (done, killed) = oneshot::channel();
-        let sent = self.orders.send(Order::Kill(done)).await;
-        if sent.is_err() || killed.await.is_err() {
-            let reason = self.failed.borrow().clone().unwrap_or_else(|| "it is gone".into());
-            return Err(DemoError::failed("restart the node", reason));
-        }
-        Ok(())
+        Ok(Self { shards: Shards { data }, stop: stop_it, failed, task })
     }
 
     /// Asks it to stop, and waits for it.
     pub(super) async fn stop(self) {
         // If it ended already there is nobody to tell.
-        let _ = self.orders.send(Order::Stop).await;
+        let _ = self.stop.send(()).await;
         let _ = self.task.await;
+    }
+}
+
+impl Shards {
+    /// Folder of a group: its deployment, its node's data and log.
+    pub(super) fn folder(&self, group: u32) -> PathBuf {
+        self.data.join(format!("group-{group}"))
+    }
+
+    /// What a group's running node wrote about itself.
+    pub(super) fn node(&self, group: u32) -> Option<NodeFile> {
+        serde_json::from_slice(&std::fs::read(self.folder(group).join("node").join(xos_node::NODE_FILE)).ok()?).ok()
+    }
+
+    /// Waits until a group's node serves.
+    pub(super) async fn serves(&self, group: u32) -> Result<NodeFile, DemoError> {
+        let serving = async {
+            loop {
+                if let Some(node) = self.node(group) {
+                    return node;
+                }
+                sleep(POLL).await;
+            }
+        };
+        timeout(READY_WITHIN, serving)
+            .await
+            .map_err(|_| DemoError::failed("start a group's node", tail(&self.folder(group).join("node.log"))))
+    }
+
+    /// Kills a group's node as hard as the system can, and waits until there is another one.
+    pub(super) async fn kill(&self, group: u32) -> Result<(), DemoError> {
+        let failed = |reason: String| DemoError::failed("kill a node", reason);
+        let before = self.node(group).ok_or_else(|| failed("it is not running".into()))?.pid;
+        // SIGKILL: no chance to write anything, so its file stays until the next one writes it anew.
+        let killed = Command::new("sh").args(["-c", &format!("kill -KILL {before}")]).status().await;
+        if !killed.map_err(|error| failed(error.to_string()))?.success() {
+            return Err(failed(format!("there is no process {before}")));
+        }
+        let again = async {
+            while self.node(group).is_none_or(|node| node.pid == before) {
+                sleep(POLL).await;
+            }
+        };
+        timeout(READY_WITHIN, again).await.map_err(|_| failed("it does not come back".into()))
     }
 }
 
@@ -211,11 +185,4 @@ fn spawn(command: &mut Command, log: &Path, step: &'static str) -> Result<Child,
     let errors = file.try_clone().map_err(failed)?;
     command.stdin(Stdio::null()).stdout(file).stderr(errors).kill_on_drop(true).process_group(0);
     command.spawn().map_err(failed)
-}
-
-pub(super) fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let last = lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n");
-    format!("--- end of {} ---\n{last}", log.display())
 }

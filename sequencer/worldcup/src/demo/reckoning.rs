@@ -43,7 +43,10 @@ pub(super) struct Result {
 pub(super) struct Reckoning {
     pub(super) problems: Vec<String>,
     pub(super) results: Vec<Result>,
+    /// What came to the venue's treasury.
     pub(super) fees: i128,
+    /// What the protocol and the insurance fund got of the fees; it stays in the group.
+    pub(super) shares: i128,
     pub(super) decimals: u8,
 }
 
@@ -66,25 +69,31 @@ pub(super) async fn reckon(
     let venue = std::sync::Arc::clone(&exchange.venue);
     let mut treasurer = Session::open(venue, exchange.deployer.key().clone(), treasury.account, tally).await?;
     sessions.push(&mut treasurer);
+    sessions.push(&mut played.desk.maker);
     let withdrawn = try_join_all(sessions.into_iter().map(withdraw_all)).await?;
     wait_settled(exchange, &played.traders).await?;
     screen.done(step, &format!("{} accounts", withdrawn.len()));
 
     let decimals = exchange.chain.token_decimals().await?;
     let (results, fees) = count_profits(exchange, played, treasury).await?;
-    let sum = results.iter().map(|result| result.profit).sum::<i128>() + fees;
+    let shares = exchange.chain.account(AccountId::INSURANCE, At::Latest).await?.cash.0
+        + exchange.chain.account(AccountId::PROTOCOL, At::Latest).await?.cash.0;
+    let sum = results.iter().map(|result| result.profit).sum::<i128>() + fees + shares;
     if sum != 0 {
         problems.push(format!("profits, losses and fees of all wallets sum to {sum} atoms, not to 0"));
     }
     let left = in_atoms(exchange.chain.token_balance(exchange.chain.deployment().group, At::Latest).await?)?;
-    if left != 0 {
-        problems.push(format!("{left} atoms are left in the group's custody, though everybody has withdrawn"));
+    if u128::try_from(shares) != Ok(left) {
+        problems.push(format!(
+            "{left} atoms are left in the group's custody, though everybody has withdrawn and the protocol's and the \
+             insurance fund's shares of the fees are {shares}"
+        ));
     }
     problems.extend(check_cash(exchange, "after withdrawals").await?);
     let step = screen.step("audit again, with every account empty");
     let said = run_audit(exchange, &mut problems).await?;
     screen.done(step, &said);
-    Ok(Reckoning { problems, results, fees, decimals })
+    Ok(Reckoning { problems, results, fees, shares, decimals })
 }
 
 async fn withdraw_all(session: &mut Session) -> std::result::Result<(), DemoError> {
@@ -150,10 +159,11 @@ async fn check_cash(exchange: &Exchange, when: &str) -> std::result::Result<Opti
 }
 
 async fn run_audit(exchange: &Exchange, problems: &mut Vec<String>) -> std::result::Result<String, DemoError> {
+    let folder = exchange.sequencer.shards.folder(super::WORLD_CUP_GROUP);
     let subject = audit::Subject {
         chain: exchange.local_chain.url.clone(),
-        deployment: exchange.folder.join("deployment.json"),
-        data: exchange.folder.join("node"),
+        deployment: folder.join("deployment.json"),
+        data: folder.join("node"),
         node: Some(exchange.http.clone()),
     };
     let report = audit::audit(&subject).await?;
@@ -181,6 +191,9 @@ async fn count_profits(
         let profit = holds(trader.session.owner()).await? - brought;
         results.push(Result { name: trader.name.clone(), kind: trader.kind, profit });
     }
+    let brought = i128::try_from(played.desk.brought).map_err(|error| DemoError::failed("count a balance", error))?;
+    let profit = holds(played.desk.maker.owner()).await? - brought;
+    results.push(Result { name: "maker of perpetuals".into(), kind: Kind::Maker, profit });
     let wallet = i128::try_from(treasury.wallet).map_err(|error| DemoError::failed("count a balance", error))?;
     let fees = holds(exchange.deployer.address()).await? - wallet - treasury.brought.0;
     Ok((results, fees))
@@ -215,14 +228,16 @@ pub(super) async fn settlement_gas(exchange: &Exchange, played: &Played) -> std:
     let provider = ProviderBuilder::new().connect_http(url);
     let settled = exchange.chain.batches(1).await?;
     let mut used = 0;
+    let mut relayer = None;
     for batch in &settled {
         let receipt = provider.get_transaction_receipt(batch.transaction).await;
         let receipt = receipt.map_err(|error| failed(error.to_string()))?;
         let receipt = receipt.ok_or_else(|| failed(format!("none for batch {}", batch.id)))?;
         used += receipt.gas_used;
+        relayer = Some(receipt.from);
     }
-    let sent = provider.get_transaction_count(exchange.relayer.address()).await;
-    let sent = sent.map_err(|error| failed(error.to_string()))?;
+    let relayer = relayer.ok_or_else(|| failed("no batch has settled".into()))?;
+    let sent = provider.get_transaction_count(relayer).await.map_err(|error| failed(error.to_string()))?;
     let batches = u64::try_from(settled.len()).map_err(|error| failed(error.to_string()))?;
     let seen = played.sight.seen();
     let mut problems = Vec::new();

@@ -42,6 +42,7 @@ pub(super) fn tell(played: &Played, reckoning: &Reckoning, summary: &Summary) {
         println!("  {}", kind_line(kind, &reckoning.results, &money));
     }
     println!("  {:<14} {:>14}  (fees, to the venue's treasury)", "treasury", money(reckoning.fees));
+    println!("  {:<14} {:>14}  (fees, to protocol and insurance fund)", "shares", money(reckoning.shares));
 
     let counts = played.tally.counts();
     let rejections: Vec<String> =
@@ -75,6 +76,12 @@ pub(super) fn tell(played: &Played, reckoning: &Reckoning, summary: &Summary) {
         grouped(counts.verified),
         counts.lost,
         summary.node_kills,
+    );
+    println!(
+        "  beside it    {} trades of BTC and ETH perpetuals in the same group, {} of members in a group of their own ({})",
+        grouped(summary.perpetual_trades),
+        grouped(summary.member_trades),
+        played.members.audit,
     );
     println!("  the final    {} after 90 minutes, {} in the end", summary.final_after_90, summary.champion);
     println!("  audit        {} in {} s\n", summary.audit, summary.seconds);

@@ -1,0 +1,63 @@
+//! Markets that follow an index price, as the RPC and the operator's price source see them; nothing here changes anything.
+
+use serde::Serialize;
+use xos_types::{EventId, FeedConfig, FeedId, Lots, MarketId, Phase, TimeMs, TradingTerms};
+
+use crate::engine::{Engine, ListingConfig};
+
+/// A perpetual or a spot market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct IndexMarketView<'a> {
+    /// Its number.
+    pub market: MarketId,
+    /// Its index price's.
+    pub feed: FeedId,
+    /// Whether it is a perpetual, or an asset's spot market.
+    pub perpetual: bool,
+    /// What it is called.
+    pub title: &'a str,
+    /// What it charges, and whom it lets in.
+    pub terms: &'a TradingTerms,
+    /// Index price per dollar of the source's price, atoms per lot times 1e9; none once a perpetual is delisted.
+    pub unit: Option<u128>,
+    /// How far its life has come.
+    pub phase: Phase,
+    /// Whether it trades at this hour.
+    pub closed: bool,
+    /// Lots open either way.
+    pub open_interest: Lots,
+}
+
+impl Engine {
+    /// Every perpetual and spot market, by number.
+    pub fn index_markets(&self) -> impl Iterator<Item = IndexMarketView<'_>> {
+        (1u32..).zip(&self.listings).filter_map(|(number, listing)| {
+            let (terms, title, perpetual) = match &listing.config {
+                ListingConfig::Event(_) => return None,
+                ListingConfig::Spot(config) => (&config.terms, &config.title, false),
+                ListingConfig::Perpetual(config) => (&config.terms, &config.title, true),
+            };
+            let market = MarketId::new(EventId(number), 0);
+            let feed = listing.terms.feed;
+            Some(IndexMarketView {
+                market,
+                feed,
+                perpetual,
+                title,
+                terms,
+                unit: self.board[feed].config.map(|config| config.unit),
+                phase: listing.phase,
+                closed: listing.closed,
+                open_interest: Lots(listing.open_interest(market)),
+            })
+        })
+    }
+
+    /// Every feed that takes prices: who says them, and when the last one was published.
+    pub fn feed_sources(&self) -> impl Iterator<Item = (FeedId, FeedConfig, TimeMs)> {
+        self.board.ids().filter_map(|id| {
+            let feed = &self.board[id];
+            Some((id, feed.config?, feed.time))
+        })
+    }
+}
