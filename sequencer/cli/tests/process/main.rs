@@ -11,6 +11,7 @@ mod exchange;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]
 mod node;
+mod old_segments;
 mod operations;
 mod rotation;
 mod stopping;
