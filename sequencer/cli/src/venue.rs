@@ -17,7 +17,7 @@ use crate::session::KeyFlags;
 
 const OKB: u128 = 1_000_000_000_000_000_000;
 /// Gas of a Venue XIP that makes a group (docs/governance.md), and of listing one event.
-const GROUP_GAS: u64 = 12_600_000;
+const GROUP_GAS: u64 = 12_100_000;
 const EVENT_GAS: u64 = 250_000;
 
 /// Open a venue
