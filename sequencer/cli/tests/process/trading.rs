@@ -106,10 +106,7 @@ async fn orders_wait_are_replaced_made_smaller_and_leave_together() {
     let OrderOutcome::Ok(ack) = &outcomes[0] else { unreachable!() };
     assert_eq!((ack.filled, ack.remaining), (Lots(0), Lots(100)));
     let OrderOutcome::Error(error) = &outcomes[1] else { unreachable!() };
-    assert_eq!(
-        (&error.data["field"], error.data["fault"]["nearest"].as_str()),
-        (&"plan".into(), Some("1"))
-    );
+    assert_eq!((&error.data["field"], error.data["fault"]["nearest"].as_str()), (&"plan".into(), Some("1")));
     assert_eq!(status(&exchange, 10).await, OrderStatus::Waiting);
 
     let wait = Wait { trigger: Some(below(450)), pace: Pace::Whole };
