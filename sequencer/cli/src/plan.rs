@@ -10,11 +10,11 @@ use xos_types::{
 use crate::error::CliError;
 use crate::order::{price_in_ticks, size_in_lots};
 
-/// Seconds that a slice may wait for the next one, in milliseconds, as the wire has them.
+/// Milliseconds, which the wire has, in a second.
 const MS: u32 = 1_000;
 
 /// When an order goes to the book, and in which parts. None of it is signed.
-#[derive(Args, Default)]
+#[derive(Args)]
 #[command(next_help_heading = "Later, in parts, or in another one's place")]
 pub(crate) struct PlanFlags {
     /// Wait until the mark price is here or higher

@@ -184,7 +184,8 @@ fn a_replacement_that_is_refused_leaves_the_waiting_order_where_it_was() {
     let (nonce, wanted) = (old.nonce, MarketId::new(EVENT, 1));
     let elsewhere = Order { market: wanted, ..new };
     let nothing = Order { size: Lots(0), ..new };
-    let cases: [(Vec<Event>, fn(&Reject) -> bool); 6] = [
+    type IsExpected = fn(&Reject) -> bool;
+    let cases: [(Vec<Event>, IsExpected); 6] = [
         (group.replan(rests, new, stop(450)), |reject| matches!(reject, Reject::Rests { .. })),
         (group.replan(old, new, bad), |reject| matches!(reject, Reject::BadPlan { .. })),
         (group.replan(old, elsewhere, stop(450)), |reject| matches!(reject, Reject::OtherMarket { .. })),

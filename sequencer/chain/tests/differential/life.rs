@@ -823,6 +823,9 @@ impl Life {
     }
 
     fn note(&mut self, event: &Event) {
+        if matches!(event, Event::Filled(fill) if fill.taker_nonce == Nonce::FORCED) {
+            self.note_rescue(event);
+        }
         match event {
             Event::Accepted { .. } => self.totals.accepted += 1,
             Event::Rejected { .. } => self.totals.rejected += 1,

@@ -371,6 +371,18 @@ fn a_fund_that_trades_with_positions_behind_it_holds_up_nobodys_profit() {
 
 #[test]
 fn a_forced_liquidation_of_which_a_part_is_dearer_than_the_whole_stops_no_batch() {
+    let (event, terms, feed) = cheap_lots();
+    Life::a_part_may_be_an_atom_dearer_than_the_whole(event, &terms, feed);
+}
+
+#[test]
+fn a_forced_close_meets_the_book_and_the_contract_takes_its_line() {
+    let (event, terms, feed) = cheap_lots();
+    Life::a_forced_close_meets_the_book(event, &terms, feed);
+}
+
+/// A perpetual without fees whose lots are worth a few atoms.
+fn cheap_lots() -> (EventPlan, TermsPlan, FeedPlan) {
     let event = EventPlan {
         outcomes: 2,
         ticks: 10,
@@ -394,5 +406,5 @@ fn a_forced_liquidation_of_which_a_part_is_dearer_than_the_whole_stops_no_batch(
         caps: [0; 2],
     };
     let feed = FeedPlan { unit: 103_000_000, max_age: 60_000, max_gap: 60_000, max_move: 1_000_000 };
-    Life::a_part_may_be_an_atom_dearer_than_the_whole(event, &terms, feed);
+    (event, terms, feed)
 }

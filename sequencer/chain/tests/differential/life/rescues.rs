@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use alloy::primitives::U256;
 use xos_chain::abi::{self, IGateway, IGroupViews};
 use xos_types::{
-    AccountId, Command, Convert, Event, FeedId, Liquidate, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, TimeMs,
+    AccountId, Command, Convert, Event, FeedId, Liquidate, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks,
+    TimeMs,
 };
 
 use super::{EventPlan, FeedPlan, Life, PerpetualPlan, Snapshot, TermsPlan};
@@ -280,7 +281,8 @@ impl Life {
         self.request(owner, &IGateway::requestCloseCall { account: account.0, market: market.0 });
     }
 
-    /// Whoever can carry most would take a part of an account's position at index price.
+    /// Whoever can carry most would take a part of an account's position, at a twentieth more than it is worth: ticks are coarse, and
+    /// the fee counts.
     fn quote_against(&mut self, account: AccountId, market: MarketId) {
         let of = self.kinds.markets.iter().find(|of| of.is(market)).unwrap().clone();
         let held = self.engine.holdings(account).into_iter().find(|view| view.feed == of.feed());
@@ -299,7 +301,7 @@ impl Life {
             kind: OrderKind::GoodTillCancelled,
             reduce_only: false,
             size: Lots(u64::try_from(lots).unwrap_or(u64::MAX)),
-            price: of.tick_at(index),
+            price: if held > 0 { Ticks(of.tick_at(index * 21 / 20).0 + 1) } else { of.tick_at(index * 19 / 20) },
             nonce: self.next_nonce(maker),
             expiry: TimeMs(0),
             max_fee: Ppm(1_000_000),
@@ -461,6 +463,31 @@ impl Life {
         let refused =
             ["forced liquidation", "refused keeper"].map(|what| life.totals.rescues.counts.get(what).copied());
         assert_eq!(refused, [None, Some(1)]);
+        life.everybody_leaves();
+    }
+
+    /// The half of a position that an owner forces out meets a bid under the inbox item's authority, and the fund or the opposite
+    /// side has the rest with the next batch.
+    pub(crate) fn a_forced_close_meets_the_book(event: EventPlan, terms: &TermsPlan, feed: FeedPlan) {
+        let mut life = Self::begin(&[event]);
+        let perpetual = PerpetualPlan { initial: [10; 4], maintenance: 20, bounds: [1; 3], funding_cap: 0, feed };
+        life.list_perpetual(None, terms, &perpetual);
+        life.price(110);
+        life.deposit(0, None, 1_000);
+        let account = AccountId(life.accounts.len() as u64);
+        life.price(110);
+        let market = life.kinds.markets[0].id();
+        life.trade(account, AccountId(5), market, 42, 11);
+        life.price(110);
+        life.quote_against(account, market);
+        let owner = life.key(0).address();
+        life.request(owner, &IGateway::requestCloseCall { account: account.0, market: market.0 });
+        // One frame consumes the request and meets the bid; the next one settles the rest.
+        for _ in 0..4 {
+            life.price(110);
+        }
+        assert_eq!(life.totals.rescues.counts.get("forced close in the book"), Some(&1));
+        assert_eq!(life.engine.forced_close(account, market), None);
         life.everybody_leaves();
     }
 
