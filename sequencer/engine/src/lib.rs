@@ -7,9 +7,9 @@
 //! whom it meets, `quiet` is the short way of those that meet nobody; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
 //! price, a time or another order, `planned` lets it into the books, `follow` says what a fill or an end of one order does
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
-//! [`xos_book`]'s price-time order; `accounts` finds an account by its number, `isolated` opens those for one market;
-//! `account` and `margin` hold cash, positions and what resting orders may still cost;
-//! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
+//! [`xos_book`]'s price-time order; `accounts` finds an account by its number and `owners` those of an owner, `isolated` opens those for one market;
+//! `account` and `margin` hold cash, positions and what resting orders may still cost, in lists that `packed` keeps small;
+//! `feeds` takes prices and funding, `holdings` is what has a price, `holders` who has any, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
 //! `exits` who takes what they hold, `handover` how it changes hands, `losses` what all share; `departures` is what leaves;
 //! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
@@ -40,6 +40,7 @@ mod frame;
 mod gas;
 mod handover;
 mod health;
+mod holders;
 mod holdings;
 mod inbox;
 mod invariants;
@@ -53,6 +54,8 @@ mod margins;
 mod matching;
 mod nonces;
 mod orders;
+mod owners;
+mod packed;
 mod place;
 mod planned;
 mod plans;
