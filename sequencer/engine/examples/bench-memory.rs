@@ -7,7 +7,8 @@
 //!   keep, and the room that vectors have grown ahead.
 //! - **An account**: 100,000 are opened, and trade until each has eight positions: in three events, two assets and three
 //!   perpetuals. Nothing rests any more. It holds the owner, cash, nonces, what was paid in, the index of owners, and what
-//!   markets and feeds keep of their holders. Beside it, eight positions of one kind.
+//!   markets and feeds keep of their holders. Beside it, eight positions of one kind; and *quoting*: as the first, but with a bid
+//!   resting in each of the eight markets, of which only the orders' own records do not count.
 #![allow(clippy::print_stdout)]
 #![allow(clippy::disallowed_methods, reason = "a benchmark takes arguments")]
 
@@ -27,6 +28,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const ORDERS: u64 = 1_000_000;
 const ACCOUNTS: u64 = 100_000;
 const TICKS: u32 = 1_000;
+/// Bytes of a resting order's links and of what was signed.
+const ORDER_RECORDS: usize = 40 + 104;
 const MARKETS: Opening = Opening { accounts: 0, cash: 1 << 90, events: 20, spots: 30, perpetuals: 30, ticks: TICKS };
 
 fn live_bytes() -> usize {
@@ -92,7 +95,7 @@ fn measure_orders(orders: u64) {
 }
 
 /// Accounts with a position in every market, or balance, of an opening.
-fn measure_accounts(bench: &str, opening: Opening) {
+fn measure_accounts(bench: &str, opening: Opening, quotes: bool) {
     // Markets and what busy frames keep are in it too, and do not count among so many.
     let (before, mut events) = (live_bytes(), Vec::new());
     let mut engine = Engine::new(GROUP);
@@ -113,18 +116,30 @@ fn measure_accounts(bench: &str, opening: Opening) {
         }
     }
     apply(&mut engine, empty_frame(2), &mut events);
-    drop(events);
     assert_eq!(engine.resting_orders(), 0, "every order filled");
-    print(bench, live_bytes() - before, opening.accounts, "bytes/account");
+    if quotes {
+        for account in (FIRST..FIRST + opening.accounts).map(AccountId) {
+            let first = markets.len() as u64 + 1;
+            for (nonce, market) in (first..).map(Nonce).zip(&markets) {
+                let order = Order { size: Lots(5), ..order(account, nonce, *market, Side::Buy, middle / 2) };
+                apply(&mut engine, Command::place(sign(order, account)), &mut events);
+            }
+        }
+    }
+    drop(events);
+    let bytes = live_bytes() - before - engine.resting_orders() * ORDER_RECORDS;
+    print(bench, bytes, opening.accounts, "bytes/account");
 }
 
 fn main() {
     let orders = std::env::args().nth(1).map_or(ORDERS, |orders| orders.parse().expect("a number of orders"));
     measure_orders(orders);
     let none = Opening { accounts: ACCOUNTS, cash: 1 << 60, events: 0, spots: 0, perpetuals: 0, ticks: TICKS };
-    measure_accounts("engine.account_bytes", Opening { events: 3, spots: 2, perpetuals: 3, ..none });
-    measure_accounts("engine.account_bytes.outcomes", Opening { events: 8, ..none });
-    measure_accounts("engine.account_bytes.assets", Opening { spots: 8, ..none });
-    measure_accounts("engine.account_bytes.perpetuals", Opening { perpetuals: 8, ..none });
-    measure_accounts("engine.account_bytes.none", none);
+    let mixed = Opening { events: 3, spots: 2, perpetuals: 3, ..none };
+    measure_accounts("engine.account_bytes", mixed, false);
+    measure_accounts("engine.account_bytes.quoting", mixed, true);
+    measure_accounts("engine.account_bytes.outcomes", Opening { events: 8, ..none }, false);
+    measure_accounts("engine.account_bytes.assets", Opening { spots: 8, ..none }, false);
+    measure_accounts("engine.account_bytes.perpetuals", Opening { perpetuals: 8, ..none }, false);
+    measure_accounts("engine.account_bytes.none", none, false);
 }

@@ -23,7 +23,7 @@ use xos_types::{
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
 use crate::holdings::{Asset, Fall, Holdings, Offer, grows};
-use crate::margin::{EventMargin, Outcome, risk_alone};
+use crate::margin::Outcome;
 use crate::margins::Margins;
 use crate::nonces::Nonces;
 use crate::principal::Principal;
@@ -35,10 +35,8 @@ use crate::terms::Terms;
 #[repr(C)]
 pub(crate) struct Account {
     pub(crate) cash: i128,
-    /// Σ worst with orders.
-    pub(crate) worst_with_orders: i128,
-    /// Σ fees that resting orders may still cost.
-    pub(crate) fee_reserve: i128,
+    /// Σ worst with orders, less the fees that resting orders may still cost.
+    pub(crate) pledged: i128,
     /// Positions in perpetuals, balances of assets, and their orders.
     pub(crate) holdings: Holdings,
     /// Resting orders by nonce.
@@ -51,19 +49,21 @@ pub(crate) struct Account {
     pub(crate) reducing: u32,
     /// Whether its fills are looked at one by one; see `watch`.
     pub(crate) watched: bool,
+    /// Who is paid a share of its fees; 0 for nobody.
+    pub(crate) referrer: BuilderId,
     /// Positions and orders by event; there is no entry where there are neither.
     pub(crate) margins: Margins,
     pub(crate) nonces: Nonces,
     /// Σ worst payoff of the positions; the contract keeps the same number.
     pub(crate) worst_payoff: i128,
     /// What it did in the open frame.
-    did: Did,
-    /// Who is paid a share of its fees; 0 for nobody.
-    pub(crate) referrer: BuilderId,
+    did: PackedDid,
     /// What was paid in less what was taken out.
     pub(crate) principal: Principal,
     granted: Option<Box<Granted>>,
 }
+
+const _: () = assert!(size_of::<Account>() == 272);
 
 /// What an account was granted. Most have nothing of it.
 #[derive(Debug, Default)]
@@ -75,6 +75,20 @@ pub(crate) struct Granted {
 }
 
 static NOTHING_GRANTED: Granted = Granted { signers: BTreeMap::new(), memberships: BTreeMap::new() };
+
+/// What an account did in a frame, which takes half as much memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct PackedDid(u64);
+
+impl PackedDid {
+    fn pack(did: Did) -> Self {
+        Self(did.frame << 2 | u64::from(did.grew) << 1 | u64::from(did.spent))
+    }
+
+    fn unpack(self) -> Did {
+        Did { frame: self.0 >> 2, grew: self.0 & 2 != 0, spent: self.0 & 1 != 0 }
+    }
+}
 
 /// What an account did in a frame that the contract's margin rules ask about (`Touched.sol`).
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -123,11 +137,10 @@ impl Account {
             orders: OpenOrders::default(),
             margins: Margins::default(),
             worst_payoff: 0,
-            worst_with_orders: 0,
-            fee_reserve: 0,
+            pledged: 0,
             holdings: Holdings::default(),
             principal: Principal::default(),
-            did: Did::default(),
+            did: PackedDid::default(),
             watched: false,
             waiting: 0,
             links: 0,
@@ -147,20 +160,20 @@ impl Account {
 
     /// Reads a bit of each cache line that every order asks for, so that they are fetched.
     pub(crate) fn glance(&self) -> u64 {
-        let seen = self.cash ^ self.holdings.margin;
+        let seen = self.cash ^ self.holdings.sums.margin ^ self.worst_payoff;
         u64::from(seen != 0) ^ self.orders.len() as u64 ^ u64::from(self.owner.0[0]) ^ self.nonces.next().0
     }
 
     /// Cash and what counts as such, every resting order at its worst.
     #[inline(always)]
     pub(crate) fn usd_with_orders(&self) -> i128 {
-        self.cash + self.worst_with_orders - self.fee_reserve + self.holdings.usd
+        self.cash + self.pledged + self.holdings.sums.usd
     }
 
     /// Initial health, every resting order at its worst.
     #[inline(always)]
     pub(crate) fn initial_with_orders(&self) -> i128 {
-        self.usd_with_orders() + self.holdings.margin
+        self.usd_with_orders() + self.holdings.sums.margin
     }
 
     /// What may be withdrawn or put at risk.
@@ -171,23 +184,24 @@ impl Account {
 
     /// What the account did in that frame so far.
     pub(crate) fn did(&self, frame: u64) -> Did {
-        if self.did.frame == frame { self.did } else { Did { frame, ..Did::default() } }
+        let did = self.did.unpack();
+        if did.frame == frame { did } else { Did { frame, ..Did::default() } }
     }
 
     /// What it did in the last frame in which it did anything.
     pub(crate) fn last_did(&self) -> Did {
-        self.did
+        self.did.unpack()
     }
 
     /// What it did, as a snapshot has it.
     pub(crate) fn restore_did(&mut self, did: Did) {
-        self.did = did;
+        self.did = PackedDid::pack(did);
     }
 
     /// Adds to what the account did.
     pub(crate) fn note(&mut self, frame: u64, grew: bool, spent: bool) {
         let did = self.did(frame);
-        self.did = Did { frame, grew: did.grew | grew, spent: did.spent | spent };
+        self.did = PackedDid::pack(Did { frame, grew: did.grew | grew, spent: did.spent | spent });
     }
 
     /// What resting orders hold back.
@@ -213,12 +227,13 @@ impl Account {
         let (held, bids, asks) = match terms.kind {
             MarketKind::Spot => return 0,
             MarketKind::Outcome => {
-                self.outcome(market).map_or((0, 0, 0), |outcome| (outcome.position, outcome.bid_lots, outcome.ask_lots))
+                let Outcome { position, bid_lots, ask_lots, .. } = self.margins.outcome(market);
+                (position, bid_lots, ask_lots)
             }
-            MarketKind::Perpetual => self
-                .holdings
-                .perpetual(terms.feed)
-                .map_or((0, 0, 0), |held| (held.size, held.offered[0], held.offered[1])),
+            MarketKind::Perpetual => {
+                let (size, [bids, asks]) = self.holdings.position(terms.feed);
+                (size, bids, asks)
+            }
         };
         match side {
             Side::Buy => i128::from(bids) + i128::from(held),
@@ -229,8 +244,8 @@ impl Account {
     /// Signed lots held in a market; of a spot market the lots of its asset.
     pub(crate) fn position(&self, terms: &Terms, market: MarketId) -> i64 {
         match terms.kind {
-            MarketKind::Outcome => self.outcome(market).map_or(0, |outcome| outcome.position),
-            MarketKind::Perpetual => self.holdings.perpetual(terms.feed).map_or(0, |held| held.size),
+            MarketKind::Outcome => self.margins.outcome(market).position,
+            MarketKind::Perpetual => self.holdings.position(terms.feed).0,
             MarketKind::Spot => {
                 let lots = self.holdings.asset(terms.feed).map_or(0, |held| held.balance) / u128::from(terms.lot);
                 i64::try_from(lots).unwrap_or(i64::MAX)
@@ -241,22 +256,15 @@ impl Account {
     /// Lots of the account's resting orders on one side of a market; of an asset, in all its markets.
     pub(crate) fn resting_lots(&self, terms: &Terms, market: MarketId, side: Side) -> u64 {
         match (terms.kind, side) {
-            (MarketKind::Outcome, Side::Buy) => self.outcome(market).map_or(0, |outcome| outcome.bid_lots),
-            (MarketKind::Outcome, Side::Sell) => self.outcome(market).map_or(0, |outcome| outcome.ask_lots),
-            (MarketKind::Perpetual, side) => {
-                self.holdings.perpetual(terms.feed).map_or(0, |held| held.offered[side as usize])
-            }
+            (MarketKind::Outcome, Side::Buy) => self.margins.outcome(market).bid_lots,
+            (MarketKind::Outcome, Side::Sell) => self.margins.outcome(market).ask_lots,
+            (MarketKind::Perpetual, side) => self.holdings.position(terms.feed).1[side as usize],
             (MarketKind::Spot, Side::Buy) => self.holdings.asset(terms.feed).map_or(0, |held| held.bid_lots),
             (MarketKind::Spot, Side::Sell) => {
                 let offered = self.holdings.asset(terms.feed).map_or(0, |held| held.ask_atoms);
                 u64::try_from(offered / u128::from(terms.lot)).unwrap_or(u64::MAX)
             }
         }
-    }
-
-    #[inline]
-    fn outcome(&self, market: MarketId) -> Option<&Outcome> {
-        self.margins.get(&market.event()).map(|margin| &margin.outcomes[usize::from(market.outcome())])
     }
 
     /// What the contract holds of this account before a line of `order`.
@@ -267,11 +275,12 @@ impl Account {
         progress: Progress,
         [referrer, builder]: [Option<(AccountId, Word)>; 2],
     ) -> LineState {
-        let margin = self.margins.get(&order.market.event());
+        // The contract's word of an outcome's position holds four.
+        let word = |market: MarketId| market.outcome() / 4;
+        let in_word =
+            |(market, outcome): (MarketId, Outcome)| word(market) == word(order.market) && outcome.position != 0;
         let position = match terms.kind {
-            MarketKind::Outcome => {
-                Word::used_if(margin.is_some_and(|margin| margin.holds_word_of(order.market.outcome())))
-            }
+            MarketKind::Outcome => Word::used_if(self.margins.of_event(order.market.event()).any(in_word)),
             // A position may have gone to zero and come back within the frame, so the dearer.
             MarketKind::Perpetual | MarketKind::Spot => Word::Unused,
         };
@@ -301,7 +310,7 @@ impl Account {
             let gone = gone.map(|gone| gone.offer(terms));
             return self.holdings.fall(terms.feed, &board[terms.feed], order.offer(terms), gone);
         }
-        let risk = risk(self.margins.get(&order.market.event()), terms, order, gone);
+        let risk = self.margins.fall(terms, order, gone);
         Fall { usd: risk, initial: risk }
     }
 
@@ -316,20 +325,25 @@ impl Account {
         comes: Option<(Standing, i128)>,
     ) {
         let fee = |order: Option<(Standing, i128)>| order.map_or(0, |(_, fee)| fee);
-        self.fee_reserve += fee(comes) - fee(gone);
+        self.pledged -= fee(comes) - fee(gone);
         if terms.kind != MarketKind::Outcome {
             let offer = |order: Option<(Standing, i128)>| order.map(|(standing, _)| standing.offer(terms));
             return self.holdings.requote(terms.feed, &board[terms.feed], offer(gone), offer(comes));
         }
-        let Some((Standing { market, .. }, _)) = comes.or(gone) else { return };
-        self.change(terms, market.event(), |margin| {
-            if let Some((gone, _)) = gone {
-                margin.release(terms, gone.market.outcome(), gone.side, gone.price, gone.lots);
+        let (gone, comes) = (gone.map(|(order, _)| order), comes.map(|(order, _)| order));
+        let release = |outcome: &mut Outcome, gone: Standing| outcome.release(terms, gone.side, gone.price, gone.lots);
+        let reserve =
+            |outcome: &mut Outcome, comes: Standing| outcome.reserve(terms, comes.side, comes.price, comes.lots);
+        match (gone, comes) {
+            (Some(gone), Some(comes)) if gone.market == comes.market => self.change(terms, gone.market, |outcome| {
+                release(outcome, gone);
+                reserve(outcome, comes);
+            }),
+            _ => {
+                gone.into_iter().for_each(|gone| self.change(terms, gone.market, |outcome| release(outcome, gone)));
+                comes.into_iter().for_each(|comes| self.change(terms, comes.market, |outcome| reserve(outcome, comes)));
             }
-            if let Some((comes, _)) = comes {
-                margin.reserve(terms, comes.market.outcome(), comes.side, comes.price, comes.lots);
-            }
-        });
+        }
     }
 
     /// On one side of a market an order leaves (one of no lots, if there was none) and another comes, unless that side's orders
@@ -369,11 +383,11 @@ impl Account {
             self.requote(terms, board, order(gone), order(comes));
             return true;
         }
-        if self.holdings.find(terms.feed).is_none() {
+        if !self.holdings.contains(terms.feed) {
             return false;
         }
         self.requote(terms, board, order(gone), order(comes));
-        let offers_more = |held: &Asset| held.ask_atoms > held.balance;
+        let offers_more = |held: Asset| held.ask_atoms > held.balance;
         if side == Side::Sell && self.holdings.asset(terms.feed).is_some_and(offers_more) {
             self.requote(terms, board, order(comes), order(gone));
             return false;
@@ -401,12 +415,12 @@ impl Account {
     ) {
         let before = self.available();
         self.note_trade(terms, frame, order);
-        self.fee_reserve -= released;
+        self.pledged += released;
         self.cash += cash_of(terms, order.side, order.price, order.lots) - fee;
         if terms.kind == MarketKind::Outcome {
-            self.change(terms, order.market.event(), |margin| {
-                margin.release(terms, order.market.outcome(), order.side, order.price, order.lots);
-                margin.trade(order.market.outcome(), order.side, order.lots);
+            self.change(terms, order.market, |outcome| {
+                outcome.release(terms, order.side, order.price, order.lots);
+                outcome.trade(order.side, order.lots);
             });
         } else {
             let feed = &board[terms.feed];
@@ -423,9 +437,7 @@ impl Account {
         self.note_trade(terms, frame, trade);
         self.cash += cash_of(terms, trade.side, trade.price, trade.lots) - fee;
         if terms.kind == MarketKind::Outcome {
-            self.change(terms, trade.market.event(), |margin| {
-                margin.trade(trade.market.outcome(), trade.side, trade.lots);
-            });
+            self.change(terms, trade.market, |outcome| outcome.trade(trade.side, trade.lots));
         } else {
             let feed = &board[terms.feed];
             self.cash += self.holdings.change(terms.feed, feed, |held| held.trade(feed, frame, trade.side, trade.lots));
@@ -453,42 +465,23 @@ impl Account {
     /// Pays out and clears the positions in a resolved event. Returns what the account gets, and what a closed one would get
     /// above what counted for it: that belongs to the insurance fund, which paid its debt.
     pub(crate) fn redeem(&mut self, terms: &Terms, event: EventId, payouts: &[u64]) -> (i128, i128) {
-        let margin = self.margins.remove(&event).expect("queued because it holds positions");
-        let payoff = margin.payoff(terms, payouts);
-        assert!(payoff >= margin.sums.worst_payoff, "no resolution pays less than the worst payoff");
-        assert!(
-            margin.sums.worst_payoff == margin.sums.worst_with_orders,
-            "orders were cancelled when the event was resolved"
-        );
-        self.worst_payoff -= margin.sums.worst_payoff;
-        self.worst_with_orders -= margin.sums.worst_with_orders;
-        let surplus = if self.nonces.is_closed() { payoff - margin.sums.worst_payoff } else { 0 };
+        let (worst, payoff) = (self.margins.worst(terms, event), self.margins.payoff(terms, event, payouts));
+        self.margins.remove(event);
+        assert!(payoff >= worst.payoff, "no resolution pays less than the worst payoff");
+        assert!(worst.payoff == worst.with_orders, "orders were cancelled when the event was resolved");
+        self.worst_payoff -= worst.payoff;
+        self.pledged -= worst.with_orders;
+        let surplus = if self.nonces.is_closed() { payoff - worst.payoff } else { 0 };
         self.cash += payoff - surplus;
         (payoff - surplus, surplus)
     }
 
-    /// Applies a change to an event's margin and carries what it moved into the account's sums.
-    fn change(&mut self, terms: &Terms, event: EventId, change: impl FnOnce(&mut EventMargin)) {
-        let margin = self.margins.get_or_insert_with(event, || EventMargin::new(terms));
-        let (worst_payoff, worst_with_orders) = (margin.sums.worst_payoff, margin.sums.worst_with_orders);
-        change(margin);
-        margin.rederive(terms);
-        self.worst_payoff += margin.sums.worst_payoff - worst_payoff;
-        self.worst_with_orders += margin.sums.worst_with_orders - worst_with_orders;
-        // Touching many events and leaving them must not cost memory for ever.
-        if margin.is_empty() {
-            self.margins.remove(&event);
-        }
-    }
-}
-
-/// By how much Σ worst with orders would fall if this order stood and the other, of the same event, did not; negative if it
-/// would rise.
-#[inline]
-fn risk(margin: Option<&EventMargin>, terms: &Terms, order: Standing, gone: Option<Standing>) -> i128 {
-    match margin {
-        Some(margin) => margin.sums.worst_with_orders - margin.worst_with(terms, order, gone),
-        None => risk_alone(terms, order),
+    /// Changes what is held or ordered in an outcome market and carries what that moves into the sums.
+    #[inline]
+    pub(crate) fn change(&mut self, terms: &Terms, market: MarketId, change: impl FnOnce(&mut Outcome)) {
+        let moved = self.margins.change(terms, market, change);
+        self.worst_payoff += moved.payoff;
+        self.pledged += moved.with_orders;
     }
 }
 

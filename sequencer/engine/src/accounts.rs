@@ -125,16 +125,6 @@ impl Accounts {
         self.numbered.iter().chain(&self.isolated)
     }
 
-    /// All with their numbers, in the order of [`Self::ids`], to be changed.
-    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (AccountId, &mut Account)> {
-        let numbered = (1..=self.numbered.len() as u64).map(AccountId).zip(&mut self.numbered);
-        numbered.chain(self.ids.iter().copied().zip(&mut self.isolated))
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Account> {
-        self.numbered.iter_mut().chain(&mut self.isolated)
-    }
-
     /// All with their numbers, in the order of [`Self::ids`].
     pub(crate) fn entries(&self) -> impl Iterator<Item = (AccountId, &Account)> {
         self.ids().zip(self.iter())

@@ -2,8 +2,10 @@
 //!
 //! With many accounts and orders nearly everything that a command touches lies in memory and not in a cache, and each step on
 //! the way (account, index of its orders, order, level) waits for the one before. Commands that come together need not wait for
-//! each other: one pass over all of them for each step, and the machine fetches a window's accounts side by side, then its
-//! orders, then their levels. It only reads, so nothing that happens depends on who looked ahead, or how far.
+//! each other: one pass over all of them for each step, and the machine fetches a window's accounts side by side, then what
+//! these point to, then its orders, then what lies around them. A step follows a pointer that the step before has fetched and
+//! decides nothing by what it fetches itself: a branch on what is not there yet is guessed, and a wrong guess ends the
+//! side by side. It only reads, so nothing that happens depends on who looked ahead, or how far.
 
 use std::hint::black_box;
 
@@ -31,6 +33,8 @@ struct Target {
     arriving: Option<(MarketId, Side, Ticks)>,
     /// The order behind which it would queue.
     youngest: Option<Handle>,
+    /// The order that it would meet first.
+    met: Option<Handle>,
 }
 
 impl Target {
@@ -75,25 +79,40 @@ impl Engine {
                 && let Some(book) = self.find_book(market)
             {
                 target.youngest = book.youngest(&self.orders.resting, side, price);
+                target.met = book.first_crossing(&self.orders.resting, side, price);
                 seen ^= self.glance_at_margin(account, market);
             }
         }
         for target in targets.iter() {
-            seen ^= target.handle.map_or(0, |handle| self.orders.glance(handle));
+            for handle in [target.handle, target.met].into_iter().flatten() {
+                seen ^= self.orders.glance(handle);
+            }
             seen ^= target.youngest.map_or(0, |handle| self.orders.nonce(handle).0);
         }
         for target in targets.iter() {
-            seen ^= target.handle.map_or(0, |handle| self.orders.resting.glance_around(handle));
+            for handle in [target.handle, target.met].into_iter().flatten() {
+                seen ^= self.orders.resting.glance_around(handle);
+            }
+            if let Some(met) = target.met {
+                seen ^= self.find_account(self.orders.account(met)).map_or(0, Account::glance);
+            }
+        }
+        for (target, met) in targets.iter().filter_map(|target| Some((target, target.met?))) {
+            let maker = self.find_account(self.orders.account(met)).zip(target.arriving);
+            seen ^= maker.map_or(0, |(maker, (market, ..))| {
+                let index = maker.orders.glance(self.orders.nonce(met));
+                self.glance_at_margin(maker, market) ^ u64::from(index == Some(met))
+            });
         }
         black_box(seen);
     }
 
     fn glance_at_margin(&self, account: &Account, market: MarketId) -> u64 {
         let Some(listing) = self.find_market(market) else { return 0 };
-        if listing.terms.kind != MarketKind::Outcome {
-            return account.holdings.glance(listing.terms.feed);
+        match listing.terms.kind {
+            MarketKind::Outcome => account.margins.glance(market),
+            MarketKind::Perpetual | MarketKind::Spot => account.holdings.glance(),
         }
-        account.margins.get(&market.event()).map_or(0, |margin| margin.outcomes[0].bid_lots)
     }
 }
 

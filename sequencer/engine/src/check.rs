@@ -186,9 +186,7 @@ impl Engine {
     /// An order in a market at an index price needs a place among what the account may hold.
     fn check_place(&self, account: &Account, terms: &Terms) -> Result<(), Reject> {
         let limit = self.holdings_max();
-        if terms.kind == MarketKind::Outcome
-            || account.holdings.find(terms.feed).is_some()
-            || account.holdings.len() < limit
+        if terms.kind == MarketKind::Outcome || account.holdings.contains(terms.feed) || account.holdings.len() < limit
         {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use xos_types::{AccountId, Address, Atoms, Event, FeedId, Nonce, Reject, Signed,
 use crate::account::Account;
 use crate::engine::Engine;
 use crate::gas;
-use crate::holdings::{Holding, Holdings};
+use crate::holdings::{Held, Holdings};
 use crate::inbox::Given;
 
 /// What is asked to leave.
@@ -107,8 +107,8 @@ impl Engine {
         self.charge_holdings(AccountId::INSURANCE);
         let state = &mut self.accounts[account];
         state.note(frame, true, asset == FeedId(0));
-        let principal = state.principal.of_mut(asset);
-        *principal = principal.saturating_sub(amount);
+        let principal = state.principal.of(asset).saturating_sub(amount);
+        state.principal.set(asset, principal);
         if asset == FeedId(0) {
             let atoms = i128::try_from(amount).expect("what is available is within 128 bits");
             state.cash -= atoms;
@@ -233,7 +233,7 @@ impl Engine {
         // The contract counts what it holds then, even if it held too many before. One that is about to be opened holds nothing.
         let holdings = self.find_account(to).map(|state| &state.holdings);
         let held = holdings.map_or(0, Holdings::held);
-        let more = usize::from(!holdings.and_then(|held| held.find(asset)).is_some_and(Holding::is_held));
+        let more = usize::from(!holdings.and_then(|held| held.find(asset)).is_some_and(Held::is_held));
         let limit = self.holdings_max();
         if asset == FeedId(0) || held + more <= limit {
             return Ok(());

@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::engine::{Engine, Listing};
 
 /// Names the records and their order.
-pub(crate) const STATE: &str = "exchange-os/state/10";
+pub(crate) const STATE: &str = "exchange-os/state/11";
 /// Bytes that are gathered before they are hashed and written.
 const GATHERED: usize = 1 << 16;
 
@@ -103,12 +103,8 @@ impl Engine {
 fn digest_account(digest: &mut Digest<impl Write>, account: &Account) -> io::Result<()> {
     digest.record(&(account.owner, account.cash, &account.nonces))?;
     digest.record(&(account.referrer, &account.granted().signers, &account.granted().memberships))?;
-    let held = || account.margins.iter().filter(|(_, margin)| margin.holds_position());
-    digest.record(&held().count())?;
-    for (event, margin) in held() {
-        digest.record(event)?;
-        digest.record(&margin.outcomes.iter().map(|outcome| outcome.position).collect::<Vec<_>>())?;
-    }
+    let held = account.margins.iter().filter(|(_, outcome)| outcome.position != 0);
+    digest.record(&held.map(|(market, outcome)| (market, outcome.position)).collect::<Vec<_>>())?;
     digest.record(&account.principal)?;
     digest.record(&account.holdings.iter().count())?;
     for holding in account.holdings.iter() {
@@ -116,5 +112,5 @@ fn digest_account(digest: &mut Digest<impl Write>, account: &Account) -> io::Res
     }
     digest.record(&account.last_did())?;
     // Resting orders and their reserves are in the books.
-    digest.record(&(account.worst_payoff, account.worst_with_orders, account.fee_reserve))
+    digest.record(&(account.worst_payoff, account.pledged))
 }

@@ -7,6 +7,9 @@ pub(crate) trait Key: Copy + Eq {
     fn number(&self) -> u64;
 }
 
+/// Places of a table that is kept when it is emptied.
+const KEPT: usize = 8_192;
+
 /// A set in order of arrival. It is found by open addressing, half full at most. Keys whose numbers collide make it slower, up
 /// to `O(n)` for each look: it is for what gas bounds to about a thousand.
 #[derive(Debug)]
@@ -42,8 +45,11 @@ impl<K: Key> Distinct<K> {
         true
     }
 
-    /// Forgets all keys and keeps its memory.
+    /// Forgets all keys and keeps its memory, up to what gas bounds a frame to: a group's first frames have no such bound.
     pub(crate) fn clear(&mut self) {
+        if self.table.len() > KEPT {
+            *self = Self::default();
+        }
         self.keys.clear();
         self.table.fill(0);
     }

@@ -22,6 +22,7 @@ use crate::holdings::Perpetual;
 use crate::log::{HashBlocks, Log};
 use crate::losses::{Pool, tell_cut};
 use crate::orders::Orders;
+use crate::owners::Owners;
 use crate::plans::Plans;
 use crate::reducing::Reducing;
 use crate::replan::Wait;
@@ -51,7 +52,7 @@ pub struct Engine {
     pub(crate) log: Log,
     pub(crate) accounts: Accounts,
     /// Derived from `accounts`.
-    pub(crate) owners: BTreeSet<(Address, AccountId)>,
+    pub(crate) owners: Owners,
     /// Events, spot and perpetual markets by number, from 1.
     pub(crate) listings: Vec<Listing>,
     /// Index prices, and what is held at them.
@@ -162,15 +163,16 @@ impl Engine {
     pub fn new(config: GroupConfig) -> Self {
         let encoded = postcard::to_allocvec(&config).expect("plain data always encodes");
         let founders = [AccountId::INSURANCE, AccountId::PROTOCOL];
-        let mut accounts = Accounts::default();
+        let (mut accounts, mut owners) = (Accounts::default(), Owners::default());
         for founder in founders {
+            owners.insert(config.governance, founder);
             accounts.open(founder, Account::new(config.governance));
         }
         Self {
             config,
             log: Log::new(&encoded),
             accounts,
-            owners: founders.map(|founder| (config.governance, founder)).into(),
+            owners,
             listings: Vec::new(),
             board: Board::default(),
             watched: BTreeMap::new(),
@@ -262,8 +264,8 @@ impl Engine {
         self.settle_entries();
         for (account, asset) in std::mem::take(&mut self.lingering) {
             let holdings = &mut self.accounts[account].holdings;
-            if let Some(holding) = holdings.find_mut(asset) {
-                holding.held.asset().forget();
+            if holdings.contains(asset) {
+                holdings.amend(asset, |held| held.asset().forget());
             }
             self.tidy(account, asset);
         }
@@ -289,21 +291,29 @@ impl Engine {
             for line in lines {
                 let order = &line.order.message;
                 let holdings = &mut self.accounts[order.account].holdings;
-                let holding = holdings.find_mut(terms.feed).expect("a place is kept until the frame is sealed");
-                let held = holding.held.perpetual();
-                let before = held.settled_size;
-                held.settle(order.side, line.filled, line.notional);
-                self.rescues.end_forced(order.account, *market, before, held.settled_size);
+                // A place is kept until the frame is sealed.
+                let (before, after) = holdings.amend(terms.feed, |held| {
+                    let held = held.perpetual();
+                    let before = held.settled_size;
+                    held.settle(order.side, line.filled, line.notional);
+                    (before, held.settled_size)
+                });
+                self.rescues.end_forced(order.account, *market, before, after);
             }
             for line in lines {
                 let account = line.order.message.account;
                 let holdings = &mut self.accounts[account].holdings;
-                if let Some(holding) = holdings.find_mut(terms.feed) {
-                    let held = holding.held.perpetual();
-                    assert_eq!(held.size, held.settled_size, "the lines of a frame are all that traded");
-                    held.unsettled = false;
+                // The first of its lines may have been all that it had a place for.
+                let is_empty = holdings.contains(terms.feed)
+                    && holdings.amend(terms.feed, |held| {
+                        let perpetual = held.perpetual();
+                        assert_eq!(perpetual.size, perpetual.settled_size, "the lines of a frame are all that traded");
+                        perpetual.unsettled = false;
+                        held.is_empty()
+                    });
+                if is_empty {
+                    self.tidy(account, terms.feed);
                 }
-                self.tidy(account, terms.feed);
             }
         }
         self.frame = open;

@@ -147,7 +147,7 @@ impl Engine {
             let size = self.size_of(*account, exit.feed);
             size.signum() == -exit.size.signum() && !self.rescues.busy.contains(account)
         };
-        let holders = self.board[exit.feed].holders.iter().copied();
+        let holders = self.board[exit.feed].holders.iter();
         let mut ranked: Vec<_> =
             holders.filter(opposite).map(|account| (Reverse(self.rank(exit, account)), account)).collect();
         ranked.sort_unstable();

@@ -20,10 +20,11 @@ use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    AccountId, Address, AssetConfig, EventId, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm,
-    PriceUpdate, Ticks, TimeMs,
+    Address, AssetConfig, EventId, FeedConfig, FeedId, FundingUpdate, MarketId, PerpetualConfig, Ppm, PriceUpdate,
+    Ticks, TimeMs,
 };
 
+use crate::holders::Holders;
 use crate::limits::INDEX_MAX;
 use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, ceil, ceil_unsigned, floor, mul_div, times};
@@ -66,9 +67,9 @@ pub(crate) struct Feed {
     pub(crate) loss: u128,
     /// Of an asset: atoms that accounts hold together, deposits less what left.
     pub(crate) custody: u128,
-    /// Accounts that have a holding there, in no order. Derived from the accounts.
+    /// Accounts that have a holding there. Derived from the accounts.
     #[serde(skip)]
-    pub(crate) holders: Vec<AccountId>,
+    pub(crate) holders: Holders,
 }
 
 /// What is held at an index price.
@@ -198,7 +199,7 @@ impl Feed {
             last_trade: 0,
             loss: 0,
             custody: 0,
-            holders: Vec::new(),
+            holders: Holders::default(),
         }
     }
 

@@ -123,7 +123,7 @@ impl Account {
         let money = self.cash + self.worst_payoff - fee + cash_of(terms, trade.side, trade.price, trade.lots);
         if terms.kind == MarketKind::Outcome {
             let held = self.holdings.iter().map(|holding| (holding.feed, holding.held));
-            return Health::of(money + self.worst_payoff_moves(terms, trade), held, board);
+            return Health::of(money + self.margins.payoff_moves(terms, trade), held, board);
         }
         let feed = &board[terms.feed];
         let (mut traded, mut paid) = (false, 0);
@@ -144,15 +144,5 @@ impl Account {
             None => held.push((id, Held::Asset(Asset { balance: amount, ..Asset::default() }))),
         }
         Health::of(self.cash + self.worst_payoff - paid, held.into_iter(), board)
-    }
-
-    /// By how much the worst payoff of an event moves with a trade.
-    fn worst_payoff_moves(&self, terms: &Terms, trade: Standing) -> i128 {
-        let margin = self.margins.get(&trade.market.event());
-        let mut after = margin.cloned().unwrap_or_else(|| crate::margin::EventMargin::new(terms));
-        let before = after.sums.worst_payoff;
-        after.trade(trade.market.outcome(), trade.side, trade.lots);
-        after.rederive(terms);
-        after.sums.worst_payoff - before
     }
 }

@@ -20,35 +20,29 @@
 use serde::{Deserialize, Serialize};
 use xos_types::{FeedId, Lots, Side};
 
-use crate::feeds::{Feed, notional, scaled};
+use crate::feeds::{Board, Feed, notional, scaled};
 use crate::limits::ASSET_VALUE_MAX;
-use crate::room::{SIXTEENTH, make_room};
+use crate::packed::Packed;
 use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
+///
+/// What a holding counts for by itself is not kept: it follows from the holding and its feed, and to reckon it twice costs less
+/// than to fetch it.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Holdings {
-    /// Σ of `value`, less what resting buys of assets cost.
-    pub(crate) usd: i128,
-    /// Σ of what assets count for towards initial health, less what perpetuals require for new risk, orders counted.
-    pub(crate) margin: i128,
-    list: Vec<Holding>,
-    /// The feeds of the first few of the list: whoever looks for one need not look at the others.
-    first: [FeedId; FIRST],
+    pub(crate) sums: Counts,
+    /// By feed.
+    list: Packed,
+    len: u8,
 }
-
-/// Feeds that are found without a look at the list. Most accounts hold at no more.
-const FIRST: usize = 16;
 
 /// What is held at one index price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Holding {
     pub(crate) feed: FeedId,
-    /// Where the feed's list of holders has the account.
-    pub(crate) place: u32,
     pub(crate) held: Held,
-    counts: Counts,
 }
 
 /// A position or a balance, with the sums over the resting orders that may change it.
@@ -59,7 +53,6 @@ pub(crate) enum Held {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(C, packed(8))]
 pub(crate) struct Perpetual {
     /// Signed lots.
     pub(crate) size: i64,
@@ -78,7 +71,6 @@ pub(crate) struct Perpetual {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(C, packed(8))]
 pub(crate) struct Asset {
     /// Atoms.
     pub(crate) balance: u128,
@@ -98,7 +90,6 @@ pub(crate) struct Asset {
 /// what was bought in a later one is not there yet. So once such a line has filled, all that the account sells in the frame is
 /// covered by what it had at the frame's start, in whatever order its lines stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(C, packed(8))]
 pub(crate) struct Recent {
     frame: u64,
     /// Atoms bought, or given by a transfer.
@@ -120,6 +111,43 @@ impl Asset {
         self.recent.frame != frame || !self.recent.reduced
     }
 
+    fn reserve(&mut self, feed: &Feed, offer: Offer) {
+        match offer.side {
+            Side::Buy => {
+                self.bid_lots += offer.lots.0;
+                self.bid_cost += offer.cost();
+            }
+            Side::Sell => self.ask_atoms += atoms(feed, offer.lots),
+        }
+    }
+
+    fn release(&mut self, feed: &Feed, offer: Offer) {
+        match offer.side {
+            Side::Buy => {
+                self.bid_lots -= offer.lots.0;
+                self.bid_cost -= offer.cost();
+            }
+            Side::Sell => self.ask_atoms -= atoms(feed, offer.lots),
+        }
+    }
+
+    /// See [`Held::requote`]. Only what is offered is to be valued.
+    fn requote(&mut self, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) -> Counts {
+        let (cost, offered) = (self.bid_cost, self.ask_atoms);
+        gone.into_iter().for_each(|gone| self.release(feed, gone));
+        comes.into_iter().for_each(|comes| self.reserve(feed, comes));
+        let margin = |offered| self.margin(feed, offered);
+        let moved = if self.ask_atoms == offered { 0 } else { margin(self.ask_atoms) - margin(offered) };
+        Counts { usd: cost - self.bid_cost, margin: moved }
+    }
+
+    /// What it counts for towards initial health if resting asks offer so many atoms: whoever sells counts it as gone.
+    fn margin(&self, feed: &Feed, ask_atoms: u128) -> i128 {
+        let kept = self.balance.saturating_sub(ask_atoms);
+        let weight = if feed.stale { 0 } else { feed.as_asset().initial_weight.0 };
+        asset_value(feed, kept) * i128::from(weight) / MILLION
+    }
+
     /// A new frame begins.
     pub(crate) fn forget(&mut self) {
         self.recent = Recent::default();
@@ -132,13 +160,14 @@ impl Asset {
     }
 }
 
-/// What a holding adds to the account's sums.
+/// What a holding adds to the account's sums, and these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, packed(8))]
-struct Counts {
-    usd: i128,
-    /// What it counts for, or less what it requires.
-    margin: i128,
+pub(crate) struct Counts {
+    /// What perpetuals are worth, less what resting buys of assets cost.
+    pub(crate) usd: i128,
+    /// What assets count for towards initial health, less what perpetuals require for new risk, orders counted.
+    pub(crate) margin: i128,
 }
 
 /// By how much an account's health would fall if an order stood; negative if it would rise.
@@ -182,93 +211,90 @@ impl Offer {
 }
 
 impl Holdings {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Holding> {
-        self.list.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Holding> {
+        self.list.places(0).map(|at| Holding { feed: self.feed_at(at), held: Held::load(&self.list, at) })
     }
 
     /// Holdings, and feeds with resting orders.
     pub(crate) fn len(&self) -> usize {
-        self.list.len()
+        self.len.into()
     }
 
-    /// Reads a bit of each cache line of an entry, so that they are fetched.
-    pub(crate) fn glance(&self, feed: FeedId) -> u64 {
-        let Some(holding) = self.find(feed) else { return 0 };
-        let held = match holding.held {
-            Held::Perpetual(held) => held.offered[0] ^ held.entry ^ u64::from(held.paid_up_to != 0),
-            Held::Asset(held) => held.bid_lots ^ held.recent.frame ^ u64::from(held.balance != 0),
-        };
-        held ^ u64::from({ holding.counts.margin } != 0)
+    /// Reads a bit of each cache line of what is held, so that they are fetched.
+    pub(crate) fn glance(&self) -> u64 {
+        self.list.glance()
     }
 
     #[inline]
-    pub(crate) fn find(&self, feed: FeedId) -> Option<&Holding> {
-        self.place_of(feed).map(|place| &self.list[place])
+    pub(crate) fn find(&self, feed: FeedId) -> Option<Held> {
+        self.list.find(key(feed)).map(|at| Held::load(&self.list, at))
     }
 
-    pub(crate) fn find_mut(&mut self, feed: FeedId) -> Option<&mut Holding> {
-        self.place_of(feed).map(|place| &mut self.list[place])
-    }
-
-    /// Where a feed is in the list.
-    #[inline]
-    fn place_of(&self, feed: FeedId) -> Option<usize> {
-        let few = self.list.len().min(FIRST);
-        match self.first[..few].iter().position(|first| *first == feed) {
-            None if self.list.len() > FIRST => self.list.iter().position(|holding| holding.feed == feed),
-            place => place,
-        }
-    }
-
-    /// Notes the feeds of the first few anew, after the list has changed.
-    fn note_first(&mut self) {
-        for (first, holding) in self.first.iter_mut().zip(&self.list) {
-            *first = holding.feed;
-        }
+    pub(crate) fn contains(&self, feed: FeedId) -> bool {
+        self.list.find(key(feed)).is_some()
     }
 
     #[inline]
-    pub(crate) fn perpetual(&self, feed: FeedId) -> Option<&Perpetual> {
-        match &self.find(feed)?.held {
+    pub(crate) fn perpetual(&self, feed: FeedId) -> Option<Perpetual> {
+        match self.find(feed)? {
             Held::Perpetual(held) => Some(held),
             Held::Asset(_) => None,
         }
     }
 
     #[inline]
-    pub(crate) fn asset(&self, feed: FeedId) -> Option<&Asset> {
-        match &self.find(feed)?.held {
+    pub(crate) fn asset(&self, feed: FeedId) -> Option<Asset> {
+        match self.find(feed)? {
             Held::Asset(held) => Some(held),
             Held::Perpetual(_) => None,
         }
     }
 
+    /// Lots of a perpetual, and of the bids and asks that rest in it.
+    #[inline]
+    pub(crate) fn position(&self, feed: FeedId) -> (i64, [u64; 2]) {
+        match self.list.find(key(feed)) {
+            Some(at) if self.list.tag(at) & PERPETUAL != 0 => {
+                let [size, bids, asks] = self.list.first(at);
+                (size, [bids.cast_unsigned(), asks.cast_unsigned()])
+            }
+            _ => (0, [0; 2]),
+        }
+    }
+
+    /// Whether there is a place for a feed, and nothing at it.
+    #[inline]
+    pub(crate) fn is_vacant(&self, feed: FeedId) -> bool {
+        // Of most perpetuals there is something, and that is soon seen.
+        self.position(feed) == (0, [0; 2]) && self.find(feed).is_some_and(Held::is_empty)
+    }
+
     /// Positions and balances that are not zero: what the contract counts.
     pub(crate) fn held(&self) -> usize {
-        self.list.iter().filter(|holding| holding.is_held()).count()
+        self.iter().filter(|holding| holding.held.is_held()).count()
     }
 
-    /// Makes a place for a feed that the account has nothing at; `place` is where the feed lists the account.
-    pub(crate) fn open(&mut self, id: FeedId, feed: &Feed, place: u32) {
-        let held =
-            if feed.is_perpetual() { Held::Perpetual(Perpetual::default()) } else { Held::Asset(Asset::default()) };
-        let at = self.list.partition_point(|holding| holding.feed < id);
-        make_room(&mut self.list, SIXTEENTH);
-        self.list.insert(at, Holding { feed: id, place, held, counts: Counts::default() });
-        self.note_first();
+    /// Makes a place for a feed that the account has nothing at.
+    pub(crate) fn open(&mut self, id: FeedId, feed: &Feed) {
+        let held = Held::nothing(feed);
+        let at = self.list.insert(key(id), 0);
+        held.store(&mut self.list, at);
+        self.len += 1;
     }
 
-    /// A holding as a snapshot has it, behind all others.
-    pub(crate) fn restore(&mut self, id: FeedId, feed: &Feed, place: u32, held: Held) {
-        self.list.push(Holding { feed: id, place, held, counts: Counts::default() });
-        self.note_first();
-        self.change(id, feed, |_| ());
+    /// A holding as a snapshot has it.
+    pub(crate) fn restore(&mut self, id: FeedId, feed: &Feed, held: Held) {
+        self.open(id, feed);
+        self.change(id, feed, |place| *place = held);
     }
 
     /// Gives up the place of a feed at which there is nothing left.
-    pub(crate) fn close(&mut self, feed: FeedId) {
-        self.list.retain(|holding| holding.feed != feed);
-        self.note_first();
+    pub(crate) fn close(&mut self, feed: FeedId, board: &Board) {
+        let at = self.list.find(key(feed)).expect("what is given up is there");
+        self.list.remove(at);
+        self.len -= 1;
+        // If the feed has moved since it was last valued, what the place counted for is not what was taken off the sums.
+        self.revalue(board, |_| false);
     }
 
     /// Changes a holding and carries what that moves into the sums.
@@ -276,46 +302,64 @@ impl Holdings {
     /// # Panics
     /// If there is no place for the feed.
     pub(crate) fn change<T>(&mut self, id: FeedId, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
-        let place = self.place_of(id).expect("a place is made before anything is held or ordered");
-        self.change_at(place, feed, change)
-    }
-
-    /// The feed of a place in the list, which is below [`Self::len`].
-    #[inline]
-    pub(crate) fn feed_at(&self, place: usize) -> FeedId {
-        if place < FIRST { self.first[place] } else { self.list[place].feed }
-    }
-
-    /// As [`Self::change`], at that place in the list.
-    pub(crate) fn change_at<T>(&mut self, place: usize, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
-        let holding = &mut self.list[place];
-        let result = change(&mut holding.held);
-        let (before, after) = (holding.counts, holding.held.counts(feed));
-        holding.counts = after;
-        self.count(before, after);
+        let at = self.place_of(id);
+        let mut held = Held::load(&self.list, at);
+        let before = held.counts(feed);
+        let result = change(&mut held);
+        held.store(&mut self.list, at);
+        self.count(before, held.counts(feed));
         result
+    }
+
+    /// Changes something of a holding that counts for nothing.
+    ///
+    /// # Panics
+    /// If there is no place for the feed.
+    pub(crate) fn amend<T>(&mut self, id: FeedId, change: impl FnOnce(&mut Held) -> T) -> T {
+        let at = self.place_of(id);
+        let mut held = Held::load(&self.list, at);
+        let result = change(&mut held);
+        held.store(&mut self.list, at);
+        result
+    }
+
+    /// Values everything anew, orders at those feeds as if they lost nothing.
+    pub(crate) fn revalue(&mut self, board: &Board, price_moved: impl Fn(FeedId) -> bool) {
+        self.sums = Counts::default();
+        let mut at = 0;
+        while let Some(id) = self.list.key(at).map(feed_of) {
+            let mut held = Held::load(&self.list, at);
+            if let Held::Perpetual(perpetual) = &mut held
+                && perpetual.loss != 0
+                && price_moved(id)
+            {
+                perpetual.loss = 0;
+                held.store(&mut self.list, at);
+            }
+            self.count(Counts::default(), held.counts(&board[id]));
+            at = self.list.next(at);
+        }
+    }
+
+    /// The feeds of all places, ascending.
+    pub(crate) fn feeds(&self) -> impl Iterator<Item = FeedId> {
+        self.list.places(0).map(|at| self.feed_at(at))
     }
 
     /// By how much initial health would fall without so many atoms of an asset, which are free.
     pub(crate) fn fall_without(&self, id: FeedId, feed: &Feed, amount: u128) -> i128 {
-        let Some(holding) = self.find(id) else { return 0 };
-        let mut held = holding.held;
+        let Some(mut held) = self.find(id) else { return 0 };
+        let before = held.counts(feed).margin;
         held.asset().balance -= amount;
-        holding.counts.margin - held.counts(feed).margin
+        before - held.counts(feed).margin
     }
 
     /// By how much health would fall if the offer stood too, and the other did not.
     #[inline]
     pub(crate) fn fall(&self, id: FeedId, feed: &Feed, offer: Offer, gone: Option<Offer>) -> Fall {
-        let (mut held, before) = match self.find(id) {
-            Some(holding) => (holding.held, holding.counts),
-            None if feed.is_perpetual() => (Held::Perpetual(Perpetual::default()), Counts::default()),
-            None => (Held::Asset(Asset::default()), Counts::default()),
-        };
-        let after = held.requote(feed, gone, Some(offer), before);
-        let usd = before.usd - after.usd;
-        let initial = usd + before.margin - after.margin;
-        Fall { usd, initial }
+        let mut held = self.find(id).unwrap_or_else(|| Held::nothing(feed));
+        let moved = held.requote(feed, gone, Some(offer));
+        Fall { usd: -moved.usd, initial: -moved.usd - moved.margin }
     }
 
     /// An offer no longer rests, another begins to, or both; carries what that moves into the sums.
@@ -324,73 +368,153 @@ impl Holdings {
     /// If there is no place for the feed.
     #[inline]
     pub(crate) fn requote(&mut self, id: FeedId, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) {
-        let holding = self.find_mut(id).expect("a place is made before anything is held or ordered");
-        let before = holding.counts;
-        holding.counts = holding.held.requote(feed, gone, comes, before);
-        let after = holding.counts;
-        self.count(before, after);
+        let at = self.place_of(id);
+        let mut held = Held::load(&self.list, at);
+        let moved = held.requote(feed, gone, comes);
+        held.store(&mut self.list, at);
+        self.count(Counts::default(), moved);
     }
 
     /// On one side of a perpetual an offer leaves (of no lots if there was none) and another comes, unless there is no place for
     /// it or all that side's offers would make the position larger than `most`; whether they did.
     #[inline]
     pub(crate) fn shift(&mut self, id: FeedId, feed: &Feed, gone: Offer, comes: Offer, most: u64) -> bool {
-        let Some(place) = self.place_of(id) else { return false };
-        let holding = &mut self.list[place];
-        let Held::Perpetual(held) = &mut holding.held else { return false };
-        let side = comes.side;
-        let offered = held.offered[side as usize] - gone.lots.0 + comes.lots.0;
+        let Some(at) = self.list.find(key(id)).filter(|at| self.list.tag(*at) & PERPETUAL != 0) else { return false };
+        let [size, bids, asks] = self.list.first(at);
+        let (before, side) = ([bids.cast_unsigned(), asks.cast_unsigned()], comes.side);
+        let mut offered = before;
+        offered[side as usize] = before[side as usize] - gone.lots.0 + comes.lots.0;
         // A position and what its orders may make of it are within 2 · POSITION_MAX.
-        let towards = 1 - 2 * (side as i64);
-        if held.size * towards + offered.cast_signed() > most.cast_signed() {
+        let (towards, on_side) = (1 - 2 * (side as i64), offered[side as usize].cast_signed());
+        if size * towards + on_side > most.cast_signed() {
             return false;
         }
-        let (loss, largest) = (held.loss, held.largest());
-        held.offered[side as usize] = offered;
         let gone_loss = if gone.lots == Lots(0) { 0 } else { gone.loss(feed.price) };
-        held.loss = loss - gone_loss + comes.loss(feed.price);
-        if held.loss != loss {
-            let usd = held.value(feed);
-            self.usd += usd - holding.counts.usd;
-            holding.counts.usd = usd;
+        let moved = comes.loss(feed.price) - gone_loss;
+        if moved != 0 || !self.list.replace(at, BIDS + side as usize, on_side) {
+            let mut held = Held::load(&self.list, at);
+            let worth = held.perpetual().value(feed);
+            held.perpetual().offered = offered;
+            held.perpetual().loss += moved;
+            held.store(&mut self.list, at);
+            self.sums.usd += held.perpetual().value(feed) - worth;
         }
-        if held.largest() != largest {
-            let margin = -held.requirement(feed);
-            self.margin += margin - holding.counts.margin;
-            holding.counts.margin = margin;
+        let (was, now) = (largest(size, before), largest(size, offered));
+        if was != now {
+            self.sums.margin += requirement(was, feed) - requirement(now, feed);
         }
         true
     }
 
     #[inline]
+    fn place_of(&self, feed: FeedId) -> usize {
+        self.list.find(key(feed)).expect("a place is made before anything is held or ordered")
+    }
+
+    fn feed_at(&self, at: usize) -> FeedId {
+        feed_of(self.list.key(at).expect("a record lies there"))
+    }
+
+    #[inline]
     fn count(&mut self, before: Counts, after: Counts) {
-        self.usd += after.usd - before.usd;
-        self.margin += after.margin - before.margin;
+        self.sums.usd += after.usd - before.usd;
+        self.sums.margin += after.margin - before.margin;
     }
 }
 
-impl Holding {
-    pub(crate) fn is_held(&self) -> bool {
-        match self.held {
-            Held::Perpetual(held) => held.size != 0,
-            Held::Asset(held) => held.balance != 0,
+fn key(feed: FeedId) -> u32 {
+    feed.0.into()
+}
+
+fn feed_of(key: u32) -> FeedId {
+    FeedId(u8::try_from(key).expect("it was a feed's"))
+}
+
+/// Tags of a holding's record: it is of a perpetual; lines of it are still to be settled, or a line that must reduce has filled.
+const PERPETUAL: u8 = 1;
+const IN_FRAME: u8 = 2;
+/// Where a perpetual's record has the lots of its bids; those of its asks follow.
+const BIDS: usize = 1;
+
+impl Held {
+    /// What stands in a record. What is most often not zero, and what most often changes, comes first.
+    #[inline(always)]
+    fn load(list: &Packed, at: usize) -> Self {
+        let tag = list.tag(at);
+        if tag & PERPETUAL != 0 {
+            let [size, bids, asks, loss, entry, paid_up_to, unsettled_size] = list.read(at);
+            let size = lots(size);
+            return Self::Perpetual(Perpetual {
+                size,
+                paid_up_to,
+                settled_size: size - lots(unsettled_size),
+                entry: unsigned(entry),
+                unsettled: tag & IN_FRAME != 0,
+                offered: [unsigned(bids), unsigned(asks)],
+                loss,
+            });
+        }
+        let [balance, ask_atoms, bid_lots, bid_cost, frame, came] = list.read(at);
+        let recent = Recent { frame: unsigned(frame), came: came.cast_unsigned(), reduced: tag & IN_FRAME != 0 };
+        Self::Asset(Asset {
+            balance: balance.cast_unsigned(),
+            ask_atoms: ask_atoms.cast_unsigned(),
+            bid_lots: unsigned(bid_lots),
+            bid_cost,
+            recent,
+        })
+    }
+
+    #[inline(always)]
+    fn store(self, list: &mut Packed, at: usize) {
+        let in_frame = |marked: bool| if marked { IN_FRAME } else { 0 };
+        match self {
+            Self::Perpetual(Perpetual {
+                size,
+                paid_up_to,
+                settled_size,
+                entry,
+                unsettled,
+                offered: [bids, asks],
+                loss,
+            }) => {
+                let (size, unsettled_size) = (i128::from(size), i128::from(size - settled_size));
+                let numbers = [size, bids.into(), asks.into(), loss, entry.into(), paid_up_to, unsettled_size];
+                list.write(at, PERPETUAL | in_frame(unsettled), &numbers);
+            }
+            Self::Asset(Asset { balance, ask_atoms, bid_lots, bid_cost, recent }) => {
+                let (balance, ask_atoms, came) =
+                    (balance.cast_signed(), ask_atoms.cast_signed(), recent.came.cast_signed());
+                let numbers = [balance, ask_atoms, bid_lots.into(), bid_cost, recent.frame.into(), came];
+                list.write(at, in_frame(recent.reduced), &numbers);
+            }
         }
     }
 
-    pub(crate) fn is_perpetual(&self) -> bool {
-        matches!(self.held, Held::Perpetual(_))
+    /// Nothing held, and no orders.
+    fn nothing(feed: &Feed) -> Self {
+        if feed.is_perpetual() { Self::Perpetual(Perpetual::default()) } else { Self::Asset(Asset::default()) }
+    }
+
+    pub(crate) fn is_held(self) -> bool {
+        match self {
+            Self::Perpetual(held) => held.size != 0,
+            Self::Asset(held) => held.balance != 0,
+        }
+    }
+
+    pub(crate) fn is_perpetual(self) -> bool {
+        matches!(self, Self::Perpetual(_))
     }
 
     /// Nothing held and no orders.
-    pub(crate) fn is_empty(&self) -> bool {
-        match self.held {
-            Held::Perpetual(held) => held.size == 0 && !held.unsettled && held.offered == [0; 2],
-            Held::Asset(held) => held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0 && !held.recent.reduced,
+    pub(crate) fn is_empty(self) -> bool {
+        match self {
+            Self::Perpetual(held) => held.size == 0 && !held.unsettled && held.offered == [0; 2],
+            Self::Asset(held) => held.balance == 0 && held.ask_atoms == 0 && held.bid_lots == 0 && !held.recent.reduced,
         }
     }
-}
 
-impl Held {
     pub(crate) fn perpetual(&mut self) -> &mut Perpetual {
         match self {
             Self::Perpetual(held) => held,
@@ -416,54 +540,27 @@ impl Held {
     /// An offer begins to rest.
     #[inline]
     pub(crate) fn reserve(&mut self, feed: &Feed, offer: Offer) {
-        match (self, offer.side) {
-            (Self::Perpetual(held), side) => {
-                held.offered[side as usize] += offer.lots.0;
-                held.loss += offer.loss(feed.price);
-            }
-            (Self::Asset(held), Side::Buy) => {
-                held.bid_lots += offer.lots.0;
-                held.bid_cost += offer.cost();
-            }
-            (Self::Asset(held), Side::Sell) => held.ask_atoms += atoms(feed, offer.lots),
+        match self {
+            Self::Perpetual(held) => held.reserve(feed, offer),
+            Self::Asset(held) => held.reserve(feed, offer),
         }
     }
 
     /// An offer no longer rests.
     #[inline]
     pub(crate) fn release(&mut self, feed: &Feed, offer: Offer) {
-        match (self, offer.side) {
-            (Self::Perpetual(held), side) => {
-                held.offered[side as usize] -= offer.lots.0;
-                held.loss -= offer.loss(feed.price);
-            }
-            (Self::Asset(held), Side::Buy) => {
-                held.bid_lots -= offer.lots.0;
-                held.bid_cost -= offer.cost();
-            }
-            (Self::Asset(held), Side::Sell) => held.ask_atoms -= atoms(feed, offer.lots),
+        match self {
+            Self::Perpetual(held) => held.release(feed, offer),
+            Self::Asset(held) => held.release(feed, offer),
         }
     }
 
-    /// Orders leave or come, and nothing else moves; what it counts for then, if it counted for `before`.
-    ///
-    /// Most of them lose nothing against the index and lie on the side that is not the larger. Then nothing is to be reckoned.
+    /// Orders leave or come, and nothing else moves; by how much what it counts for does.
     #[inline]
-    fn requote(&mut self, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>, before: Counts) -> Counts {
-        let was = match self {
-            Self::Perpetual(held) => Some((held.loss, held.largest())),
-            Self::Asset(_) => None,
-        };
-        if let Some(gone) = gone {
-            self.release(feed, gone);
-        }
-        if let Some(comes) = comes {
-            self.reserve(feed, comes);
-        }
-        let (Self::Perpetual(held), Some((loss, largest))) = (&*self, was) else { return self.counts(feed) };
-        Counts {
-            usd: if held.loss == loss { before.usd } else { held.value(feed) },
-            margin: if held.largest() == largest { before.margin } else { -held.requirement(feed) },
+    fn requote(&mut self, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) -> Counts {
+        match self {
+            Self::Perpetual(held) => held.requote(feed, gone, comes),
+            Self::Asset(held) => held.requote(feed, gone, comes),
         }
     }
 
@@ -488,36 +585,57 @@ impl Held {
     fn counts(&self, feed: &Feed) -> Counts {
         match self {
             Self::Perpetual(held) => Counts { usd: held.value(feed), margin: -held.requirement(feed) },
-            Self::Asset(held) => {
-                // Whoever sells counts it as gone.
-                let kept = held.balance.saturating_sub(held.ask_atoms);
-                let weight = if feed.stale { 0 } else { feed.as_asset().initial_weight.0 };
-                let counted = asset_value(feed, kept) * i128::from(weight) / MILLION;
-                Counts { usd: -held.bid_cost, margin: counted }
-            }
+            Self::Asset(held) => Counts { usd: -held.bid_cost, margin: held.margin(feed, held.ask_atoms) },
         }
     }
 }
 
 impl Perpetual {
+    /// What it is worth at index price, less what its orders would lose and what funding costs.
+    fn value(&self, feed: &Feed) -> i128 {
+        self.worth(feed, self.loss) + self.funding(feed)
+    }
+
+    /// The same without funding, if its orders lost so much.
+    #[inline]
+    fn worth(&self, feed: &Feed, loss: i128) -> i128 {
+        floor(scaled(self.size.into(), feed.price) - loss, PRICE_SCALE)
+    }
+
+    fn reserve(&mut self, feed: &Feed, offer: Offer) {
+        self.offered[offer.side as usize] += offer.lots.0;
+        self.loss += offer.loss(feed.price);
+    }
+
+    fn release(&mut self, feed: &Feed, offer: Offer) {
+        self.offered[offer.side as usize] -= offer.lots.0;
+        self.loss -= offer.loss(feed.price);
+    }
+
+    /// See [`Held::requote`]. Most orders lose nothing against the index and lie on the side that is not the larger: then nothing
+    /// is to be reckoned.
+    #[inline]
+    fn requote(&mut self, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) -> Counts {
+        let (loss, largest) = (self.loss, self.largest());
+        gone.into_iter().for_each(|gone| self.release(feed, gone));
+        comes.into_iter().for_each(|comes| self.reserve(feed, comes));
+        let now = self.largest();
+        Counts {
+            usd: if self.loss == loss { 0 } else { self.worth(feed, self.loss) - self.worth(feed, loss) },
+            margin: if now == largest { 0 } else { requirement(largest, feed) - requirement(now, feed) },
+        }
+    }
+
     /// The largest position, either way, that its orders could make it.
     #[inline]
     fn largest(&self) -> u64 {
-        // A position and what its orders may make of it are within 2 · POSITION_MAX.
-        let most = (self.size + self.offered[0].cast_signed()).unsigned_abs();
-        let least = (self.size - self.offered[1].cast_signed()).unsigned_abs();
-        most.max(least)
-    }
-
-    /// What it is worth at index price, less what its orders would lose and what funding costs.
-    fn value(&self, feed: &Feed) -> i128 {
-        floor(scaled(self.size.into(), feed.price) - self.loss, PRICE_SCALE) + self.funding(feed)
+        largest(self.size, self.offered)
     }
 
     /// What must be there for the largest position.
     #[inline]
     fn requirement(&self, feed: &Feed) -> i128 {
-        feed.tiers().initial(notional(self.largest(), feed.price))
+        requirement(self.largest(), feed)
     }
 
     /// What funding up to now brings, rounded down; negative is what it costs.
@@ -571,6 +689,32 @@ impl Perpetual {
         }
         self.settled_size = after;
     }
+}
+
+/// The largest position, either way, that so many lots of bids and of asks could make one.
+#[inline]
+fn largest(size: i64, offered: [u64; 2]) -> u64 {
+    // A position and what its orders may make of it are within 2 · POSITION_MAX.
+    let most = (size + offered[0].cast_signed()).unsigned_abs();
+    let least = (size - offered[1].cast_signed()).unsigned_abs();
+    most.max(least)
+}
+
+/// What must be there for a position of so many lots.
+#[inline]
+fn requirement(lots: u64, feed: &Feed) -> i128 {
+    feed.tiers().initial(notional(lots, feed.price))
+}
+
+/// A number of a record that was stored as one of 64 bits.
+#[inline]
+fn unsigned(number: i128) -> u64 {
+    u64::try_from(number).expect("it was stored as one")
+}
+
+#[inline]
+fn lots(number: i128) -> i64 {
+    i64::try_from(number).expect("it was stored as one")
 }
 
 /// Whether going from one position to another is more than closing a part of it.

@@ -10,7 +10,7 @@ use xos_types::{
 use crate::account::Account;
 use crate::engine::{Engine, Listing, ListingConfig, event_index};
 use crate::feeds::Feed;
-use crate::holdings::{Holding, asset_value};
+use crate::holdings::{Held, asset_value};
 use crate::limits::DEPOSIT_MAX;
 use crate::terms::Terms;
 use crate::wide::{MILLION, PRICE_SCALE, mul_div_up};
@@ -157,10 +157,10 @@ impl Engine {
             MarketKind::Perpetual => {
                 let feed = &mut self.board[terms.feed];
                 feed.config = None;
-                let held = |holder: &&AccountId| {
-                    self.accounts[**holder].holdings.perpetual(terms.feed).is_some_and(|held| held.size != 0)
+                let held = |holder: &AccountId| {
+                    self.accounts[*holder].holdings.perpetual(terms.feed).is_some_and(|held| held.size != 0)
                 };
-                self.redemptions.extend(feed.holders.iter().filter(held).map(|holder| (event, *holder)));
+                self.redemptions.extend(feed.holders.iter().filter(held).map(|holder| (event, holder)));
             }
             MarketKind::Outcome => unreachable!("the contract ends an event by its resolution"),
         }
@@ -185,7 +185,7 @@ impl Engine {
     pub(crate) fn open_account(&mut self, account: AccountId, owner: Address, events: &mut Vec<Event>) {
         if self.find_account(account).is_none() {
             self.accounts.open(account, Account::new(owner));
-            self.owners.insert((owner, account));
+            self.owners.insert(owner, account);
             events.push(Event::AccountOpened { account, owner });
         }
     }
@@ -193,7 +193,7 @@ impl Engine {
     fn deposit(&mut self, account: AccountId, amount: u128, events: &mut Vec<Event>) {
         assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
         let state = &mut self.accounts[account];
-        *state.principal.of_mut(FeedId(0)) += amount;
+        state.principal.set(FeedId(0), state.principal.of(FeedId(0)) + amount);
         let claim = self.buy_claim(amount);
         self.accounts[account].cash += claim;
         events.push(Event::Deposited { account, amount: Atoms(claim) });
@@ -203,11 +203,12 @@ impl Engine {
     fn deposit_asset(&mut self, account: AccountId, asset: FeedId, amount: u128, events: &mut Vec<Event>) {
         assert!(amount <= DEPOSIT_MAX, "the contract bounds what one deposit may bring");
         let state = &mut self.accounts[account];
-        let holds = state.holdings.find(asset).is_some_and(Holding::is_held);
+        let holds = state.holdings.find(asset).is_some_and(Held::is_held);
         let credited = holds || state.holdings.held() < self.holdings_max();
         if credited {
             self.give_asset(account, asset, amount, Given::ByDeposit);
-            *self.accounts[account].principal.of_mut(asset) += amount;
+            let principal = &mut self.accounts[account].principal;
+            principal.set(asset, principal.of(asset) + amount);
             self.board[asset].custody += amount;
         }
         events.push(Event::AssetDeposited { account, asset, amount, credited });
@@ -309,7 +310,7 @@ impl Engine {
 
         for (id, account) in self.accounts.entries() {
             // Its orders are gone, so what is left of an entry is positions.
-            if account.margins.contains_key(&event) {
+            if account.margins.of_event(event).next().is_some() {
                 self.redemptions.insert((event, id));
             }
         }

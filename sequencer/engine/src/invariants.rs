@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_book::{Book, Handle};
-use xos_types::{AccountId, EventId, FeedId, Lots, MarketKind, Nonce, Phase, Side, Signed, Ticks, TimeMs};
+use xos_types::{AccountId, EventId, FeedId, Lots, MarketId, MarketKind, Nonce, Phase, Side, Signed, Ticks, TimeMs};
 
 use crate::account::{Account, Standing};
 use crate::auction::is_crossed;
 use crate::engine::{Engine, Listing, event_index};
 use crate::holdings::{Held, Holdings};
-use crate::margin::EventMargin;
+use crate::margins::Margins;
 use crate::wide::{PRICE_SCALE, floor};
 
 impl Engine {
@@ -111,16 +111,9 @@ impl Engine {
     /// Whoever holds is listed once, and balances are what came in and did not leave.
     fn check_feed(&self, id: FeedId) {
         let feed = &self.board[id];
-        let mut listed = feed.holders.clone();
-        listed.sort_unstable();
-        let holding = self.accounts.entries().filter(|(_, account)| account.holdings.find(id).is_some());
-        let mut holding: Vec<AccountId> = holding.map(|(holder, _)| holder).collect();
-        holding.sort_unstable();
-        assert_eq!(listed, holding, "holders at feed {id}");
-        for (place, holder) in (0u32..).zip(&feed.holders) {
-            let holding = self.accounts[*holder].holdings.find(id).expect("was just seen");
-            assert_eq!(holding.place, place, "where feed {id} lists account {holder}");
-        }
+        let holding = self.accounts.entries().filter(|(_, account)| account.holdings.contains(id));
+        let holding: BTreeSet<AccountId> = holding.map(|(holder, _)| holder).collect();
+        assert!(feed.holders.iter().eq(holding.iter().copied()), "holders at feed {id}");
         if !feed.is_perpetual() {
             let balances: u128 =
                 self.accounts.iter().filter_map(|account| account.holdings.asset(id)).map(|held| held.balance).sum();
@@ -132,7 +125,7 @@ impl Engine {
     fn check_holdings(&self, id: AccountId, account: &Account) {
         let mut fresh = Holdings::default();
         for holding in account.holdings.iter() {
-            fresh.open(holding.feed, &self.board[holding.feed], holding.place);
+            fresh.open(holding.feed, &self.board[holding.feed]);
             fresh.change(holding.feed, &self.board[holding.feed], |held| *held = holding.held.without_orders());
         }
         for handle in account.orders.iter() {
@@ -144,10 +137,9 @@ impl Engine {
             }
         }
         assert!(fresh.iter().eq(account.holdings.iter()), "account {id}: what it holds and orders at index prices");
-        let sums = |holdings: &Holdings| (holdings.usd, holdings.margin);
-        assert_eq!(sums(&fresh), sums(&account.holdings), "account {id}: what its holdings count for");
+        assert_eq!(fresh.sums, account.holdings.sums, "account {id}: what its holdings count for");
         for holding in account.holdings.iter() {
-            assert!(!holding.is_empty(), "account {id}: a place with nothing at it");
+            assert!(!holding.held.is_empty(), "account {id}: a place with nothing at it");
             if let Held::Asset(held) = holding.held {
                 assert!(held.ask_atoms <= held.balance, "account {id} offers more than it has");
             }
@@ -213,25 +205,29 @@ impl Engine {
         if listing.payouts.is_some() {
             return;
         }
-        for k in 0..usize::from(listing.terms.outcomes) {
-            let positions = self.accounts.iter().filter_map(|account| account.margins.get(&event));
-            let held: Vec<i128> = positions.map(|margin| i128::from(margin.outcomes[k].position)).collect();
+        for k in 0..listing.terms.outcomes {
+            let market = MarketId::new(event, k);
+            let positions = self.accounts.iter().map(|account| account.margins.outcome(market).position);
+            let held: Vec<i128> = positions.map(i128::from).collect();
             assert_eq!(held.iter().sum::<i128>(), 0, "positions in event {event}, outcome {k} sum to zero");
             let long: i128 = held.iter().filter(|lots| **lots > 0).sum();
-            assert_eq!(long, i128::from(listing.open_interest[k]), "open interest in event {event}, outcome {k}");
-            assert!(listing.open_interest[k] <= listing.terms.open_interest_max, "open interest is within its cap");
+            assert_eq!(
+                long,
+                i128::from(listing.open_interest[usize::from(k)]),
+                "open interest in event {event}, outcome {k}"
+            );
+            assert!(
+                listing.open_interest[usize::from(k)] <= listing.terms.open_interest_max,
+                "open interest is within its cap"
+            );
         }
     }
 
     fn check_account(&self, id: AccountId, account: &Account, expiries: &mut BTreeSet<(TimeMs, AccountId, Nonce)>) {
-        let mut margins: BTreeMap<EventId, EventMargin> = BTreeMap::new();
-        for (event, margin) in account.margins.iter() {
-            let terms = &self.listings[event_index(*event)].terms;
-            let mut fresh = EventMargin::new(terms);
-            for (entry, held) in fresh.outcomes.iter_mut().zip(&margin.outcomes) {
-                entry.position = held.position;
-            }
-            margins.insert(*event, fresh);
+        let mut margins = Margins::default();
+        for (market, outcome) in account.margins.iter() {
+            let terms = &self.listings[event_index(market.event())].terms;
+            margins.change(terms, market, |fresh| fresh.position = outcome.position);
         }
         let mut fee_reserve = 0;
         for handle in account.orders.iter() {
@@ -244,15 +240,13 @@ impl Engine {
             assert!(account.nonces.is_spent(order.nonce), "a resting order's nonce is spent");
             self.check_rights(id, account, handle);
         }
-        for (event, margin) in &mut margins {
-            margin.rederive(&self.listings[event_index(*event)].terms);
-        }
-        assert!(margins.iter().eq(account.margins.iter()), "account {id}: sums per event");
-        assert_eq!(fee_reserve, account.fee_reserve, "account {id}: reserve for fees");
-        let worst_payoff: i128 = margins.values().map(|margin| margin.sums.worst_payoff).sum();
-        let worst_with_orders: i128 = margins.values().map(|margin| margin.sums.worst_with_orders).sum();
+        assert!(margins.iter().eq(account.margins.iter()), "account {id}: sums per market");
+        let events: BTreeSet<EventId> = margins.iter().map(|(market, _)| market.event()).collect();
+        let worst = |event: &EventId| margins.worst(&self.listings[event_index(*event)].terms, *event);
+        let worst_payoff: i128 = events.iter().map(|event| worst(event).payoff).sum();
+        let worst_with_orders: i128 = events.iter().map(|event| worst(event).with_orders).sum();
         assert_eq!(worst_payoff, account.worst_payoff, "account {id}: worst payoff");
-        assert_eq!(worst_with_orders, account.worst_with_orders, "account {id}: worst with orders");
+        assert_eq!(worst_with_orders - fee_reserve, account.pledged, "account {id}: worst with orders and their fees");
         self.check_holdings(id, account);
     }
 
@@ -275,12 +269,12 @@ impl Engine {
     }
 
     /// Adds an order to the sums from scratch; returns its reserve for fees.
-    fn add_to(&self, margins: &mut BTreeMap<EventId, EventMargin>, handle: Handle) -> i128 {
+    fn add_to(&self, margins: &mut Margins, handle: Handle) -> i128 {
         let standing = self.orders.standing(handle);
         let terms = &self.listings[event_index(standing.market.event())].terms;
         if terms.kind == MarketKind::Outcome {
-            let margin = margins.entry(standing.market.event()).or_insert_with(|| EventMargin::new(terms));
-            margin.reserve(terms, standing.market.outcome(), standing.side, standing.price, standing.lots);
+            let Standing { market, side, price, lots } = standing;
+            margins.change(terms, market, |outcome| outcome.reserve(terms, side, price, lots));
         }
         self.orders.reserved(handle, standing, terms)
     }
@@ -296,7 +290,7 @@ impl Engine {
                 let listing = &self.listings[event_index(*event)];
                 let payouts = listing.payouts.as_ref().expect("only resolved events are queued");
                 let account = self.find_account(*id).expect("a queued account exists");
-                account.margins.get(event).map_or(0, |margin| margin.payoff(&listing.terms, payouts))
+                account.margins.payoff(&listing.terms, *event, payouts)
             })
             .sum();
         let fees = self.frame_fees();

@@ -8,9 +8,9 @@
 //! price, a time or another order, `planned` takes it in, `replan` lets one take another's place, `triggers` finds by price and
 //! `releases` lets it into the books, `follow` says what a fill or an end of one order does
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
-//! [`xos_book`]'s price-time order; `accounts` finds an account by its number, `isolated` opens those for one market;
-//! `account` and `margin` hold cash, positions and what resting orders may still cost;
-//! `feeds` takes prices and funding, `holdings` is what has a price, `health` what the contract will say of an account,
+//! [`xos_book`]'s price-time order; `accounts` finds an account by its number and `owners` those of an owner, `isolated` opens those for one market;
+//! `account` and `margin` hold cash, positions and what resting orders may still cost, in lists that `packed` keeps small;
+//! `feeds` takes prices and funding, `holdings` is what has a price, `holders` who has any, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
 //! `exits` who takes what they hold, `handover` how it changes hands, `forced` offers closes that owners force in the books, `losses` what all share; `departures` is what leaves;
 //! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
@@ -42,6 +42,7 @@ mod frame;
 mod gas;
 mod handover;
 mod health;
+mod holders;
 mod holdings;
 mod inbox;
 mod indexed;
@@ -56,6 +57,8 @@ mod margins;
 mod matching;
 mod nonces;
 mod orders;
+mod owners;
+mod packed;
 mod place;
 mod planned;
 mod plans;

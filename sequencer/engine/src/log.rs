@@ -21,6 +21,8 @@ use xos_types::Hash;
 /// Bytes at which a block ends. Larger ones would make no command cheaper and the one that ends a block slower; `h ‖ block`
 /// then is little more than the 16 chunks that BLAKE3 hashes side by side.
 const BLOCK_BYTES: usize = 16 << 10;
+/// Memory that a block leaves to the next one: that of a frame which opened many accounts is given back.
+const KEPT_BYTES: usize = 1 << 20;
 const HASH_BYTES: usize = 32;
 
 /// Who hashes an engine's blocks where the engine need not wait.
@@ -124,6 +126,9 @@ impl Log {
 
     /// An empty block behind a hash, or behind room for it.
     fn begin(&mut self, hash: &Hash) {
+        if self.open.capacity() > KEPT_BYTES {
+            self.open = Vec::new();
+        }
         self.open.clear();
         self.open.reserve(2 * BLOCK_BYTES);
         self.open.extend_from_slice(hash);

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xos_types::Nonce;
 
@@ -16,161 +15,178 @@ const CLOSED: u64 = u64::MAX;
 const WORD: u64 = 256;
 
 /// Which nonces are spent: all below the floor, and any others.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Nonces {
-    floor: u64,
     /// With all below the floor.
-    spent: Numbers,
+    spent: Top,
     /// Words in which the contract holds a bit once every frame is settled: for the estimate of gas.
-    settled: Numbers,
+    settled: Top,
+    /// Hardly any account has it, and accounts are many.
+    apart: Option<Box<Apart>>,
 }
+
+/// What only those have who raise their floor or leave gaps.
+#[derive(Debug, Default)]
+struct Apart {
+    floor: u64,
+    spent: Below,
+    settled: Below,
+}
+
+/// The highest range of a set of numbers, first and last; the wrong way round while there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Top(u64, u64);
+
+/// The ranges below it: the last number of each by its first. Ranges neither overlap nor touch, so that equal sets are equal
+/// however they came to be.
+type Below = BTreeMap<u64, u64>;
 
 impl Nonces {
     pub(crate) fn floor(&self) -> Nonce {
-        Nonce(self.floor)
+        Nonce(self.apart.as_ref().map_or(0, |apart| apart.floor))
     }
 
     /// The lowest nonce above every one used and not below the floor.
     pub(crate) fn next(&self) -> Nonce {
-        Nonce(self.spent.highest().map_or(0, |highest| highest.saturating_add(1)))
+        Nonce(if self.spent.is_none() { 0 } else { self.spent.1.saturating_add(1) })
     }
 
     /// The last nonce of all is spent from the start: only a closed account's set holds it.
     #[inline]
     pub(crate) fn is_spent(&self, nonce: Nonce) -> bool {
-        nonce.0 == CLOSED || self.spent.contains(nonce.0)
+        nonce.0 == CLOSED || self.spent.contains(nonce.0, || self.apart.as_ref().map(|apart| &apart.spent))
     }
 
     #[inline]
     pub(crate) fn spend(&mut self, nonce: Nonce) {
-        self.spent.insert(nonce.0, nonce.0);
+        self.spend_all(nonce.0, nonce.0);
+    }
+
+    #[inline]
+    fn spend_all(&mut self, first: u64, last: u64) {
+        if !self.spent.grow(first, last) {
+            insert(&mut self.spent, &mut self.apart.get_or_insert_default().spent, first, last);
+            self.tidy();
+        }
     }
 
     /// Spends every nonce below `floor`; never lowers the floor.
     pub(crate) fn raise_floor(&mut self, floor: Nonce) {
-        if floor.0 > self.floor {
-            self.floor = floor.0;
-            self.spent.insert(0, floor.0 - 1);
+        if floor > self.floor() {
+            self.spend_all(0, floor.0 - 1);
+            self.apart.get_or_insert_default().floor = floor.0;
         }
     }
 
     /// Spends every nonce: nothing can be signed for the account any more.
     pub(crate) fn close(&mut self) {
-        self.floor = CLOSED;
-        self.spent.insert(0, u64::MAX);
+        self.spend_all(0, u64::MAX);
+        self.apart.get_or_insert_default().floor = CLOSED;
     }
 
     /// Whether the account is closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.floor == CLOSED && self.spent.contains(u64::MAX)
+        self.floor() == Nonce(CLOSED) && self.spent.1 == u64::MAX
     }
 
     /// The contract sets the nonce's bit: something of its message happened.
     #[inline]
     pub(crate) fn settle(&mut self, nonce: Nonce) {
         let word = nonce.0 / WORD;
-        self.settled.insert(word, word);
+        if !self.settled.grow(word, word) {
+            insert(&mut self.settled, &mut self.apart.get_or_insert_default().settled, word, word);
+            self.tidy();
+        }
     }
 
     /// Whether the contract's word of this nonce is in use.
     #[inline]
     pub(crate) fn is_word_settled(&self, nonce: Nonce) -> bool {
-        self.settled.contains(nonce.0 / WORD)
+        self.settled.contains(nonce.0 / WORD, || self.apart.as_ref().map(|apart| &apart.settled))
+    }
+
+    /// Gives back what holds nothing.
+    fn tidy(&mut self) {
+        let is_nothing = |apart: &Apart| apart.floor == 0 && apart.spent.is_empty() && apart.settled.is_empty();
+        if self.apart.as_deref().is_some_and(is_nothing) {
+            self.apart = None;
+        }
     }
 }
 
-/// A set of numbers as ranges that neither overlap nor touch, so that equal sets are equal however they came to be.
-#[derive(Debug)]
-struct Numbers {
-    /// The highest range, first and last; the wrong way round while there is none.
-    top: (u64, u64),
-    /// The ranges below it, if there ever were any: the last number of each by its first.
-    #[allow(
-        clippy::box_collection,
-        reason = "hardly any account has one, and accounts are many: a word instead of three"
-    )]
-    below: Option<Box<BTreeMap<u64, u64>>>,
-}
-
-impl Default for Numbers {
+impl Default for Top {
     fn default() -> Self {
-        Self { top: (1, 0), below: None }
+        Self(1, 0)
     }
 }
 
-impl Numbers {
-    fn is_empty(&self) -> bool {
-        self.top.0 > self.top.1
-    }
-
-    fn highest(&self) -> Option<u64> {
-        (!self.is_empty()).then_some(self.top.1)
+impl Top {
+    fn is_none(self) -> bool {
+        self.0 > self.1
     }
 
     #[inline]
-    fn contains(&self, number: u64) -> bool {
-        let (first, last) = self.top;
-        if number >= first {
-            return number <= last;
+    fn contains<'a>(self, number: u64, below: impl FnOnce() -> Option<&'a Below>) -> bool {
+        if number >= self.0 {
+            return number <= self.1;
         }
-        let Some(below) = &self.below else { return false };
-        below.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
+        below().is_some_and(|below| below.range(..=number).next_back().is_some_and(|(_, last)| number <= *last))
     }
 
-    /// Adds all from `first` to `last`.
+    /// Adds all from `first` to `last` if they are in it or right behind it; whether they were.
     #[inline]
-    fn insert(&mut self, first: u64, last: u64) {
-        // In the highest range or right behind it.
-        if first >= self.top.0 && first.saturating_sub(1) <= self.top.1 {
-            self.top.1 = self.top.1.max(last);
-        } else {
-            self.insert_apart(first, last);
+    fn grow(&mut self, first: u64, last: u64) -> bool {
+        let grows = first >= self.0 && first.saturating_sub(1) <= self.1;
+        if grows {
+            self.1 = self.1.max(last);
         }
-    }
-
-    #[cold]
-    fn insert_apart(&mut self, mut first: u64, mut last: u64) {
-        let is_empty = self.is_empty();
-        let below = self.below.get_or_insert_default();
-        if !is_empty {
-            below.insert(self.top.0, self.top.1);
-        }
-        // What it overlaps or touches becomes part of it.
-        while let Some((&start, &end)) = below.range(..=last.saturating_add(1)).next_back()
-            && end >= first.saturating_sub(1)
-        {
-            below.remove(&start);
-            first = first.min(start);
-            last = last.max(end);
-        }
-        below.insert(first, last);
-        self.top = below.pop_last().expect("it holds what was just added");
-        if below.is_empty() {
-            self.below = None;
-        }
+        grows
     }
 }
 
-impl Serialize for Numbers {
-    /// Every range, in ascending order.
+/// Adds all from `first` to `last` to the set of which these are parts.
+#[cold]
+fn insert(top: &mut Top, below: &mut Below, mut first: u64, mut last: u64) {
+    if !top.is_none() {
+        below.insert(top.0, top.1);
+    }
+    // What it overlaps or touches becomes part of it.
+    while let Some((&start, &end)) = below.range(..=last.saturating_add(1)).next_back()
+        && end >= first.saturating_sub(1)
+    {
+        below.remove(&start);
+        first = first.min(start);
+        last = last.max(end);
+    }
+    below.insert(first, last);
+    let (first, last) = below.pop_last().expect("it holds what was just added");
+    *top = Top(first, last);
+}
+
+impl Serialize for Nonces {
+    /// The floor, and of both sets every range in ascending order.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let top = (!self.is_empty()).then_some(self.top);
-        let ranges = self.below.iter().flat_map(|below| below.iter()).map(|(first, last)| (*first, *last)).chain(top);
-        let mut list = serializer
-            .serialize_seq(Some(self.below.as_ref().map_or(0, |below| below.len()) + usize::from(top.is_some())))?;
-        for range in ranges {
-            list.serialize_element(&range)?;
-        }
-        list.end()
+        let ranges = |top: Top, below: Option<&Below>| {
+            let top = (!top.is_none()).then_some((top.0, top.1));
+            below.into_iter().flatten().map(|(first, last)| (*first, *last)).chain(top).collect::<Vec<_>>()
+        };
+        let apart = self.apart.as_deref();
+        let spent = ranges(self.spent, apart.map(|apart| &apart.spent));
+        let settled = ranges(self.settled, apart.map(|apart| &apart.settled));
+        (self.floor().0, spent, settled).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Numbers {
+impl<'de> Deserialize<'de> for Nonces {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut below: BTreeMap<u64, u64> = Vec::<(u64, u64)>::deserialize(deserializer)?.into_iter().collect();
-        let top = below.pop_last();
-        let below = (!below.is_empty()).then(|| Box::new(below));
-        Ok(top.map_or_else(Self::default, |top| Self { top, below }))
+        type Ranges = Vec<(u64, u64)>;
+        let (floor, spent, settled) = <(u64, Ranges, Ranges)>::deserialize(deserializer)?;
+        let mut apart = Apart { floor, spent: spent.into_iter().collect(), settled: settled.into_iter().collect() };
+        let top = |below: &mut Below| below.pop_last().map_or_else(Top::default, |(first, last)| Top(first, last));
+        let (spent, settled) = (top(&mut apart.spent), top(&mut apart.settled));
+        let mut nonces = Self { spent, settled, apart: Some(Box::new(apart)) };
+        nonces.tidy();
+        Ok(nonces)
     }
 }
 
@@ -207,7 +223,8 @@ mod tests {
         assert_eq!(nonces.next(), Nonce(201));
         nonces.raise_floor(Nonce(500));
         assert_eq!(nonces.next(), Nonce(500));
-        assert!(nonces.spent.below.is_none());
+        let apart = nonces.apart.as_deref().unwrap();
+        assert!(apart.spent.is_empty() && apart.floor == 500);
     }
 
     #[test]
@@ -219,7 +236,7 @@ mod tests {
                 nonces.spend(nonce);
                 nonces.settle(nonce);
             }
-            assert!(nonces.spent.below.is_none() && nonces.settled.below.is_none());
+            assert!(nonces.apart.is_none());
             assert!(nonces.is_spent(Nonce(start + 999)) && !nonces.is_spent(Nonce(start + 1_000)));
         }
     }
@@ -229,18 +246,21 @@ mod tests {
         fn they_are_a_set_and_its_form_does_not_depend_on_how_it_came_to_be(
             ranges in prop::collection::vec((prop_oneof![0u64..40, (u64::MAX - 40)..=u64::MAX], 0u64..4), 0..60),
         ) {
-            let (mut set, mut numbers) = (BTreeSet::new(), Numbers::default());
+            let (mut set, mut nonces) = (BTreeSet::new(), Nonces::default());
             for (first, more) in ranges {
                 let last = first.saturating_add(more);
-                numbers.insert(first, last);
+                nonces.spend_all(first, last);
                 set.extend(first..=last);
-                prop_assert_eq!(numbers.highest(), set.last().copied());
+                prop_assert_eq!(nonces.next().0, set.last().map_or(0, |last| last.saturating_add(1)));
             }
-            let near = (0u64..50).chain((u64::MAX - 50)..=u64::MAX);
-            prop_assert!(near.into_iter().all(|number| numbers.contains(number) == set.contains(&number)));
-            let mut counted = Numbers::default();
-            set.iter().for_each(|number| counted.insert(*number, *number));
-            prop_assert_eq!(postcard::to_allocvec(&numbers).unwrap(), postcard::to_allocvec(&counted).unwrap());
+            let near = (0u64..50).chain((u64::MAX - 50)..u64::MAX);
+            prop_assert!(near.into_iter().all(|number| nonces.is_spent(Nonce(number)) == set.contains(&number)));
+            let mut counted = Nonces::default();
+            set.iter().for_each(|number| counted.spend(Nonce(*number)));
+            let bytes = postcard::to_allocvec(&nonces).unwrap();
+            prop_assert_eq!(&bytes, &postcard::to_allocvec(&counted).unwrap());
+            let again: Nonces = postcard::from_bytes(&bytes).unwrap();
+            prop_assert_eq!(bytes, postcard::to_allocvec(&again).unwrap());
         }
     }
 }

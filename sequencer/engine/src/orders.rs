@@ -270,7 +270,8 @@ impl Orders {
     #[inline]
     pub(crate) fn glance(&self, handle: Handle) -> u64 {
         let cold = self.resting.cold(handle);
-        self.nonce(handle).0 ^ cold.expiry.0 ^ u64::from(cold.signature.vs[31])
+        let order = self.resting.get(handle);
+        order.nonce().0 ^ u64::from(order.hot.account) ^ cold.expiry.0 ^ u64::from(cold.signature.vs[31])
     }
 
     #[inline]

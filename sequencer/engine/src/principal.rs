@@ -1,30 +1,44 @@
 //! What was paid in less what was taken out, not below 0: all that may leave while the insurance fund is negative.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xos_types::FeedId;
 
-use crate::room::{SIXTEENTH, make_room};
+use crate::packed::Packed;
 
-/// By asset, ascending; 0 is the settlement token. Most accounts pay in one, and a tree's first node would take 200 bytes.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Principal(Vec<(FeedId, u128)>);
+/// By asset; 0 is the settlement token.
+#[derive(Debug, Default)]
+pub(crate) struct Principal(Packed);
 
 impl Principal {
     pub(crate) fn of(&self, asset: FeedId) -> u128 {
-        self.place_of(asset).map_or(0, |place| self.0[place].1)
+        self.0.find(asset.0.into()).map_or(0, |at| self.amount(at))
     }
 
-    /// The entry of an asset, made if there is none.
-    pub(crate) fn of_mut(&mut self, asset: FeedId) -> &mut u128 {
-        let place = self.place_of(asset).unwrap_or_else(|place| {
-            make_room(&mut self.0, SIXTEENTH);
-            self.0.insert(place, (asset, 0));
-            place
-        });
-        &mut self.0[place].1
+    pub(crate) fn set(&mut self, asset: FeedId, amount: u128) {
+        let key = asset.0.into();
+        let at = self.0.find(key).unwrap_or_else(|| self.0.insert(key, 0));
+        self.0.write(at, 0, &[amount.cast_signed()]);
     }
 
-    fn place_of(&self, asset: FeedId) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&asset, |(asset, _)| *asset)
+    fn amount(&self, at: usize) -> u128 {
+        let [amount] = self.0.read(at);
+        amount.cast_unsigned()
+    }
+}
+
+impl Serialize for Principal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let asset = |at| self.0.key(at).and_then(|key| u8::try_from(key).ok()).map(FeedId).expect("it is of an asset");
+        serializer.collect_seq(self.0.places(0).map(|at| (asset(at), self.amount(at))).collect::<Vec<_>>())
+    }
+}
+
+impl<'de> Deserialize<'de> for Principal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut principal = Self::default();
+        for (asset, amount) in Vec::<(FeedId, u128)>::deserialize(deserializer)? {
+            principal.set(asset, amount);
+        }
+        Ok(principal)
     }
 }

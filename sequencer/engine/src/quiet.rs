@@ -70,7 +70,7 @@ impl Engine {
         if !account.shift(terms, &self.board, market, side, (gone_price, gone_lots), (price, size)) {
             return false;
         }
-        account.fee_reserve += fee - gone_fee;
+        account.pledged -= fee - gone_fee;
         if account.available() < above {
             let order = |price, lots, fee| Some((Standing { market, side, price, lots }, fee));
             account.requote(terms, &self.board, order(price, size, fee), order(gone_price, gone_lots, gone_fee));

@@ -252,7 +252,7 @@ impl Engine {
             return None;
         }
         let mut dust = Vec::new();
-        for holding in state.holdings.iter().filter(|holding| holding.is_held()) {
+        for holding in state.holdings.iter().filter(|holding| holding.held.is_held()) {
             let feed = &self.board[holding.feed];
             match holding.held {
                 Held::Asset(held) if !feed.stale && asset_value(feed, held.balance) <= DUST => {
@@ -263,7 +263,7 @@ impl Engine {
         }
         // The contract would refuse a fund that took a position in this frame and ends it holding more than it may.
         let fund = &self.accounts[AccountId::INSURANCE];
-        let new = dust.iter().filter(|(id, _)| !fund.holdings.find(*id).is_some_and(|found| found.is_held())).count();
+        let new = dust.iter().filter(|(id, _)| !fund.holdings.find(*id).is_some_and(Held::is_held)).count();
         let crowded = new > 0 && fund.holdings.held() + new > self.holdings_max();
         (!crowded || !fund.did(self.frame.id()).grew).then_some(dust)
     }
@@ -303,7 +303,7 @@ impl Engine {
             assert!(lots.0 > 0 && settled != 0, "a forced close of account {account} in {market} has a position");
         }
         for (id, account) in self.accounts.entries() {
-            let idle = account.orders.is_empty() && account.holdings.iter().all(|holding| !holding.is_perpetual());
+            let idle = account.orders.is_empty() && account.holdings.iter().all(|holding| !holding.held.is_perpetual());
             assert!(!account.nonces.is_closed() || idle, "account {id} is closed and holds no perpetual");
         }
     }

@@ -21,7 +21,7 @@ use xos_types::{
     Phase, Side, SignerGrant, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
-use crate::account::{Account, Granted, Standing};
+use crate::account::{Account, Granted};
 use crate::accounts::Accounts;
 use crate::auction::is_crossed;
 use crate::digest::STATE;
@@ -32,9 +32,9 @@ use crate::frame::{LineRef, OpenFrame};
 use crate::holdings::Held;
 use crate::log::Log;
 use crate::losses::Pool;
-use crate::margin::EventMargin;
 use crate::nonces::Nonces;
 use crate::orders::{Rested, ToRest};
+use crate::owners::Owners;
 use crate::plans::{Name, Pair, Plans, Waiting};
 use crate::rescue::Rescues;
 use crate::terms::Terms;
@@ -108,8 +108,8 @@ impl Engine {
 /// Records that are still to be read.
 struct Records<'a>(&'a [u8]);
 
-/// The sums of an account's margin as they were written: worst payoff, worst with orders, reserve for fees.
-type Sums = (i128, i128, i128);
+/// The sums of an account's margin as they were written: worst payoff, and [`Account::pledged`].
+type Sums = (i128, i128);
 
 impl<'a> Records<'a> {
     fn next<T: Deserialize<'a>>(&mut self) -> Result<T, SnapshotError> {
@@ -132,7 +132,7 @@ impl<'a> Records<'a> {
         let (numbered, isolated) = (self.next::<usize>()?, self.next::<Vec<AccountId>>()?);
         let (mut held, mut sums) = (Vec::new(), Vec::new());
         engine.accounts = Accounts::with_room(numbered);
-        engine.owners.clear();
+        engine.owners = Owners::default();
         for id in (1..=numbered as u64).map(AccountId).chain(isolated) {
             let (mut account, account_sums) = self.account(id, &mut engine.board, &mut held)?;
             let parents =
@@ -141,7 +141,7 @@ impl<'a> Records<'a> {
                 return Err(SnapshotError::Damaged(format!("account {id} is there twice, or without its parent")));
             }
             account.watched = engine.watched.contains_key(&id);
-            engine.owners.insert((account.owner, id));
+            engine.owners.insert(account.owner, id);
             engine.rights.remember(id, &account, engine.frame.time);
             engine.accounts.open(id, account);
             sums.push(account_sums);
@@ -159,7 +159,7 @@ impl<'a> Records<'a> {
         }
         self.plans(&mut engine)?;
         hold(&mut engine, held);
-        rederive(&mut engine, &sums)?;
+        check_sums(&engine, &sums)?;
         Ok(engine)
     }
 
@@ -203,7 +203,7 @@ impl<'a> Records<'a> {
         &mut self,
         id: AccountId,
         board: &mut Board,
-        held: &mut Vec<(AccountId, EventId, Vec<i64>)>,
+        held: &mut Vec<(AccountId, MarketId, i64)>,
     ) -> Result<(Account, Sums), SnapshotError> {
         let (owner, cash, nonces) = self.next::<(Address, i128, Nonces)>()?;
         let mut account = Account::new(owner);
@@ -214,9 +214,8 @@ impl<'a> Records<'a> {
         if !signers.is_empty() || !memberships.is_empty() {
             *account.granted_mut() = Granted { signers, memberships };
         }
-        for _ in 0..self.next::<usize>()? {
-            held.push((id, self.next()?, self.next()?));
-        }
+        let positions = self.next::<Vec<(MarketId, i64)>>()?;
+        held.extend(positions.into_iter().map(|(market, position)| (id, market, position)));
         account.principal = self.next()?;
         for _ in 0..self.next::<usize>()? {
             let (feed, holding) = self.next::<(FeedId, Held)>()?;
@@ -224,9 +223,8 @@ impl<'a> Records<'a> {
                 return Err(SnapshotError::Damaged(format!("account {id} holds what feed {} is not", feed.0)));
             }
             let record = &mut board[feed];
-            let place = u32::try_from(record.holders.len()).expect("memory ends long before 2^32 holders");
-            record.holders.push(id);
-            account.holdings.restore(feed, record, place, holding);
+            record.holders.insert(id);
+            account.holdings.restore(feed, record, holding);
         }
         account.restore_did(self.next()?);
         Ok((account, self.next()?))
@@ -279,16 +277,14 @@ impl<'a> Records<'a> {
                         engine.expiries.insert((expiry, account, nonce));
                     }
                     let terms = &listing.terms;
-                    state.fee_reserve += credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee());
+                    state.pledged -= credit.outstanding(terms.fee_base(price, remaining), terms.maker_fee.fee());
                     let builder = builder_reserve(terms, price, signed.message.builder_fee);
-                    state.fee_reserve += builder * i128::from(remaining.0);
+                    state.pledged -= builder * i128::from(remaining.0);
                     if terms.kind != MarketKind::Outcome {
                         // Its holding was written with its orders.
                         continue;
                     }
-                    let margin = state.margins.get_or_insert_with(event, || EventMargin::new(terms));
-                    let Standing { side, price, lots, .. } = Standing { market, side, price, lots: remaining };
-                    margin.reserve(terms, market.outcome(), side, price, lots);
+                    state.change(terms, market, |outcome| outcome.reserve(terms, side, price, remaining));
                 }
             }
         }
@@ -315,32 +311,23 @@ fn terms_of(board: &Board, number: EventId, config: &ListingConfig) -> Option<Te
 }
 
 /// Gives accounts their positions, and listings what is open of them.
-fn hold(engine: &mut Engine, held: Vec<(AccountId, EventId, Vec<i64>)>) {
+fn hold(engine: &mut Engine, held: Vec<(AccountId, MarketId, i64)>) {
     for listing in engine.listings.iter_mut().filter(|listing| listing.terms.kind == MarketKind::Perpetual) {
         let held = engine.accounts.iter().filter_map(|account| account.holdings.perpetual(listing.terms.feed));
         listing.open_interest[0] = held.map(|held| held.size.max(0).unsigned_abs()).sum();
     }
-    for (account, event, positions) in held {
-        let listing = &mut engine.listings[event_index(event)];
-        let margins = &mut engine.accounts[account].margins;
-        let margin = margins.get_or_insert_with(event, || EventMargin::new(&listing.terms));
-        for ((entry, open), position) in margin.outcomes.iter_mut().zip(&mut listing.open_interest).zip(positions) {
-            entry.position = position;
-            *open += position.max(0).unsigned_abs();
-        }
+    for (account, market, position) in held {
+        let listing = &mut engine.listings[event_index(market.event())];
+        let open = &mut listing.open_interest[usize::from(market.outcome())];
+        *open += position.max(0).unsigned_abs();
+        engine.accounts[account].change(&listing.terms, market, |outcome| outcome.position = position);
     }
 }
 
-/// Derives the margins anew, and holds them to the sums that were written.
-fn rederive(engine: &mut Engine, sums: &[Sums]) -> Result<(), SnapshotError> {
-    let ids: Vec<AccountId> = engine.accounts.ids().collect();
-    for (id, (account, sums)) in ids.into_iter().zip(engine.accounts.iter_mut().zip(sums)) {
-        for (event, margin) in account.margins.iter_mut() {
-            margin.rederive(&engine.listings[event_index(*event)].terms);
-            account.worst_payoff += margin.sums.worst_payoff;
-            account.worst_with_orders += margin.sums.worst_with_orders;
-        }
-        if (account.worst_payoff, account.worst_with_orders, account.fee_reserve) != *sums {
+/// Holds the sums of accounts' margins to those that were written.
+fn check_sums(engine: &Engine, sums: &[Sums]) -> Result<(), SnapshotError> {
+    for ((id, account), sums) in engine.accounts.entries().zip(sums) {
+        if (account.worst_payoff, account.pledged) != *sums {
             return Err(SnapshotError::Damaged(format!("the margin of account {id} does not add up")));
         }
     }

@@ -274,7 +274,7 @@ impl Engine {
     fn settled_position(&self, account: AccountId, market: MarketId) -> (Perpetual, bool) {
         let terms = self.listings[event_index(market.event())].terms;
         let held = self.accounts[account].holdings.perpetual(terms.feed);
-        let (mut held, mut ended) = (held.copied().unwrap_or_default(), false);
+        let (mut held, mut ended) = (held.unwrap_or_default(), false);
         let lines = self.frame.markets().get(&market).into_iter().flatten();
         for line in lines.filter(|line| line.order.message.account == account) {
             let before = held.settled_size;
@@ -321,17 +321,17 @@ impl Engine {
     /// The accounts of an owner, ascending.
     #[must_use]
     pub fn accounts_of(&self, owner: Address) -> Vec<AccountId> {
-        let own = (owner, AccountId(0))..=(owner, AccountId(u64::MAX));
-        self.owners.range(own).map(|(_, account)| *account).collect()
+        let own = self.owners.candidates(owner).filter(|account| self.accounts[*account].owner == owner);
+        let mut accounts: Vec<AccountId> = own.flat_map(|account| self.accounts.family(account)).collect();
+        accounts.sort_unstable();
+        accounts
     }
 
     /// Positions that are not zero, by market.
     #[must_use]
     pub fn positions(&self, account: AccountId) -> Vec<(MarketId, Position)> {
-        let margins = self.find_account(account).map(|state| state.margins.iter());
-        let held = margins.into_iter().flatten().flat_map(|(event, margin)| {
-            (0u8..).zip(&margin.outcomes).map(|(k, outcome)| (MarketId::new(*event, k), Position(outcome.position)))
-        });
+        let margins = self.find_account(account).into_iter().flat_map(|state| state.margins.iter());
+        let held = margins.map(|(market, outcome)| (market, Position(outcome.position)));
         held.filter(|(_, position)| position.0 != 0).collect()
     }
 
@@ -345,7 +345,7 @@ impl Engine {
     #[must_use]
     pub fn holdings(&self, account: AccountId) -> Vec<HoldingView> {
         let holdings = self.find_account(account).map(|state| &state.holdings);
-        let held = holdings.into_iter().flat_map(Holdings::iter).filter(|holding| holding.is_held());
+        let held = holdings.into_iter().flat_map(Holdings::iter).filter(|holding| holding.held.is_held());
         held.map(|holding| match holding.held {
             Held::Perpetual(held) => HoldingView {
                 feed: holding.feed,

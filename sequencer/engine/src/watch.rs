@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
-use crate::account::{Account, Standing};
+use crate::account::Standing;
 use crate::engine::{Engine, event_index};
-use crate::feeds::{Board, Feed, FeedKind};
+use crate::feeds::FeedKind;
 use crate::health::Health;
-use crate::holdings::Held;
+use crate::holders::Holders;
 use crate::terms::Terms;
 
 /// A watched account at the start of the frame, or of its being watched.
@@ -46,52 +46,36 @@ impl Engine {
     /// Makes a place for what the account is about to hold or order.
     pub(crate) fn open_place(&mut self, account: AccountId, feed: FeedId) {
         let holdings = &mut self.accounts[account].holdings;
-        if holdings.find(feed).is_some() {
-            return;
+        if !holdings.contains(feed) {
+            let record = &mut self.board[feed];
+            holdings.open(feed, record);
+            record.holders.insert(account);
         }
-        let record = &mut self.board[feed];
-        let place = u32::try_from(record.holders.len()).expect("memory ends long before 2^32 holders");
-        holdings.open(feed, record, place);
-        record.holders.push(account);
     }
 
     /// Gives up a place that nothing needs any more.
     pub(crate) fn tidy(&mut self, account: AccountId, feed: FeedId) {
         let holdings = &mut self.accounts[account].holdings;
-        let Some(holding) = holdings.find(feed).filter(|holding| holding.is_empty()) else { return };
-        let place = holding.place;
-        holdings.close(feed);
-        let holders = &mut self.board[feed].holders;
-        holders.swap_remove(place as usize);
-        if let Some(moved) = holders.get(place as usize).copied() {
-            let holding = self.accounts[moved].holdings.find_mut(feed);
-            holding.expect("whoever is listed has a place").place = place;
+        if holdings.is_vacant(feed) {
+            holdings.close(feed, &self.board);
+            self.board[feed].holders.remove(account);
         }
     }
 
     /// Values what is held at feeds anew, each of which has moved in some way, and what is ordered there if it is not only
     /// funding that has.
-    ///
-    /// If they are held by many, everybody is looked at in the order in which accounts lie in memory, which is several times
-    /// faster than to go from holder to holder, feed by feed.
     pub(crate) fn revalue(&mut self, moved: &BTreeMap<FeedId, Moved>) {
-        let holders: usize = moved.keys().map(|id| self.board[*id].holders.len()).sum();
-        if holders >= self.accounts.len() / 2 {
-            let most = self.holdings_max();
-            let mut by_feed = [None; 256];
-            for (id, how) in moved {
-                by_feed[usize::from(id.0)] = Some(*how);
-            }
-            for (id, account) in self.accounts.entries_mut() {
-                if account.revalue(&self.board, &by_feed, most) {
-                    self.suspects.insert(id);
-                }
-            }
-        } else {
-            for (id, how) in moved {
-                for place in 0..self.board[*id].holders.len() {
-                    self.revalue_holder(self.board[*id].holders[place], *id, *how);
-                }
+        let (most, mut by_feed, mut holders) = (self.holdings_max(), [None; 256], Holders::default());
+        for (id, how) in moved {
+            by_feed[usize::from(id.0)] = Some(*how);
+            holders.extend(&self.board[*id].holders);
+        }
+        for holder in holders.iter() {
+            let account = &mut self.accounts[holder];
+            account.holdings.revalue(&self.board, |id| by_feed[usize::from(id.0)] == Some(Moved::Price));
+            let is_stale = |id: FeedId| by_feed[usize::from(id.0)].is_some() && self.board[id].stale;
+            if account.available() < 0 || account.holdings.len() > most || account.holdings.feeds().any(is_stale) {
+                self.suspects.insert(holder);
             }
         }
         for (id, how) in moved {
@@ -101,21 +85,11 @@ impl Engine {
         }
     }
 
-    fn revalue_holder(&mut self, holder: AccountId, id: FeedId, how: Moved) {
-        let most = self.holdings_max();
-        let account = &mut self.accounts[holder];
-        account.holdings.change(id, &self.board[id], |held| held.move_on(how));
-        if account.is_suspect(&self.board[id], most) {
-            self.suspects.insert(holder);
-        }
-    }
-
     /// What resting orders lose against the index at its new price, of accounts that are valued as if they lost nothing. Only the
     /// best of a book do: bids above it and asks below.
     fn reckon_losses(&mut self, id: FeedId) {
         let feed = &self.board[id];
         let FeedKind::Perpetual { market, .. } = feed.kind else { return };
-        let most = self.holdings_max();
         let listing = &self.listings[event_index(market.event())];
         for side in [Side::Buy, Side::Sell] {
             for handle in listing.books[0].queue(&self.orders.resting, side) {
@@ -126,7 +100,7 @@ impl Engine {
                 let holder = self.orders.account(handle);
                 let account = &mut self.accounts[holder];
                 account.holdings.change(id, feed, |held| held.perpetual().loss += loss);
-                if account.is_suspect(feed, most) {
+                if account.available() < 0 {
                     self.suspects.insert(holder);
                 }
             }
@@ -202,37 +176,6 @@ impl Engine {
         let state = &self.accounts[account];
         let (before, after) = (state.health(&self.board), state.health_after(&self.board, terms, trade, fee));
         after.maintenance() >= before.maintenance()
-    }
-}
-
-impl Account {
-    /// Values what it holds at these feeds anew, as if its orders lost nothing against an index that has moved; whether it may
-    /// have come to be watched.
-    fn revalue(&mut self, board: &Board, moved: &[Option<Moved>; 256], most: usize) -> bool {
-        let (mut holds, mut stale) = (false, false);
-        for place in 0..self.holdings.len() {
-            let id = self.holdings.feed_at(place);
-            if let Some(how) = moved[usize::from(id.0)] {
-                self.holdings.change_at(place, &board[id], |held| held.move_on(how));
-                holds = true;
-                stale |= board[id].stale;
-            }
-        }
-        holds && (stale || self.available() < 0 || self.holdings.len() > most)
-    }
-
-    /// Whether it may have come to be watched since something that it holds has moved.
-    fn is_suspect(&self, moved: &Feed, most: usize) -> bool {
-        self.available() < 0 || moved.stale || self.holdings.len() > most
-    }
-}
-
-impl Held {
-    /// The price or the funding index moves: what orders lose is reckoned from nothing after a price has.
-    fn move_on(&mut self, how: Moved) {
-        if let (Self::Perpetual(held), Moved::Price) = (self, how) {
-            held.loss = 0;
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! nothing else.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use xos_types::{GroupConfig, Logged};
 
@@ -15,8 +15,8 @@ const BATCH_COMMANDS: usize = 4096;
 /// Batches that are decoded ahead of who applies them.
 const BATCHES_AHEAD: usize = 4;
 
-/// Iterates over `(sequence, command)`, checking hashes and chain as it reads. It ends where the journal ends, or with the
-/// first error. [`Self::dropped_tail`] and [`Self::last_sequence`] are known behind the last command.
+/// Iterates over `(sequence, command)`, checking hashes and chain as it reads; whoever is in a hurry takes them by
+/// [batches](Self::next_batch). It ends where the journal ends, or with the first error. [`Self::dropped_tail`] and [`Self::last_sequence`] are known behind the last command.
 #[derive(Debug)]
 pub struct Replay {
     source: Source,
@@ -30,8 +30,8 @@ pub struct Replay {
 enum Source {
     /// Nothing was asked for yet.
     Unread(Box<Chain>),
-    /// A thread reads ahead.
-    Reading(Receiver<Message>),
+    /// A thread reads ahead. It gets batches back that are done with: memory is given back best by who asked for it.
+    Reading { messages: Receiver<Message>, spent: Sender<Vec<Logged>> },
     /// Everything was read.
     Ended(Box<Ended>),
     /// An error came.
@@ -83,6 +83,29 @@ impl Replay {
         }
     }
 
+    /// The next commands, some thousand of them, and the sequence number of the first. Hand them back with [`Self::give_back`].
+    ///
+    /// # Errors
+    /// If the journal is damaged; then nothing follows.
+    pub fn next_batch(&mut self) -> Result<Option<(u64, Vec<Logged>)>, JournalError> {
+        while self.batch.as_slice().is_empty() {
+            if !self.more()? {
+                return Ok(None);
+            }
+        }
+        let (first, batch) = (self.next, std::mem::take(&mut self.batch).collect::<Vec<_>>());
+        self.next += batch.len() as u64;
+        Ok(Some((first, batch)))
+    }
+
+    /// A batch is done with.
+    pub fn give_back(&mut self, batch: Vec<Logged>) {
+        if let Source::Reading { spent, .. } = &self.source {
+            // If it has read everything there is nobody to take it.
+            let _ = spent.send(batch);
+        }
+    }
+
     /// Reads the rest, if there is one, without decoding it.
     pub(crate) fn finish(mut self) -> Result<Ended, JournalError> {
         if let Source::Unread(mut chain) = self.source {
@@ -106,20 +129,21 @@ impl Replay {
 
     fn start(&mut self) -> Result<(), JournalError> {
         let Source::Unread(chain) = std::mem::replace(&mut self.source, Source::Failed) else { return Ok(()) };
-        let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+        let (sender, messages) = sync_channel(BATCHES_AHEAD);
+        let (spent, given_back) = channel();
         let (from, dir) = (self.next, chain.end().0.path.clone());
         std::thread::Builder::new()
             .name("journal reader".to_owned())
-            .spawn(move || read(*chain, from, &sender))
+            .spawn(move || read(*chain, from, &sender, &given_back))
             .map_err(JournalError::io("cannot start a thread to read", &dir))?;
-        self.source = Source::Reading(receiver);
+        self.source = Source::Reading { messages, spent };
         Ok(())
     }
 
     /// Gets more commands, if there are more.
     fn more(&mut self) -> Result<bool, JournalError> {
         self.start_if_unread()?;
-        let Source::Reading(messages) = &self.source else { return Ok(false) };
+        let Source::Reading { messages, .. } = &self.source else { return Ok(false) };
         match messages.recv() {
             Ok(Message::Commands(commands)) => {
                 self.batch = commands.into_iter();
@@ -165,13 +189,15 @@ impl Iterator for Replay {
 }
 
 /// Reads to the end, or until nobody listens.
-fn read(mut chain: Chain, from: u64, sender: &SyncSender<Message>) {
+fn read(mut chain: Chain, from: u64, sender: &SyncSender<Message>, given_back: &Receiver<Vec<Logged>>) {
     let mut batch = Vec::with_capacity(BATCH_COMMANDS);
     let last = loop {
         match read_block(&mut chain, from, &mut batch) {
             Ok(None) if batch.len() < BATCH_COMMANDS => {}
             Ok(None) => {
-                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_COMMANDS));
+                let mut empty = given_back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_COMMANDS));
+                empty.clear();
+                let full = std::mem::replace(&mut batch, empty);
                 if sender.send(Message::Commands(full)).is_err() {
                     return;
                 }

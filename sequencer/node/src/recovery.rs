@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use xos_engine::Engine;
+use xos_engine::{Engine, LOOK_AHEAD};
 use xos_history::HistoryError;
 use xos_journal::{JournalError, Recovery, Replay};
-use xos_types::{Event, Frame, Hash};
+use xos_types::{Event, Frame, Hash, Logged};
 
 use crate::history::History;
 use crate::node::NodeError;
@@ -144,21 +144,26 @@ pub(crate) fn recover(
     }
     let mut progress = Progress::new();
     let mut events = Vec::new();
-    for command in replay {
-        let (sequence, command) = command?;
-        events.clear();
-        recovered.engine.apply(&command, &mut events);
-        recovered.history.record(sequence, recovered.engine.frame_time(), &events);
-        for event in events.drain(..) {
-            let Event::FrameSealed(frame) = event else { continue };
-            if frame.id == anchor.id {
-                anchor.check(&frame)?;
-            }
-            if frame.id >= keep_from {
-                recovered.unsettled.push(*frame);
+    while let Some((first, batch)) = replay.next_batch()? {
+        for (windows, window) in (0u64..).zip(batch.chunks(LOOK_AHEAD)) {
+            recovered.engine.look_ahead(window.iter().map(Logged::command));
+            for (sequence, command) in (first + windows * LOOK_AHEAD as u64..).zip(window) {
+                events.clear();
+                recovered.engine.apply(command, &mut events);
+                recovered.history.record(sequence, recovered.engine.frame_time(), &events);
+                for event in events.drain(..) {
+                    let Event::FrameSealed(frame) = event else { continue };
+                    if frame.id == anchor.id {
+                        anchor.check(&frame)?;
+                    }
+                    if frame.id >= keep_from {
+                        recovered.unsettled.push(*frame);
+                    }
+                }
+                progress.step(sequence);
             }
         }
-        progress.step(sequence);
+        replay.give_back(batch);
     }
     progress.end(&recovered);
     Ok(recovered)

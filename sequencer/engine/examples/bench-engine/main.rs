@@ -17,7 +17,8 @@
 //!   latency counts from then, so a stall delays everything behind it. The run with the lowest p99 counts. On a machine that
 //!   does other things that says more of those, so beside it stand the engine's **own** latencies: each command with its
 //!   fastest time of several runs, and the queue reckoned from these.
-//! - **replay**: the same log from its bytes alone, as after a crash: decoding, then all of the above.
+//! - **replay**: the same log from a journal on disk, as after a crash: the journal's thread reads, checks and decodes, one hashes
+//!   the log again, and this one does the rest. `decoded` is what the journal's thread does alone.
 //! - **many markets**: the same mix in 100 markets (20 events of two outcomes, 30 spot markets of as many assets, 30 perpetuals),
 //!   100,000 accounts that trade in eight of them each, and a million resting orders: nearly every order is a miss of every
 //!   cache. Prices stand still; what a frame costs that moves all of them is measured apart.
@@ -42,6 +43,7 @@ use hashing::HashThread;
 use opening::{GROUP, Opening};
 use stream::{Crowd, Stream};
 use xos_engine::{Engine, LOOK_AHEAD};
+use xos_journal::{Journal, Recovery, Replay, Settings};
 use xos_types::{Event, Logged};
 
 const COMMANDS: usize = 300_000;
@@ -82,13 +84,11 @@ fn run(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) {
     }
 }
 
-/// Decodes and applies a log.
-fn replay(engine: &mut Engine, mut log: &[u8], events: &mut Vec<Event>) {
-    while !log.is_empty() {
-        let (command, rest) = Logged::take_from(log).expect("it was just encoded");
-        events.clear();
-        engine.apply(&command, events);
-        log = rest;
+/// Applies what a journal holds.
+fn replay(engine: &mut Engine, journal: &mut Replay, events: &mut Vec<Event>) {
+    while let Some((_, batch)) = journal.next_batch().expect("it was just written") {
+        run(engine, &batch, events);
+        journal.give_back(batch);
     }
 }
 
@@ -99,23 +99,17 @@ fn touch(commands: &[Logged]) {
 }
 
 /// Runs the pieces of a stream, one after the other and all of it `runs` times.
-fn throughput<P>(
-    bench: &str,
-    stream: &Stream,
-    runs: usize,
-    pieces: &[P],
-    open: fn(&Stream) -> Engine,
-    mut run: impl FnMut(&mut Engine, &P),
-) {
-    let mut fastest = vec![u128::MAX; pieces.len()];
+fn throughput(bench: &str, stream: &Stream, runs: usize, open: fn(&Stream) -> Engine) {
+    let mut fastest = vec![u128::MAX; stream.commands.len().div_ceil(PIECE)];
     let mut totals = Vec::new();
+    let mut events = Vec::with_capacity(1 << 16);
     for _ in 0..runs {
         let mut engine = open(stream);
         let mut total = 0;
-        for ((piece, fastest), commands) in pieces.iter().zip(&mut fastest).zip(stream.commands.chunks(PIECE)) {
+        for (commands, fastest) in stream.commands.chunks(PIECE).zip(&mut fastest) {
             touch(commands);
             let start = Instant::now();
-            run(&mut engine, piece);
+            run(&mut engine, commands, &mut events);
             let elapsed = start.elapsed().as_nanos();
             *fastest = elapsed.min(*fastest);
             total += elapsed;
@@ -128,17 +122,34 @@ fn throughput<P>(
     print(&format!("{bench}.throughput_median"), rate(totals[runs / 2]), "commands/s");
 }
 
-fn apply_throughput(bench: &str, stream: &Stream, runs: usize, open: fn(&Stream) -> Engine) {
-    let pieces: Vec<_> = stream.commands.chunks(PIECE).collect();
-    let mut events = Vec::with_capacity(1 << 16);
-    throughput(bench, stream, runs, &pieces, open, |engine, piece| run(engine, piece, &mut events));
-}
-
 fn replay_throughput(bench: &str, stream: &Stream, runs: usize) {
-    let bytes = |piece: &[Logged]| piece.iter().flat_map(|command| command.bytes()).copied().collect::<Vec<u8>>();
-    let pieces: Vec<_> = stream.commands.chunks(PIECE).map(bytes).collect();
-    let mut events = Vec::with_capacity(1 << 16);
-    throughput(bench, stream, runs, &pieces, opened, |engine, piece| replay(engine, piece, &mut events));
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut journal =
+        Journal::open(dir.path(), &GROUP, Settings::default()).and_then(Recovery::resume).expect("a journal");
+    for commands in [&stream.opening, &stream.commands].into_iter().flat_map(|commands| commands.chunks(PIECE)) {
+        journal.append(commands).expect("a disk");
+    }
+    journal.close().expect("a disk");
+    let opened_journal = || xos_journal::read_only(dir.path(), stream.opening.len() as u64 + 1).expect("a journal");
+    let (mut totals, mut decoding, mut events) = (Vec::new(), Vec::new(), Vec::with_capacity(1 << 16));
+    for _ in 0..runs {
+        let (mut engine, mut journal) = (opened_with_thread(stream), opened_journal());
+        let start = Instant::now();
+        replay(&mut engine, &mut journal, &mut events);
+        totals.push(start.elapsed().as_nanos());
+        assert_eq!(engine.sequence(), (stream.opening.len() + stream.commands.len()) as u64, "all of it");
+        let (mut journal, start) = (opened_journal(), Instant::now());
+        while let Some((_, batch)) = journal.next_batch().expect("it was just written") {
+            journal.give_back(batch);
+        }
+        decoding.push(start.elapsed().as_nanos());
+    }
+    let rate = |nanoseconds: u128| stream.commands.len() as u128 * 1_000_000_000 / nanoseconds;
+    for (name, mut times) in [(bench.to_owned(), totals), (format!("{bench}.decoded"), decoding)] {
+        times.sort_unstable();
+        print(&format!("{name}.throughput"), rate(times[0]), "commands/s");
+        print(&format!("{name}.throughput_median"), rate(times[runs / 2]), "commands/s");
+    }
 }
 
 /// Nanoseconds that every command takes in the fastest of several runs.
@@ -234,8 +245,8 @@ fn main() {
             profile(&stream);
         }
         if wants("mixed") {
-            apply_throughput("engine.mixed", &stream, RUNS, opened);
-            apply_throughput("engine.mixed.hashed_elsewhere", &stream, RUNS, opened_with_thread);
+            throughput("engine.mixed", &stream, RUNS, opened);
+            throughput("engine.mixed.hashed_elsewhere", &stream, RUNS, opened_with_thread);
         }
         if wants("open") {
             let at = |latencies: &[u128], per_mille: usize| latencies[latencies.len() * per_mille / 1_000];
@@ -266,7 +277,7 @@ fn main() {
         if asks("profile-many") {
             return profile(&stream);
         }
-        apply_throughput("engine.many_markets", &stream, RUNS / 4, opened);
+        throughput("engine.many_markets", &stream, RUNS / 4, opened);
         print("engine.many_markets.reprice_us", reprice(&stream, &opening), "us");
     }
 }
