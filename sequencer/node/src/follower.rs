@@ -4,6 +4,7 @@
 //! It reads what is durable, from the files, as anybody else could. What it writes is therefore replayed, not copied from a
 //! memory that a bug may have touched; and since the state follows from the log, its state is the state.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,6 +110,7 @@ impl Follower {
     fn follow(&self, shared: &Shared) -> Result<(), FollowError> {
         let (mut state, noting) = self.begin(shared)?;
         let mut saved = self.snapshots.newest_sequence();
+        let mut saves = VecDeque::new();
         let is_stopped = || shared.stop.load(Ordering::Relaxed);
         while !is_stopped() {
             let durable = self.durability.sequence();
@@ -140,7 +142,10 @@ impl Follower {
                     let path = self.snapshots.write(&state)?;
                     tracing::info!(sequence, path = %path.display(), "saved the state");
                     saved = sequence;
-                    self.retire(noting);
+                    saves.push_back((sequence, state.engine.frames_sealed()));
+                    if noting {
+                        self.retire(&mut saves);
+                    }
                 }
                 // Nothing is read that is not durable.
                 if sequence == durable || is_stopped() {
@@ -169,25 +174,27 @@ impl Follower {
     }
 
     /// Takes segments out that nobody needs any more: every state that is kept, and the history, are beyond them, and what they led
-    /// to is final on the chain. If that fails it is tried again with the next state that is saved.
-    fn retire(&self, noting: bool) {
-        if self.old == OldSegments::Keep || !noting {
-            return;
+    /// to is final on the chain. `saves` are states that were saved in this life, some of them gone since, and the frames that each
+    /// had sealed. If it fails it is tried again with the next state that is saved.
+    fn retire(&self, saves: &mut VecDeque<(u64, u64)>) {
+        if self.old == OldSegments::Keep {
+            return saves.clear();
         }
         let oldest = match self.snapshots.oldest() {
             Ok(Some(oldest)) => oldest,
             Ok(None) => return,
             Err(error) => return tracing::warn!(%error, "cannot look at the oldest snapshot; old segments stay"),
         };
-        let (sequence, sealed) = oldest;
-        if self.finality.finalized() < sealed {
-            return;
+        let finalized = self.finality.finalized();
+        let is_old = |(sequence, sealed): &(u64, u64)| *sequence <= oldest && *sealed <= finalized;
+        let mut before = None;
+        while let Some((sequence, _)) = saves.pop_front_if(|save| is_old(save)) {
+            before = Some(sequence);
         }
-        match xos_journal::retire(&self.journal, sequence + 1, &self.old) {
+        let Some(before) = before else { return };
+        match xos_journal::retire(&self.journal, before + 1, &self.old) {
             Ok(0) => {}
-            Ok(segments) => {
-                tracing::info!(segments, before = sequence, how = ?self.old, "took old segments out of the journal")
-            }
+            Ok(segments) => tracing::info!(segments, before, how = ?self.old, "took old segments out of the journal"),
             Err(error) => tracing::warn!(%error, "old segments stay for now"),
         }
     }
@@ -319,7 +326,7 @@ mod tests {
         wait_for(&history, 1_101);
         drop(following);
         let first = xos_journal::first_command(folder("journal")).unwrap();
-        let (oldest, _) = snapshots.oldest().unwrap().unwrap();
+        let oldest = snapshots.oldest().unwrap().unwrap();
         assert!(first > 1 && first <= oldest + 1, "{first}, and the oldest snapshot is of {oldest}");
         assert_eq!(xos_journal::verify(folder("archive"), |_| {}).unwrap().last, first - 1);
 

@@ -72,12 +72,10 @@ impl Snapshots {
         self.list().ok().and_then(|list| list.last().map(|(sequence, _)| *sequence)).unwrap_or(0)
     }
 
-    /// The oldest one, when there are as many as are kept: its sequence number, and the last frame that it had sealed.
-    pub(crate) fn oldest(&self) -> io::Result<Option<(u64, u64)>> {
+    /// Sequence number of the oldest one, when there are as many as are kept.
+    pub(crate) fn oldest(&self) -> io::Result<Option<u64>> {
         let list = self.list()?;
-        let Some((sequence, path)) = list.first().filter(|_| list.len() >= self.kept) else { return Ok(None) };
-        let frames = decode_frames(&fs::read(path.with_extension(FRAMES))?);
-        Ok(frames.map(|frames| (*sequence, frames.back().map_or(0, |last| last.id))))
+        Ok(list.first().filter(|_| list.len() >= self.kept).map(|(sequence, _)| *sequence))
     }
 
     /// The newest state that is intact and fits; an empty one if there is none. A saved state only spares time, so one that
