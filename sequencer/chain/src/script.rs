@@ -41,6 +41,9 @@ pub struct Scripts {
     pub deployments: PathBuf,
     /// Where what forge says is kept.
     pub log: PathBuf,
+    /// Whether a script's transactions are sent all at once, for a chain whose blocks have room for them. Else each waits for the
+    /// one before it: anvil forgets transactions that a full block has left over, and forge waits for them for ever.
+    pub at_once: bool,
 }
 
 impl Scripts {
@@ -67,6 +70,9 @@ impl Scripts {
         let mut command = tokio::process::Command::new(foundry("forge").map_err(failed)?);
         command.args(["script", &format!("script/{name}.s.sol:{name}"), "--sig", signature]).args(arguments);
         command.args(["--rpc-url", &self.url, "--broadcast", "--non-interactive"]);
+        if !self.at_once {
+            command.arg("--slow");
+        }
         // Tools of the repository (its compiler) are found by name, as the Makefile does it.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", Path::new(BIN).display()));

@@ -140,8 +140,13 @@ impl New {
             println!("written: {}; nothing is opened", venue_file.display());
             return Ok(());
         }
-        let scripts =
-            Scripts { url: self.chain.clone(), key, deployments: folder.clone(), log: folder.join("forge.log") };
+        let scripts = Scripts {
+            url: self.chain.clone(),
+            key,
+            deployments: folder.clone(),
+            log: folder.join("forge.log"),
+            at_once: false,
+        };
         let number = open(&scripts, &registry, &terms, &standing, &venue_file).await?;
         for (index, listed) in (1..).zip(&plan.markets) {
             list(&scripts, &folder, &plan.name, index, number, listed).await?;

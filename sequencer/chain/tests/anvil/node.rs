@@ -35,7 +35,7 @@ impl Anvil {
     }
 
     /// The same on a port (0 takes a free one), with further arguments.
-    fn with(port: u16, more: &[&std::ffi::OsStr]) -> Self {
+    pub(crate) fn with(port: u16, more: &[&std::ffi::OsStr]) -> Self {
         let mut process = Command::new(binary())
             .args(["--port", &port.to_string(), "--block-time", "1"])
             .args(more)

@@ -59,7 +59,7 @@ fn signal(pid: u32, name: &str) {
 impl World {
     /// A core and a sequencer, and no group.
     async fn begin() -> Self {
-        let anvil = Anvil::start();
+        let anvil = Anvil::with(0, &["--gas-limit".as_ref(), "1000000000".as_ref()]);
         std::fs::create_dir_all(root().join("run")).unwrap();
         // Scripts may read and write there.
         let folder = tempfile::Builder::new().prefix("venues-").tempdir_in(root().join("run")).unwrap();
@@ -84,6 +84,7 @@ impl World {
             key: key(DEPLOYERS[0]),
             deployments: world.folder.path().to_owned(),
             log: world.path("forge.log"),
+            at_once: true,
         };
         std::env::set_current_dir(root()).unwrap();
         scripts.run_with("DeployCore", "run()", &[], &[("CORE_CONFIG", &config)]).await.unwrap();

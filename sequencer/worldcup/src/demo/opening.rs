@@ -36,7 +36,8 @@ impl Opening {
         folder: &Path,
     ) -> Result<Self, DemoError> {
         let log = folder.join("forge.log");
-        let scripts = Scripts { url: url.into(), key: deployer.clone(), deployments: folder.to_owned(), log };
+        let scripts =
+            Scripts { url: url.into(), key: deployer.clone(), deployments: folder.to_owned(), log, at_once: true };
         let changes = [
             ("sequencer", json!(sequencer)),
             ("allowed", json!(allowed)),

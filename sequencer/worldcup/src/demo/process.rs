@@ -15,8 +15,8 @@ use xos_node::NodeFile;
 
 use super::DemoError;
 
-/// Gas of a block of the local chain; a batch targets 12M.
-const BLOCK_GAS: &str = "60000000";
+/// Gas of a block of the local chain: room for all that a script sends at once.
+const BLOCK_GAS: &str = "1000000000";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a process may take to stop when asked.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
