@@ -166,7 +166,7 @@ pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
     let on_chain = read_chain(&chain, at, &first, &second.at_settled).await?;
     checks.push(check_accounts(&second.at_settled, &on_chain));
     checks.push(check_positions(&second.at_settled, &on_chain));
-    checks.push(check_money(&chain, subject, at, &second.at_settled).await?);
+    checks.push(check_money(&chain, subject, at, &second.at_settled, first.perpetual_changes).await?);
 
     let passed = checks.iter().all(|check| check.passed);
     Ok(Report {
@@ -196,6 +196,8 @@ struct FirstReplay {
     /// Who ever traded in which event.
     traded: BTreeMap<AccountId, Vec<EventId>>,
     windows: Windows,
+    /// How often an account's position in a perpetual changed.
+    perpetual_changes: u64,
 }
 
 /// Whether every ingress window executed makers first.
@@ -248,6 +250,7 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
     let mut engine = Engine::new(config);
     let (mut batches, mut traded) = (BTreeMap::new(), BTreeMap::<AccountId, Vec<EventId>>::new());
     let mut windows = Windows::default();
+    let mut perpetual_changes = 0;
     let mut parent = B256::ZERO;
     let mut events = Vec::new();
     for command in replay {
@@ -255,6 +258,7 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
         engine.apply(&command, &mut events);
         windows.see(engine.sequence(), command.command());
         for event in events.drain(..) {
+            perpetual_changes += changes_of_perpetuals(&engine, &event);
             match event {
                 Event::FrameSealed(frame) => {
                     parent = end_of(&frame, parent, domain, &mut batches);
@@ -274,7 +278,21 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
         batches,
         traded,
         windows,
+        perpetual_changes,
     })
+}
+
+/// How many accounts' positions in a perpetual the event changed.
+fn changes_of_perpetuals(engine: &Engine, event: &Event) -> u64 {
+    let of_fill = |market: MarketId| if engine.event(market.event()).is_none() { 2 } else { 0 };
+    match event {
+        Event::Filled(fill) => of_fill(fill.market),
+        Event::AuctionFilled(fill) => of_fill(fill.market),
+        Event::Liquidated { .. } | Event::TakenOver { .. } => 2,
+        Event::Deleveraged { others, .. } => 1 + others.len() as u64,
+        Event::Closed { .. } => 1,
+        _ => 0,
+    }
 }
 
 fn note_trade(traded: &mut BTreeMap<AccountId, Vec<EventId>>, parties: [AccountId; 2], market: MarketId) {
@@ -511,8 +529,16 @@ fn check_positions_sum(engine: &Engine) -> Check {
     verdict("positions of every open market sum to zero", &differences, format!("{markets} markets"))
 }
 
-/// Tokens in custody are what accounts own, what owners may claim, and what waits in the inbox.
-async fn check_money(chain: &Chain, subject: &Subject, at: At, engine: &Engine) -> Result<Check, AuditError> {
+/// Tokens in custody are what accounts own, what owners may claim, what waits in the inbox, and what rounding has left: when a
+/// position in a perpetual changes, its funding and its value at the index price are each rounded against the account, by
+/// less than an atom (`docs/rounding.md`).
+async fn check_money(
+    chain: &Chain,
+    subject: &Subject,
+    at: At,
+    engine: &Engine,
+    perpetual_changes: u64,
+) -> Result<Check, AuditError> {
     let deployment = chain.deployment().clone();
     let decimals = chain.token_decimals().await?;
     let balance = chain.token_balance(deployment.group, at).await?;
@@ -539,22 +565,24 @@ async fn check_money(chain: &Chain, subject: &Subject, at: At, engine: &Engine) 
     let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
     let owed = cash.0 + unpaid + signed(claimable) + signed(waiting);
     let held = i128::try_from(balance).unwrap_or(i128::MAX);
+    let rounded = held - owed;
+    let most = 2 * i128::from(perpetual_changes);
     let mut differences = Vec::new();
-    if owed != held {
+    if !(0..=most).contains(&rounded) {
         differences.push(format!(
             "the group holds {held} atoms, but owes {owed} (cash {cash}, unpaid {unpaid}, claimable {claimable}, in the \
-             inbox {waiting}); tokens that were sent to it without a deposit show here too"
+             inbox {waiting}), and rounding leaves {most} at most; tokens that were sent to it without a deposit show here too"
         ));
     }
-    if cash.0 + unpaid != engine.custody().0 {
+    if cash.0 + unpaid + rounded != engine.custody().0 {
         differences.push(format!(
-            "deposits less withdrawals are {}, accounts own {}",
+            "deposits less withdrawals are {}, accounts own {}, and rounding has left {rounded}",
             engine.custody(),
             cash.0 + unpaid
         ));
     }
     let figures = format!(
-        "{} tokens held = {} cash + {} unpaid payouts + {} claimable + {} in the inbox",
+        "{} tokens held = {} cash + {} unpaid payouts + {} claimable + {} in the inbox + {rounded} atoms of rounding",
         tokens(held, decimals),
         tokens(cash.0, decimals),
         tokens(unpaid, decimals),
