@@ -169,7 +169,7 @@ fn lives_meet_every_event_and_refusal() {
     let outcomes = same_lives(World::Outcomes, 100 * times, step());
     let crowds = same_lives(World::Outcomes, 60 * times, crowded_step());
     let kinds = same_lives(World::Kinds, 100 * times, kinds_step());
-    let storms = same_lives(World::Kinds, 500 * times, stormy_step());
+    let storms = same_lives(World::Kinds, 1_000 * times, stormy_step());
     for life in outcomes.chain(crowds).chain(kinds).chain(storms) {
         for (name, count) in life.seen {
             *met.entry(name).or_insert(0) += count;

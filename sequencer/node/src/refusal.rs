@@ -330,7 +330,7 @@ mod tests {
     fn overload_and_the_end_have_codes_of_their_own() {
         let full = ApiError::from(Refused::Overloaded { what: "commands", queued: 7, limit: 7 });
         assert_eq!((full.code, full.name), (1100, Code::Overloaded));
-        assert_eq!(full.data, json!({ "what": "commands", "queued": 7, "limit": 7 }));
+        assert_eq!(full.data, json!({ "what": "commands", "queued": 7, "limit": 7, "retryMs": RETRY_MS }));
         assert_eq!(ApiError::from(Refused::Stopped).code, 1101);
         assert_eq!(ApiError::from(Refused::Stopping).code, 1103);
     }
