@@ -246,7 +246,7 @@ fn faults(plan: &Plan, limits: &ProtocolLimits) -> Vec<String> {
     for listed in &plan.markets {
         let config = &listed.config;
         within(config, "takerFee", 0, limits.max_fee.into());
-        if !config["makerFee"].as_i64().is_some_and(|fee| fee < 0) {
+        if config["makerFee"].as_i64().is_none_or(|fee| fee >= 0) {
             within(config, "makerFee", 0, limits.max_fee.into());
         }
         if listed.list == Kind::Events {
