@@ -122,8 +122,9 @@ impl History {
             changed: at.moment.sequence,
             changed_at: at.time,
         };
-        put(&self.orders, &key, &(at.moment, record))?;
-        put(&self.placed, &[account(order.account).as_slice(), &at.moment.key()].concat(), &order.nonce)
+        // In this order: a sudden death between the two must not leave an order that is known and not listed.
+        put(&self.placed, &[account(order.account).as_slice(), &at.moment.key()].concat(), &order.nonce)?;
+        put(&self.orders, &key, &(at.moment, record))
     }
 
     /// Changes the record of an order, unless it knows of this event.
