@@ -29,6 +29,9 @@ const HANDED_IN_AGAIN: u64 = 320;
 /// Between two looks of a standby at how far settlement is, and two attempts of a new leader to ask.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often a node that starts asks for the last batch.
+const ASKED_AT_START: usize = 5;
+
 /// When a node leads: the number of the next inbox item.
 pub(crate) type Begin = watch::Receiver<Option<u64>>;
 
@@ -51,6 +54,22 @@ pub async fn anchor(chain: &Chain) -> Result<Anchor, ChainError> {
         sequence: last.sequence,
         log_hash: last.log_hash.0,
     }))
+}
+
+/// The same when a node starts. An endpoint may know for a moment that a batch is settled and not have its log yet, so it is asked
+/// a few times.
+///
+/// # Errors
+/// If the endpoint does not answer then, either.
+pub(crate) async fn anchor_at_start(chain: &Chain) -> Result<Anchor, ChainError> {
+    for _ in 1..ASKED_AT_START {
+        match anchor(chain).await {
+            Err(error @ ChainError::Unreachable { .. }) => tracing::warn!(%error, "asking again"),
+            answer => return answer,
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    anchor(chain).await
 }
 
 /// Whether what the log has consumed and not settled yet is what the chain has queued.

@@ -24,7 +24,7 @@ use crate::follower::{Follower, Following, open_history};
 use crate::hashing::HashThread;
 use crate::history::History;
 use crate::ingress::{Backlog, Sequencer};
-use crate::leading::{anchor, check_consumed, hand_in, start_inbox, start_settlement};
+use crate::leading::{anchor_at_start, check_consumed, hand_in, start_inbox, start_settlement};
 use crate::operations::Operations;
 use crate::output::Outputs;
 use crate::prices::{self, Prices};
@@ -179,7 +179,7 @@ async fn look_around(config: &Config, deployment: Deployment) -> Result<Found, N
     let decimals = chain.token_decimals().await?;
     let inbox_queued = chain.inbox(At::Latest).await?.tail;
     let inbox_deadline = chain.inbox_deadline().await?;
-    let anchor = anchor(&chain).await?;
+    let anchor = anchor_at_start(&chain).await?;
     Ok(Found { deployment, chain, decimals, anchor, inbox_queued, inbox_deadline })
 }
 
