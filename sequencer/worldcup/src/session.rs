@@ -279,21 +279,7 @@ impl Session {
             builder_fee: Ppm(0),
         };
         let signature = self.key.sign_typed(&self.venue.domain, order).signature;
-        OrderRequest {
-            account: order.account,
-            market: order.market,
-            side: order.side,
-            kind: order.kind,
-            reduce_only: order.reduce_only,
-            size: order.size,
-            price: order.price,
-            nonce: order.nonce,
-            expiry: order.expiry,
-            max_fee: order.max_fee,
-            builder: order.builder,
-            builder_fee: order.builder_fee,
-            signature: signature_bytes(&signature).into(),
-        }
+        OrderRequest::new(order, signature_bytes(&signature).into())
     }
 
     const fn take_nonce(&mut self) -> Nonce {

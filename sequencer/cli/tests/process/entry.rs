@@ -126,7 +126,7 @@ async fn messages_of_one_connection_are_executed_in_the_order_they_were_sent() {
     const MESSAGES: u64 = 300;
     let exchange = Exchange::open().await;
     let mut client = Client::connect(&exchange).await;
-    // JSON and binary by turns, in one breath; some carry many orders, whose signatures take far longer to check.
+    // JSON, whole batches of it, and binary by turns, in one breath; some carry many orders, whose signatures take far longer to check.
     let mut nonce = 0;
     let mut next = || {
         nonce += 1;
@@ -134,7 +134,14 @@ async fn messages_of_one_connection_are_executed_in_the_order_they_were_sent() {
     };
     for number in 1..=MESSAGES {
         let orders: Vec<Order> = (0..if number % 10 == 0 { 20 } else { 1 }).map(|_| next()).collect();
-        if number % 2 == 0 {
+        if number % 6 == 0 {
+            let call = |order| {
+                let order = request(&alice(), &exchange.domain, order);
+                json!({ "jsonrpc": "2.0", "id": number, "method": "xos_placeOrder", "params": [order] })
+            };
+            let calls: Vec<Value> = orders.into_iter().map(call).collect();
+            client.0.feed(json!(calls).to_string().into()).await.unwrap();
+        } else if number % 2 == 0 {
             let orders: Vec<_> = orders.into_iter().map(|order| request(&alice(), &exchange.domain, order)).collect();
             let call = json!({ "jsonrpc": "2.0", "id": number, "method": "xos_placeOrders", "params": [orders] });
             client.0.feed(call.to_string().into()).await.unwrap();
@@ -157,8 +164,17 @@ async fn messages_of_one_connection_are_executed_in_the_order_they_were_sent() {
             },
             Message::Text(answer) => {
                 let answer: Value = serde_json::from_str(&answer).unwrap();
-                let sequence = |ack: &Value| ack["ok"]["receipt"]["sequence"].as_str().unwrap().parse::<u64>().unwrap();
-                (answer["id"].as_u64().unwrap(), answer["result"].as_array().unwrap().iter().map(sequence).collect())
+                let sequence = |ack: &Value| ack["receipt"]["sequence"].as_str().unwrap().parse::<u64>().unwrap();
+                match answer.as_array() {
+                    Some(batch) => {
+                        let placed = batch.iter().map(|answer| sequence(&answer["result"]));
+                        (batch[0]["id"].as_u64().unwrap(), placed.collect())
+                    }
+                    None => {
+                        let placed = answer["result"].as_array().unwrap().iter().map(|ack| sequence(&ack["ok"]));
+                        (answer["id"].as_u64().unwrap(), placed.collect())
+                    }
+                }
             }
             other => panic!("{other:?}"),
         };

@@ -298,22 +298,8 @@ pub(crate) fn order(account: u64, nonce: u64, side: Side, lots: u64, price: u64)
 }
 
 pub(crate) fn request(key: &Key, domain: &Domain, order: Order) -> OrderRequest {
-    let signed = key.sign_typed(domain, order);
-    OrderRequest {
-        account: order.account,
-        market: order.market,
-        side: order.side,
-        kind: order.kind,
-        reduce_only: order.reduce_only,
-        size: order.size,
-        price: order.price,
-        nonce: order.nonce,
-        expiry: order.expiry,
-        max_fee: order.max_fee,
-        builder: order.builder,
-        builder_fee: order.builder_fee,
-        signature: signature_bytes(&signed.signature).into(),
-    }
+    let signature = key.sign_typed(domain, order).signature;
+    OrderRequest::new(order, signature_bytes(&signature).into())
 }
 
 /// Places an order that must be taken.

@@ -15,7 +15,7 @@ use jsonrpsee::types::error::{ErrorCode, reject_too_big_batch_request, reject_to
 use jsonrpsee::types::{ErrorObject, Id, InvalidRequest, Params, Request};
 use serde_json::value::RawValue;
 
-use super::turn::Turns;
+use super::turn::{self, Turns};
 use crate::params::NamedParams;
 
 /// What the calls of one connection share.
@@ -77,8 +77,9 @@ impl Calls {
         if calls.is_empty() {
             return Some(MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::InvalidRequest)));
         }
-        let mut turns = Turns::default();
-        let answers = join_all(calls.into_iter().map(|call| turns.next().of(self.clone().single(call.get())))).await;
+        let turns = turn::take().unwrap_or_else(|| Turns::default().next()).shared_by(calls.len());
+        let answers = calls.into_iter().zip(turns).map(|(call, turn)| turn.of(self.clone().single(call.get())));
+        let answers = join_all(answers).await;
         let mut together = BatchResponseBuilder::new_with_limit(self.response_bytes);
         for answer in answers.into_iter().flatten() {
             if let Err(too_large) = together.append(answer) {

@@ -41,6 +41,14 @@ impl Turn {
         }
     }
 
+    /// Gives this turn to several, one after the other; whoever is next goes behind them all.
+    pub(crate) fn shared_by(mut self, count: usize) -> Vec<Turn> {
+        let mut turns = Turns { last: self.before.take() };
+        let shared = (0..count).map(|_| turns.next()).collect();
+        self.before = turns.last;
+        shared
+    }
+
     /// Has `work` take this turn when it first asks the sequencer for something, or when it ends.
     pub(crate) async fn of<W: Future>(self, work: W) -> W::Output {
         MINE.scope(RefCell::new(Some(self)), work).await
@@ -56,10 +64,15 @@ impl Drop for Turn {
     }
 }
 
+/// The turn of the request that this task works on, which may not have come yet; the request has none from here on.
+pub(crate) fn take() -> Option<Turn> {
+    MINE.try_with(RefCell::take).ok().flatten()
+}
+
 /// Waits for the turn of the request that this task works on. It lasts until what is returned is dropped; whatever the
 /// request asks later has no place in the order.
 pub(crate) async fn mine() -> Option<Turn> {
-    let mut turn = MINE.try_with(RefCell::take).ok().flatten()?;
+    let mut turn = take()?;
     turn.come().await;
     Some(turn)
 }
@@ -99,5 +112,27 @@ mod tests {
         let expected: Vec<u64> = (0..50).filter(|number| number % 7 != 0 && number % 3 != 0).collect();
         assert_eq!(*order.lock().unwrap(), expected);
         assert!(mine().await.is_none(), "there is no order where none was given");
+    }
+
+    #[tokio::test]
+    async fn those_who_share_a_turn_go_where_it_stands() {
+        let mut turns = Turns::default();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let (first, shared, last) = (turns.next(), turns.next().shared_by(2), turns.next());
+        // Whoever may go first is the slowest.
+        let waits = (1..).map(|number| Duration::from_millis(10 * (5 - number)));
+        let mut tasks = Vec::new();
+        for ((number, turn), wait) in (0..).zip([first].into_iter().chain(shared).chain([last])).zip(waits) {
+            let order = Arc::clone(&order);
+            tasks.push(tokio::spawn(turn.of(async move {
+                tokio::time::sleep(wait).await;
+                let _mine = mine().await;
+                order.lock().unwrap().push(number);
+            })));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
     }
 }
