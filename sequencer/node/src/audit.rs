@@ -12,14 +12,13 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use xos_api::people::tokens;
 use xos_api::{StateHash, XosApiClient};
-use xos_auth::Domain;
 use xos_chain::{
     AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, batch_hash,
 };
 use xos_engine::Engine;
 use xos_journal::JournalError;
 use xos_types::{
-    AccountId, Address, Atoms, B256, Command, Event, EventId, Frame, InboxItem, InboxPayload, MarketId, Position,
+    AccountId, Address, Atoms, B256, Command, Event, EventId, InboxItem, InboxPayload, MarketId, Position,
     Precedence, WindowOrder,
 };
 
@@ -148,11 +147,10 @@ pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
     let at = At::Block(chain.block_number().await?);
     let head = chain.last_batch(at).await?;
 
-    let (domain, group) = (deployment.domain(), deployment.group);
     let journal = subject.data.join(JOURNAL_FOLDER);
     let node_sequence = node.map(|node| node.sequence);
     let (first, second) = tokio::task::spawn_blocking(move || {
-        let first = replay_once(&journal, group, &domain)?;
+        let first = replay_once(&journal, &deployment)?;
         let second = replay_again(&journal, first.sequence, head.sequence, node_sequence)?;
         Ok::<_, AuditError>((first, second))
     })
@@ -241,17 +239,17 @@ struct SecondReplay {
     at_settled: Engine,
 }
 
-fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Result<FirstReplay, AuditError> {
+fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<FirstReplay, AuditError> {
     let replay = xos_journal::read_only(journal, 1)?;
     let config = replay.group();
-    if config.group != group {
-        return Err(AuditError::OtherGroup { journal: config.group, deployment: group });
+    if config.group != deployment.group {
+        return Err(AuditError::OtherGroup { journal: config.group, deployment: deployment.group });
     }
     let mut engine = Engine::new(config);
     let (mut batches, mut traded) = (BTreeMap::new(), BTreeMap::<AccountId, Vec<EventId>>::new());
     let mut windows = Windows::default();
     let mut perpetual_changes = 0;
-    let mut parent = B256::ZERO;
+    let (mut parent, domain) = (B256::ZERO, deployment.domain());
     let mut events = Vec::new();
     for command in replay {
         let (_, command) = command?;
@@ -261,7 +259,9 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
             perpetual_changes += changes_of_perpetuals(&engine, &event);
             match event {
                 Event::FrameSealed(frame) => {
-                    parent = end_of(&frame, parent, domain, &mut batches);
+                    parent = batch_hash(&frame, parent, &domain, &deployment.attribution);
+                    let log_hash = B256::from(frame.log_hash);
+                    batches.insert(frame.id, BatchEnd { hash: parent, sequence: frame.sequence, log_hash });
                 }
                 Event::Filled(fill) => note_trade(&mut traded, [fill.maker, fill.taker], fill.market),
                 Event::AuctionFilled(fill) => {
@@ -302,12 +302,6 @@ fn note_trade(traded: &mut BTreeMap<AccountId, Vec<EventId>>, parties: [AccountI
             events.insert(position, market.event());
         }
     }
-}
-
-fn end_of(frame: &Frame, parent: B256, domain: &Domain, batches: &mut BTreeMap<u64, BatchEnd>) -> B256 {
-    let hash = batch_hash(frame, parent, domain);
-    batches.insert(frame.id, BatchEnd { hash, sequence: frame.sequence, log_hash: B256::from(frame.log_hash) });
-    hash
 }
 
 fn replay_again(
