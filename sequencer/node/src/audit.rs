@@ -286,7 +286,7 @@ fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<Fir
         engine.apply(&command, &mut events);
         windows.see(engine.sequence(), command.command());
         if let Command::InSession { login, .. } = command.command() {
-            logins.see(engine.sequence(), login, domain);
+            logins.see(engine.sequence(), login, &domain);
         }
         for event in events.drain(..) {
             perpetual_changes += changes_of_perpetuals(&engine, &event);
