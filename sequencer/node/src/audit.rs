@@ -3,7 +3,7 @@
 //! Nothing is changed and nothing is taken on trust: the journal's hashes are checked as it is read, every settled batch is
 //! rebuilt from it and its hash compared with the chain's, and every account is compared at the last settled batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use xos_api::people::tokens;
 use xos_api::{StateHash, XosApiClient};
+use xos_auth::{Domain, recover};
 use xos_chain::{
     AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, batch_hash,
 };
@@ -19,7 +20,7 @@ use xos_engine::Engine;
 use xos_journal::JournalError;
 use xos_types::{
     AccountId, Address, Atoms, B256, Command, Event, EventId, InboxItem, InboxPayload, MarketId, Position,
-    Precedence, WindowOrder,
+    Precedence, Session, Signed, WindowOrder,
 };
 
 use crate::node::JOURNAL_FOLDER;
@@ -157,7 +158,7 @@ pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
     .await
     .map_err(|error| AuditError::Replay { reason: error.to_string() })??;
 
-    let mut checks = vec![check_replays(&first, &second), check_windows(&first.windows)];
+    let mut checks = vec![check_replays(&first, &second), check_windows(&first.windows), check_logins(&first.logins)];
     checks.extend(node.map(|node| check_node(&node, &second)));
     checks.push(check_batches(&chain, head, &first).await?);
     checks.push(check_positions_sum(&second.at_settled));
@@ -194,6 +195,7 @@ struct FirstReplay {
     /// Who ever traded in which event.
     traded: BTreeMap<AccountId, Vec<EventId>>,
     windows: Windows,
+    logins: Logins,
     /// How often an account's position in a perpetual changed.
     perpetual_changes: u64,
 }
@@ -224,6 +226,34 @@ impl Windows {
     }
 }
 
+/// Whether those whom the log names have signed every login whose session did something.
+#[derive(Default)]
+struct Logins {
+    /// Digest, signature and signer of those that are right.
+    right: BTreeSet<(B256, [u8; 32], [u8; 32], Address)>,
+    /// Commands of sessions.
+    commands: u64,
+    /// The first command whose login somebody else signed.
+    forged: Option<u64>,
+}
+
+impl Logins {
+    fn see(&mut self, sequence: u64, login: &Signed<Session>, domain: &Domain) {
+        self.commands += 1;
+        let Signed { message, signature, signer } = login;
+        let digest = domain.digest(message);
+        let key = (digest, signature.r, signature.vs, *signer);
+        if self.right.contains(&key) {
+            return;
+        }
+        if recover(digest, signature) == Ok(*signer) {
+            self.right.insert(key);
+        } else {
+            self.forged.get_or_insert(sequence);
+        }
+    }
+}
+
 struct BatchEnd {
     hash: B256,
     sequence: u64,
@@ -247,7 +277,7 @@ fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<Fir
     }
     let mut engine = Engine::new(config);
     let (mut batches, mut traded) = (BTreeMap::new(), BTreeMap::<AccountId, Vec<EventId>>::new());
-    let mut windows = Windows::default();
+    let (mut windows, mut logins) = (Windows::default(), Logins::default());
     let mut perpetual_changes = 0;
     let (mut parent, domain) = (B256::ZERO, deployment.domain());
     let mut events = Vec::new();
@@ -255,6 +285,9 @@ fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<Fir
         let (_, command) = command?;
         engine.apply(&command, &mut events);
         windows.see(engine.sequence(), command.command());
+        if let Command::InSession { login, .. } = command.command() {
+            logins.see(engine.sequence(), login, &domain);
+        }
         for event in events.drain(..) {
             perpetual_changes += changes_of_perpetuals(&engine, &event);
             match event {
@@ -278,6 +311,7 @@ fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<Fir
         batches,
         traded,
         windows,
+        logins,
         perpetual_changes,
     })
 }
@@ -353,6 +387,14 @@ fn check_windows(windows: &Windows) -> Check {
         Some(sequence) => format!("command {sequence} came after one whose turn was later"),
     };
     Check { rule: "every window executed makers first".into(), passed: windows.out_of_turn.is_none(), detail }
+}
+
+fn check_logins(logins: &Logins) -> Check {
+    let detail = match logins.forged {
+        None => format!("{} commands by {} logins", logins.commands, logins.right.len()),
+        Some(sequence) => format!("command {sequence} has a login that its signer did not sign"),
+    };
+    Check { rule: "every session was opened by its signer".into(), passed: logins.forged.is_none(), detail }
 }
 
 fn check_node(node: &StateHash, second: &SecondReplay) -> Check {

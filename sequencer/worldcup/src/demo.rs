@@ -320,7 +320,12 @@ fn start_sequencer(
     folder: &Path,
 ) -> Result<Sequencer, DemoError> {
     let config = folder.join("node.toml");
-    let text = format!("# Every node of the demo.\nprice_reporters = \"{}\"\n", reporters.urls.join(","));
+    // All traders have one address, and are as fast as `SPEED` says.
+    let text = format!(
+        "# Every node of the demo.\nprice_reporters = \"{}\"\n[limits]\naddress_connections = 10000\n\
+         address_per_second = 1000000\naddress_burst = 1000000\naccount_per_second = 100000\naccount_burst = 100000\n",
+        reporters.urls.join(",")
+    );
     std::fs::write(&config, text).map_err(|error| DemoError::failed("write node.toml", error))?;
     let config = config.display().to_string();
     let program = std::env::current_exe().map_err(|error| DemoError::failed("find this program", error))?;
