@@ -70,7 +70,10 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 	@$(XOS) demo $(DEMO_FLAGS)
 
 .PHONY: test
-test: lint lint-slither test-contracts test-proofs test-rust test-builds test-simulation test-demo ## Everything that must hold
+test: lint lint-slither test-contracts ## Everything that must hold
+	@echo "==> proofs, which reckon, beside the Rust tests, which wait for chains and disks"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-proofs test-rust
+	@$(MAKE) --no-print-directory test-builds test-simulation test-demo
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
 # ---------------------------------------------------------------- parts of `test`
@@ -98,7 +101,7 @@ test-rust: contracts $(NATS) ## Rust tests, the differential ones among them
 	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
 
 .PHONY: test-builds
-test-builds: test-rust ## The same log gives the same hashes in another build; a broken book is noticed
+test-builds: contracts ## The same log gives the same hashes in another build; a broken book is noticed
 	@echo "==> one log, two builds, the same hashes"
 	cargo test --release --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-release
 	cargo test --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-debug
@@ -114,15 +117,15 @@ test-mutants: ## Each of many small changes to the engine is caught by its tests
 
 # `test-rust` has lived the usual seeds with the product as it is.
 .PHONY: test-simulation
-test-simulation: test-rust ## The seeds that the simulation lives find each bug that is put in
+test-simulation: contracts ## The seeds that the simulation lives find each bug that is put in
 	@for canary in skipped-fsync unfenced; do \
 		echo "==> the simulation finds the bug: $$canary"; \
-		! cargo test --release --locked -p xos-simulation --features canary-$$canary every_seed -- --nocapture >target/canary-$$canary.log 2>&1; \
+		! XOS_CANARY=$$canary RUST_BACKTRACE=0 cargo test --release --locked -p xos-simulation --features canary every_seed -- --nocapture >target/canary-$$canary.log 2>&1; \
 		grep -q 'seeds broke a promise' target/canary-$$canary.log; \
 	done
 
 .PHONY: test-demo
-test-demo: test-rust ## The whole demo, faster, with the node killed on the way
+test-demo: contracts ## The whole demo, faster, with the node killed on the way
 	@echo "==> the demo end to end, with the node killed twice"
 	cargo build --release --locked --workspace --all-targets
 	$(XOS) demo --exit --speed 4 --kill-node 2
