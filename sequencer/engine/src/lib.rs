@@ -59,6 +59,7 @@ mod nonces;
 mod orders;
 mod owners;
 mod packed;
+mod perpetual;
 mod place;
 mod planned;
 mod plans;
