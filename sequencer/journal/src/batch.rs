@@ -2,19 +2,28 @@
 
 use xos_types::Logged;
 
-/// Commands that are handed over together. One that comes back is filled again in its memory, which is soon as much as any command
-/// takes: to free what a thread allocated and another one is done with costs as much as to decode it.
+/// Commands that are handed over together. What comes back is decoded over, in memory that is soon as much as any command takes: to
+/// free what a thread allocated and another one is done with costs as much as to decode it.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     commands: Vec<Logged>,
     /// How many of them were decoded since the batch came back; those behind are of the time before.
     filled: usize,
+    /// Commands that are done with, of batches that were longer.
+    spare: Vec<Logged>,
 }
 
 impl Batch {
-    /// An empty one in the memory of one that is done with.
-    pub(crate) fn again(commands: Vec<Logged>) -> Self {
-        Self { commands, filled: 0 }
+    /// An empty one with room for so many commands.
+    pub(crate) fn with_room(commands: usize) -> Self {
+        Self { commands: Vec::with_capacity(commands), ..Self::default() }
+    }
+
+    /// Takes the commands out; the next ones are decoded over those of a batch that is done with.
+    pub(crate) fn replace(&mut self, done_with: Vec<Logged>) -> Vec<Logged> {
+        self.spare.extend(self.commands.drain(self.filled..));
+        self.filled = 0;
+        std::mem::replace(&mut self.commands, done_with)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -27,7 +36,11 @@ impl Batch {
         let rest = match self.commands.get_mut(self.filled) {
             Some(done_with) => done_with.take_over(log).map_err(|error| error.to_string())?,
             None => {
-                let (command, rest) = Logged::take_from(log).map_err(|error| error.to_string())?;
+                let (command, rest) = match self.spare.pop() {
+                    Some(mut done_with) => done_with.take_over(log).map(|rest| (done_with, rest)),
+                    None => Logged::take_from(log),
+                }
+                .map_err(|error| error.to_string())?;
                 self.commands.push(command);
                 rest
             }
@@ -94,7 +107,12 @@ mod tests {
             let taken = batch.into_commands();
             assert_eq!(taken, expected, "round {round}");
             assert!(taken.iter().all(|command| Logged::take_from(command.bytes()).unwrap().0 == *command));
-            batch = Batch::again(taken);
+            batch = Batch::default();
+            for command in &taken {
+                batch.take_from(command.bytes()).unwrap();
+            }
+            batch.truncate(taken.len() / 2);
+            assert_eq!(batch.replace(taken.clone()), taken[..taken.len() / 2]);
             batch.skip(0, usize::MAX);
             assert_eq!(batch.len(), 0);
         }

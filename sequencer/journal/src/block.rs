@@ -73,7 +73,7 @@ impl SealedBlock {
     /// # Errors
     /// If they are not of this version.
     pub fn commands(&self) -> Result<Vec<Logged>, String> {
-        let mut batch = Batch::again(Vec::with_capacity(self.head.commands as usize));
+        let mut batch = Batch::with_room(self.head.commands as usize);
         let payload = &self.bytes[BLOCK_HEAD_BYTES..][..self.head.payload_bytes as usize];
         decode_commands(payload, self.head.commands, &mut batch)?;
         Ok(batch.into_commands())

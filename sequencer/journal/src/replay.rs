@@ -191,14 +191,13 @@ impl Iterator for Replay {
 
 /// Reads to the end, or until nobody listens.
 fn read(mut chain: Chain, from: u64, sender: &SyncSender<Message>, given_back: &Receiver<Vec<Logged>>) {
-    let mut batch = Batch::again(Vec::with_capacity(BATCH_COMMANDS));
+    let mut batch = Batch::with_room(BATCH_COMMANDS);
     let last = loop {
         match read_block(&mut chain, from, &mut batch) {
             Ok(None) if batch.len() < BATCH_COMMANDS => {}
             Ok(None) => {
-                let spent = given_back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_COMMANDS));
-                let full = std::mem::replace(&mut batch, Batch::again(spent));
-                if sender.send(Message::Commands(full.into_commands())).is_err() {
+                let done_with = given_back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_COMMANDS));
+                if sender.send(Message::Commands(batch.replace(done_with))).is_err() {
                     return;
                 }
             }
