@@ -380,15 +380,18 @@ impl Holdings {
         self.sums = Counts::default();
         let mut at = 0;
         while let Some(id) = self.list.key(at).map(feed_of) {
-            let mut held = Held::load(&self.list, at);
-            if let Held::Perpetual(perpetual) = &mut held
-                && perpetual.loss != 0
-                && price_moved(id)
-            {
-                perpetual.loss = 0;
-                held.store(&mut self.list, at);
-            }
-            self.count(held.counts(&board[id]));
+            let (tag, feed) = (self.list.tag(at), &board[id]);
+            let counts = if tag & PERPETUAL == 0 {
+                Held::load(&self.list, at).counts(feed)
+            } else {
+                let mut held = self.perpetual_at(at);
+                if held.loss != 0 && price_moved(id) {
+                    held.loss = 0;
+                    held.store(&mut self.list, at, tag);
+                }
+                held.counts(feed)
+            };
+            self.count(counts);
             at = self.list.next(at);
         }
     }
@@ -623,7 +626,7 @@ impl Held {
 
     fn counts(&self, feed: &Feed) -> Counts {
         match self {
-            Self::Perpetual(held) => Counts { usd: held.value(feed), margin: -held.requirement(feed) },
+            Self::Perpetual(held) => held.counts(feed),
             Self::Asset(held) => Counts { usd: -held.bid_cost, margin: held.margin(feed, held.ask_atoms) },
         }
     }

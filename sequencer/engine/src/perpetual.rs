@@ -204,6 +204,12 @@ impl Perpetual {
         }
     }
 
+    /// What it adds to its account's sums.
+    #[inline]
+    pub(crate) fn counts(&self, feed: &Feed) -> Counts {
+        Counts { usd: self.value(feed), margin: -self.requirement(feed) }
+    }
+
     /// By how much it counts for more than it did before something of it changed.
     #[inline]
     pub(crate) fn counts_more_than(&self, before: &Self, feed: &Feed) -> Counts {
@@ -222,7 +228,7 @@ impl Perpetual {
 
     /// What must be there for the largest position.
     #[inline]
-    pub(crate) fn requirement(&self, feed: &Feed) -> i128 {
+    fn requirement(&self, feed: &Feed) -> i128 {
         requirement(self.largest(), feed)
     }
 
@@ -343,7 +349,7 @@ mod tests {
             }
             for (key, perpetual) in steps {
                 let at = list.find(key).unwrap();
-                perpetual.store(&mut list, at, key as u8);
+                perpetual.store(&mut list, at, 3);
                 held[key as usize] = perpetual;
                 let (first, side) = (perpetual.offered[0] / 3, Side::Buy);
                 if Perpetual::offer(&mut list, at, side, first) {
