@@ -53,6 +53,12 @@ $(NATS): tools/nats-server.txt
 .PHONY: nats
 nats: $(NATS) ## Install the log servers that tests and benchmarks of several nodes start
 
+.PHONY: nginx
+nginx: ## Install the reverse proxy that a test puts before a node
+	@PATH="$$PATH:/usr/sbin" && command -v nginx > /dev/null && command -v openssl > /dev/null \
+		|| { apt-get update && apt-get install --yes --no-install-recommends nginx-light openssl; } \
+		|| echo "==> nginx cannot be installed here: THE TEST THAT NEEDS IT WILL BE SKIPPED"
+
 .PHONY: contracts
 contracts: deps ## Build the contracts
 	@echo "==> building contracts"
@@ -95,7 +101,7 @@ test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the con
 	@! grep -q WARNING target/test-proofs.log
 
 .PHONY: test-rust
-test-rust: contracts $(NATS) ## Rust tests, the differential ones among them
+test-rust: contracts $(NATS) nginx ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
 	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
@@ -131,12 +137,13 @@ test-demo: contracts ## The whole demo, faster, with the node killed on the way
 	$(XOS) demo --exit --speed 4 --kill-node 2
 
 .PHONY: test-long
-test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, a thousand seeds
+test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, six thousand connections, a thousand seeds
 	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 $(FORGE) test
 	PROPTEST_CASES=20000 cargo test --release --locked -p xos-engine --test lives
 	tools/mutants
 	XOS_LIVES=3000 cargo test --release --locked -p xos-chain --test differential -- --nocapture
 	XOS_KILLS=200 cargo test --release --locked -p xos-cli --test process kill_9 -- --nocapture
+	ulimit -n 20000 && XOS_CROWD=5000 cargo test --release --locked -p xos-cli --test process crowd -- --nocapture
 	XOS_KILLS=100 cargo test --release --locked -p xos-cli --test cluster leaders_die -- --nocapture
 	SEEDS=1000 cargo test --release --locked -p xos-simulation every_seed -- --nocapture
 

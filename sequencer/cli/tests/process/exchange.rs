@@ -26,6 +26,10 @@ pub(crate) const MARKET: MarketId = MarketId::new(EventId(1), 0);
 /// Atoms of every trader's deposit.
 pub(crate) const DEPOSIT: u128 = 1_000_000_000;
 
+/// Budgets for tests that are about something else, whose clients all have one address.
+pub(crate) const AMPLE: &str = "address_connections = 10000\naddress_per_second = 1000000000\naddress_burst = 1000000000\n\
+                                account_per_second = 1000000000\naccount_burst = 1000000000";
+
 /// Stops everything when dropped.
 pub(crate) struct Exchange {
     pub(crate) anvil: Anvil,
@@ -87,7 +91,7 @@ impl Exchange {
         let config = format!(
             "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
              operations_listen = \"{operations}\"\nsequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n\
-             [limits]\njournal_segment_mb = 1\nsnapshot_commands = 500\n",
+             [limits]\n{AMPLE}\njournal_segment_mb = 1\nsnapshot_commands = 500\n",
             anvil.url
         );
         std::fs::write(folder.path().join("node.toml"), config).unwrap();

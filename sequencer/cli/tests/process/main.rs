@@ -5,15 +5,21 @@
 mod artifact;
 mod bad_input;
 mod chain_away;
+mod clients;
+mod crowd;
 mod disk;
 mod entry;
 mod exchange;
+mod hostile;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]
 mod node;
 mod old_segments;
 mod operations;
+mod protection;
+mod proxy;
 mod rotation;
+mod sessions;
 mod stopping;
 mod trading;
 
