@@ -45,6 +45,8 @@ pub enum Code {
     UnknownToken = 1016,
     /// The market, or the account's standing in it, allows smaller positions only.
     OnlyReducing = 1017,
+    /// A feed no longer keeps what came after the place from which it should resume.
+    NotKept = 1018,
     /// The node has more work queued than it takes; nothing was done; try again.
     Overloaded = 1100,
     /// The node stopped before it could answer; whether the command took effect can be asked with `xos_order` once it is back.
@@ -59,7 +61,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -78,6 +80,7 @@ impl Code {
         Self::UnknownOrder,
         Self::UnknownToken,
         Self::OnlyReducing,
+        Self::NotKept,
         Self::Overloaded,
         Self::Unavailable,
         Self::DiskFull,

@@ -1,142 +1,119 @@
-//! Who listens to what. Nothing here ever waits for a listener: a book shows a slow one only the latest state, a list of
-//! trades or account events ends for one that falls too far behind.
+//! What the node tells whoever listens: books, trades, candles, prices, funding, liquidations, accounts, listings.
+//!
+//! ```text
+//! sequencer ──▶ output ──▶ publisher ──▶ a ring for each topic ──▶ a reader for each subscription
+//!               (waits      books from    messages, each           its own place; nobody
+//!              for disk)    events        written once             waits for it
+//! ```
+//!
+//! - [`topic`]: what can be listened to, and what a slow reader of it misses.
+//! - [`publisher`]: the thread that follows the engine's events and makes messages of them, in beats.
+//! - [`book`], [`candle`], [`listings`], [`accounts`]: what it knows of each.
+//! - [`ring`]: the latest messages of a topic, and who has read how far.
+//! - [`serve`]: one subscription, from the wish to its end.
+//!
+//! The sequencer does nothing for all this but to copy a book when its first reader comes. `docs/feeds.md` is the readers' page.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod accounts;
+mod book;
+mod candle;
+mod listings;
+mod publisher;
+mod ring;
+pub(crate) mod serve;
+#[cfg(test)]
+mod tests;
+mod topic;
 
-use tokio::sync::{broadcast, watch};
-use xos_api::{BookInfo, Level, TradeInfo};
-use xos_engine::Engine;
-use xos_types::{AccountId, Event, MarketId, TimeMs};
+use std::io;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
-use crate::history;
+use tokio::sync::oneshot;
+use xos_api::{BatchInfo, BookInfo, Interval, Level, PriceInfo};
+use xos_engine::{Depth, Engine};
+use xos_history::CandleSoFar;
+use xos_types::{MarketId, Ticks, TimeMs};
 
-/// Levels of each side that a subscriber sees.
-const BOOK_DEPTH: usize = 20;
-/// Trades by which a listener may fall behind.
-const TRADES_BEHIND: usize = 4096;
-/// Events of its account by which a listener may fall behind.
-const EVENTS_BEHIND: usize = 1024;
+pub(crate) use accounts::SealedFrame;
+pub(crate) use book::OrderNames;
+pub(crate) use publisher::Publisher;
+use publisher::{Join, Joined, News, NotJoined};
+pub(crate) use topic::Topic;
 
-/// What happened to an account.
-#[derive(Debug)]
-pub(crate) struct AccountEvent {
-    pub(crate) sequence: u64,
-    pub(crate) event: Event,
-}
+use crate::output::Applied;
 
-/// The books that somebody listens to. They are looked at by the sequencer when a window ends, and shown when the window is
-/// durable.
-#[derive(Debug, Default)]
-pub(crate) struct Books {
-    listeners: BTreeMap<MarketId, watch::Sender<Arc<BookInfo>>>,
-    /// Markets whose book changed in this window and is listened to.
-    changed: BTreeSet<MarketId>,
-}
+/// Windows by which the publisher may be behind; then it is not told, and its readers must subscribe again.
+const NEWS_MAX: usize = 4096;
+/// Index prices and units are atoms times this.
+const SCALE: u128 = 1_000_000_000;
 
-/// A book that listeners are to see.
-pub(crate) struct BookUpdate {
-    listeners: watch::Sender<Arc<BookInfo>>,
-    book: Arc<BookInfo>,
-}
-
-impl BookUpdate {
-    pub(crate) fn show(self) {
-        self.listeners.send_if_modified(|shown| {
-            // Who has come since may have begun with a later one.
-            let is_news = shown.sequence < self.book.sequence;
-            if is_news {
-                *shown = self.book;
-            }
-            is_news
-        });
-    }
-}
-
-impl Books {
-    /// The book as it stands, and every change from here on; `None` if there is no such market.
-    pub(crate) fn listen(&mut self, engine: &Engine, market: MarketId) -> Option<watch::Receiver<Arc<BookInfo>>> {
-        self.listeners.retain(|_, listeners| listeners.receiver_count() > 0);
-        let book = book_info(engine, market, BOOK_DEPTH)?;
-        let mut receiver = match self.listeners.get(&market) {
-            // What it shows is durable and about to be followed by what has happened since.
-            Some(listeners) => listeners.subscribe(),
-            None => {
-                let (sender, receiver) = watch::channel(Arc::new(book));
-                self.listeners.insert(market, sender);
-                receiver
-            }
-        };
-        receiver.mark_changed();
-        Some(receiver)
-    }
-
-    /// Takes note of what one command changed.
-    pub(crate) fn note(&mut self, events: &[Event]) {
-        if self.listeners.is_empty() {
-            return;
-        }
-        let changed = events.iter().filter_map(changed_book);
-        self.changed.extend(changed.filter(|market| self.listeners.contains_key(market)));
-    }
-
-    /// The books that this window changed.
-    pub(crate) fn end_window(&mut self, engine: &Engine) -> Vec<BookUpdate> {
-        let updates = std::mem::take(&mut self.changed).into_iter().filter_map(|market| {
-            let listeners = self.listeners.get(&market)?.clone();
-            Some(BookUpdate { listeners, book: Arc::new(book_info(engine, market, BOOK_DEPTH)?) })
-        });
-        updates.collect()
-    }
-}
-
-/// The listeners to what happens: trades, and what concerns an account.
-#[derive(Debug, Default)]
+/// The way to the publisher; cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Feeds {
-    trades: BTreeMap<Option<MarketId>, broadcast::Sender<TradeInfo>>,
-    accounts: BTreeMap<AccountId, broadcast::Sender<Arc<AccountEvent>>>,
+    news: SyncSender<News>,
+}
+
+/// The publisher cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// It has too much to do.
+    Busy,
+    /// It has stopped.
+    Stopped,
 }
 
 impl Feeds {
-    /// Every trade of a market, or of all, from here on.
-    pub(crate) fn trades(&mut self, market: Option<MarketId>) -> broadcast::Receiver<TradeInfo> {
-        self.prune();
-        self.trades.entry(market).or_insert_with(|| broadcast::channel(TRADES_BEHIND).0).subscribe()
+    /// Starts the publisher's thread.
+    pub(crate) fn start(publisher: Publisher) -> io::Result<Self> {
+        let (news, told) = sync_channel(NEWS_MAX);
+        std::thread::Builder::new().name("feeds".into()).spawn(move || publisher.run(&told))?;
+        Ok(Self { news })
     }
 
-    /// What happens to an account from here on.
-    pub(crate) fn account(&mut self, account: AccountId) -> broadcast::Receiver<Arc<AccountEvent>> {
-        self.prune();
-        self.accounts.entry(account).or_insert_with(|| broadcast::channel(EVENTS_BEHIND).0).subscribe()
+    /// Commands that are durable had these effects; after a frame was opened, prices are these.
+    pub(crate) fn happened(&self, applied: Vec<Applied>, prices: Option<Vec<PriceInfo>>) {
+        // If it is not told it sees the gap in the numbers, and tells its readers.
+        let _ = self.tell(News::Happened { applied, prices });
     }
 
-    /// Tells listeners what one command caused.
-    pub(crate) fn publish(&mut self, sequence: u64, time: TimeMs, events: &[Event]) {
-        for trade in history::trades(sequence, time, events) {
-            for topic in [None, Some(trade.market)] {
-                if let Some(listeners) = self.trades.get(&topic) {
-                    // Nobody listens any more: pruned at the next subscription.
-                    let _ = listeners.send(trade);
-                }
-            }
-        }
-        if self.accounts.is_empty() {
-            return;
-        }
-        for event in events {
-            let others = if let Event::Deleveraged { others, .. } = event { others.as_slice() } else { &[] };
-            let others = others.iter().map(|other| other.account);
-            for account in concerned(event).into_iter().flatten().chain(others) {
-                if let Some(listeners) = self.accounts.get(&account) {
-                    let _ = listeners.send(Arc::new(AccountEvent { sequence, event: event.clone() }));
-                }
-            }
-        }
+    /// A batch is settled on chain.
+    pub(crate) fn settled(&self, batch: BatchInfo) {
+        let _ = self.tell(News::Settled(batch));
     }
 
-    fn prune(&mut self) {
-        self.trades.retain(|_, listeners| listeners.receiver_count() > 0);
-        self.accounts.retain(|_, listeners| listeners.receiver_count() > 0);
+    /// A book as it stood after that command; comes behind what that command did.
+    pub(crate) fn follow(&self, market: MarketId, sequence: u64, depth: Depth) {
+        // If it is not told, whoever wants to listen is told so.
+        let _ = self.tell(News::Book { market, sequence, depth: Box::new(depth) });
+    }
+
+    /// Every reader is told that nothing more comes.
+    pub(crate) fn end(&self) {
+        // If it has ended by itself, so has every topic.
+        let _ = self.news.send(News::End);
+    }
+
+    async fn join(&self, topic: Topic, from: Option<u64>) -> Result<Result<Joined, NotJoined>, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(News::Join(Join { topic, from, reply }))?;
+        answer.await.map_err(|_| NoAnswer::Stopped)
+    }
+
+    async fn watch_candle(&self, market: MarketId, interval: Interval) -> Result<(u64, TimeMs), NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(News::Candle { market, interval, reply })?;
+        answer.await.map_err(|_| NoAnswer::Stopped)
+    }
+
+    fn begin_candle(&self, market: MarketId, interval: Interval, so_far: Option<CandleSoFar>) -> Result<(), NoAnswer> {
+        self.tell(News::CandleSoFar { market, interval, so_far })
+    }
+
+    fn tell(&self, news: News) -> Result<(), NoAnswer> {
+        self.news.try_send(news).map_err(|error| match error {
+            TrySendError::Full(_) => NoAnswer::Busy,
+            TrySendError::Disconnected(_) => NoAnswer::Stopped,
+        })
     }
 }
 
@@ -149,75 +126,19 @@ pub(crate) fn book_info(engine: &Engine, market: MarketId, depth: usize) -> Opti
     Some(BookInfo { market, sequence: engine.sequence(), bids: levels(book.bids), asks: levels(book.asks) })
 }
 
-fn changed_book(event: &Event) -> Option<MarketId> {
-    match event {
-        Event::Filled(fill) => Some(fill.market),
-        Event::AuctionFilled(fill) => Some(fill.market),
-        Event::Rested { market, .. }
-        | Event::Reduced { market, .. }
-        | Event::Refilled { market, .. }
-        | Event::Cancelled { market, .. } => Some(*market),
-        _ => None,
-    }
-}
-
-fn concerned(event: &Event) -> [Option<AccountId>; 2] {
-    match event {
-        Event::Filled(fill) if fill.maker != fill.taker => [Some(fill.maker), Some(fill.taker)],
-        Event::Filled(fill) => [Some(fill.taker), None],
-        Event::AuctionFilled(fill) => [Some(fill.buyer.account), Some(fill.seller.account)],
-        Event::AccountOpened { account, .. }
-        | Event::Deposited { account, .. }
-        | Event::Redeemed { account, .. }
-        | Event::Rested { account, .. }
-        | Event::Reduced { account, .. }
-        | Event::Cancelled { account, .. }
-        | Event::Triggered { account, .. }
-        | Event::Released { account, .. }
-        | Event::Refused { account, .. }
-        | Event::Refilled { account, .. }
-        | Event::CancelAfterSet { account, .. }
-        | Event::FloorRaised { account, .. }
-        | Event::Withdrawn { account, .. }
-        | Event::AssetDeposited { account, .. }
-        | Event::AssetWithdrawn { account, .. }
-        | Event::Failing { account }
-        | Event::Flagged { account }
-        | Event::CloseForced { account, .. }
-        | Event::TakenOver { account, .. }
-        | Event::Deleveraged { account, .. }
-        | Event::Bankrupt { account, .. }
-        | Event::PaidInPart { account, .. }
-        | Event::RescueQueued { keeper: account, .. }
-        | Event::RescueRefused { keeper: account, .. }
-        | Event::Closed { account, .. }
-        | Event::SignerSet { account, .. }
-        | Event::MembershipSet { account, .. }
-        | Event::ReferrerSet { account, .. }
-        | Event::BuilderSet { account, .. }
-        | Event::FeesPaid { account, .. }
-        | Event::Rejected { account, .. } => [Some(*account), None],
-        Event::Accepted { order } | Event::Planned { order, .. } => [Some(order.account), None],
-        Event::Transferred { account, to, .. } => [Some(*account), Some(*to)],
-        Event::Liquidated { account, keeper, .. } | Event::Converted { account, keeper, .. } => {
-            [Some(*account), Some(*keeper)]
-        }
-        Event::Swept { account, .. } => [Some(*account), Some(AccountId::INSURANCE)],
-        Event::EventOpened { .. }
-        | Event::EventResolved { .. }
-        | Event::PhaseSet { .. }
-        | Event::HoursSet { .. }
-        | Event::SessionTurned { .. }
-        | Event::AuctionHeld { .. }
-        | Event::VenueSet { .. }
-        | Event::TermsSet(_)
-        | Event::AssetSet { .. }
-        | Event::SpotListed { .. }
-        | Event::PerpetualSet { .. }
-        | Event::Priced { .. }
-        | Event::PriceLeftOut { .. }
-        | Event::Funded { .. }
-        | Event::LossesRepaid { .. }
-        | Event::FrameSealed(_) => [None, None],
-    }
+/// Index and mark prices of every market that has them.
+pub(crate) fn prices(engine: &Engine) -> Vec<PriceInfo> {
+    let price = |market: xos_engine::IndexMarketView<'_>| PriceInfo {
+        venue: market.terms.venue,
+        market: market.market,
+        feed: market.feed,
+        index: market.index,
+        index_time: market.index_time,
+        mark: market.mark,
+        mark_ticks: Ticks(
+            u64::try_from(market.mark / SCALE / u128::from(market.terms.quantum.max(1))).unwrap_or(u64::MAX),
+        ),
+        stale: market.stale,
+    };
+    engine.index_markets().map(price).collect()
 }
