@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, EventId, FeedId, Hours, Lots, MarketId, Phase, Side, Ticks, TimeMs, VenueId, number};
+use xos_types::{
+    AccountId, EventId, FeedId, Hours, Lots, MarketId, Nonce, Phase, Side, Ticks, TimeMs, VenueId, number,
+};
 
 use crate::history::{Candle, Interval};
 use crate::wire::{BatchInfo, Level, TradeInfo};
@@ -263,6 +265,9 @@ pub struct AccountMessage {
     /// The engine's events, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<MarketEvent>,
+    /// What its orders that came to rest are called in public.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<OrderName>,
     /// The frame that was sealed here, if it has something of the account in it: the number of its batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sequence>,
@@ -270,6 +275,16 @@ pub struct AccountMessage {
     /// reorganisation took it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<BatchInfo>,
+}
+
+/// An order of an account, and what it is called in its book's feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderName {
+    /// The order.
+    pub nonce: Nonce,
+    /// Its public name.
+    pub order: PublicOrder,
 }
 
 /// Listings, or those that changed, as they are now.

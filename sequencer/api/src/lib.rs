@@ -19,8 +19,9 @@ pub use entry::{Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, Entr
 pub use error::{ApiError, Code};
 pub use feeds::{
     AccountMessage, BboMessage, BookCopy, BookMessage, CHECKSUM_LEVELS, CandlesMessage, Cause, FundingInfo,
-    FundingMessage, LiquidationsMessage, ListingInfo, MarketEvent, MarketsMessage, NotTheBook, OrderChange, OrdersCopy,
-    OrdersMessage, PriceInfo, PricesMessage, PublicOrder, Sequence, Session, Trade, TradesMessage, book_checksum,
+    FundingMessage, LiquidationsMessage, ListingInfo, MarketEvent, MarketsMessage, NotTheBook, OrderChange, OrderName,
+    OrdersCopy, OrdersMessage, PriceInfo, PricesMessage, PublicOrder, Sequence, Session, Trade, TradesMessage,
+    book_checksum,
 };
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
 pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};

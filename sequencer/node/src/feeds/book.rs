@@ -18,7 +18,7 @@ impl OrderNames {
         Self(blake3::derive_key("Exchange OS, public names of orders", secret))
     }
 
-    fn of(&self, account: AccountId, nonce: Nonce) -> PublicOrder {
+    pub(crate) fn of(&self, account: AccountId, nonce: Nonce) -> PublicOrder {
         let mut order = [0; 16];
         order[..8].copy_from_slice(&account.0.to_be_bytes());
         order[8..].copy_from_slice(&nonce.0.to_be_bytes());

@@ -12,7 +12,8 @@
 //! - [`ring`]: the latest messages of a topic, and who has read how far.
 //! - [`serve`]: one subscription, from the wish to its end.
 //!
-//! The sequencer does nothing for all this but to copy a book when its first reader comes. `docs/feeds.md` is the readers' page.
+//! The sequencer does nothing for all this but to copy a book when its first reader comes, and while nobody listens nobody else
+//! does either. `docs/feeds.md` is the readers' page.
 
 mod accounts;
 mod book;
@@ -26,6 +27,8 @@ mod tests;
 mod topic;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::oneshot;
@@ -51,6 +54,10 @@ const SCALE: u128 = 1_000_000_000;
 #[derive(Clone)]
 pub(crate) struct Feeds {
     news: SyncSender<News>,
+    /// The number of the wake that keeps the publisher awake; 0 while it sleeps.
+    awake: Arc<AtomicU64>,
+    /// Wakes so far.
+    wakes: Arc<AtomicU64>,
 }
 
 /// The publisher cannot be asked.
@@ -66,14 +73,27 @@ impl Feeds {
     /// Starts the publisher's thread.
     pub(crate) fn start(publisher: Publisher) -> io::Result<Self> {
         let (news, told) = sync_channel(NEWS_MAX);
+        let awake = publisher.awake();
         std::thread::Builder::new().name("feeds".into()).spawn(move || publisher.run(&told))?;
-        Ok(Self { news })
+        Ok(Self { news, awake, wakes: Arc::default() })
     }
 
     /// Commands that are durable had these effects; after a frame was opened, prices are these.
     pub(crate) fn happened(&self, applied: Vec<Applied>, prices: Option<Vec<PriceInfo>>) {
+        if prices.is_none() && self.awake.load(Ordering::SeqCst) == 0 {
+            return;
+        }
         // If it is not told it sees the gap in the numbers, and tells its readers.
         let _ = self.tell(News::Happened { applied, prices });
+    }
+
+    /// Somebody is about to listen to what happens after that command. Only who calls [`Self::happened`] may call this, so that
+    /// nothing is left out in between.
+    pub(crate) fn wake(&self, sequence: u64, time: TimeMs) {
+        let number = self.wakes.fetch_add(1, Ordering::SeqCst) + 1;
+        self.awake.store(number, Ordering::SeqCst);
+        // If it is not told it sees a gap, or who wants to listen is told.
+        let _ = self.tell(News::Wake { number, sequence, time });
     }
 
     /// A batch is settled on chain.

@@ -5,19 +5,23 @@
 //! the one state to the next. A beat is as long as it takes to hand its messages to their readers and as long again, at least
 //! [`BEAT_MIN`]; so readers take no more than half a core however many come. Everything else leaves when it happens.
 //!
+//! **While nobody listens** it is told of frames only, for what they list and seal, and sleeps in between: then the feeds cost a window
+//! nothing. The first reader wakes it in the order of the log; it sleeps again when the last one has left and nobody was woken for since.
+//!
 //! **Nothing is shown half.** A ring holds whole commands, so who resumes from the `sequence` of a message misses nothing and
 //! gets nothing twice. If this thread falls so far behind that it must leave something out, every topic ends and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::oneshot;
 use xos_api::{
-    AccountMessage, BatchInfo, FundingMessage, Interval, LiquidationsMessage, MarketEvent, MarketsMessage, PriceInfo,
-    PricesMessage, Sequence, Trade, TradeInfo, TradesMessage,
+    AccountMessage, BatchInfo, FundingMessage, Interval, LiquidationsMessage, MarketEvent, MarketsMessage, OrderName,
+    PriceInfo, PricesMessage, Sequence, Trade, TradeInfo, TradesMessage,
 };
 use xos_engine::{Depth, Engine};
 use xos_history::CandleSoFar;
@@ -53,6 +57,8 @@ const STOPPING: &str = "the node is stopping";
 pub(crate) enum News {
     /// Commands had these effects, and prices are these since.
     Happened { applied: Vec<Applied>, prices: Option<Vec<PriceInfo>> },
+    /// Somebody wants to listen, for the how manieth time: from this command on everything is told.
+    Wake { number: u64, sequence: u64, time: TimeMs },
     /// Somebody listens.
     Join(Join),
     /// A book as it stood after that command.
@@ -87,6 +93,8 @@ pub(crate) struct Joined {
 /// Why somebody does not listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotJoined {
+    /// The publisher is not told of everything yet.
+    Asleep,
     /// There is no such market.
     UnknownMarket(MarketId),
     /// The book is not followed yet.
@@ -112,6 +120,10 @@ struct Line {
 pub(crate) struct Publisher {
     names: OrderNames,
     listings: Listings,
+    /// The number of the wake that keeps it awake, shared with who tells it; 0 while it sleeps.
+    awake: Arc<AtomicU64>,
+    /// The last wake that it was told of; 0 while it sleeps.
+    woken: u64,
     /// The last command that it was told of.
     head: u64,
     time: TimeMs,
@@ -136,6 +148,8 @@ impl Publisher {
         Self {
             names,
             listings: Listings::of(engine),
+            awake: Arc::default(),
+            woken: 0,
             head: engine.sequence(),
             time: engine.frame_time(),
             topics: BTreeMap::new(),
@@ -148,6 +162,11 @@ impl Publisher {
             beat: now,
             tidied: now,
         }
+    }
+
+    /// 0 while it is told of frames only.
+    pub(crate) fn awake(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.awake)
     }
 
     /// A frame that was sealed before, and may be settled from now on.
@@ -196,10 +215,17 @@ impl Publisher {
                     self.publish_prices();
                 }
             }
+            News::Wake { number, sequence, time } => {
+                self.expect(sequence);
+                (self.woken, self.time) = (number, time);
+            }
             News::Join(join) => self.joins.push(join),
             News::Book { market, sequence, depth } => {
                 self.expect(sequence);
-                if let Some(venue) = self.listings.venue(market) {
+                // If it fell asleep since, it is asked again.
+                if self.woken > 0
+                    && let Some(venue) = self.listings.venue(market)
+                {
                     let followed = || FollowedBook::new(venue, market, self.names, *depth);
                     self.books.entry(market).or_insert_with(followed);
                 }
@@ -224,6 +250,9 @@ impl Publisher {
 
     /// Whether everything up to a command was told; if not, nobody's copy is right any more.
     fn expect(&mut self, sequence: u64) {
+        if self.woken == 0 {
+            self.head = sequence;
+        }
         if sequence != self.head {
             tracing::warn!(
                 from = self.head + 1,
@@ -323,23 +352,34 @@ impl Publisher {
         if accounts.next().is_none() {
             return;
         }
-        let mut told: BTreeMap<AccountId, (Vec<MarketEvent>, Option<Sequence>)> = BTreeMap::new();
+        #[derive(Default)]
+        struct Told {
+            events: Vec<MarketEvent>,
+            names: Vec<OrderName>,
+            sealed: Option<Sequence>,
+        }
+        let mut told: BTreeMap<AccountId, Told> = BTreeMap::new();
         let listens = |account: &AccountId| self.topics.contains_key(&Topic::Account(*account));
         for event in events {
             let mut located = None;
             for account in concerned(event).filter(|account| listens(account)) {
                 let event = located.get_or_insert_with(|| self.listings.located(event)).clone();
-                told.entry(account).or_default().0.push(event);
+                told.entry(account).or_default().events.push(event);
+            }
+            if let Event::Rested { account, nonce, .. } = event
+                && let Some(told) = told.get_mut(account)
+            {
+                told.names.push(OrderName { nonce: *nonce, order: self.names.of(*account, *nonce) });
             }
             if let Event::FrameSealed(frame) = event
                 && let Some(sealed) = self.frames.get(&frame.id)
             {
                 for account in sealed.accounts.iter().filter(|account| listens(account)) {
-                    told.entry(*account).or_default().1 = Some(Sequence(frame.id));
+                    told.entry(*account).or_default().sealed = Some(Sequence(frame.id));
                 }
             }
         }
-        for (account, (events, sealed)) in told {
+        for (account, Told { events, names, sealed }) in told {
             let sequence_of = Sequence(sequence);
             self.say(Topic::Account(account), sequence, |previous| AccountMessage {
                 account,
@@ -347,6 +387,7 @@ impl Publisher {
                 previous,
                 time,
                 events,
+                names,
                 sealed,
                 settled: None,
             });
@@ -364,6 +405,7 @@ impl Publisher {
                 previous: Some(Sequence(line.last)),
                 time,
                 events: Vec::new(),
+                names: Vec::new(),
                 sealed: None,
                 settled: Some(batch.clone()),
             };
@@ -464,6 +506,9 @@ impl Publisher {
     }
 
     fn join(&mut self, topic: Topic, from: Option<u64>) -> Result<Joined, NotJoined> {
+        if self.woken == 0 {
+            return Err(NotJoined::Asleep);
+        }
         if let Some(market) = topic.market()
             && self.listings.venue(market).is_none()
         {
@@ -521,8 +566,8 @@ impl Publisher {
             Topic::Funding => text(&FundingMessage { sequence, previous, time, funding: Vec::new() }),
             Topic::Liquidations => text(&LiquidationsMessage { sequence, previous, time, events: Vec::new() }),
             Topic::Account(account) => {
-                let (events, sealed, settled) = (Vec::new(), None, None);
-                text(&AccountMessage { account, sequence, previous, time, events, sealed, settled })
+                let (events, names, sealed, settled) = (Vec::new(), Vec::new(), None, None);
+                text(&AccountMessage { account, sequence, previous, time, events, names, sealed, settled })
             }
             Topic::Markets => {
                 let listings = self.listings.infos(time);
@@ -547,6 +592,13 @@ impl Publisher {
                 .any(|topic| topics.contains_key(topic))
         });
         self.candles.retain(|(market, interval), _| topics.contains_key(&Topic::Candles(*market, *interval)));
+        // A wake that it was not told of yet wants it awake.
+        let sleeps = self.topics.is_empty()
+            && self.joins.is_empty()
+            && self.awake.compare_exchange(self.woken, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if sleeps {
+            self.woken = 0;
+        }
     }
 
     fn end_all(&mut self, why: &'static str) {
@@ -556,6 +608,13 @@ impl Publisher {
         self.books.clear();
         self.candles.clear();
         self.trades.clear();
+    }
+}
+
+/// Whatever ends it, nobody waits for it any more.
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.end_all("the feeds have stopped by a bug of theirs; trading goes on");
     }
 }
 

@@ -118,7 +118,7 @@ impl Ring {
     /// A reader of what comes from here on.
     pub(crate) fn reader(self: &Arc<Self>, slow: Slow) -> Reader {
         let next = self.lock().end();
-        Reader { next, slow, end: self.end.subscribe(), ring: Arc::clone(self) }
+        self.reader_at(next, slow, BEHIND_MAX)
     }
 
     /// A reader who has everything up to a sequence number.
@@ -131,8 +131,13 @@ impl Ring {
         let rest = kept.messages.iter().skip(known);
         let known = known + rest.take_while(|message| message.sequence == from && !message.beside).count();
         let next = kept.first + u64::try_from(known).unwrap_or(u64::MAX);
+        let waiting = kept.end() - next;
         drop(kept);
-        Ok(Reader { next, slow, end: self.end.subscribe(), ring: Arc::clone(self) })
+        Ok(self.reader_at(next, slow, waiting + BEHIND_MAX))
+    }
+
+    fn reader_at(self: &Arc<Self>, next: u64, slow: Slow, behind_max: u64) -> Reader {
+        Reader { next, slow, behind_max, end: self.end.subscribe(), ring: Arc::clone(self) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -153,6 +158,8 @@ pub(crate) struct Reader {
     /// Number of the message that it reads next.
     next: u64,
     slow: Slow,
+    /// By how many messages it may be behind before it begins anew: who resumes asked for what it has missed.
+    behind_max: u64,
     end: watch::Receiver<u64>,
 }
 
@@ -177,7 +184,7 @@ impl Reader {
         }
         match self.slow {
             Slow::Skips => self.next = kept.end() - 1,
-            Slow::BeginsAnew if waiting > BEHIND_MAX => return Some(Next::Behind(waiting)),
+            Slow::BeginsAnew if waiting > self.behind_max => return Some(Next::Behind(waiting)),
             Slow::BeginsAnew | Slow::Ends => {}
         }
         let Some(place) = self.next.checked_sub(kept.first) else { return Some(Next::Behind(kept.first - self.next)) };
@@ -234,6 +241,8 @@ mod tests {
         }
         assert_eq!(read(&mut skips), [(BEHIND_MAX + 1).to_string()]);
         assert!(matches!(anew.look(), Some(Next::Behind(_))));
+        let mut resumed = ring.resume(Slow::BeginsAnew, 0).unwrap();
+        assert_eq!(read(&mut resumed).len() as u64, BEHIND_MAX + 1, "who resumes wants what it has missed");
         assert_eq!(read(&mut ends).len() as u64, BEHIND_MAX + 1);
         let long = Arc::<RawValue>::from(serde_json::value::to_raw_value(&"x".repeat(BYTES_MAX / 2)).unwrap());
         for sequence in 100..103 {

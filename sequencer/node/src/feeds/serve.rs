@@ -15,6 +15,7 @@ use super::ring::{Next, NotKept};
 use super::{Feeds, NoAnswer, Topic};
 use crate::ingress::Sequencer;
 use crate::rpc::{unknown_account, unknown_market};
+use crate::sequencer::View;
 
 /// How often a book or a candle is begun for a reader before it is told that it cannot be.
 const ATTEMPTS: usize = 5;
@@ -82,12 +83,13 @@ impl Subscriptions {
             }
         }
         match self.feeds.join(topic, from).await? {
-            Err(NotJoined::NeedsBook(_) | NotJoined::NeedsCandle(..)) => {}
+            Err(NotJoined::Asleep | NotJoined::NeedsBook(_) | NotJoined::NeedsCandle(..)) => {}
             answer => return answer.map_err(ApiError::from),
         }
         let _alone = self.beginning.lock().await;
         for _ in 0..ATTEMPTS {
             match self.feeds.join(topic, from).await? {
+                Err(NotJoined::Asleep) => self.wake().await?,
                 Err(NotJoined::NeedsBook(market)) => self.follow_book(market).await?,
                 Err(NotJoined::NeedsCandle(market, interval)) => self.follow_candle(market, interval).await?,
                 answer => return answer.map_err(ApiError::from),
@@ -96,10 +98,14 @@ impl Subscriptions {
         Err(NoAnswer::Busy.into())
     }
 
+    async fn wake(&self) -> Result<(), ApiError> {
+        let place = |view: View<'_>| (view.engine.sequence(), view.engine.frame_time());
+        let wake = |feeds: &mut Feeds, (sequence, time)| feeds.wake(sequence, time);
+        Ok(self.sequencer.query_and_then(place, wake).await?)
+    }
+
     async fn follow_book(&self, market: MarketId) -> Result<(), ApiError> {
-        let copy = move |view: crate::sequencer::View<'_>| {
-            view.engine.depth(market).map(|depth| (view.engine.sequence(), depth))
-        };
+        let copy = move |view: View<'_>| view.engine.depth(market).map(|depth| (view.engine.sequence(), depth));
         // Handed over before anything later is let out.
         let follow = move |feeds: &mut Feeds, copy| {
             if let Some((sequence, depth)) = copy {
@@ -166,7 +172,7 @@ impl From<NotJoined> for ApiError {
                 );
                 Self::new(Code::NotKept, message, json!({ "from": from.to_string(), "oldest": oldest.to_string() }))
             }
-            NotJoined::NeedsBook(_) | NotJoined::NeedsCandle(..) => NoAnswer::Busy.into(),
+            NotJoined::Asleep | NotJoined::NeedsBook(_) | NotJoined::NeedsCandle(..) => NoAnswer::Busy.into(),
         }
     }
 }

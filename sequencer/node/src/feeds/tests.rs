@@ -35,9 +35,11 @@ impl Exchange {
 
     fn apply(&mut self, command: Command) -> u64 {
         let mut events = Vec::new();
+        let opens = matches!(command, Command::Frame { .. });
         self.engine.apply(&Logged::new(command), &mut events);
         let (sequence, time) = (self.engine.sequence(), self.engine.frame_time());
-        self.feeds.happened(vec![Applied { sequence, time, events }], None);
+        let prices = opens.then(|| prices(&self.engine));
+        self.feeds.happened(vec![Applied { sequence, time, events }], prices);
         sequence
     }
 
@@ -49,12 +51,14 @@ impl Exchange {
     }
 
     async fn join(&self, topic: Topic, from: Option<u64>) -> Result<Joined, NotJoined> {
-        match self.feeds.join(topic, from).await.unwrap() {
-            Err(NotJoined::NeedsBook(market)) => {
-                self.feeds.follow(market, self.engine.sequence(), self.engine.depth(market).unwrap());
-                self.feeds.join(topic, from).await.unwrap()
+        loop {
+            match self.feeds.join(topic, from).await.unwrap() {
+                Err(NotJoined::Asleep) => self.feeds.wake(self.engine.sequence(), self.engine.frame_time()),
+                Err(NotJoined::NeedsBook(market)) => {
+                    self.feeds.follow(market, self.engine.sequence(), self.engine.depth(market).unwrap());
+                }
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 
@@ -169,12 +173,14 @@ async fn an_account_hears_what_it_does_that_its_frame_is_sealed_and_that_its_bat
     let topic = Topic::Account(AccountId(ALICE));
     let (begun, mut reader) = exchange.listen::<AccountMessage>(topic).await;
     exchange.apply(order_of(ALICE, 1, Side::Sell, GoodTillCancelled, 500));
-    exchange.apply(order_of(BOB, 1, Side::Sell, GoodTillCancelled, 600));
-    let filled = exchange.apply(order_of(BOB, 2, Side::Buy, GoodTillCancelled, 500));
-    let sealed = exchange.frame(1_000, None);
     let placed: AccountMessage = next(&mut reader).await;
     assert_eq!(placed.previous, Some(begun.sequence));
     assert!(placed.events[0].event.get("Accepted").is_some() && placed.events[0].market == Some(MARKET));
+    let (orders, _) = exchange.listen::<OrdersMessage>(Topic::Orders(MARKET)).await;
+    assert_eq!(orders.orders.iter().map(|order| order.order).collect::<Vec<_>>(), [placed.names[0].order]);
+    exchange.apply(order_of(BOB, 1, Side::Sell, GoodTillCancelled, 600));
+    let filled = exchange.apply(order_of(BOB, 2, Side::Buy, GoodTillCancelled, 500));
+    let sealed = exchange.frame(1_000, None);
     let fill: AccountMessage = next(&mut reader).await;
     assert_eq!(
         (fill.sequence, fill.previous),
@@ -225,6 +231,23 @@ async fn sessions_are_announced_when_the_one_before_has_turned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_nobody_listens_only_frames_are_told_and_the_first_reader_misses_nothing() {
+    let mut exchange = Exchange::open();
+    exchange.apply(order_of(ALICE, 1, Side::Buy, PostOnly, 400));
+    let Some(InboxPayload::EventOpened { config, .. }) = inbox().pop().map(|item| item.payload) else { panic!() };
+    exchange.frame(1_000, Some(InboxPayload::EventOpened { event: EventId(2), config }));
+    let third = exchange.apply(order_of(ALICE, 2, Side::Buy, PostOnly, 401));
+    assert_eq!(exchange.feeds.join(Topic::Markets, None).await.unwrap().unwrap_err(), NotJoined::Asleep);
+    let (whole, mut reader) = exchange.listen::<BookMessage>(Topic::Book(MARKET)).await;
+    assert_eq!((whole.sequence.0, whole.bids.len()), (third, 2));
+    let (listed, _) = exchange.listen::<MarketsMessage>(Topic::Markets).await;
+    assert_eq!(listed.listings.len(), 2, "what was listed meanwhile is known");
+    let fourth = exchange.apply(order_of(ALICE, 3, Side::Buy, PostOnly, 402));
+    let change: BookMessage = next(&mut reader).await;
+    assert_eq!((change.previous, change.sequence), (Some(whole.sequence), Sequence(fourth)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_left_out_ends_every_topic() {
     let mut exchange = Exchange::open();
     let (_, mut reader) = exchange.listen::<BookMessage>(Topic::Book(MARKET)).await;
@@ -241,7 +264,7 @@ async fn what_was_left_out_ends_every_topic() {
 fn a_publisher_that_is_told_more_than_it_can_take_says_so() {
     // Nobody takes what is told.
     let (news, _told) = sync_channel(2);
-    let feeds = Feeds { news };
+    let feeds = Feeds { news, awake: Arc::new(AtomicU64::new(1)), wakes: Arc::default() };
     let event = Event::Funded { feed: FeedId(1), index: 0 };
     for sequence in 1..=3 {
         feeds.happened(vec![Applied { sequence, time: TimeMs(1), events: vec![event.clone()] }], None);
