@@ -1,12 +1,14 @@
 //! Copies of books that readers keep, over WebSockets: one who reads, one who pauses, one who comes back.
 
+use std::collections::BTreeMap;
+
 use futures::{SinkExt, StreamExt};
 use jsonrpsee::core::client::{Error as ClientError, Subscription};
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 use xos_api::{
@@ -20,6 +22,8 @@ use crate::exchange::{ALICE, BOB, Exchange, LONG, MARKET, alice, bob, order, pla
 
 const ROUNDS: u64 = 60;
 const EACH_ROUND: u64 = 50;
+/// Subscriptions of the reader who pauses.
+const SUBSCRIPTIONS: usize = 40;
 /// A price at which only the last order stands.
 const LAST_PRICE: u64 = 7;
 
@@ -78,12 +82,41 @@ async fn copy_orders(mut copy: OrdersCopy, feed: &mut Subscription<OrdersMessage
     copy
 }
 
-/// A WebSocket on which little fits.
-async fn narrow(exchange: &Exchange) -> WebSocketStream<TcpStream> {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4 << 10).unwrap();
-    let stream = socket.connect(exchange.address().parse().unwrap()).await.unwrap();
-    client_async(format!("ws://{}/", exchange.address()), stream).await.unwrap().0
+/// One who subscribes to the same book many times over one connection, so that a pause fills whatever lies between.
+struct Paused {
+    socket: WebSocketStream<TcpStream>,
+    copies: BTreeMap<u64, BookCopy>,
+    wholes: usize,
+    changes: usize,
+}
+
+impl Paused {
+    async fn open(exchange: &Exchange) -> Self {
+        let stream = TcpStream::connect(exchange.address()).await.unwrap();
+        let mut socket = client_async(format!("ws://{}/", exchange.address()), stream).await.unwrap().0;
+        for id in 0..SUBSCRIPTIONS {
+            let params = json!({ "market": MARKET });
+            let subscribe = json!({ "jsonrpc": "2.0", "id": id, "method": "xos_subscribeBook", "params": params });
+            socket.send(Message::text(subscribe.to_string())).await.unwrap();
+        }
+        Self { socket, copies: BTreeMap::new(), wholes: 0, changes: 0 }
+    }
+
+    /// Reads on until every copy has the last order in it.
+    async fn read(&mut self) {
+        let has_last = |copy: &BookCopy| copy.bids().any(|level| level.price.0 == LAST_PRICE);
+        while self.copies.len() < SUBSCRIPTIONS || !self.copies.values().all(has_last) {
+            let Message::Text(text) = self.socket.next().await.unwrap().unwrap() else { continue };
+            let message: Value = serde_json::from_str(&text).unwrap();
+            if message["method"] == "bookUpdate" {
+                let update: BookMessage = serde_json::from_value(message["params"]["result"].clone()).unwrap();
+                self.wholes += usize::from(update.previous.is_none());
+                self.changes += usize::from(update.previous.is_some());
+                let subscription = message["params"]["subscription"].as_u64().unwrap();
+                self.copies.entry(subscription).or_default().apply(&update).unwrap();
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,7 +126,7 @@ async fn copies_of_a_book_stay_the_book_for_readers_who_pause_and_who_come_back(
     std::fs::write(exchange.path("node.toml"), config).unwrap();
     exchange.start_node().await;
     exchange.until("the deposits are credited", async |e| e.client.account(AccountId(BOB)).await.is_ok()).await;
-    // A book that is long, so that the whole does not fit into a narrow connection.
+    // A book that is long, so that a whole is.
     for (account, key) in [(ALICE, alice()), (BOB, bob())] {
         let orders = (0..200u64).map(|step| {
             let (side, price) = if account == ALICE { (Side::Buy, 10 + step) } else { (Side::Sell, 990 - step) };
@@ -108,10 +141,8 @@ async fn copies_of_a_book_stay_the_book_for_readers_who_pause_and_who_come_back(
     let mut orders = steady.subscribe_orders(MARKET, None).await.unwrap();
     let steady_prices = tokio::spawn(async move { copy_prices(BookCopy::default(), &mut prices).await });
     let steady_orders = tokio::spawn(async move { copy_orders(OrdersCopy::default(), &mut orders).await });
-    // One who subscribes to everything at once, and reads nothing for a while.
-    let mut paused = narrow(&exchange).await;
-    let subscribe = json!({ "jsonrpc": "2.0", "id": 1, "method": "xos_subscribeBook", "params": { "market": MARKET } });
-    paused.send(Message::text(subscribe.to_string())).await.unwrap();
+    // One who reads nothing for a while.
+    let mut paused = Paused::open(&exchange).await;
     // One who comes back.
     let first = connect(&exchange).await;
     let mut prices = first.subscribe_book(MARKET, None).await.unwrap();
@@ -139,22 +170,15 @@ async fn copies_of_a_book_stay_the_book_for_readers_who_pause_and_who_come_back(
     let copies = [copy_prices(copy, &mut prices).await, steady_prices.await.unwrap()];
     let orders_copies = [copy_orders(orders_copy, &mut orders).await, steady_orders.await.unwrap()];
 
-    let (mut late, mut wholes, mut changes) = (BookCopy::default(), 0, 0);
-    while !late.bids().any(|level| level.price.0 == LAST_PRICE) {
-        let message = tokio::time::timeout(LONG, paused.next()).await.unwrap().unwrap().unwrap();
-        let Message::Text(text) = message else { continue };
-        let message: Value = serde_json::from_str(&text).unwrap();
-        if message["method"] == "bookUpdate" {
-            let message: BookMessage = serde_json::from_value(message["params"]["result"].clone()).unwrap();
-            wholes += u64::from(message.previous.is_none());
-            changes += u64::from(message.previous.is_some());
-            late.apply(&message).unwrap();
-        }
-    }
-    assert!(wholes > 1 && changes > 0, "{wholes} wholes and {changes} changes: who was too slow began anew");
+    tokio::time::timeout(LONG, paused.read()).await.expect("who pauses comes to the same end");
+    let (wholes, changes) = (paused.wholes, paused.changes);
+    assert!(
+        wholes > SUBSCRIPTIONS && changes > 0,
+        "{wholes} wholes and {changes} changes: who was too slow began anew"
+    );
 
     let book = exchange.client.book(MARKET, Some(1_000)).await.unwrap();
-    for copy in copies.iter().chain([&late]) {
+    for copy in copies.iter().chain(paused.copies.values()) {
         assert!(copy.bids().eq(&book.bids) && copy.asks().eq(&book.asks), "by price");
     }
     let mine = [ALICE, BOB].map(|account| exchange.client.open_orders(AccountId(account)));
