@@ -12,10 +12,11 @@ mod indexed;
 pub mod people;
 mod prices;
 mod rpc;
+mod session;
 mod trading;
 mod wire;
 
-pub use entry::{Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
+pub use entry::{BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
 pub use error::{ApiError, Code};
 pub use feeds::{
     AccountMessage, BboMessage, BookCopy, BookMessage, CHECKSUM_LEVELS, CandlesMessage, Cause, FundingInfo,
@@ -27,6 +28,7 @@ pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderReco
 pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};
 pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};
 pub use rpc::{XosApiClient, XosApiServer};
+pub use session::{Budget, LoggedIn, LoginRequest};
 pub use trading::{
     AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait, WaitsFor,
 };

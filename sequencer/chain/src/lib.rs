@@ -8,8 +8,10 @@
 //! what the log has consumed it cannot give back, so whoever runs it waits for as many confirmations as the chain deserves.
 
 pub mod abi;
+mod attribution;
 mod batch;
 mod chain;
+mod claims;
 mod deployment;
 mod error;
 mod inbox;
@@ -24,8 +26,10 @@ mod submitter;
 mod transaction;
 mod wallet;
 
+pub use attribution::Attribution;
 pub use batch::{SettleCall, batch_hash};
 pub use chain::{AccountState, At, BatchHead, Chain, EventInfo, EventState, InboxRange};
+pub use claims::{Claim, Claimant, Question};
 pub use deployment::Deployment;
 pub use error::{ChainError, describe_revert};
 pub use inbox::{InboxConfig, InboxNews, InboxReader};

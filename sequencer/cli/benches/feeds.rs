@@ -265,7 +265,7 @@ async fn main() {
     let config = fs::read_to_string(exchange.path("node.toml")).unwrap();
     let config = config
         .replace("frame_interval_ms = 250\n", "")
-        .replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000\nconnections = 2000");
+        .replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000\naddress_connections = 2000");
     fs::write(exchange.path("node.toml"), config).unwrap();
     exchange.start_node().await;
     exchange

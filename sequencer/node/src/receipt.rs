@@ -114,6 +114,7 @@ impl Effect {
             | Command::Window { .. }
             | Command::Liquidate(_)
             | Command::Convert(_)
+            | Command::InSession { .. }
             | Command::Frame { .. } => None,
         };
         for event in events {

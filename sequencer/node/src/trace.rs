@@ -32,6 +32,7 @@ const fn nonce(command: &Command) -> Option<Nonce> {
         Command::Transfer(signed) => signed.message.nonce,
         Command::Liquidate(signed) => signed.message.nonce,
         Command::Convert(signed) => signed.message.nonce,
+        Command::InSession { act, .. } => act.nonce(),
         Command::Window { .. } | Command::Frame { .. } => return None,
     })
 }

@@ -16,6 +16,7 @@ mod plan;
 mod precedence;
 mod reject;
 mod rescue;
+mod session;
 mod units;
 
 pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
@@ -35,6 +36,7 @@ pub use plan::{Pace, Plan, Trigger, TriggerSource, TriggerWhen};
 pub use precedence::{Precedence, WindowOrder};
 pub use reject::{PlanFault, Reject, Restriction};
 pub use rescue::{Counterparty, Rescue};
+pub use session::{Act, Scope, Session};
 pub use units::{
     AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
     VenueId,
