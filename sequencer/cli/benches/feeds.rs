@@ -49,11 +49,11 @@ const READERS: usize = 1_000;
 /// Quotes of a trader.
 const LADDER: u64 = 64;
 /// Orders of a run as fast as they are taken, and how many go together.
-const RUSHED: u64 = 200_000;
+const RUSHED: u64 = 64_000;
 const TOGETHER: u64 = 32;
 const ON_THEIR_WAY: usize = 64;
 const PACED_RATE: u64 = 10_000;
-const PACED_ORDERS: u64 = 100_000;
+const PACED_ORDERS: u64 = 50_000;
 /// Orders in a paced message: every millisecond one from each trader.
 const PACED_TOGETHER: u64 = 5;
 
@@ -265,7 +265,7 @@ async fn main() {
     let config = fs::read_to_string(exchange.path("node.toml")).unwrap();
     let config = config
         .replace("frame_interval_ms = 250\n", "")
-        .replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000\naddress_connections = 2000");
+        .replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000");
     fs::write(exchange.path("node.toml"), config).unwrap();
     exchange.start_node().await;
     exchange
