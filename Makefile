@@ -183,6 +183,8 @@ coverage: deps ## Coverage of the contracts by line and branch
 
 BENCHES := engine journal recovery replicated failover auth wire feeds gas
 RESULTS := target/bench/results.jsonl
+# As docs/operations.md wants nodes to be started.
+LARGE_PAGES := GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
 .PHONY: bench
 bench: ## Every benchmark
@@ -196,7 +198,7 @@ bench-memory bench-snapshot: CRATE = xos-engine
 bench-recovery: CRATE = xos-node
 bench-book bench-memory bench-snapshot bench-engine bench-journal bench-recovery bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
-	@cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
+	@$(LARGE_PAGES) cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
 
 .PHONY: bench-replicated
 bench-replicated: contracts $(NATS) ## Durability on three log servers: throughput and latency

@@ -22,7 +22,6 @@ use crate::door::{self, budget::Budgets};
 use crate::feeds::serve::Subscriptions;
 use crate::feeds::{Feeds, OrderNames, Publisher, SealedFrame};
 use crate::follower::{Follower, Following, open_history};
-use crate::hashing::HashThread;
 use crate::history::History;
 use crate::ingress::{Backlog, Sequencer};
 use crate::leading::{anchor_at_start, check_consumed, hand_in, start_inbox, start_settlement};
@@ -289,9 +288,7 @@ impl Node {
             }
         };
         let follower = Arc::new(follower);
-        let Recovered { mut engine, history, unsettled: _ } = recovered;
-        let hashing = HashThread::start().map_err(file("cannot start a thread for", Path::new("the log's hash")))?;
-        engine.hash_elsewhere(Box::new(hashing));
+        let Recovered { engine, history, unsettled: _ } = recovered;
         let outputs = Outputs::start(
             journal.durability(),
             sealed,
