@@ -50,6 +50,7 @@ mod invariants;
 mod isolated;
 mod keepers;
 pub mod limits;
+mod listed;
 mod log;
 mod losses;
 mod margin;
@@ -81,11 +82,12 @@ mod watch;
 mod wide;
 
 pub use ahead::LOOK_AHEAD;
-pub use depth::{Delta, Depth};
+pub use depth::{Delta, Depth, Shown};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
 pub use health::Health;
 pub use indexed::IndexMarketView;
+pub use listed::ListingView;
 pub use log::{HashBlocks, hash_block};
 pub use snapshot::SnapshotError;
 pub use views::{

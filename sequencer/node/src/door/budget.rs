@@ -43,15 +43,41 @@ pub(crate) const WEIGHTS: [(u64, &[&str]); 3] = [
             "xos_openOrders",
             "xos_plannedOrders",
             "xos_subscribeAccount",
-            "xos_subscribeBook",
+            "xos_subscribeFunding",
+            "xos_subscribeLiquidations",
+            "xos_subscribePrices",
             "xos_subscribeTrades",
             "xos_trades",
         ],
     ),
     // They list everything that there is.
-    (5, &["rpc.discover", "xos_batches", "xos_events", "xos_indexMarkets", "xos_markets"]),
+    (
+        5,
+        &[
+            "rpc.discover",
+            "xos_batches",
+            "xos_events",
+            "xos_indexMarkets",
+            "xos_markets",
+            "xos_subscribeBbo",
+            "xos_subscribeBook",
+            "xos_subscribeMarkets",
+            "xos_subscribeOrders",
+        ],
+    ),
     // They may read from the disk, or look at the whole state.
-    (10, &["xos_candles", "xos_fills", "xos_funding", "xos_orderHistory", "xos_stateHash", "xos_tradeHistory"]),
+    (
+        10,
+        &[
+            "xos_candles",
+            "xos_fills",
+            "xos_funding",
+            "xos_orderHistory",
+            "xos_stateHash",
+            "xos_subscribeCandles",
+            "xos_tradeHistory",
+        ],
+    ),
 ];
 
 /// What so many bytes cost.
