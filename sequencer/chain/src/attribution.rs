@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Schema 0: the codes are those of the chain's own registry.
 const SCHEMA: u8 = 0;
-const MARKER: [u8; 16] = [0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21];
+const MARKER: [u8; 16] =
+    [0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21];
 
 /// Codes of whoever is to be told apart; none for a group whose batches say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,8 @@ impl TryFrom<Vec<String>> for Attribution {
     type Error = String;
 
     fn try_from(codes: Vec<String>) -> Result<Self, String> {
-        let plain = |code: &String| !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+        let plain =
+            |code: &String| !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
         if let Some(code) = codes.iter().find(|code| !plain(code)) {
             return Err(format!("`{code}` is no attribution code: printable ASCII without spaces and commas is"));
         }

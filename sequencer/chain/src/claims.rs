@@ -96,11 +96,8 @@ impl Claimant {
 
     /// Makes the last claim final, which its window must be over for.
     pub async fn finalize(&self, event: EventId, payouts: &[u64]) -> Result<(), ChainError> {
-        let call = resolver::finalizeCall {
-            gateway: self.gateway(),
-            id: event_number(event),
-            payouts: payouts.to_vec(),
-        };
+        let call =
+            resolver::finalizeCall { gateway: self.gateway(), id: event_number(event), payouts: payouts.to_vec() };
         self.wallet.call(self.resolver, &call).await.map(drop)
     }
 

@@ -19,8 +19,8 @@ use xos_chain::{
 use xos_engine::Engine;
 use xos_journal::JournalError;
 use xos_types::{
-    AccountId, Address, Atoms, B256, Command, Event, EventId, InboxItem, InboxPayload, MarketId, Position,
-    Precedence, Session, Signed, WindowOrder,
+    AccountId, Address, Atoms, B256, Command, Event, EventId, InboxItem, InboxPayload, MarketId, Position, Precedence,
+    Session, Signed, WindowOrder,
 };
 
 use crate::node::JOURNAL_FOLDER;

@@ -266,7 +266,10 @@ fn engine_and_contract_agree_on_every_life_with_all_kinds() {
         assert!(count > 0 || lives < LIVES, "no {what} in {lives} lives: {totals:?}");
     }
     let options = totals.options.unexpected();
-    assert!(options.is_empty() || lives < LIVES, "options that never change, or change though they are fixed: {options:?}");
+    assert!(
+        options.is_empty() || lives < LIVES,
+        "options that never change, or change though they are fixed: {options:?}"
+    );
 }
 
 fn rescue_step() -> impl Strategy<Value = RescueStep> {

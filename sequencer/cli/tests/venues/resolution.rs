@@ -39,7 +39,8 @@ async fn says(world: &World, who: u8, function: &str, event: EventId, payouts: [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_decide_events_disputes_cost_their_loser_and_governance_has_the_last_word() {
-    let terms = json!({ "window": WINDOW_SECONDS, "patience": PATIENCE_SECONDS, "leastBond": 25_000_000, "bondShare": 10_000 });
+    let terms =
+        json!({ "window": WINDOW_SECONDS, "patience": PATIENCE_SECONDS, "leastBond": 25_000_000, "bondShare": 10_000 });
     let mut world = World::begin(CHAIN, &[("resolver", terms)]).await;
     world.start_shards();
     let asked = ["Is heads?", "Is the second?", "Is the third?", "Is the fourth?"];

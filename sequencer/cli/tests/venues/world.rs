@@ -159,11 +159,7 @@ impl World {
         let log = std::fs::File::create(self.path("shards.log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_xos"));
         command.arg("shards").args(["--chain", &self.anvil.url, "--listen", &format!("127.0.0.1:{port}")]);
-        for (flag, name) in [
-            ("--data", "shards"),
-            ("--sequencer-key-file", "1.key"),
-            ("--relayer-key-file", "2.key"),
-        ] {
+        for (flag, name) in [("--data", "shards"), ("--sequencer-key-file", "1.key"), ("--relayer-key-file", "2.key")] {
             command.arg(flag).arg(self.path(name));
         }
         command.arg("--core").arg(self.deployment_file("core"));
