@@ -16,6 +16,7 @@ mod plan;
 mod precedence;
 mod reject;
 mod rescue;
+mod tree;
 mod units;
 
 pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
@@ -35,6 +36,7 @@ pub use plan::{Pace, Plan, Trigger, TriggerSource, TriggerWhen};
 pub use precedence::{Precedence, WindowOrder};
 pub use reject::{PlanFault, Reject, Restriction};
 pub use rescue::{Counterparty, Rescue};
+pub use tree::{SignedTree, TreeId, UnfitTree};
 pub use units::{
     AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
     VenueId,
