@@ -22,6 +22,7 @@ mod script;
 mod settled;
 mod submitter;
 mod transaction;
+mod trees;
 mod wallet;
 
 pub use batch::{SettleCall, batch_hash};
