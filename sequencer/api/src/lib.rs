@@ -12,6 +12,7 @@ pub mod people;
 mod prices;
 mod rpc;
 mod trading;
+mod tree;
 mod wire;
 
 pub use entry::{Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
@@ -23,6 +24,7 @@ pub use rpc::{XosApiClient, XosApiServer};
 pub use trading::{
     AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait, WaitsFor,
 };
+pub use tree::{Placed, TreeAck, TreeOrder, TreeOutcome, TreeRequest};
 pub use wire::{
     AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
     EventStatus, FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest,

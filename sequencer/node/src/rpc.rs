@@ -15,7 +15,7 @@ use xos_api::{
     CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
     FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, MarketInfo, OpenOrder,
     OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt,
-    ReplaceRequest, StateHash, TradeInfo, TransferRequest, WithdrawRequest, XosApiServer,
+    ReplaceRequest, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, signature_bytes};
 use xos_engine::OrderView;
@@ -29,13 +29,14 @@ use crate::feeds::book_info;
 use crate::follower::Following;
 use crate::indexed;
 use crate::ingress::{Refused, Sequencer};
-use crate::receipt::{Done, Head, Outcome, Terms};
+use crate::receipt::{Done, Effect, Head, Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
 use crate::sequencer::View;
 use crate::settlement::Settlement;
 use crate::signatures::{Malformed, Signatures, Unverified};
 use crate::trace;
 use crate::trading;
+use crate::trees::{self, TreeAnswer};
 use crate::vitals::Vitals;
 
 /// Orders or cancellations in one call.
@@ -77,7 +78,7 @@ impl Rpc {
             results.push(match verified {
                 Ok(command) => match outcomes.next() {
                     Some(outcome) => self.judge(&command, outcome).inspect(|_| acted.extend(command.signer())),
-                    None => Err(ApiError::new(Code::Unavailable, "the sequencer gave no answer", json!({}))),
+                    None => Err(no_answer()),
                 },
                 Err(malformed) => Err(self.explain(*malformed).await),
             });
@@ -101,8 +102,7 @@ impl Rpc {
 
     async fn execute_one(&self, unverified: Unverified) -> RpcResult<Ack> {
         let result = self.execute(vec![unverified]).await?.pop();
-        let nothing = || Err(ApiError::new(Code::Unavailable, "no answer", json!({})));
-        Ok(result.unwrap_or_else(nothing).map(|done| self.acknowledge(done))?)
+        Ok(result.unwrap_or_else(|| Err(no_answer())).map(|done| self.acknowledge(done))?)
     }
 
     async fn execute_many(&self, unverified: Vec<Unverified>) -> RpcResult<Vec<OrderOutcome>> {
@@ -115,16 +115,17 @@ impl Rpc {
     }
 
     fn acknowledge(&self, Done { sequence, head, effect }: Done) -> Ack {
-        Ack {
-            receipt: Receipt {
-                sequence,
-                log_sequence: head.sequence,
-                log_hash: B256::from(head.log_hash),
-                signature: signature_bytes(&self.promise(&head)).into(),
-            },
-            filled: effect.filled,
-            remaining: effect.remaining,
-            fills: effect.fills,
+        let Effect { filled, remaining, fills } = effect;
+        Ack { receipt: self.receipt(sequence, &head), filled, remaining, fills }
+    }
+
+    fn receipt(&self, sequence: u64, head: &Head) -> Receipt {
+        let head = head.promised();
+        Receipt {
+            sequence,
+            log_sequence: head.sequence,
+            log_hash: B256::from(head.log_hash),
+            signature: signature_bytes(&self.promise(head)).into(),
         }
     }
 
@@ -139,6 +140,8 @@ impl Rpc {
         trace::answered(command, &outcome);
         match outcome {
             Outcome::Done(done) => Ok(done),
+            // Trees are answered by themselves.
+            Outcome::Tree(_) => Err(no_answer()),
             Outcome::Rejected { reject, terms } => {
                 let signing = Signing::of_command(&self.domain, command);
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
@@ -175,6 +178,10 @@ impl Rpc {
     async fn query<R: Send + 'static>(&self, question: impl FnOnce(View<'_>) -> R + Send + 'static) -> RpcResult<R> {
         Ok(self.sequencer.query(question).await.map_err(ApiError::from)?)
     }
+}
+
+pub(crate) fn no_answer() -> ApiError {
+    ApiError::new(Code::Unavailable, "the sequencer gave no answer", json!({}))
 }
 
 pub(crate) fn claimed<T: Typed + Copy>(
@@ -477,6 +484,12 @@ impl XosApiServer for Rpc {
     async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("orders", orders.len())?;
         self.execute_many(claimed_orders(&self.domain, &orders)).await
+    }
+
+    async fn place_tree(&self, tree: TreeRequest) -> RpcResult<TreeAck> {
+        let TreeAnswer { sequence, head, orders } = self.execute_tree(trees::claimed(&self.domain, &tree)?).await?;
+        let orders = orders.into_iter().map(trees::outcome).collect();
+        Ok(TreeAck { receipt: self.receipt(sequence, &head), orders })
     }
 
     async fn cancel(&self, cancel: CancelRequest) -> RpcResult<Ack> {

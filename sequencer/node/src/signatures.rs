@@ -8,8 +8,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tokio::sync::oneshot;
-use xos_auth::{AuthError, Claim, Domain, KeyBook, Typed, Verifier};
-use xos_types::{AccountId, Address, B256, Command, Signature, Signed};
+use xos_auth::{AuthError, Claim, Domain, KeyBook, Tree, Typed, Verifier};
+use xos_types::{AccountId, Address, B256, Command, Instructions, Nonce, Signature, Signed, SignedTree};
 
 use crate::refusal::Signing;
 use crate::vitals::Vitals;
@@ -50,6 +50,20 @@ impl Unverified {
         let signed =
             Signed { message, signature: signature.as_ref().copied().unwrap_or_default(), signer: Address::ZERO };
         Self { command: command(signed), account, digest, signature }
+    }
+
+    /// Orders under one signature. Nobody has signed the tree yet.
+    pub(crate) fn tree(
+        domain: &Domain,
+        tree: SignedTree,
+        signature: Result<Signature, AuthError>,
+        replaces: Box<[Nonce]>,
+        instructions: Instructions,
+    ) -> Self {
+        let mut built = Tree::default();
+        built.build(domain, tree.orders()).expect("a signed tree has as many orders as a tree may");
+        let (account, digest) = (tree.account(), domain.digest(&built.message()));
+        Self { command: Command::PlaceTree { tree, replaces, instructions }, account, digest, signature }
     }
 
     fn verified(self, domain: &Domain, verdict: Result<Address, AuthError>) -> Verified {

@@ -16,6 +16,7 @@ mod operations;
 mod rotation;
 mod stopping;
 mod trading;
+mod trees;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
