@@ -53,6 +53,12 @@ $(NATS): tools/nats-server.txt
 .PHONY: nats
 nats: $(NATS) ## Install the log servers that tests and benchmarks of several nodes start
 
+.PHONY: nginx
+nginx: ## Install the reverse proxy that a test puts before a node
+	@PATH="$$PATH:/usr/sbin" && command -v nginx > /dev/null && command -v openssl > /dev/null \
+		|| { apt-get update && apt-get install --yes --no-install-recommends nginx-light openssl; } \
+		|| echo "==> nginx cannot be installed here: THE TEST THAT NEEDS IT WILL BE SKIPPED"
+
 .PHONY: contracts
 contracts: deps ## Build the contracts
 	@echo "==> building contracts"
@@ -70,7 +76,10 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 	@$(XOS) demo $(DEMO_FLAGS)
 
 .PHONY: test
-test: lint lint-slither test-contracts test-proofs test-rust test-builds test-simulation test-demo ## Everything that must hold
+test: lint lint-slither test-contracts ## Everything that must hold
+	@echo "==> proofs, which reckon, beside the Rust tests, which wait for chains and disks"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-proofs test-rust
+	@$(MAKE) --no-print-directory test-builds test-simulation test-demo
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
 # ---------------------------------------------------------------- parts of `test`
@@ -92,13 +101,13 @@ test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the con
 	@! grep -q WARNING target/test-proofs.log
 
 .PHONY: test-rust
-test-rust: contracts $(NATS) ## Rust tests, the differential ones among them
+test-rust: contracts $(NATS) nginx ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
 	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
 
 .PHONY: test-builds
-test-builds: test-rust ## The same log gives the same hashes in another build; a broken book is noticed
+test-builds: contracts ## The same log gives the same hashes in another build; a broken book is noticed
 	@echo "==> one log, two builds, the same hashes"
 	cargo test --release --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-release
 	cargo test --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-debug
@@ -114,26 +123,27 @@ test-mutants: ## Each of many small changes to the engine is caught by its tests
 
 # `test-rust` has lived the usual seeds with the product as it is.
 .PHONY: test-simulation
-test-simulation: test-rust ## The seeds that the simulation lives find each bug that is put in
+test-simulation: contracts ## The seeds that the simulation lives find each bug that is put in
 	@for canary in skipped-fsync unfenced; do \
 		echo "==> the simulation finds the bug: $$canary"; \
-		! cargo test --release --locked -p xos-simulation --features canary-$$canary every_seed -- --nocapture >target/canary-$$canary.log 2>&1; \
+		! XOS_CANARY=$$canary RUST_BACKTRACE=0 cargo test --release --locked -p xos-simulation --features canary every_seed -- --nocapture >target/canary-$$canary.log 2>&1; \
 		grep -q 'seeds broke a promise' target/canary-$$canary.log; \
 	done
 
 .PHONY: test-demo
-test-demo: test-rust ## The whole demo, faster, with the node killed on the way
+test-demo: contracts ## The whole demo, faster, with the node killed on the way
 	@echo "==> the demo end to end, with the node killed twice"
 	cargo build --release --locked --workspace --all-targets
 	$(XOS) demo --exit --speed 4 --kill-node 2
 
 .PHONY: test-long
-test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, a thousand seeds
+test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, six thousand connections, a thousand seeds
 	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 $(FORGE) test
 	PROPTEST_CASES=20000 cargo test --release --locked -p xos-engine --test lives
 	tools/mutants
 	XOS_LIVES=3000 cargo test --release --locked -p xos-chain --test differential -- --nocapture
 	XOS_KILLS=200 cargo test --release --locked -p xos-cli --test process kill_9 -- --nocapture
+	ulimit -n 20000 && XOS_CROWD=5000 cargo test --release --locked -p xos-cli --test process crowd -- --nocapture
 	XOS_KILLS=100 cargo test --release --locked -p xos-cli --test cluster leaders_die -- --nocapture
 	SEEDS=1000 cargo test --release --locked -p xos-simulation every_seed -- --nocapture
 

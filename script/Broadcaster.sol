@@ -33,6 +33,12 @@ abstract contract Broadcaster is Script {
         return VenueRegistry(coreContract("registry"));
     }
 
+    /// @notice The address at `key`, or, where `core` stands there, the core's contract of that name.
+    function addressOrCore(string memory json, string memory key, string memory name) internal view returns (address) {
+        string memory said = vm.parseJsonString(json, key);
+        return keccak256(bytes(said)) == keccak256("core") ? coreContract(name) : vm.parseAddress(said);
+    }
+
     /// @notice The address at `key`, or, where that is zero, the one that a script has deployed as `name`.
     function addressOr(string memory json, string memory key, string memory name)
         internal

@@ -9,6 +9,7 @@ import {ChunkWriter} from "../contracts/venue/CodeChunks.sol";
 import {GroupFactory} from "../contracts/venue/GroupFactory.sol";
 import {Listings} from "../contracts/venue/Listings.sol";
 import {ProtocolLimits} from "../contracts/venue/ProtocolLimits.sol";
+import {SimulatedTokens} from "../contracts/venue/SimulatedTokens.sol";
 import {SlotAuction} from "../contracts/venue/SlotAuction.sol";
 import {Slots} from "../contracts/venue/Slots.sol";
 import {StakedOkb} from "../contracts/venue/StakedOkb.sol";
@@ -43,7 +44,7 @@ struct Core {
 
 /// @notice What the core begins with; XIPs change what they may from there.
 /// @param allowed Deployers of the rollout's first phase.
-/// @param simulated Tokens without value.
+/// @param simulated Who makes tokens without value.
 struct CoreTerms {
     IERC20 okb;
     Procedure[4] procedures;
@@ -57,7 +58,7 @@ struct CoreTerms {
     uint64 notice;
     uint96 bond;
     address[] allowed;
-    address[] simulated;
+    SimulatedTokens simulated;
     ResolverTerms resolver;
 }
 
@@ -185,10 +186,10 @@ library CoreDeployment {
             limits: core.limits,
             rollout: core.rollout,
             reviews: core.reviews,
+            simulated: terms.simulated,
             listings: address(core.listings)
         });
-        VenueRegistry registry =
-            new VenueRegistry(parts, governance, terms.sequencer, terms.notice, terms.bond, terms.simulated);
+        VenueRegistry registry = new VenueRegistry(parts, governance, terms.sequencer, terms.notice, terms.bond);
         expect(address(core.registry), address(registry));
         Listings listings = new Listings(core.registry, governance, terms.guardian, terms.notice);
         expect(address(core.listings), address(listings));

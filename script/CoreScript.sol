@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SimulatedToken} from "../contracts/group/SimulatedToken.sol";
+import {SimulatedTokens} from "../contracts/venue/SimulatedTokens.sol";
 import {SlotAuction} from "../contracts/venue/SlotAuction.sol";
 import {WrappedOkb} from "../contracts/venue/WrappedOkb.sol";
 import {Broadcaster} from "./Broadcaster.sol";
@@ -13,14 +13,15 @@ abstract contract CoreScript is Broadcaster {
     function groupCode() internal view virtual returns (GroupCode memory);
 
     function run() external returns (Core memory core) {
-        CoreTerms memory terms = read(vm.readFile(vm.envOr("CORE_CONFIG", string("script/config/core.json"))));
+        string memory config = vm.readFile(vm.envOr("CORE_CONFIG", string("script/config/core.json")));
+        CoreTerms memory terms = read(config);
         address sender = startBroadcast();
         if (address(terms.okb) == address(0)) terms.okb = IERC20(address(new WrappedOkb()));
-        terms.simulated[0] = address(new SimulatedToken());
-        address simulatedAsset = address(new SimulatedToken());
+        terms.simulated = new SimulatedTokens();
+        (address simulated, address asset) = (address(terms.simulated.make()), address(terms.simulated.make()));
         core = CoreDeployment.deploy(sender, terms, groupCode());
         vm.stopBroadcast();
-        write(core, terms.simulated[0], simulatedAsset);
+        write(core, simulated, asset, vm.parseJsonStringArray(config, ".attribution"));
     }
 
     function read(string memory json) private pure returns (CoreTerms memory terms) {
@@ -53,14 +54,15 @@ abstract contract CoreScript is Broadcaster {
         terms.sequencer = vm.parseJsonAddress(json, ".sequencer");
         terms.guardian = vm.parseJsonAddress(json, ".guardian");
         terms.allowed = vm.parseJsonAddressArray(json, ".allowed");
-        terms.simulated = new address[](1);
     }
 
     /// @dev Two tokens without value: one that groups settle in, one that is traded.
-    function write(Core memory core, address simulated, address simulatedAsset) private {
+    /// @param attribution Codes that nodes put behind their batches' calldata; no contract knows of them.
+    function write(Core memory core, address simulated, address simulatedAsset, string[] memory attribution) private {
         string memory json = "core";
         vm.serializeUint(json, "chainId", block.chainid);
         vm.serializeUint(json, "block", block.number);
+        vm.serializeString(json, "attribution", attribution);
         vm.serializeAddress(json, "okb", address(core.okb));
         vm.serializeAddress(json, "simulatedToken", simulated);
         vm.serializeAddress(json, "simulatedAsset", simulatedAsset);

@@ -91,7 +91,7 @@ contract ListMarket is Broadcaster {
         config.terms = termsOf(json);
         // forge-lint: disable-next-line(unsafe-typecast)
         config.ticks = uint32(vm.parseJsonUint(json, ".ticks"));
-        config.resolver = vm.parseJsonAddress(json, ".resolver");
+        config.resolver = addressOrCore(json, ".resolver", "resolver");
     }
 
     function termsOf(string memory json) private view returns (TradingTerms memory) {

@@ -64,14 +64,8 @@ contract OpenVenue is Broadcaster {
             referrerShare: uint24(vm.parseJsonUint(json, ".referrerShare"))
         });
         // forge-lint: disable-end(unsafe-typecast)
-        request.registrar = registrarOf(json);
+        request.registrar = addressOrCore(json, ".registrar", "registrar");
         request.metadata = vm.parseJsonString(json, ".metadata");
-    }
-
-    /// @dev "core" stands for the core's registrar, which asks a compliance rule.
-    function registrarOf(string memory json) private view returns (address) {
-        string memory said = vm.parseJsonString(json, ".registrar");
-        return keccak256(bytes(said)) == keccak256("core") ? coreContract("registrar") : vm.parseAddress(said);
     }
 
     /// @dev The group's terms as it was created with. `block` is the block that the script ran against: nothing of the group is
@@ -91,6 +85,8 @@ contract OpenVenue is Broadcaster {
         vm.serializeUint(json, "keeperShare", terms.keeperShare);
         vm.serializeUint(json, "grace", terms.grace);
         vm.serializeAddress(json, "deployer", registry.listings());
+        string[] memory codes = vm.parseJsonStringArray(vm.readFile(deploymentPath("core")), ".attribution");
+        vm.serializeString(json, "attribution", codes);
         string memory text = vm.serializeUint(json, "block", block.number);
         vm.writeJson(text, deploymentPath(string.concat("group-", vm.toString(GroupNumber.unwrap(number)))));
     }

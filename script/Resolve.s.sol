@@ -2,28 +2,21 @@
 pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IGateway} from "../contracts/group/IGateway.sol";
 import {IRiskGroup} from "../contracts/group/IRiskGroup.sol";
-import {EventId} from "../contracts/group/Types.sol";
 import {OptimisticResolver} from "../contracts/resolver/OptimisticResolver.sol";
-import {GroupNumber} from "../contracts/venue/VenueTypes.sol";
-import {Broadcaster} from "./Broadcaster.sol";
+import {XipKind} from "../contracts/xip/IXipActions.sol";
+import {XipNumber} from "../contracts/xip/XipTypes.sol";
+import {Proposer} from "./Proposer.sol";
+import {Resolution, Resolutions} from "./Resolutions.sol";
 
 /// @notice Says what an event's outcomes pay, disputes it, and makes it final, with the core's optimistic resolver.
 ///
 ///     forge script script/Resolve.s.sol --sig 'claim(string)' script/config/resolution.json --rpc-url … --broadcast
 ///     … --sig 'dispute(string)' …, --sig 'finalize(string)' …, --sig 'void(string)' …, --sig 'withdraw(address)' 0x…
 ///
-/// A claim costs a bond, a dispute twice the last one; who is right gets the other's. The third claim goes to a XIP.
-contract Resolve is Broadcaster {
-    struct Case {
-        OptimisticResolver resolver;
-        IGateway gateway;
-        EventId id;
-        uint64[] payouts;
-        bytes32 evidence;
-    }
-
+/// A claim costs a bond, a dispute twice the last one; who is right gets half of what the others lose. The third claim goes to a
+/// XIP: `--sig 'ask(string)'` files it, script/Xip.s.sol takes it through its vote.
+contract Resolve is Proposer, Resolutions {
     function claim(string calldata path) external {
         _claim(path);
     }
@@ -34,49 +27,47 @@ contract Resolve is Broadcaster {
     }
 
     function _claim(string calldata path) private {
-        Case memory said = read(vm.readFile(path));
+        Resolution memory said = resolutionOf(vm.readFile(path));
         IERC20 token = IERC20(IRiskGroup(said.gateway.group()).settlementToken());
+        uint256 bond = resolver().bondOf(said.gateway, said.id);
         startBroadcast();
-        token.approve(address(said.resolver), said.resolver.bondOf(said.gateway, said.id));
-        said.resolver.claim(said.gateway, said.id, said.payouts, said.evidence);
+        token.approve(address(resolver()), bond);
+        resolver().claim(said.gateway, said.id, said.payouts, said.evidence);
         vm.stopBroadcast();
     }
 
     /// @notice What nobody disputed in time becomes final. Anyone may.
     function finalize(string calldata path) external {
-        Case memory said = read(vm.readFile(path));
+        Resolution memory said = resolutionOf(vm.readFile(path));
         startBroadcast();
-        said.resolver.finalize(said.gateway, said.id, said.payouts);
+        resolver().finalize(said.gateway, said.id, said.payouts);
         vm.stopBroadcast();
+    }
+
+    /// @notice Asks governance to decide between three claims, for what the configuration says.
+    function ask(string calldata path) external returns (XipNumber) {
+        string memory json = vm.readFile(path);
+        Resolution memory said = resolutionOf(json);
+        bytes memory payload = abi.encode(said.gateway, said.id, said.payouts);
+        return submit(XipKind.RuleEvent, payload, vm.parseJsonString(json, ".evidence"));
     }
 
     /// @notice What no XIP ruled on in time pays all outcomes alike. Anyone may.
     function void(string calldata path) external {
-        Case memory said = read(vm.readFile(path));
+        Resolution memory said = resolutionOf(vm.readFile(path));
         startBroadcast();
-        said.resolver.void(said.gateway, said.id);
+        resolver().void(said.gateway, said.id);
         vm.stopBroadcast();
     }
 
     /// @notice Takes what is owed to the sender: bonds that came back, and those that were won.
     function withdraw(IERC20 token) external {
         startBroadcast();
-        OptimisticResolver(coreContract("resolver")).withdraw(token);
+        resolver().withdraw(token);
         vm.stopBroadcast();
     }
 
-    function read(string memory json) private view returns (Case memory said) {
-        said.resolver = OptimisticResolver(coreContract("resolver"));
-        // forge-lint: disable-start(unsafe-typecast)
-        GroupNumber group = GroupNumber.wrap(uint32(vm.parseJsonUint(json, ".group")));
-        said.gateway = IGateway(venueRegistry().groupOf(group).gateway);
-        said.id = EventId.wrap(uint24(vm.parseJsonUint(json, ".event")));
-        uint256[] memory payouts = vm.parseJsonUintArray(json, ".payouts");
-        said.payouts = new uint64[](payouts.length);
-        for (uint256 i = 0; i < payouts.length; ++i) {
-            said.payouts[i] = uint64(payouts[i]);
-        }
-        // forge-lint: disable-end(unsafe-typecast)
-        said.evidence = keccak256(bytes(vm.parseJsonString(json, ".evidence")));
+    function resolver() private view returns (OptimisticResolver) {
+        return OptimisticResolver(coreContract("resolver"));
     }
 }

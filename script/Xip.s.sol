@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {XipKind} from "../contracts/xip/IXipActions.sol";
 import {XipGovernor} from "../contracts/xip/XipGovernor.sol";
 import {XipNumber, XipStatus} from "../contracts/xip/XipTypes.sol";
-import {Broadcaster} from "./Broadcaster.sol";
+import {Proposer} from "./Proposer.sol";
 
 /// @notice Takes a Standards XIP through its life, with the core of `deployments/<chain id>.core.json`.
 ///
@@ -13,17 +13,10 @@ import {Broadcaster} from "./Broadcaster.sol";
 ///     … --sig 'vote(uint64,uint8)' 1 1, --sig 'queue(uint64)' 1, --sig 'execute(uint64)' 1, --sig 'status(uint64)' 1
 ///
 /// The first argument is the kind's place in `XipKind`, from 0; the second its payload.
-contract Xip is Broadcaster {
+contract Xip is Proposer {
     /// @notice Drafts a XIP and submits it with its deposit.
     function propose(uint8 kind, bytes calldata payload, string calldata uri) external returns (XipNumber number) {
-        XipGovernor xips = governor();
-        XipKind asked = XipKind(kind);
-        uint256 deposit = xips.procedureOf(xips.actions().categoryOf(asked)).deposit;
-        startBroadcast();
-        number = xips.draft(asked, payload, uri);
-        xips.okb().approve(address(xips), deposit);
-        xips.submit(number, payload, uri);
-        vm.stopBroadcast();
+        return submit(XipKind(kind), payload, uri);
     }
 
     /// @param support 0 against, 1 for, 2 abstain.
@@ -55,10 +48,6 @@ contract Xip is Broadcaster {
 
     function status(uint64 number) external view returns (XipStatus) {
         return governor().statusOf(XipNumber.wrap(number));
-    }
-
-    function governor() private view returns (XipGovernor) {
-        return XipGovernor(payable(coreContract("governor")));
     }
 
     function proposalOf(XipGovernor xips, uint64 number) private view returns (uint256) {

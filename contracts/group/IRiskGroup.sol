@@ -49,10 +49,12 @@ interface IRiskGroup {
     event IsolatedOpened(AccountId indexed account, address indexed owner);
 
     /// @notice TooRare: `value` is the time between two prices, `bound` the longest allowed, in milliseconds. TooFar:
-    /// `value` is the price that the source gave, `bound` the one that was taken instead.
+    /// `value` is the price that the source gave, `bound` the one that was taken instead. TooOld: `value` is the age of a
+    /// price that is new, `bound` the age from which it carries no new risk, in milliseconds.
     enum IncidentKind {
         TooRare,
-        TooFar
+        TooFar,
+        TooOld
     }
 
     /// @notice A price broke a rule of its feed. `incident(number)` keeps the hash of this record for good.

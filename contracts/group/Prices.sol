@@ -18,7 +18,8 @@ library Prices {
 
     /// @notice Takes each feed's price for the frame's time, in ascending order of feeds, each at most once.
     /// @dev A price that breaks a rule counts as far as the rule allows, its feed's market only reduces until a clean price
-    /// comes, and the incident stays on record. Rounds down: one part in 1e9 of an atom a lot.
+    /// comes, and the incident stays on record. One that is too old when it comes is on record, too; that its market only
+    /// reduces follows from its age, for as long as no newer one comes. Rounds down: one part in 1e9 of an atom a lot.
     function update(GroupState storage s, PriceUpdate[] calldata updates, uint64 time) external {
         FeedId previous;
         for (uint256 i = 0; i < updates.length; ++i) {
@@ -35,7 +36,12 @@ library Prices {
             }
             uint256 price = Math.mulDiv(answer, feed.unit, SOURCE_SCALE);
             if (price == 0 || price > MAX_PRICE) revert IRiskGroup.PriceOutOfBounds(id, price, MAX_PRICE);
-            _accept(s, feed, id, price, publishedAt, keccak256(updates[i].proof));
+            bytes32 evidence = keccak256(updates[i].proof);
+            // A price that comes again is as old as it was when it came first: nothing new happened.
+            if (publishedAt != feed.time && time - publishedAt > feed.maxAge) {
+                _record(s, id, IRiskGroup.IncidentKind.TooOld, time - publishedAt, feed.maxAge, publishedAt, evidence);
+            }
+            _accept(s, feed, id, price, publishedAt, evidence);
         }
     }
 

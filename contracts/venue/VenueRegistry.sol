@@ -17,6 +17,7 @@ import {IXipProcedure, XipRegistry} from "../xip/XipRegistry.sol";
 import {XipNumber, XipStatus} from "../xip/XipTypes.sol";
 import {GroupFactory} from "./GroupFactory.sol";
 import {ProtocolLimits} from "./ProtocolLimits.sol";
+import {SimulatedTokens} from "./SimulatedTokens.sol";
 import {Slots} from "./Slots.sol";
 import {Group, GroupNumber, GroupSpec, Venue, VenueNumber, VenueRequest} from "./VenueTypes.sol";
 
@@ -63,6 +64,7 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
         ProtocolLimits limits;
         Rollout rollout;
         Reviews reviews;
+        SimulatedTokens simulated;
         address listings;
     }
 
@@ -73,6 +75,8 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
     ProtocolLimits public immutable limits;
     Rollout public immutable rollout;
     Reviews public immutable reviews;
+    /// @notice Who makes tokens without value.
+    SimulatedTokens public immutable simulatedTokens;
     /// @notice The deployer of every venue, as the gateways know it.
     address public immutable listings;
     /// @notice How long a Venue XIP, and a change of an asset, is public before it can be carried out, in seconds.
@@ -91,7 +95,6 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
     mapping(VenueNumber => Venue) private _venues;
     mapping(GroupNumber => mapping(address token => bool)) public isAsset;
     mapping(GroupNumber => mapping(address token => Announcement)) private _announced;
-    mapping(bytes32 codeHash => bool) private _isSimulated;
 
     event VenueFiled(XipNumber indexed number, address indexed author, VenueRequest request, uint64 executable);
     event VenueXipEnded(XipNumber indexed number, XipStatus status, VenueNumber venue);
@@ -126,22 +129,13 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
     error AssetNoticeRuns(uint64 dueAt);
     error ZeroAddress();
 
-    /// @param simulated Tokens without value: whatever has the code of one of them is one.
-    constructor(
-        Core memory core,
-        address governance_,
-        address sequencer_,
-        uint64 notice_,
-        uint96 bond_,
-        address[] memory simulated
-    ) Governed(governance_) {
+    constructor(Core memory core, address governance_, address sequencer_, uint64 notice_, uint96 bond_)
+        Governed(governance_)
+    {
         (okb, xips, slots, factory) = (core.okb, core.xips, core.slots, core.factory);
-        (limits, rollout, reviews) = (core.limits, core.rollout, core.reviews);
+        (limits, rollout, reviews, simulatedTokens) = (core.limits, core.rollout, core.reviews, core.simulated);
         // slither-disable-next-line missing-zero-check
         (listings, notice) = (core.listings, notice_);
-        for (uint256 i = 0; i < simulated.length; ++i) {
-            _isSimulated[simulated[i].codehash] = true;
-        }
         _setSequencer(sequencer_);
         _setBond(bond_);
     }
@@ -477,7 +471,7 @@ contract VenueRegistry is Governed, IXipProcedure, ReentrancyGuardTransient {
 
     /// @notice Whether a token is one without value.
     function isSimulated(address token) public view returns (bool) {
-        return _isSimulated[token.codehash];
+        return simulatedTokens.isMade(token);
     }
 
     // ----------------------------------------------------------------- small rules

@@ -138,6 +138,23 @@ contract BatchesTest is GroupTest {
         assertEq(bytes4(failure), IRiskGroup.WrongSequencer.selector);
     }
 
+    /// @dev As nodes say who brought a batch about (ERC-8021, here with the code `xos`).
+    function test_a_signed_suffix_changes_nothing_but_the_hash() public {
+        Batch memory batch = batchOf(trade(alice, bob, first, 10, 500));
+        bytes memory suffix = hex"786f730300" hex"80218021802180218021802180218021";
+        bytes memory content = bytes.concat(encoded(batch), suffix);
+        bytes32 hash = hashBatch(batch.id, batch.parent, keccak256(content));
+        Signature memory signature = sign(SEQUENCER_KEY, hash);
+        bytes memory call =
+            bytes.concat(IRiskGroup.settle.selector, bytes32(uint256(0x60)), signature.r, signature.vs, content);
+        (bool settled,) = address(group).call(call);
+        assertTrue(settled);
+        (, bytes32 last,,) = views.lastBatch();
+        assertEq(last, hash);
+        assertNotEq(last, hashBatch(batch));
+        assertEq(positionOf(alice, first), 10);
+    }
+
     /// @dev The hash covers the calldata from the batch's one place on; elsewhere it could be swapped unsigned.
     function test_a_batch_anywhere_else_in_the_calldata_is_refused() public {
         Batch memory batch = nextBatch();

@@ -190,6 +190,25 @@ contract PricesTest is PerpetualTest {
         assertFeed(50_100, true);
     }
 
+    /// @dev A minute is the most that this feed's price may be old. It is on record once, however often it comes.
+    function test_a_price_that_is_too_old_when_it_comes_is_recorded() public {
+        uint64 published = nowMs() + 5000;
+        pass(66);
+        Batch memory batch = nextBatch();
+        addPriceAt(batch, btcFeed, 50_100e18, published);
+        bytes32 evidence = keccak256(batch.prices[0].proof);
+        vm.expectEmit(address(group));
+        emit IRiskGroup.Incident(0, VENUE, btcFeed, IRiskGroup.IncidentKind.TooOld, 61_000, 60_000, published, evidence);
+        settle(batch);
+        assertEq(views.incidents(), 1);
+        assertFeed(50_100, false);
+        pass(1);
+        batch = nextBatch();
+        addPriceAt(batch, btcFeed, 50_100e18, published);
+        settle(batch);
+        assertEq(views.incidents(), 1);
+    }
+
     function test_one_price_can_break_both_rules() public {
         pass(11);
         settleIncident(60_000, 0, IRiskGroup.IncidentKind.TooRare, 11_000, 10_000);

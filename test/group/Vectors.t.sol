@@ -142,8 +142,9 @@ contract VectorsTest is Test {
 
     /// @dev Only the sequencer reads these; the signatures are checked all the same.
     function test_what_only_the_sequencer_reads_hashes_and_recovers_as_in_the_vectors() public view {
-        string[5] memory names = ["Cancel", "CancelAll", "Amend", "CancelMany", "CancelAfter"];
-        string[5] memory lists = [".cancels", ".cancelAlls", ".amends", ".cancelManys", ".cancelAfters"];
+        string[6] memory names = ["Cancel", "CancelAll", "Amend", "CancelMany", "CancelAfter", "Session"];
+        string[6] memory lists =
+            [".cancels", ".cancelAlls", ".amends", ".cancelManys", ".cancelAfters", ".sessions"];
         for (uint256 k = 0; k < names.length; ++k) {
             for (uint256 i = 0; i < countOf(lists[k]); ++i) {
                 string memory path = pathOf(lists[k], i);
@@ -188,13 +189,18 @@ contract VectorsTest is Test {
             (fields[1], fields[2], fields[3], fields[4]) = (".venue", ".market", ".sides", ".nonce");
             return ("CancelMany(uint64 account,uint32 venue,uint32 market,uint8 sides,uint64 nonce)", fields);
         }
+        if (key == keccak256("Session")) {
+            fields = new string[](4);
+            (fields[0], fields[1], fields[2], fields[3]) = (".account", ".scope", ".expiry", ".challenge");
+            return ("Session(uint64 account,uint8 scope,uint64 expiry,bytes32 challenge)", fields);
+        }
         fields = new string[](3);
         (fields[0], fields[1], fields[2]) = (".account", ".time", ".nonce");
         return ("CancelAfter(uint64 account,uint64 time,uint64 nonce)", fields);
     }
 
     function isRead(string memory list) private pure returns (bool) {
-        string[14] memory known = [
+        string[15] memory known = [
             "domain",
             "typeHashes",
             "orders",
@@ -208,7 +214,8 @@ contract VectorsTest is Test {
             "orderTrees",
             "amends",
             "cancelManys",
-            "cancelAfters"
+            "cancelAfters",
+            "sessions"
         ];
         for (uint256 i = 0; i < known.length; ++i) {
             if (keccak256(bytes(known[i])) == keccak256(bytes(list))) return true;

@@ -192,6 +192,37 @@ contract OptimisticResolverTest is VenueTest {
         resolving.rule(gateway, id, pays(1000));
     }
 
+    /// @dev However late it is: a void is a claim like any other.
+    function test_what_nobody_has_answered_for_a_year_ends_a_window_after_somebody_says_void() public {
+        pass(365 days);
+        claimAs(bob, 500);
+        pass(WINDOW);
+        resolving.finalize(gateway, id, pays(500));
+        assertPaid(500);
+        assertEq(resolving.owed(simulated, bob), BOND_OF_CLAIM);
+    }
+
+    /// @dev Claims may come at any moment of their windows, up to the last. The end depends on nobody in particular.
+    function testFuzz_once_claimed_an_event_ends_within_two_windows_and_the_patience(
+        uint256 count,
+        uint64[2] memory waits
+    ) public {
+        count = bound(count, 1, 3);
+        uint256 begun = vm.getBlockTimestamp();
+        claimAs(alice, 1000);
+        for (uint256 i = 1; i < count; ++i) {
+            pass(bound(waits[i - 1], 0, WINDOW - 1));
+            claimAs(i == 1 ? bob : carol, i == 1 ? 0 : 1000);
+        }
+        vm.warp(resolving.questionOf(gateway, id).closes);
+        uint64 paid = count == 3 ? 500 : count == 2 ? 0 : 1000;
+        vm.prank(makeAddr("anyone"));
+        if (count == 3) resolving.void(gateway, id);
+        else resolving.finalize(gateway, id, pays(paid));
+        assertPaid(paid);
+        assertLe(vm.getBlockTimestamp() - begun, 2 * WINDOW + PATIENCE);
+    }
+
     function test_the_cores_resolver_has_governance_as_its_arbiter() public {
         resolving = optimistic;
         EventConfig memory config = eventOf(venue);

@@ -45,6 +45,7 @@ const types = {
     ["keeper", "uint64"], ["account", "uint64"], ["asset", "uint8"], ["amount", "uint128"], ["limit", "uint128"],
     ["nonce", "uint64"], ["expiry", "uint64"],
   ],
+  Session: [["account", "uint64"], ["scope", "uint8"], ["expiry", "uint64"], ["challenge", "bytes32"]],
   OrderTree: [["root", "bytes32"]],
   Batch: [["id", "uint64"], ["parent", "bytes32"], ["content", "bytes32"]],
 };
@@ -163,6 +164,10 @@ const vectors = {
   cancelAfters: [{account: "7", time: "1783900800000", nonce: "9"}, {account: u64Max, time: u64Max, nonce: u64Max}].map((message) =>
     entry("CancelAfter", message),
   ),
+  sessions: [
+    {account: "7", scope: 1, expiry: "1783900800000", challenge: keccakText("a connection")},
+    {account: u64Max, scope: 1, expiry: u64Max, challenge: ones},
+  ].map((message) => entry("Session", message)),
 };
 
 const parities = new Set(Object.values(vectors).flat().filter((v) => v.vs).map((v) => v.vs[2] >= "8"));

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {EventConfig, MarketId, MarketKind, PerpetualConfig} from "../../contracts/group/Types.sol";
+import {IGateway} from "../../contracts/group/IGateway.sol";
+import {
+    EventConfig,
+    EventId,
+    MarketId,
+    MarketKind,
+    PerpetualConfig,
+    eventOfMarket
+} from "../../contracts/group/Types.sol";
+import {OptimisticResolver} from "../../contracts/resolver/OptimisticResolver.sol";
 import {VenueNumber, VenueRequest} from "../../contracts/venue/VenueTypes.sol";
 import {XipKind} from "../../contracts/xip/IXipActions.sol";
 import {XipNumber} from "../../contracts/xip/XipTypes.sol";
@@ -51,6 +60,57 @@ contract VenueGasTest is VenueTest {
         pass(NOTICE);
         listings.delist(venue, market);
         snap("delist");
+        settleInbox(venue);
+        listings.freeSlot(venue, market);
+        snap("free a slot");
+    }
+
+    function test_gas_of_leaving() public {
+        VenueNumber venue = openVenue();
+        vm.prank(deployer);
+        registry.closeVenue(venue);
+        snap("close a venue");
+        vm.prank(deployer);
+        stake.unstake(REQUIRED);
+        snap("unstake");
+        vm.warp(stake.coolingOf(deployer).releasable);
+        vm.prank(deployer);
+        stake.release();
+        snap("release a stake");
+    }
+
+    function test_gas_of_a_resolution() public {
+        OptimisticResolver claims = new OptimisticResolver(alice, bob, 2 hours, 21 days, 100e6, 10_000);
+        VenueNumber venue = openVenue();
+        EventConfig memory config = eventOf(venue);
+        config.resolver = address(claims);
+        vm.prank(deployer);
+        EventId id = eventOfMarket(listings.listEvent(venue, config));
+        settleInbox(venue);
+        IGateway gateway = gatewayOf(venue);
+        uint64[] memory payouts = new uint64[](2);
+        payouts[0] = 1000;
+        pay(alice, claims);
+        vm.prank(alice);
+        claims.claim(gateway, id, payouts, "evidence");
+        snap("claim how an event ended");
+        (payouts[0], payouts[1]) = (0, 1000);
+        pay(bob, claims);
+        vm.prank(bob);
+        claims.claim(gateway, id, payouts, "evidence");
+        snap("dispute a claim");
+        pass(2 hours);
+        claims.finalize(gateway, id, payouts);
+        snap("make a claim final");
+        vm.prank(bob);
+        claims.withdraw(simulated);
+        snap("withdraw bonds");
+    }
+
+    function pay(address claimant, OptimisticResolver claims) private {
+        simulated.mint(claimant, 1000e6);
+        vm.prank(claimant);
+        simulated.approve(address(claims), 1000e6);
     }
 
     function test_gas_of_a_bid() public {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IGateway} from "../../contracts/group/IGateway.sol";
+import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
 import {AccountId, AssetConfig, FeedId, GroupTerms, VenueConfig, VenueId} from "../../contracts/group/Types.sol";
 import {ProtocolLimits} from "../../contracts/venue/ProtocolLimits.sol";
 import {Slots} from "../../contracts/venue/Slots.sol";
@@ -268,6 +269,17 @@ contract VenueRegistryTest is VenueTest {
         vm.prank(deployer);
         vm.expectRevert(abi.encodeWithSelector(VenueRegistry.ValueMixed.selector, address(simulated), false));
         registry.setAsset(group, config);
+    }
+
+    /// @dev Nothing that a compiler decides says what has value.
+    function test_a_token_is_without_value_by_who_made_it_and_not_by_its_code() public {
+        vm.prank(bob);
+        SimulatedToken made = simulatedTokens.make();
+        assertTrue(registry.isSimulated(address(made)));
+        SimulatedToken copy = new SimulatedToken();
+        assertEq(address(copy).codehash, address(made).codehash);
+        assertFalse(registry.isSimulated(address(copy)));
+        assertFalse(registry.isSimulated(address(0)));
     }
 
     function test_an_asset_is_admitted_at_once_and_changed_after_a_notice() public {

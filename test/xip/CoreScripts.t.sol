@@ -8,14 +8,20 @@ import {IGateway} from "../../contracts/group/IGateway.sol";
 import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
-import {AccountId, EventId, MarketId, MarketKind} from "../../contracts/group/Types.sol";
+import {AccountId, EventId, MarketId, MarketKind, Phase} from "../../contracts/group/Types.sol";
 import {QuorumSource} from "../../contracts/oracle/QuorumSource.sol";
+import {CommitteeResolver} from "../../contracts/resolver/CommitteeResolver.sol";
 import {OptimisticResolver} from "../../contracts/resolver/OptimisticResolver.sol";
+import {Listings} from "../../contracts/venue/Listings.sol";
+import {Slots} from "../../contracts/venue/Slots.sol";
+import {WrappedOkb} from "../../contracts/venue/WrappedOkb.sol";
 import {Group, GroupNumber, VenueNumber} from "../../contracts/venue/VenueTypes.sol";
 import {XipKind} from "../../contracts/xip/IXipActions.sol";
 import {XipNumber, XipStatus} from "../../contracts/xip/XipTypes.sol";
+import {Committee} from "../../script/Committee.s.sol";
 import {Core, GroupCode} from "../../script/Core.sol";
 import {CoreScript} from "../../script/CoreScript.sol";
+import {Leave} from "../../script/Leave.s.sol";
 import {ListMarket} from "../../script/ListMarket.s.sol";
 import {OpenVenue} from "../../script/OpenVenue.s.sol";
 import {Prices} from "../../script/Prices.s.sol";
@@ -35,32 +41,54 @@ contract DeployCoreFromArtifacts is CoreScript {
     }
 }
 
-/// @notice The core's scripts, as forge runs them: a core, a stake, a venue, a XIP.
+/// @notice Every script, as forge runs it on X Layer, its test net and a local chain: a core, a stake, venues, markets, a XIP.
 /// @dev One test, because environment variables and files are shared by all that run at once.
 contract CoreScriptsTest is Test {
-    uint256 private constant CHAIN = 990_002;
-    string private constant FILES = "deployments/990002";
-    string private constant CONFIG = "deployments/990002.config.json";
+    uint256 private constant X_LAYER = 196;
+    uint256 private constant X_LAYER_TEST_NET = 1952;
+    uint256 private constant LOCAL = 31_337;
+    /// @dev Wrapped OKB on X Layer.
+    address private constant WOKB = 0xe538905cf8410324e03A5A23C1c177a474D59b2b;
+    string private constant FOLDER = "run/scripts-test";
+    string private constant CONFIG = "run/scripts-test/config.json";
     string private constant VENUE = "script/config/venue-worldcup.json";
 
-    function test_a_core_is_deployed_and_taken_through_a_venue_and_a_xip() public {
-        uint256 key = uint256(keccak256("deployer"));
-        address deployer = vm.addr(key);
-        vm.chainId(CHAIN);
+    function test_every_script_runs_on_x_layer_its_test_net_and_a_local_chain() public {
+        vm.setEnv("DEPLOYER_KEY", vm.toString(bytes32(uint256(keccak256("deployer")))));
+        vm.setEnv("DEPLOYMENTS", FOLDER);
+        vm.setEnv("CORE_CONFIG", CONFIG);
+        vm.createDir(FOLDER, true);
+        vm.etch(WOKB, address(new WrappedOkb()).code);
+        take(X_LAYER, WOKB);
+        take(X_LAYER_TEST_NET, address(0));
+        take(LOCAL, address(0));
+        vm.removeDir(FOLDER, true);
+    }
+
+    function files() private view returns (string memory) {
+        return string.concat(FOLDER, "/", vm.toString(block.chainid));
+    }
+
+    /// @dev A core on that chain, and everything that scripts can do with it.
+    function take(uint256 chain, address okb) private {
+        address deployer = vm.addr(uint256(keccak256("deployer")));
+        vm.chainId(chain);
         vm.warp(1_781_000_000);
-        vm.setEnv("DEPLOYER_KEY", vm.toString(bytes32(key)));
         string memory config = vm.replace(
             vm.readFile("script/config/core.json"), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", vm.toString(deployer)
         );
+        config = vm.replace(
+            config, string.concat('"okb": "', vm.toString(address(0))), string.concat('"okb": "', vm.toString(okb))
+        );
         vm.writeFile(CONFIG, config);
-        vm.setEnv("CORE_CONFIG", CONFIG);
 
         Core memory core = new DeployCoreFromArtifacts().run();
-        string memory written = vm.readFile(string.concat(FILES, ".core.json"));
+        if (okb != address(0)) assertEq(address(core.okb), okb);
+        string memory written = vm.readFile(string.concat(files(), ".core.json"));
         assertEq(vm.parseJsonAddress(written, ".registry"), address(core.registry));
         assertEq(vm.parseJsonAddress(written, ".registrar"), address(core.registrar));
         assertEq(address(core.registrar.registry()), address(core.registry));
-        assertEq(vm.parseJsonUint(written, ".chainId"), CHAIN);
+        assertEq(vm.parseJsonUint(written, ".chainId"), block.chainid);
         assertEq(core.slots.baseSlots(MarketKind.Outcome), 128);
 
         vm.deal(deployer, 10_000 ether);
@@ -75,10 +103,6 @@ contract CoreScriptsTest is Test {
         listPerpetual(core);
         listSpotForMembers(core, deployer);
         enactXip(core);
-        string[5] memory names = [".core.json", ".config.json", ".group-1.json", ".group-2.json", ".parts.json"];
-        for (uint256 i = 0; i < names.length; ++i) {
-            vm.removeFile(string.concat(FILES, names[i]));
-        }
     }
 
     function openVenue(Core memory core, address deployer) private {
@@ -99,11 +123,11 @@ contract CoreScriptsTest is Test {
 
     /// @dev Everything that a node needs of a group is in the file that its opening leaves.
     function assertWritten(Core memory core, address deployer) private view {
-        string memory written = vm.readFile(string.concat(FILES, ".group-1.json"));
+        string memory written = vm.readFile(string.concat(files(), ".group-1.json"));
         Group memory group = core.registry.groupOf(GroupNumber.wrap(1));
         IGroupViews views = IGroupViews(group.group);
         assertEq(group.steward, deployer);
-        assertEq(vm.parseJsonUint(written, ".chainId"), CHAIN);
+        assertEq(vm.parseJsonUint(written, ".chainId"), block.chainid);
         assertEq(vm.parseJsonUint(written, ".block"), vm.getBlockNumber());
         assertEq(vm.parseJsonAddress(written, ".token"), IRiskGroup(group.group).settlementToken());
         assertEq(vm.parseJsonAddress(written, ".group"), group.group);
@@ -117,12 +141,11 @@ contract CoreScriptsTest is Test {
         assertEq(vm.parseJsonUint(written, ".grace"), views.terms().grace);
     }
 
-    /// @dev The World Cup's terms with three events, the first of them for the core's resolver.
+    /// @dev The World Cup's terms with three events.
     function listEvents(Core memory core) private {
         string memory config = vm.replace(
             vm.readFile("script/config/events-worldcup.json"), "worldcup/events.json", "test/vectors/events.json"
         );
-        config = vm.replace(config, vm.toString(address(0)), vm.toString(address(core.resolver)));
         vm.writeFile(CONFIG, config);
         ListMarket list = new ListMarket();
         list.events(CONFIG);
@@ -143,6 +166,32 @@ contract CoreScriptsTest is Test {
         vm.expectRevert(early);
         script.claim("script/config/resolution.json");
         vm.stopBroadcast();
+        decideByCommittee(core);
+        XipNumber asked = script.ask("script/config/resolution.json");
+        assertEq(uint8(core.governor.xipOf(asked).kind), uint8(XipKind.RuleEvent));
+    }
+
+    /// @dev The second event's committee is its deployer alone, who signs what the file says. No batch has opened the event, so
+    /// the gateway hears of an event that another resolver has.
+    function decideByCommittee(Core memory core) private {
+        string memory config = vm.replace(
+            vm.readFile("script/config/resolver-committee.json"),
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+            vm.toString(vm.addr(uint256(keccak256("deployer"))))
+        );
+        vm.writeFile(CONFIG, config);
+        Committee script = new Committee();
+        CommitteeResolver committee = script.deploy(CONFIG);
+        assertEq(committee.quorum(), 1);
+        bytes memory refusal = abi.encodeWithSelector(
+            IGateway.NotResolver.selector, EventId.wrap(1), address(committee), address(core.resolver)
+        );
+        vm.expectRevert(refusal);
+        script.decide("script/config/resolution.json", new bytes[](0));
+        vm.stopBroadcast();
+        vm.expectRevert(abi.encodeWithSelector(CommitteeResolver.NotDueYet.selector, committee.deadline()));
+        script.void("script/config/resolution.json");
+        vm.stopBroadcast();
     }
 
     function listPerpetual(Core memory core) private {
@@ -160,6 +209,28 @@ contract CoreScriptsTest is Test {
         assertEq(uint8(core.listings.marketOf(venue, btc).kind), uint8(MarketKind.Perpetual));
         assertEq(uint8(core.listings.marketOf(venue, eth).kind), uint8(MarketKind.Perpetual));
         assertEq(Gateway(address(gatewayOf(core, 1))).feeds(), 2);
+        source = new Prices().quorum("script/config/prices-venue.json");
+        assertEq(source.quorum(), 1);
+        MarketId house = list.perpetual("script/config/market-house.json");
+        assertEq(uint8(core.listings.marketOf(venue, house).kind), uint8(MarketKind.Perpetual));
+        delist(core, venue, eth);
+    }
+
+    /// @dev No batch has consumed it, so its slot stays taken, and the venue open.
+    function delist(Core memory core, VenueNumber venue, MarketId market) private {
+        Leave leave = new Leave();
+        (uint32 number, uint32 id) = (VenueNumber.unwrap(venue), MarketId.unwrap(market));
+        leave.announce(number, id);
+        assertTrue(core.listings.marketOf(venue, market).delisting);
+        vm.warp(vm.getBlockTimestamp() + core.listings.notice());
+        leave.delist(number, id);
+        assertEq(uint8(core.listings.marketOf(venue, market).phase), uint8(Phase.Delisted));
+        vm.expectRevert(abi.encodeWithSelector(Listings.StillListed.selector, venue, market));
+        leave.free(number, id);
+        vm.stopBroadcast();
+        vm.expectRevert(abi.encodeWithSelector(Slots.MarketsLive.selector, venue, MarketKind.Perpetual, uint32(3)));
+        leave.close(number);
+        vm.stopBroadcast();
     }
 
     function listSpotForMembers(Core memory core, address deployer) private {

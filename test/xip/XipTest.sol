@@ -7,6 +7,7 @@ import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
 import {OptimisticResolver} from "../../contracts/resolver/OptimisticResolver.sol";
 import {Listings} from "../../contracts/venue/Listings.sol";
 import {ProtocolLimits} from "../../contracts/venue/ProtocolLimits.sol";
+import {SimulatedTokens} from "../../contracts/venue/SimulatedTokens.sol";
 import {SlotAuction} from "../../contracts/venue/SlotAuction.sol";
 import {Slots} from "../../contracts/venue/Slots.sol";
 import {StakedOkb} from "../../contracts/venue/StakedOkb.sol";
@@ -31,6 +32,7 @@ abstract contract XipTest is Test {
     uint256 internal constant SEQUENCER_KEY = uint256(keccak256("sequencer"));
 
     TestToken internal okb;
+    SimulatedTokens internal simulatedTokens;
     SimulatedToken internal simulated;
     StakedOkb internal stake;
     Slots internal slots;
@@ -56,7 +58,8 @@ abstract contract XipTest is Test {
     function setUp() public virtual {
         vm.warp(1_781_000_000);
         okb = new TestToken("WOKB", 18);
-        simulated = new SimulatedToken();
+        simulatedTokens = new SimulatedTokens();
+        simulated = simulatedTokens.make();
         Core memory core = CoreDeployment.deploy(address(this), coreTerms(), groupCode());
         (timelock, xips, actions, governor) = (core.timelock, core.xips, core.actions, core.governor);
         (stake, slots, auction, limits) = (core.stake, core.slots, core.auction, core.limits);
@@ -77,8 +80,8 @@ abstract contract XipTest is Test {
         (terms.sequencer, terms.guardian) = (vm.addr(SEQUENCER_KEY), guardian);
         (terms.notice, terms.bond) = (NOTICE, BOND);
         terms.resolver = ResolverTerms({window: 2 hours, patience: 21 days, leastBond: 50e6, bondShare: 10_000});
-        (terms.allowed, terms.simulated) = (new address[](1), new address[](1));
-        (terms.allowed[0], terms.simulated[0]) = (deployer, address(simulated));
+        (terms.allowed, terms.simulated) = (new address[](1), simulatedTokens);
+        terms.allowed[0] = deployer;
     }
 
     /// @dev From the artifacts, linked to libraries that forge has deployed.

@@ -9,6 +9,7 @@ use xos_types::{
 };
 
 use crate::error::Code;
+use crate::session::Budget;
 
 /// The first byte of every message.
 const VERSION: u8 = 1;
@@ -23,6 +24,10 @@ const SIGNATURE: usize = 64;
 const CANCEL: usize = 16 + SIGNATURE;
 /// Bytes of the promise that all results of an answer share.
 const PROMISE: usize = 8 + 32 + SIGNATURE;
+/// Bytes of what is left to the client.
+const BUDGET: usize = 8;
+/// Stands for the budget of no account.
+const NO_ACCOUNT: u32 = u32::MAX;
 /// Bytes of one result.
 const RESULT: usize = 28;
 const SELF_TRADE_BITS: u8 = 0b0000_0011;
@@ -47,7 +52,7 @@ const DONE: u8 = 0x80;
 /// Nothing of the request was done.
 const REFUSED: u8 = 0xff;
 
-/// One signed command of a request.
+/// One command of a request. Cancellations may have a session of the connection instead of a signature: [`BY_SESSION`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// Places an order.
@@ -62,6 +67,9 @@ pub enum Entry {
     /// does. Who signed is not known here: the tree's signer is nobody.
     Tree(SignedTree, Box<[Nonce]>, Instructions),
 }
+
+/// Stands for no signature: a session of the connection stands in for it. No key makes this one.
+pub const BY_SESSION: Signature = Signature { r: [0; 32], vs: [0; 32] };
 
 /// A request: commands of one kind, executed in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +113,8 @@ pub enum EntryAnswer {
         tag: u32,
         /// Zeros if no command did anything.
         promise: EntryPromise,
+        /// What is left to the client.
+        budget: Budget,
         /// In the request's order.
         results: Vec<EntryResult>,
         /// For people: which command was refused, and why.
@@ -118,6 +128,8 @@ pub enum EntryAnswer {
         code: Code,
         /// After how many milliseconds it is worth trying again; 0 if it is not.
         retry_ms: u32,
+        /// What is left to the client.
+        budget: Budget,
         /// For people.
         reason: String,
     },
@@ -425,12 +437,13 @@ impl EntryAnswer {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Done { tag, promise, results, reasons } => {
+            Self::Done { tag, promise, budget, results, reasons } => {
                 let mut bytes = header(DONE, results.len(), *tag);
-                bytes.reserve(PROMISE + results.len() * RESULT);
+                bytes.reserve(PROMISE + BUDGET + results.len() * RESULT);
                 bytes.extend(promise.sequence.to_le_bytes());
                 bytes.extend(promise.log_hash);
                 write_signature(&mut bytes, &promise.signature);
+                write_budget(&mut bytes, budget);
                 for result in results {
                     let code = result.refused.map_or(0, |code| code as i32);
                     bytes.extend(code.to_le_bytes());
@@ -444,14 +457,23 @@ impl EntryAnswer {
                 }
                 bytes
             }
-            Self::Refused { tag, code, retry_ms, reason } => {
+            Self::Refused { tag, code, retry_ms, budget, reason } => {
                 let mut bytes = header(REFUSED, 0, *tag);
                 bytes.extend((*code as i32).to_le_bytes());
                 bytes.extend(retry_ms.to_le_bytes());
+                write_budget(&mut bytes, budget);
                 write_text(&mut bytes, reason);
                 bytes
             }
         }
+    }
+
+    /// The same answer with what is left to the client.
+    #[must_use]
+    pub fn with_budget(mut self, left: Budget) -> Self {
+        let (Self::Done { budget, .. } | Self::Refused { budget, .. }) = &mut self;
+        *budget = left;
+        self
     }
 
     /// Reads an answer.
@@ -472,19 +494,21 @@ impl EntryAnswer {
             return Err(EntryError::new("version", version, VERSION.to_string()));
         }
         if kind == REFUSED {
-            if message.len() < HEADER + 10 {
-                return Err(length(HEADER + 10));
+            if message.len() < HEADER + 10 + BUDGET {
+                return Err(length(HEADER + 10 + BUDGET));
             }
             let (code, retry_ms) = (code(i32::from_le_bytes(reader.take()))?, reader.u32());
-            return Ok(Self::Refused { tag, code, retry_ms, reason: read_text(&mut reader, message.len())? });
+            let budget = read_budget(&mut reader);
+            return Ok(Self::Refused { tag, code, retry_ms, budget, reason: read_text(&mut reader, message.len())? });
         }
         if kind != DONE {
             return Err(EntryError::new("kind", kind, format!("{DONE} (done) or {REFUSED} (refused)")));
         }
-        if message.len() < HEADER + PROMISE + count * RESULT {
-            return Err(length(HEADER + PROMISE + count * RESULT));
+        if message.len() < HEADER + PROMISE + BUDGET + count * RESULT {
+            return Err(length(HEADER + PROMISE + BUDGET + count * RESULT));
         }
         let promise = EntryPromise { sequence: reader.u64(), log_hash: reader.take(), signature: reader.signature() };
+        let budget = read_budget(&mut reader);
         let mut results = Vec::with_capacity(count);
         for _ in 0..count {
             let refused = match i32::from_le_bytes(reader.take()) {
@@ -501,8 +525,20 @@ impl EntryAnswer {
             }
             reasons.push((reader.u16(), read_text(&mut reader, message.len())?));
         }
-        Ok(Self::Done { tag, promise, results, reasons })
+        Ok(Self::Done { tag, promise, budget, results, reasons })
     }
+}
+
+/// More than fits is as much as fits.
+fn write_budget(to: &mut Vec<u8>, budget: &Budget) {
+    let fit = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX).min(NO_ACCOUNT - 1);
+    to.extend(fit(budget.address).to_le_bytes());
+    to.extend(budget.account.map_or(NO_ACCOUNT, fit).to_le_bytes());
+}
+
+fn read_budget(reader: &mut Reader<'_>) -> Budget {
+    let (address, account) = (reader.u32().into(), reader.u32());
+    Budget { address, account: (account != NO_ACCOUNT).then_some(account.into()) }
 }
 
 /// Two bytes of length, and UTF-8.
@@ -642,9 +678,18 @@ mod tests {
             EntryPromise { sequence: 77, log_hash: [5; 32], signature: Signature { r: [3; 32], vs: [4; 32] } };
         let done = EntryResult { refused: None, sequence: 76, filled: Lots(2), remaining: Lots(8) };
         let refused = EntryResult { refused: Some(Code::WouldTrade), sequence: 0, filled: Lots(0), remaining: Lots(0) };
+        let budget = Budget { address: 7, account: Some(8) };
         let answers = [
-            EntryAnswer::Done { tag: 5, promise, results: vec![done, refused], reasons: vec![(1, "é".into())] },
-            EntryAnswer::Refused { tag: 6, code: Code::Overloaded, retry_ms: 20, reason: "busy".into() },
+            EntryAnswer::Done {
+                tag: 5, promise, budget, results: vec![done, refused], reasons: vec![(1, "é".into())]
+            },
+            EntryAnswer::Refused {
+                tag: 6,
+                code: Code::Overloaded,
+                retry_ms: 20,
+                budget: Budget { account: None, ..budget },
+                reason: "busy".into(),
+            },
         ];
         for answer in answers {
             let message = answer.encode();
@@ -652,10 +697,11 @@ mod tests {
             for length in 0..message.len() {
                 // Without its reasons an answer is still one.
                 let whole = EntryAnswer::decode(&message[..length]);
-                assert!(whole.is_err() || length == 8 + 104 + 2 * 28, "{length} bytes of {}", message.len());
+                assert!(whole.is_err() || length == 8 + 104 + 8 + 2 * 28, "{length} bytes of {}", message.len());
             }
         }
-        let long = EntryAnswer::Refused { tag: 0, code: Code::Overloaded, retry_ms: 0, reason: "é".repeat(1000) };
+        let long =
+            EntryAnswer::Refused { tag: 0, code: Code::Overloaded, retry_ms: 0, budget, reason: "é".repeat(1000) };
         let EntryAnswer::Refused { reason, .. } = EntryAnswer::decode(&long.encode()).unwrap() else { panic!() };
         assert_eq!(reason, "é".repeat(512));
     }

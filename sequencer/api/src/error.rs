@@ -45,6 +45,8 @@ pub enum Code {
     UnknownToken = 1016,
     /// The market, or the account's standing in it, allows smaller positions only.
     OnlyReducing = 1017,
+    /// It is not signed, and no session of the connection stands in for that.
+    NoSession = 1018,
     /// The node has more work queued than it takes; nothing was done; try again.
     Overloaded = 1100,
     /// The node stopped before it could answer; whether the command took effect can be asked with `xos_order` once it is back.
@@ -55,11 +57,13 @@ pub enum Code {
     Stopping = 1103,
     /// Another node leads; nothing was done; send it there.
     Standby = 1104,
+    /// The address or the account has asked for more than it may in a time; nothing was done; try again a little later.
+    OverBudget = 1105,
 }
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -78,11 +82,13 @@ impl Code {
         Self::UnknownOrder,
         Self::UnknownToken,
         Self::OnlyReducing,
+        Self::NoSession,
         Self::Overloaded,
         Self::Unavailable,
         Self::DiskFull,
         Self::Stopping,
         Self::Standby,
+        Self::OverBudget,
     ];
 
     /// The code with that number.

@@ -11,16 +11,18 @@ mod indexed;
 pub mod people;
 mod prices;
 mod rpc;
+mod session;
 mod trading;
 mod tree;
 mod wire;
 
-pub use entry::{Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
+pub use entry::{BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
 pub use error::{ApiError, Code};
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
 pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};
 pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};
 pub use rpc::{XosApiClient, XosApiServer};
+pub use session::{Budget, LoggedIn, LoginRequest};
 pub use trading::{
     AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait, WaitsFor,
 };

@@ -1,12 +1,13 @@
 //! The methods. Served over HTTP and WebSocket; subscriptions over WebSocket only.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 use xos_types::{AccountId, EventId, MarketId, Nonce, TimeMs};
 
 use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord};
 use crate::indexed::{HoldingInfo, IndexMarketInfo};
+use crate::session::{Budget, LoggedIn, LoginRequest};
 use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest};
 use crate::tree::{TreeAck, TreeRequest};
 use crate::wire::{
@@ -168,6 +169,23 @@ pub trait XosApi {
     /// Sets an account's dead-man switch, or takes it back.
     #[method(name = "cancelAfter")]
     async fn cancel_after(&self, switch: CancelAfterRequest) -> RpcResult<Ack>;
+
+    /// What a login on this connection signs.
+    #[method(name = "challenge")]
+    async fn challenge(&self) -> RpcResult<B256>;
+
+    /// Lets this connection cancel for an account without further signatures. A second login for an account takes the place of the
+    /// first.
+    #[method(name = "login")]
+    async fn login(&self, login: LoginRequest) -> RpcResult<LoggedIn>;
+
+    /// Ends this connection's session for an account and cancels nothing; `true` if there was one.
+    #[method(name = "logout")]
+    async fn logout(&self, account: AccountId) -> RpcResult<bool>;
+
+    /// The tokens that are left to the client's address, and to an account.
+    #[method(name = "budget")]
+    async fn budget(&self, account: Option<AccountId>) -> RpcResult<Budget>;
 
     /// The orders of an account of which something waits outside the books.
     #[method(name = "plannedOrders")]

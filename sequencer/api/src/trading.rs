@@ -7,6 +7,7 @@ use xos_types::{
     Trigger, VenueId,
 };
 
+use crate::session::is_unsigned;
 use crate::wire::OrderRequest;
 
 /// A signed order that goes to the book later, in parts, or with instructions. Only the order is signed.
@@ -83,9 +84,11 @@ pub struct CancelManyRequest {
     pub market: MarketId,
     /// `buy`, `sell` or `both`.
     pub sides: Sides,
-    /// Any number not used before by this account.
+    /// Any number not used before by this account; nothing without a signature.
+    #[serde(default)]
     pub nonce: Nonce,
-    /// Over the EIP-712 `CancelMany`.
+    /// Over the EIP-712 `CancelMany`; nothing if a session of the connection stands in for it.
+    #[serde(default, skip_serializing_if = "is_unsigned")]
     pub signature: Bytes,
 }
 
@@ -97,9 +100,11 @@ pub struct CancelAfterRequest {
     pub account: AccountId,
     /// The first frame at this time or later cancels them all; 0 takes the switch back.
     pub time: TimeMs,
-    /// Any number not used before by this account.
+    /// Any number not used before by this account; nothing without a signature.
+    #[serde(default)]
     pub nonce: Nonce,
-    /// Over the EIP-712 `CancelAfter`.
+    /// Over the EIP-712 `CancelAfter`; nothing if a session of the connection stands in for it.
+    #[serde(default, skip_serializing_if = "is_unsigned")]
     pub signature: Bytes,
 }
 

@@ -8,6 +8,7 @@ use xos_types::{
 };
 
 use crate::error::ApiError;
+use crate::session::is_unsigned;
 
 /// A signed order. Field for field what was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +54,8 @@ pub struct CancelRequest {
     pub account: AccountId,
     /// Which order.
     pub nonce: Nonce,
-    /// Over the EIP-712 `Cancel`.
+    /// Over the EIP-712 `Cancel`; nothing if a session of the connection stands in for it.
+    #[serde(default, skip_serializing_if = "is_unsigned")]
     pub signature: Bytes,
 }
 
@@ -65,7 +67,8 @@ pub struct CancelAllRequest {
     pub account: AccountId,
     /// The new floor of the account's nonces.
     pub below: Nonce,
-    /// Over the EIP-712 `CancelAll`.
+    /// Over the EIP-712 `CancelAll`; nothing if a session of the connection stands in for it.
+    #[serde(default, skip_serializing_if = "is_unsigned")]
     pub signature: Bytes,
 }
 

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use alloy_primitives::{Address, B256, keccak256};
 use xos_types::{
-    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Hash, Liquidate, Order, OrderTree, Transfer, Withdraw,
+    Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Hash, Liquidate, Order, OrderTree, Session, Transfer,
+    Withdraw,
 };
 
 /// A message with an EIP-712 type. All members are atomic, so `encodeData` is one word each.
@@ -157,6 +158,12 @@ typed!(CancelAfter, "CancelAfter(uint64 account,uint64 time,uint64 nonce)", |swi
     .u64(switch.account.0)
     .u64(switch.time.0)
     .u64(switch.nonce.0));
+
+typed!(Session, "Session(uint64 account,uint8 scope,uint64 expiry,bytes32 challenge)", |session, encoder| encoder
+    .u64(session.account.0)
+    .u32(session.scope as u32)
+    .u64(session.expiry.0)
+    .hash(session.challenge));
 
 typed!(
     Withdraw,

@@ -10,7 +10,8 @@ use serde_json::Value;
 use xos_auth::{Batch, Domain, Key, Typed, recover};
 use xos_types::{
     AccountId, Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, FeedId, Liquidate, Lots, MarketId, Nonce,
-    Order, OrderKind, OrderTree, Ppm, Side, Sides, Signature, Ticks, TimeMs, Transfer, VenueId, Withdraw,
+    Order, OrderKind, OrderTree, Ppm, Scope, Session, Side, Sides, Signature, Ticks, TimeMs, Transfer, VenueId,
+    Withdraw,
 };
 
 #[derive(Deserialize)]
@@ -29,6 +30,7 @@ struct Vectors {
     liquidates: Vec<Vector>,
     converts: Vec<Vector>,
     order_trees: Vec<Vector>,
+    sessions: Vec<Vector>,
     batches: Vec<Vector>,
 }
 
@@ -184,6 +186,12 @@ fn order_tree(message: &Value) -> OrderTree {
     OrderTree { root: hash(message, "root") }
 }
 
+fn session(message: &Value) -> Session {
+    assert_eq!(number(message, "scope"), Scope::Cancel as u128);
+    let (account, expiry) = (AccountId(u64_of(message, "account")), TimeMs(u64_of(message, "expiry")));
+    Session { account, scope: Scope::Cancel, expiry, challenge: hash(message, "challenge") }
+}
+
 fn batch(message: &Value) -> Batch {
     Batch { id: u64_of(message, "id"), parent: hash(message, "parent"), content: hash(message, "content") }
 }
@@ -224,6 +232,7 @@ fn type_hashes_are_the_shared_ones() {
     assert_eq!(hashes["Liquidate"], Liquidate::type_hash());
     assert_eq!(hashes["Convert"], Convert::type_hash());
     assert_eq!(hashes["OrderTree"], OrderTree::type_hash());
+    assert_eq!(hashes["Session"], Session::type_hash());
     assert_eq!(hashes["Batch"], Batch::type_hash());
 }
 
@@ -271,6 +280,12 @@ fn keepers_messages_hash_and_sign_as_shared() {
 fn order_trees_hash_and_sign_as_shared() {
     let vectors = vectors();
     check(&domain(&vectors), &vectors.order_trees, order_tree);
+}
+
+#[test]
+fn sessions_hash_and_sign_as_shared() {
+    let vectors = vectors();
+    check(&domain(&vectors), &vectors.sessions, session);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use xos_types::{
 };
 
 use crate::abi::{self, IRiskGroup};
+use crate::attribution::Attribution;
 use crate::payload::{item_to_abi, liquidate_to_abi};
 use crate::trees::{number_of, trees_to_abi};
 
@@ -42,15 +43,17 @@ pub struct SettleCall {
 }
 
 impl SettleCall {
-    /// Encodes the frame as the batch that follows `parent`, and signs it as the group's sequencer.
+    /// Encodes the frame as the batch that follows `parent`, with what it says of who brought it about, and signs it as the
+    /// group's sequencer.
     #[must_use]
-    pub fn build(frame: &Frame, parent: B256, domain: &Domain, sequencer: &Key) -> Self {
+    pub fn build(frame: &Frame, parent: B256, domain: &Domain, attribution: &Attribution, sequencer: &Key) -> Self {
         let mut call = IRiskGroup::settleCall {
             batch: batch_to_abi(frame, parent, domain),
             signature: signature_to_abi(&Signature::default()),
         };
         // The content begins behind the signature, so it can be hashed before there is one.
         let mut calldata = call.abi_encode();
+        calldata.extend(attribution.suffix());
         let message = message(frame.id, parent, &calldata[BATCH_START..]);
         let hash = domain.struct_hash(&message);
         call.signature = signature_to_abi(&sequencer.sign_typed(domain, message).signature);
@@ -91,12 +94,13 @@ impl SettleCall {
 
 /// The hash that the batch of this frame has, without signing it.
 #[must_use]
-pub fn batch_hash(frame: &Frame, parent: B256, domain: &Domain) -> B256 {
+pub fn batch_hash(frame: &Frame, parent: B256, domain: &Domain, attribution: &Attribution) -> B256 {
     let call = IRiskGroup::settleCall {
         batch: batch_to_abi(frame, parent, domain),
         signature: signature_to_abi(&Signature::default()),
     };
-    let calldata = call.abi_encode();
+    let mut calldata = call.abi_encode();
+    calldata.extend(attribution.suffix());
     domain.struct_hash(&message(frame.id, parent, &calldata[BATCH_START..]))
 }
 
@@ -255,6 +259,10 @@ mod tests {
         Domain::new(31_337, Address::repeat_byte(7))
     }
 
+    fn silent() -> Attribution {
+        Attribution::default()
+    }
+
     fn key() -> Key {
         Key::from_bytes([5; 32]).unwrap()
     }
@@ -346,7 +354,7 @@ mod tests {
 
     #[test]
     fn the_batch_begins_where_the_contract_looks_for_it() {
-        let call = SettleCall::build(&frame(), B256::repeat_byte(1), &domain(), &key());
+        let call = SettleCall::build(&frame(), B256::repeat_byte(1), &domain(), &silent(), &key());
         assert_eq!(call.calldata[..4], IRiskGroup::settleCall::SELECTOR);
         assert_eq!(U256::from_be_slice(&call.calldata[4..36]), U256::from(0x60));
         let decoded = IRiskGroup::settleCall::abi_decode(&call.calldata).unwrap();
@@ -357,7 +365,7 @@ mod tests {
         let signed = xos_auth::verify(&domain(), message, signature).unwrap();
         assert_eq!(signed.signer, key().address());
         assert_eq!(call.hash, domain().struct_hash(&message));
-        assert_eq!(batch_hash(&frame(), B256::repeat_byte(1), &domain()), call.hash);
+        assert_eq!(batch_hash(&frame(), B256::repeat_byte(1), &domain(), &silent()), call.hash);
     }
 
     /// As the contract decodes them: `abi.decode(payload, (AccountId, MarketId, Counterparty[]))` and the like.
@@ -379,7 +387,7 @@ mod tests {
 
     #[test]
     fn the_probe_asks_about_the_same_bytes() {
-        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key());
+        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &silent(), &key());
         let probe = call.probe_calldata();
         assert_eq!(probe[..4], IRiskGroup::probeCall::SELECTOR);
         assert_eq!(probe[4..], call.calldata[4..]);
@@ -387,7 +395,7 @@ mod tests {
 
     #[test]
     fn calldata_gas_counts_bytes() {
-        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &key());
+        let call = SettleCall::build(&frame(), B256::ZERO, &domain(), &silent(), &key());
         let counted: u64 = call.calldata.iter().map(|byte| if *byte == 0 { 4 } else { 16 }).sum();
         assert_eq!((call.calldata_gas, call.orders_filled), (counted, 2));
         assert_eq!(call.gas_needed(1_000_000), 1_021_000 + counted);
@@ -419,8 +427,11 @@ mod tests {
             |frame| frame.funding[0].index += 1,
             |frame| frame.transfers[0].message.amount += 1,
         ];
-        let hash = |frame: &Frame| batch_hash(frame, B256::ZERO, &domain());
-        let mut hashes = vec![hash(&frame()), batch_hash(&frame(), B256::repeat_byte(1), &domain())];
+        let hash = |frame: &Frame| batch_hash(frame, B256::ZERO, &domain(), &silent());
+        let mut hashes = vec![hash(&frame()), batch_hash(&frame(), B256::repeat_byte(1), &domain(), &silent())];
+        // And so does what stands behind it.
+        let attribution = Attribution::try_from(vec!["xos".to_owned()]).unwrap();
+        hashes.push(batch_hash(&frame(), B256::ZERO, &domain(), &attribution));
         for change in changes {
             let mut changed = frame();
             change(&mut changed);
@@ -436,7 +447,7 @@ mod tests {
     fn a_rebate_is_a_negative_fee() {
         let mut frame = frame();
         frame.markets[0].1[0].fee = Atoms(-1);
-        let call = SettleCall::build(&frame, B256::ZERO, &domain(), &key());
+        let call = SettleCall::build(&frame, B256::ZERO, &domain(), &silent(), &key());
         let decoded = IRiskGroup::settleCall::abi_decode(&call.calldata).unwrap();
         assert_eq!(decoded.batch.markets[0].fills[0].fee, -1);
         assert_eq!(decoded.batch.markets[0].fills[0].tree, 0, "each order has a signature of its own");

@@ -177,6 +177,14 @@ impl Chain {
         self.rpc.ask("eth_blockNumber", |provider| async move { provider.get_block_number().await }).await
     }
 
+    /// Time of the newest block, unix seconds.
+    pub async fn time(&self) -> Result<u64, ChainError> {
+        let newest = BlockNumberOrTag::Latest;
+        let block =
+            self.rpc.ask("eth_getBlockByNumber", |provider| async move { provider.get_block_by_number(newest).await });
+        Ok(block.await?.map_or(0, |block| block.header().timestamp()))
+    }
+
     /// Hash of a block; `None` if the endpoint has none of that number.
     pub(crate) async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
         self.hash_of(BlockNumberOrTag::Number(number)).await.map(|block| block.map(|(_, hash)| hash))

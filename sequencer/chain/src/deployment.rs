@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use xos_auth::Domain;
 use xos_types::{GroupConfig, GroupTerms, Ppm};
 
+use crate::attribution::Attribution;
 use crate::error::ChainError;
 
 /// One deployed risk group.
@@ -37,6 +38,9 @@ pub struct Deployment {
     pub deployer: Address,
     /// The block that the group was created in: nothing of it is older.
     pub block: u64,
+    /// What its batches say of who brought them about.
+    #[serde(default, skip_serializing_if = "Attribution::is_empty")]
+    pub attribution: Attribution,
 }
 
 impl Deployment {

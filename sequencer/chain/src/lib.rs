@@ -8,8 +8,10 @@
 //! what the log has consumed it cannot give back, so whoever runs it waits for as many confirmations as the chain deserves.
 
 pub mod abi;
+mod attribution;
 mod batch;
 mod chain;
+mod claims;
 mod deployment;
 mod error;
 mod inbox;
@@ -25,8 +27,10 @@ mod transaction;
 mod trees;
 mod wallet;
 
+pub use attribution::Attribution;
 pub use batch::{SettleCall, batch_hash};
 pub use chain::{AccountState, At, BatchHead, Chain, EventInfo, EventState, InboxRange};
+pub use claims::{Claim, Claimant, Question};
 pub use deployment::Deployment;
 pub use error::{ChainError, describe_revert};
 pub use inbox::{InboxConfig, InboxNews, InboxReader};

@@ -11,6 +11,7 @@ use alloy::rpc::types::{BlockId, Filter, Log};
 use alloy::sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
 
+use crate::attribution::Attribution;
 use crate::deployment::Deployment;
 use crate::error::ChainError;
 use crate::rpc::Rpc;
@@ -101,6 +102,9 @@ pub struct Core {
     pub registry: Address,
     /// Every venue's markets.
     pub listings: Address,
+    /// What batches of its groups say of who brought them about.
+    #[serde(default, skip_serializing_if = "Attribution::is_empty")]
+    pub attribution: Attribution,
 }
 
 impl Core {
@@ -362,6 +366,7 @@ impl GroupReader {
             grace: event.spec.grace,
             deployer: core.listings,
             block,
+            attribution: core.attribution.clone(),
         };
         OpenedGroup { number: event.group, deployment }
     }

@@ -306,7 +306,8 @@ impl Submitter {
             Some((id, _)) => return Err(ChainError::FrameGap { expected: id + 1, got: frame.id }),
             None => self.parent_of(frame.id).await?,
         };
-        let call = SettleCall::build(frame, parent, &self.domain, &self.sequencer);
+        let call =
+            SettleCall::build(frame, parent, &self.domain, &self.chain.deployment().attribution, &self.sequencer);
         self.tip = Some((call.id, call.hash));
         self.queue.push_back(Flight { call, parent, sent: None });
         Ok(())

@@ -101,7 +101,12 @@ impl Wallet {
 
     /// Lets the gateway pull up to `amount` tokens.
     pub async fn approve(&self, amount: u128) -> Result<(), ChainError> {
-        let call = IToken::approveCall { spender: self.gateway(), amount: U256::from(amount) };
+        self.approve_for(self.gateway(), amount).await
+    }
+
+    /// Lets somebody else pull as many.
+    pub(crate) async fn approve_for(&self, spender: Address, amount: u128) -> Result<(), ChainError> {
+        let call = IToken::approveCall { spender, amount: U256::from(amount) };
         self.call(self.token(), &call).await.map(drop)
     }
 
@@ -292,7 +297,7 @@ impl Wallet {
         self.succeeded(C::SIGNATURE, transaction).await
     }
 
-    async fn call<C: SolCall>(&self, to: Address, call: &C) -> Result<TransactionReceipt, ChainError> {
+    pub(crate) async fn call<C: SolCall>(&self, to: Address, call: &C) -> Result<TransactionReceipt, ChainError> {
         let transaction = self.send(C::SIGNATURE, to, U256::ZERO, call.abi_encode().into()).await?;
         self.succeeded(C::SIGNATURE, transaction).await
     }

@@ -31,7 +31,8 @@ Configuration file (all of it optional):
   operations_listen = \"127.0.0.1:8646\"   stop_wait_ms = 5000
   price_reporters = \"http://10.0.0.7:8700,http://10.0.0.8:8700\"
   [limits]
-  connections = 1000    queued_commands = 20000    batch_requests = 100    journal_segment_mb = 64
+  connections = 10000   queued_commands = 20000    batch_requests = 100    journal_segment_mb = 64
+  address_connections = 256    address_per_second = 10000    account_per_second = 2000
 
 Several nodes (docs/operations.md):
   durability = \"replicated\"
@@ -61,6 +62,12 @@ pub(crate) struct Node {
     /// Address that /metrics, /health and /ready listen on [default: 127.0.0.1:8646]
     #[arg(long, value_name = "ADDRESS")]
     operations_listen: Option<String>,
+    /// Proxies that are believed about who their client is: addresses or networks, separated by commas
+    #[arg(long, value_name = "ADDRESSES")]
+    trusted_proxies: Option<String>,
+    /// Origins whose web pages may talk to the node, separated by commas [default: *]
+    #[arg(long, value_name = "ORIGINS")]
+    allowed_origins: Option<String>,
     /// Milliseconds that a node that is told to stop waits for its batches to settle [default: 5000]
     #[arg(long, value_name = "MS")]
     stop_wait_ms: Option<u64>,
@@ -145,6 +152,8 @@ impl Node {
             data: self.data,
             listen: self.listen,
             operations_listen: self.operations_listen,
+            trusted_proxies: self.trusted_proxies,
+            allowed_origins: self.allowed_origins,
             stop_wait_ms: self.stop_wait_ms,
             frame_interval_ms: self.frame_interval_ms,
             ingress_window_us: self.ingress_window_us,

@@ -471,6 +471,7 @@ mod tests {
             listed(Kind::Perpetual, "market-btc"),
             listed(Kind::Perpetual, "market-eth"),
             listed(Kind::Spot, "market-stock"),
+            listed(Kind::Perpetual, "market-house"),
         ];
         let mut plan = Plan { name: "all".into(), venue, markets };
         assert_eq!(faults(&plan, &limits()), Vec::<String>::new());

@@ -117,14 +117,19 @@ impl Engine {
     }
 
     pub(crate) fn cancel_many(&mut self, signed: &Signed<CancelMany>, events: &mut Vec<Event>) {
-        let CancelMany { account, venue, market, sides, nonce } = signed.message;
+        let CancelMany { account, venue, market, nonce, .. } = signed.message;
         let scope = self.find_market(market).map_or(venue, |listing| listing.terms.venue);
         if let Err(reject) = self.check_request(account, nonce, signed.signer, scope) {
             return events.push(Event::Rejected { account, nonce, reject });
         }
-        let state = &mut self.accounts[account];
-        state.nonces.spend(nonce);
-        let mut chosen = state.orders.by_nonce(&self.orders.resting);
+        self.accounts[account].nonces.spend(nonce);
+        self.cancel_chosen(&signed.message, events);
+        self.follow_end((account, nonce), events);
+    }
+
+    pub(crate) fn cancel_chosen(&mut self, chosen: &CancelMany, events: &mut Vec<Event>) {
+        let CancelMany { account, venue, market, sides, .. } = *chosen;
+        let mut chosen = self.accounts[account].orders.by_nonce(&self.orders.resting);
         let is_meant = |engine: &Self, of: MarketId, side: Side| {
             sides.contains(side)
                 && (market == MarketId(0) || market == of)
@@ -137,19 +142,23 @@ impl Engine {
         let is_meant =
             |engine: &Self, waiting: &Waiting| is_meant(engine, waiting.market(), waiting.signed.message.side);
         self.cancel_waiting_of(account, CancelReason::Requested, is_meant, events);
-        self.follow_end((account, nonce), events);
     }
 
     pub(crate) fn set_switch(&mut self, signed: &Signed<CancelAfter>, events: &mut Vec<Event>) {
-        let CancelAfter { account, time, nonce } = signed.message;
+        let CancelAfter { account, nonce, .. } = signed.message;
         // It touches every venue, so a key for some of them will not do.
         if let Err(reject) = self.check_request(account, nonce, signed.signer, VenueId(0)) {
             return events.push(Event::Rejected { account, nonce, reject });
         }
         self.accounts[account].nonces.spend(nonce);
+        self.turn_switch(&signed.message, events);
+        self.follow_end((account, nonce), events);
+    }
+
+    pub(crate) fn turn_switch(&mut self, switch: &CancelAfter, events: &mut Vec<Event>) {
+        let CancelAfter { account, time, .. } = *switch;
         self.switches.set(account, time);
         events.push(Event::CancelAfterSet { account, time });
-        self.follow_end((account, nonce), events);
     }
 
     /// Cancels the orders of everybody whose dead-man switch has come due.
@@ -164,12 +173,19 @@ impl Engine {
 
     /// Account, signer and nonce, in this order.
     fn check_request(&self, account: AccountId, nonce: Nonce, signer: Address, venue: VenueId) -> Result<(), Reject> {
+        self.check_canceller(account, signer, venue)?;
+        let nonces = &self.accounts[account].nonces;
+        if nonces.is_spent(nonce) {
+            return Err(Reject::NonceSpent { nonce, next: nonces.next() });
+        }
+        Ok(())
+    }
+
+    /// Account and signer, in this order: who may take away orders on a venue, or on every one (0).
+    pub(crate) fn check_canceller(&self, account: AccountId, signer: Address, venue: VenueId) -> Result<(), Reject> {
         let state = self.find_account(account).ok_or(Reject::UnknownAccount { account })?;
         if !self.accounts.parent(account).may_trade(signer, venue, 0, self.frame.time) {
             return Err(state.not_authorized(account, signer));
-        }
-        if state.nonces.is_spent(nonce) {
-            return Err(Reject::NonceSpent { nonce, next: state.nonces.next() });
         }
         Ok(())
     }

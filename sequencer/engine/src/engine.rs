@@ -221,18 +221,16 @@ impl Engine {
             Command::PlaceTree { tree, replaces, instructions } => {
                 self.place_tree(tree, replaces, *instructions, events);
             }
-            Command::Cancel(signed) => {
-                let Cancel { account, nonce } = signed.message;
-                match self.check_live(account, nonce, signed.signer) {
-                    Ok(Live::Resting(handle)) => self.cancel(handle, CancelReason::Requested, events),
-                    Ok(Live::Waiting) => self.cancel_waiting((account, nonce), CancelReason::Requested, events),
-                    Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
-                }
+            Command::Cancel(Signed { message: Cancel { account, nonce }, signer, .. }) => {
+                self.cancel_one(*account, *nonce, *signer, events);
             }
             Command::Amend(signed) => self.amend(signed, events),
-            Command::CancelAll(signed) => self.cancel_all(signed, events),
+            Command::CancelAll(Signed { message: CancelAll { account, below }, signer, .. }) => {
+                self.cancel_all(*account, *below, *signer, events);
+            }
             Command::CancelMany(signed) => self.cancel_many(signed, events),
             Command::CancelAfter(signed) => self.set_switch(signed, events),
+            Command::InSession { login, act } => self.act(login, *act, events),
             Command::Withdraw(signed) => self.withdraw(signed, events),
             Command::Transfer(signed) => self.transfer(signed, events),
             Command::Window { .. } => {}
@@ -498,19 +496,19 @@ impl Engine {
         live.ok_or(Reject::UnknownOrder { account, nonce })
     }
 
-    fn cancel_all(&mut self, signed: &Signed<CancelAll>, events: &mut Vec<Event>) {
-        let CancelAll { account, below } = signed.message;
-        let refusal = match self.find_account(account) {
-            None => Some(Reject::UnknownAccount { account }),
-            Some(state) => {
-                // It touches every venue, so a key for some of them will not do.
-                let may = self.accounts.parent(account).may_trade(signed.signer, VenueId(0), 0, self.frame.time);
-                (!may).then(|| state.not_authorized(account, signed.signer))
-            }
-        };
-        match refusal {
-            Some(reject) => events.push(Event::Rejected { account, nonce: below, reject }),
-            None => self.raise_floor(account, below, events),
+    pub(crate) fn cancel_one(&mut self, account: AccountId, nonce: Nonce, signer: Address, events: &mut Vec<Event>) {
+        match self.check_live(account, nonce, signer) {
+            Ok(Live::Resting(handle)) => self.cancel(handle, CancelReason::Requested, events),
+            Ok(Live::Waiting) => self.cancel_waiting((account, nonce), CancelReason::Requested, events),
+            Err(reject) => events.push(Event::Rejected { account, nonce, reject }),
+        }
+    }
+
+    pub(crate) fn cancel_all(&mut self, account: AccountId, below: Nonce, signer: Address, events: &mut Vec<Event>) {
+        // It touches every venue, so a key for some of them will not do.
+        match self.check_canceller(account, signer, VenueId(0)) {
+            Ok(()) => self.raise_floor(account, below, events),
+            Err(reject) => events.push(Event::Rejected { account, nonce: below, reject }),
         }
     }
 

@@ -24,8 +24,9 @@ const DEAREST_MARKET: u64 = MARKET + 4 * FIRST_WRITE;
 /// token's transfer (a deny-listing proxy needs 40k to 70k).
 pub(crate) const WITHDRAWAL: u64 = LINE + SIGNATURE + 6 * COLD_READ + FIRST_WRITE + 3 * REWRITE + JUDGED + PAYMENT;
 
-/// One price: its source, which may have to verify the signatures of a quorum, the feed's words, and its incidents' records.
-const PRICE: u64 = 150_000;
+/// One price: its source, which may have to verify the signatures of a quorum, the feed's words, and the records of the three rules
+/// that it may break.
+const PRICE: u64 = 180_000;
 const PRICE_BYTE: u64 = 30;
 /// One funding index: the feed's three words, two of them written.
 pub(crate) const FUNDING: u64 = 3 * COLD_READ + 2 * REWRITE + FIRST_WRITE;

@@ -15,7 +15,7 @@
 //! `exits` who takes what they hold, `handover` how it changes hands, `forced` offers closes that owners force in the books, `losses` what all share; `departures` is what leaves;
 //! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
 //! who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights` knows who
-//! may act and who may only reduce; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state
+//! may act and who may only reduce, `sessions` what a connection does without signatures; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state
 //! for its hash and for the `snapshot` that an engine can start from.
 //!
 //! A trader's command never panics the engine: it is applied or rejected with a reason. What the contract or the node
@@ -70,6 +70,7 @@ mod replan;
 mod rescue;
 mod rights;
 mod room;
+mod sessions;
 mod shares;
 mod snapshot;
 mod terms;

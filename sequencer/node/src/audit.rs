@@ -3,7 +3,7 @@
 //! Nothing is changed and nothing is taken on trust: the journal's hashes are checked as it is read, every settled batch is
 //! rebuilt from it and its hash compared with the chain's, and every account is compared at the last settled batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,15 +12,15 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use xos_api::people::tokens;
 use xos_api::{StateHash, XosApiClient};
-use xos_auth::{Domain, Tree};
+use xos_auth::{Domain, Tree, recover};
 use xos_chain::{
     AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, batch_hash,
 };
 use xos_engine::Engine;
 use xos_journal::JournalError;
 use xos_types::{
-    AccountId, Address, Atoms, B256, Command, Event, EventId, Frame, InboxItem, InboxPayload, MarketId, Position,
-    Precedence, WindowOrder,
+    AccountId, Address, Atoms, B256, Command, Event, EventId, InboxItem, InboxPayload, MarketId, Position, Precedence,
+    Session, Signed, WindowOrder,
 };
 
 use crate::node::JOURNAL_FOLDER;
@@ -148,18 +148,22 @@ pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
     let at = At::Block(chain.block_number().await?);
     let head = chain.last_batch(at).await?;
 
-    let (domain, group) = (deployment.domain(), deployment.group);
     let journal = subject.data.join(JOURNAL_FOLDER);
     let node_sequence = node.map(|node| node.sequence);
     let (first, second) = tokio::task::spawn_blocking(move || {
-        let first = replay_once(&journal, group, &domain)?;
+        let first = replay_once(&journal, &deployment)?;
         let second = replay_again(&journal, first.sequence, head.sequence, node_sequence)?;
         Ok::<_, AuditError>((first, second))
     })
     .await
     .map_err(|error| AuditError::Replay { reason: error.to_string() })??;
 
-    let mut checks = vec![check_replays(&first, &second), check_windows(&first.windows), check_trees(&first.trees)];
+    let mut checks = vec![
+        check_replays(&first, &second),
+        check_windows(&first.windows),
+        check_logins(&first.logins),
+        check_trees(&first.trees),
+    ];
     checks.extend(node.map(|node| check_node(&node, &second)));
     checks.push(check_batches(&chain, head, &first).await?);
     checks.push(check_positions_sum(&second.at_settled));
@@ -197,6 +201,7 @@ struct FirstReplay {
     traded: BTreeMap<AccountId, Vec<EventId>>,
     windows: Windows,
     trees: Trees,
+    logins: Logins,
     /// How often an account's position in a perpetual changed.
     perpetual_changes: u64,
 }
@@ -243,10 +248,37 @@ impl Trees {
         self.count += 1;
         self.orders += tree.orders().len() as u64;
         let mut built = Tree::default();
-        let signer = built
-            .build(domain, tree.orders())
-            .and_then(|()| xos_auth::recover(domain.digest(&built.message()), &tree.signature));
+        let signer =
+            built.build(domain, tree.orders()).and_then(|()| recover(domain.digest(&built.message()), &tree.signature));
         if signer.ok() != Some(tree.signer) {
+            self.forged.get_or_insert(sequence);
+        }
+    }
+}
+
+/// Whether those whom the log names have signed every login whose session did something.
+#[derive(Default)]
+struct Logins {
+    /// Digest, signature and signer of those that are right.
+    right: BTreeSet<(B256, [u8; 32], [u8; 32], Address)>,
+    /// Commands of sessions.
+    commands: u64,
+    /// The first command whose login somebody else signed.
+    forged: Option<u64>,
+}
+
+impl Logins {
+    fn see(&mut self, sequence: u64, login: &Signed<Session>, domain: &Domain) {
+        self.commands += 1;
+        let Signed { message, signature, signer } = login;
+        let digest = domain.digest(message);
+        let key = (digest, signature.r, signature.vs, *signer);
+        if self.right.contains(&key) {
+            return;
+        }
+        if recover(digest, signature) == Ok(*signer) {
+            self.right.insert(key);
+        } else {
             self.forged.get_or_insert(sequence);
         }
     }
@@ -267,28 +299,33 @@ struct SecondReplay {
     at_settled: Engine,
 }
 
-fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Result<FirstReplay, AuditError> {
+fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<FirstReplay, AuditError> {
     let replay = xos_journal::read_only(journal, 1)?;
     let config = replay.group();
-    if config.group != group {
-        return Err(AuditError::OtherGroup { journal: config.group, deployment: group });
+    if config.group != deployment.group {
+        return Err(AuditError::OtherGroup { journal: config.group, deployment: deployment.group });
     }
     let mut engine = Engine::new(config);
     let (mut batches, mut traded) = (BTreeMap::new(), BTreeMap::<AccountId, Vec<EventId>>::new());
-    let (mut windows, mut trees) = (Windows::default(), Trees::default());
+    let (mut windows, mut logins, mut trees) = (Windows::default(), Logins::default(), Trees::default());
     let mut perpetual_changes = 0;
-    let mut parent = B256::ZERO;
+    let (mut parent, domain) = (B256::ZERO, deployment.domain());
     let mut events = Vec::new();
     for command in replay {
         let (_, command) = command?;
         engine.apply(&command, &mut events);
         windows.see(engine.sequence(), command.command());
-        trees.see(engine.sequence(), command.command(), domain);
+        trees.see(engine.sequence(), command.command(), &domain);
+        if let Command::InSession { login, .. } = command.command() {
+            logins.see(engine.sequence(), login, &domain);
+        }
         for event in events.drain(..) {
             perpetual_changes += changes_of_perpetuals(&engine, &event);
             match event {
                 Event::FrameSealed(frame) => {
-                    parent = end_of(&frame, parent, domain, &mut batches);
+                    parent = batch_hash(&frame, parent, &domain, &deployment.attribution);
+                    let log_hash = B256::from(frame.log_hash);
+                    batches.insert(frame.id, BatchEnd { hash: parent, sequence: frame.sequence, log_hash });
                 }
                 Event::Filled(fill) => note_trade(&mut traded, [fill.maker, fill.taker], fill.market),
                 Event::AuctionFilled(fill) => {
@@ -306,6 +343,7 @@ fn replay_once(journal: &std::path::Path, group: Address, domain: &Domain) -> Re
         traded,
         windows,
         trees,
+        logins,
         perpetual_changes,
     })
 }
@@ -330,12 +368,6 @@ fn note_trade(traded: &mut BTreeMap<AccountId, Vec<EventId>>, parties: [AccountI
             events.insert(position, market.event());
         }
     }
-}
-
-fn end_of(frame: &Frame, parent: B256, domain: &Domain, batches: &mut BTreeMap<u64, BatchEnd>) -> B256 {
-    let hash = batch_hash(frame, parent, domain);
-    batches.insert(frame.id, BatchEnd { hash, sequence: frame.sequence, log_hash: B256::from(frame.log_hash) });
-    hash
 }
 
 fn replay_again(
@@ -395,6 +427,14 @@ fn check_trees(trees: &Trees) -> Check {
         Some(sequence) => format!("command {sequence} is a tree that somebody else signed"),
     };
     Check { rule: "every tree is signed by its signer".into(), passed: trees.forged.is_none(), detail }
+}
+
+fn check_logins(logins: &Logins) -> Check {
+    let detail = match logins.forged {
+        None => format!("{} commands by {} logins", logins.commands, logins.right.len()),
+        Some(sequence) => format!("command {sequence} has a login that its signer did not sign"),
+    };
+    Check { rule: "every session was opened by its signer".into(), passed: logins.forged.is_none(), detail }
 }
 
 fn check_node(node: &StateHash, second: &SecondReplay) -> Check {

@@ -1,8 +1,9 @@
 //! What the operator decides: a TOML file, overridden by flags, checked as a whole before anything starts.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -29,6 +30,11 @@ pub struct Settings {
     pub listen: Option<String>,
     /// Address that `/metrics`, `/health` and `/ready` listen on, for operators only; port 0 takes a free one.
     pub operations_listen: Option<String>,
+    /// Proxies that are believed about who their client is (`X-Forwarded-For`): addresses, or networks like `10.0.0.0/8`,
+    /// separated by commas.
+    pub trusted_proxies: Option<String>,
+    /// Origins whose web pages may talk to the node, like `https://app.example`, separated by commas; `*` for all.
+    pub allowed_origins: Option<String>,
     /// Milliseconds that a node that is told to stop waits for its batches to settle.
     pub stop_wait_ms: Option<u64>,
     /// Milliseconds from one frame to the next.
@@ -76,6 +82,16 @@ pub struct ReplicationSettings {
 pub struct LimitSettings {
     /// Connections at a time.
     pub connections: Option<u32>,
+    /// Connections of one address.
+    pub address_connections: Option<u32>,
+    /// Tokens that an address gets every second; requests cost tokens.
+    pub address_per_second: Option<u32>,
+    /// Tokens that an address can save up.
+    pub address_burst: Option<u32>,
+    /// Orders that an account may place every second.
+    pub account_per_second: Option<u32>,
+    /// Orders that an account can save up.
+    pub account_burst: Option<u32>,
     /// Subscriptions of one connection.
     pub subscriptions: Option<u32>,
     /// Bytes of one request.
@@ -144,6 +160,8 @@ impl Settings {
             data: over.data.or(self.data),
             listen: over.listen.or(self.listen),
             operations_listen: over.operations_listen.or(self.operations_listen),
+            trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
+            allowed_origins: over.allowed_origins.or(self.allowed_origins),
             stop_wait_ms: over.stop_wait_ms.or(self.stop_wait_ms),
             frame_interval_ms: over.frame_interval_ms.or(self.frame_interval_ms),
             ingress_window_us: over.ingress_window_us.or(self.ingress_window_us),
@@ -162,6 +180,11 @@ impl Settings {
             relayer_key_file: over.relayer_key_file.or(self.relayer_key_file),
             limits: LimitSettings {
                 connections: over.limits.connections.or(self.limits.connections),
+                address_connections: over.limits.address_connections.or(self.limits.address_connections),
+                address_per_second: over.limits.address_per_second.or(self.limits.address_per_second),
+                address_burst: over.limits.address_burst.or(self.limits.address_burst),
+                account_per_second: over.limits.account_per_second.or(self.limits.account_per_second),
+                account_burst: over.limits.account_burst.or(self.limits.account_burst),
                 subscriptions: over.limits.subscriptions.or(self.limits.subscriptions),
                 request_bytes: over.limits.request_bytes.or(self.limits.request_bytes),
                 response_bytes: over.limits.response_bytes.or(self.limits.response_bytes),
@@ -208,6 +231,8 @@ impl Settings {
         if listen.is_some_and(|listen| listen.port() != 0 && Some(listen) == operations_listen) {
             problems.add("operations_listen", "the address of `listen`", "an address of its own");
         }
+        let trusted_proxies = problems.proxies(self.trusted_proxies);
+        let allowed_origins = problems.origins(self.allowed_origins);
         let stop_wait = problems.within("stop_wait_ms", self.stop_wait_ms, 5_000, 0, 600_000);
         let key = problems.key("sequencer_key_file", self.sequencer_key_file, SEQUENCER_KEY, &environment);
         if key.is_none() && problems.0.is_empty() {
@@ -226,7 +251,35 @@ impl Settings {
         let ingress_window = problems.within("ingress_window_us", self.ingress_window_us, 1000, 0, 100_000);
         let confirmations = problems.within("confirmations", self.confirmations, 0, 0, 1000);
         let limits = Limits {
-            connections: problems.within("limits.connections", limits.connections, 1000, 1, 100_000),
+            connections: problems.within("limits.connections", limits.connections, 10_000, 1, 100_000),
+            address_connections: problems.within(
+                "limits.address_connections",
+                limits.address_connections,
+                256,
+                1,
+                100_000,
+            ),
+            // A full list of orders costs a tenth of the least burst.
+            address: Allowance {
+                per_second: problems.within(
+                    "limits.address_per_second",
+                    limits.address_per_second,
+                    10_000,
+                    1,
+                    1_000_000_000,
+                ),
+                burst: problems.within("limits.address_burst", limits.address_burst, 50_000, 2_000, 1_000_000_000),
+            },
+            account: Allowance {
+                per_second: problems.within(
+                    "limits.account_per_second",
+                    limits.account_per_second,
+                    2_000,
+                    1,
+                    1_000_000_000,
+                ),
+                burst: problems.within("limits.account_burst", limits.account_burst, 10_000, 200, 1_000_000_000),
+            },
             subscriptions: problems.within("limits.subscriptions", limits.subscriptions, 1024, 0, 100_000),
             request_bytes: problems.within("limits.request_bytes", limits.request_bytes, 1 << 20, 1 << 10, 1 << 26),
             response_bytes: problems.within("limits.response_bytes", limits.response_bytes, 8 << 20, 1 << 16, 1 << 28),
@@ -266,6 +319,8 @@ impl Settings {
                 data,
                 listen,
                 operations_listen,
+                trusted_proxies,
+                allowed_origins,
                 stop_wait: Duration::from_millis(stop_wait),
                 frame_interval: Duration::from_millis(frame_interval),
                 ingress_window: Duration::from_micros(ingress_window),
@@ -298,6 +353,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where operators ask how it is doing.
     pub operations_listen: SocketAddr,
+    /// Who is believed about who its client is.
+    pub trusted_proxies: Vec<Prefix>,
+    /// Whose web pages may talk to it.
+    pub allowed_origins: Origins,
     /// How long it waits for its batches when it is told to stop.
     pub stop_wait: Duration,
     /// From one frame to the next.
@@ -336,6 +395,9 @@ pub struct Replication {
 #[allow(missing_docs)]
 pub struct Limits {
     pub connections: u32,
+    pub address_connections: u32,
+    pub address: Allowance,
+    pub account: Allowance,
     pub subscriptions: u32,
     pub request_bytes: u32,
     pub response_bytes: u32,
@@ -351,6 +413,62 @@ pub struct Limits {
     pub journal_segment_mb: u64,
     pub snapshot_commands: u64,
     pub snapshots_kept: usize,
+}
+
+/// A bucket of tokens: how fast it fills, and how many it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Tokens that it gets.
+    pub per_second: u32,
+    /// Tokens that it holds at most.
+    pub burst: u32,
+}
+
+/// Addresses that begin alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Prefix {
+    /// Whether that address begins so.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).checked_shr(32 - self.bits).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).checked_shr(128 - self.bits).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse().map_err(drop)?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(drop)?;
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(all);
+        if bits > all { Err(()) } else { Ok(Self { address, bits }) }
+    }
+}
+
+/// Whose web pages may talk to the node. What a page could do, its visitor has signed, so by default all may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Everybody's.
+    All,
+    /// Those.
+    Listed(Vec<String>),
 }
 
 /// Everything that is wrong with a configuration.
@@ -450,6 +568,33 @@ impl Problems {
         })
     }
 
+    fn proxies(&mut self, value: Option<String>) -> Vec<Prefix> {
+        let mut proxies = Vec::new();
+        for proxy in value.iter().flat_map(|proxies| proxies.split(',')).map(str::trim) {
+            match proxy.parse() {
+                Ok(proxy) => proxies.push(proxy),
+                Err(()) => {
+                    self.add("trusted_proxies", proxy, "addresses or networks like 10.0.0.0/8, separated by commas")
+                }
+            }
+        }
+        proxies
+    }
+
+    fn origins(&mut self, value: Option<String>) -> Origins {
+        let Some(value) = value.filter(|value| value.trim() != "*") else { return Origins::All };
+        let origins: Vec<String> = value.split(',').map(|origin| origin.trim().to_owned()).collect();
+        for origin in &origins {
+            let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
+                matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(['/', '*'])
+            });
+            if !is_origin {
+                self.add("allowed_origins", origin, "origins like https://app.example, separated by commas, or `*`");
+            }
+        }
+        Origins::Listed(origins)
+    }
+
     fn reporters(&mut self, value: Option<String>) -> Vec<String> {
         let reporters: Vec<String> =
             value.iter().flat_map(|urls| urls.split(',')).map(|url| url.trim().to_owned()).collect();
@@ -545,6 +690,8 @@ mod tests {
             operations_listen: Some("127.0.0.1".into()),
             frame_interval_ms: Some(1),
             old_segments: Some("burn".into()),
+            trusted_proxies: Some("10.0.0.0/33".into()),
+            allowed_origins: Some("https://app.example/path".into()),
             ..Settings::default()
         };
         let error = wrong.check_with(|_| Some(secret.into())).unwrap_err().to_string();
@@ -555,6 +702,8 @@ mod tests {
             "operations_listen is `127.0.0.1`",
             "10 to 60000",
             "old_segments is `burn`",
+            "trusted_proxies is `10.0.0.0/33`",
+            "allowed_origins is `https://app.example/path`",
             SEQUENCER_KEY,
         ] {
             assert!(error.contains(expected), "{expected}: {error}");
@@ -570,5 +719,27 @@ mod tests {
         let settings = Settings { deployment: Some(deployment), ..Settings::default() };
         let error = settings.check_with(|_| None).unwrap_err().to_string();
         assert!(error.contains("sequencer_key_file") && error.contains(SEQUENCER_KEY), "{error}");
+    }
+
+    #[test]
+    fn a_network_contains_what_begins_like_it() {
+        let contains =
+            |prefix: &str, address: &str| prefix.parse::<Prefix>().unwrap().contains(address.parse().unwrap());
+        for (prefix, address) in [
+            ("10.0.0.0/8", "10.9.8.7"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("127.0.0.1", "::ffff:127.0.0.1"),
+            ("0.0.0.0/0", "192.0.2.1"),
+            ("2001:db8::/32", "2001:db8:1::1"),
+            ("::/0", "2001:db8::1"),
+        ] {
+            assert!(contains(prefix, address), "{prefix} {address}");
+        }
+        for (prefix, address) in [("10.0.0.0/8", "11.0.0.1"), ("127.0.0.1", "127.0.0.2"), ("::/0", "192.0.2.1")] {
+            assert!(!contains(prefix, address), "{prefix} {address}");
+        }
+        for wrong in ["", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "::/129", "host"] {
+            assert!(wrong.parse::<Prefix>().is_err(), "{wrong}");
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use xos_api::{Code, XosApiServer};
+use xos_api::Code;
 use xos_auth::{Domain, Key};
 
+use crate::door::budget::WEIGHTS;
 use crate::ingress::{Backlog, Sequencer};
 use crate::params::refusal_of;
 use crate::rpc::Rpc;
@@ -27,6 +28,7 @@ fn methods() -> BTreeSet<String> {
     let rpc = Rpc {
         sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk(), crate::replication::Role::alone()).0,
         settlement: Arc::new(Settlement::new(batches, status, backlog)),
+        budgets: Arc::new(crate::door::budget::Budgets::new(&crate::testing::ample_limits())),
         signatures: crate::signatures::Signatures::start(domain, Arc::clone(&vitals)).unwrap(),
         vitals,
         group: GROUP,
@@ -37,7 +39,7 @@ fn methods() -> BTreeSet<String> {
         past: xos_history::History::open(folder.path().join("history"), &GROUP).unwrap(),
         follower: Arc::default(),
     };
-    let module = rpc.into_rpc();
+    let module = rpc.module();
     module.method_names().filter(|name| !name.contains("unsubscribe")).map(String::from).collect()
 }
 
@@ -63,6 +65,18 @@ fn every_example_is_a_request_that_parses() {
         }
     }
     assert_eq!(exemplified, methods(), "every method has an example");
+}
+
+#[test]
+fn what_calls_cost_is_what_the_page_says() {
+    for (weight, methods) in WEIGHTS {
+        let methods: Vec<String> = methods.iter().map(|method| format!("`{method}`")).collect();
+        let row = format!("| {weight} | {} |", methods.join(", "));
+        assert!(PAGE.contains(&row), "{row}");
+    }
+    for (_, methods) in WEIGHTS {
+        assert!(methods.iter().all(|method| self::methods().contains(*method)), "{methods:?}");
+    }
 }
 
 #[test]

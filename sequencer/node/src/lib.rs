@@ -45,6 +45,7 @@ mod ingress;
 mod leading;
 mod metrics;
 mod node;
+mod openrpc;
 mod operations;
 mod output;
 mod params;

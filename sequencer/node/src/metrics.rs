@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
-use xos_types::{Command, GroupConfig};
+use xos_types::{Act, Command, GroupConfig};
 
 use crate::ingress::Refused;
 
@@ -289,10 +289,10 @@ const fn kind(command: &Command) -> &'static str {
         Command::Plan { .. } => "plan",
         Command::Replan { .. } => "replan",
         Command::Amend(_) => "amend",
-        Command::Cancel(_) => "cancel",
-        Command::CancelMany(_) => "cancel_many",
-        Command::CancelAll(_) => "cancel_all",
-        Command::CancelAfter(_) => "cancel_after",
+        Command::Cancel(_) | Command::InSession { act: Act::Cancel { .. }, .. } => "cancel",
+        Command::CancelMany(_) | Command::InSession { act: Act::CancelMany { .. }, .. } => "cancel_many",
+        Command::CancelAll(_) | Command::InSession { act: Act::CancelAll { .. }, .. } => "cancel_all",
+        Command::CancelAfter(_) | Command::InSession { act: Act::CancelAfter { .. }, .. } => "cancel_after",
         Command::Withdraw(_) => "withdraw",
         Command::Transfer(_) => "transfer",
         Command::Liquidate(_) => "liquidate",

@@ -18,7 +18,7 @@ use xos_replica::{BLOCK_BYTES, JetStream, ReplicaError};
 use xos_types::Address;
 
 use crate::config::{Config, Limits};
-use crate::door;
+use crate::door::{self, budget::Budgets};
 use crate::feeds::Books;
 use crate::follower::{Follower, Following, open_history};
 use crate::hashing::HashThread;
@@ -320,6 +320,7 @@ impl Node {
         let rpc = Rpc {
             sequencer: sequencer.clone(),
             signatures,
+            budgets: Arc::new(Budgets::new(&config.limits)),
             settlement,
             vitals: Arc::clone(&vitals),
             group,

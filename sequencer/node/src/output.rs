@@ -153,7 +153,7 @@ fn share_promise(together: &[(u64, Output)]) {
             .iter()
             .filter_map(|(_, output)| if let Output::Answered(_, head) = output { head.as_ref() } else { None })
     };
-    let Some(last) = heads().last() else { return };
+    let Some(last) = heads().next_back() else { return };
     heads().for_each(|head| head.goes_with(last));
 }
 

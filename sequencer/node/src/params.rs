@@ -13,7 +13,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use xos_api::{
     AmendRequest, Before, CancelAfterRequest, CancelAllRequest, CancelManyRequest, CancelRequest, ConvertRequest,
-    Interval, LiquidateRequest, OrderRequest, PlanRequest, ReplaceRequest, TransferRequest, TreeRequest,
+    Interval, LiquidateRequest, LoginRequest, OrderRequest, PlanRequest, ReplaceRequest, TransferRequest, TreeRequest,
     WithdrawRequest,
 };
 use xos_types::{AccountId, Address, EventId, MarketId, Nonce, TimeMs};
@@ -107,12 +107,14 @@ fn is_subscription(method: &str) -> bool {
     method.starts_with("xos_subscribe")
 }
 
+/// What is wrong with a parameter: where in it, and what.
+pub(crate) type Check = fn(&str) -> Result<(), (String, String)>;
+
 /// One parameter of a method.
-struct Param {
-    name: &'static str,
-    needed: bool,
-    /// What is wrong with it: where in it, and what.
-    check: fn(&str) -> Result<(), (String, String)>,
+pub(crate) struct Param {
+    pub(crate) name: &'static str,
+    pub(crate) needed: bool,
+    pub(crate) check: Check,
 }
 
 const fn needed<T: DeserializeOwned>(name: &'static str) -> Param {
@@ -123,7 +125,8 @@ const fn optional<T: DeserializeOwned>(name: &'static str) -> Param {
     Param { name, needed: false, check: check::<Option<T>> }
 }
 
-fn params_of(method: &str) -> Option<Vec<Param>> {
+/// The parameters of a method, in order.
+pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
     Some(match method {
         "xos_markets" => vec![optional::<EventId>("event")],
         "xos_book" => vec![needed::<MarketId>("market"), optional::<u32>("depth")],
@@ -164,6 +167,9 @@ fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_amendOrders" => vec![needed::<Vec<AmendRequest>>("amendments")],
         "xos_cancelMany" => vec![needed::<CancelManyRequest>("cancel")],
         "xos_cancelAfter" => vec![needed::<CancelAfterRequest>("switch")],
+        "xos_login" => vec![needed::<LoginRequest>("login")],
+        "xos_logout" => vec![needed::<AccountId>("account")],
+        "xos_budget" => vec![optional::<AccountId>("account")],
         "xos_withdraw" => vec![needed::<WithdrawRequest>("withdraw")],
         "xos_transfer" => vec![needed::<TransferRequest>("transfer")],
         "xos_liquidate" => vec![needed::<LiquidateRequest>("liquidate")],

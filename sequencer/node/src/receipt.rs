@@ -152,6 +152,7 @@ impl Effect {
             | Command::Liquidate(_)
             | Command::Convert(_)
             | Command::PlaceTree { .. }
+            | Command::InSession { .. }
             | Command::Frame { .. } => None,
         };
         for event in events {

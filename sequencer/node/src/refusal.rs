@@ -48,6 +48,7 @@ impl Signing {
             Command::Transfer(signed) => Self::of(domain, &signed.message),
             Command::Liquidate(signed) => Self::of(domain, &signed.message),
             Command::Convert(signed) => Self::of(domain, &signed.message),
+            Command::InSession { login, .. } => Self::of(domain, &login.message),
             Command::Window { .. } | Command::Frame { .. } => return None,
         })
     }

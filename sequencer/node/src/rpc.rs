@@ -1,9 +1,11 @@
 //! The JSON-RPC: reads requests, has their signatures checked, asks or instructs the sequencer, and puts
 //! the answer into the client's words.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jsonrpsee::RpcModule;
 use jsonrpsee::core::server::{PendingSubscriptionSink, SubscriptionSink};
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use serde::Serialize;
@@ -11,20 +13,24 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
 use xos_api::{
-    AccountInfo, AccountUpdate, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, CancelAfterRequest,
+    AccountInfo, AccountUpdate, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, Budget, CancelAfterRequest,
     CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
-    FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, MarketInfo, OpenOrder,
-    OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt,
-    ReplaceRequest, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest, WithdrawRequest, XosApiServer,
+    FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LoggedIn, LoginRequest,
+    MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder,
+    PositionInfo, Receipt, ReplaceRequest, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest,
+    WithdrawRequest, XosApiServer,
 };
-use xos_auth::{Domain, Key, Typed, parse_signature, signature_bytes};
+use xos_auth::{Domain, Key, Typed, parse_signature, recover, signature_bytes};
 use xos_engine::OrderView;
 use xos_history::HistoryError;
 use xos_types::{
-    AccountId, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId, Nonce,
-    Order, Signature, Signed, Ticks, TimeMs, Transfer, Withdraw,
+    AccountId, Act, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId,
+    Nonce, Order, Reject, Session, Signature, Signed, Ticks, TimeMs, Transfer, Withdraw,
 };
 
+use crate::door::budget::{Budgets, Short};
+use crate::door::client;
+use crate::door::session::Login;
 use crate::feeds::book_info;
 use crate::follower::Following;
 use crate::indexed;
@@ -33,7 +39,7 @@ use crate::receipt::{Done, Effect, Head, Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
 use crate::sequencer::View;
 use crate::settlement::Settlement;
-use crate::signatures::{Malformed, Signatures, Unverified};
+use crate::signatures::{Malformed, Signatures, Unverified, Verified, in_session};
 use crate::trace;
 use crate::trading;
 use crate::trees::{self, TreeAnswer};
@@ -52,6 +58,7 @@ const STATE_HASH_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Rpc {
     pub(crate) sequencer: Sequencer,
     pub(crate) signatures: Signatures,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) settlement: Arc<Settlement>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) group: GroupConfig,
@@ -64,27 +71,92 @@ pub(crate) struct Rpc {
     pub(crate) follower: Arc<Following>,
 }
 
+/// A command that is not handed over.
+pub(crate) enum Withheld {
+    Malformed(Box<Malformed>),
+    /// The account has placed too many orders lately.
+    Short(Short),
+}
+
 impl Rpc {
+    /// Every method that is served, and the one that describes them.
+    pub(crate) fn module(self) -> RpcModule<Self> {
+        const DISCOVER: &str = "rpc.discover";
+        let mut module = self.into_rpc();
+        let document = crate::openrpc::document(module.method_names().chain([DISCOVER]));
+        module.register_method(DISCOVER, move |_, _, _| document.clone()).expect("no other method has that name");
+        module
+    }
+
     /// Checks signatures, and sends the commands whose signatures are some; the others get their explanation. One result for
     /// each, in order.
     pub(crate) async fn execute(&self, unverified: Vec<Unverified>) -> Result<Vec<Result<Done, ApiError>>, ApiError> {
-        let Some(verified) = self.signatures.check(unverified).await else { return Err(Refused::Stopped.into()) };
-        let commands: Vec<Command> = verified.iter().filter_map(|verified| verified.as_ref().ok()).cloned().collect();
+        let signatures = unverified.iter().filter(|unverified| unverified.is_signed()).count();
+        client::pay(u64::try_from(signatures).unwrap_or(u64::MAX))?;
+        let verified =
+            self.signatures.check(unverified).await.inspect_err(|refused| self.vitals.metrics.refused(refused))?;
+        let admitted = self.within_budgets(verified);
+        let commands: Vec<Command> = admitted.iter().filter_map(|admitted| admitted.as_ref().ok()).cloned().collect();
         let outcomes = if commands.is_empty() { Vec::new() } else { self.submit(commands).await? };
         let mut outcomes = outcomes.into_iter();
-        let mut results = Vec::with_capacity(verified.len());
-        let mut acted = Vec::with_capacity(verified.len());
-        for verified in verified {
-            results.push(match verified {
+        let mut results = Vec::with_capacity(admitted.len());
+        let (mut acted, mut known) = (Vec::with_capacity(admitted.len()), true);
+        for admitted in admitted {
+            results.push(match admitted {
                 Ok(command) => match outcomes.next() {
-                    Some(outcome) => self.judge(&command, outcome).inspect(|_| acted.extend(command.signer())),
+                    Some(outcome) => {
+                        known &= self.charge(&command, &outcome);
+                        self.judge(&command, outcome).inspect(|_| acted.extend(command.signer()))
+                    }
                     None => Err(no_answer()),
                 },
-                Err(malformed) => Err(self.explain(*malformed).await),
+                Err(Withheld::Malformed(malformed)) => {
+                    known = false;
+                    Err(self.explain(*malformed).await)
+                }
+                Err(Withheld::Short(short)) => {
+                    // Nobody has seen yet whether its signer may.
+                    known = false;
+                    Err(short.into())
+                }
             });
         }
+        client::is_now_known(known);
         self.signatures.acted(acted.into_iter());
         Ok(results)
+    }
+
+    /// Withholds the orders for which their accounts have no tokens. Nobody has paid yet: who signed is known, and only the engine
+    /// knows for whom they may.
+    pub(crate) fn within_budgets(&self, verified: Vec<Verified>) -> Vec<Result<Command, Withheld>> {
+        let mut wanted: BTreeMap<AccountId, u64> = BTreeMap::new();
+        let admit = |verified: Verified| -> Result<Command, Withheld> {
+            let command = verified.map_err(Withheld::Malformed)?;
+            if command.is_order()
+                && let Some((account, _)) = command.signer()
+            {
+                let before = wanted.entry(account).or_default();
+                self.budgets.affords(account, *before + orders(&command)).map_err(Withheld::Short)?;
+                *before += orders(&command);
+            }
+            Ok(command)
+        };
+        verified.into_iter().map(admit).collect()
+    }
+
+    /// An order whose signer may act for its account costs that account a token, whatever became of it. Answers whether the signer may.
+    pub(crate) fn charge(&self, command: &Command, outcome: &Outcome) -> bool {
+        let Some((account, _)) = command.signer() else { return false };
+        if let Outcome::Rejected { reject: Reject::NotAuthorized { .. } | Reject::UnknownAccount { .. }, .. } = outcome
+        {
+            return false;
+        }
+        client::note_account(if command.is_order() {
+            self.budgets.owe_of_account(account, orders(command))
+        } else {
+            self.budgets.left_of_account(account)
+        });
+        true
     }
 
     pub(crate) async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Outcome>, Refused> {
@@ -180,6 +252,11 @@ impl Rpc {
     }
 }
 
+/// How many orders it brings, if it brings any.
+fn orders(command: &Command) -> u64 {
+    u64::try_from(command.count()).unwrap_or(u64::MAX)
+}
+
 pub(crate) fn no_answer() -> ApiError {
     ApiError::new(Code::Unavailable, "the sequencer gave no answer", json!({}))
 }
@@ -206,9 +283,25 @@ fn claimed_orders(domain: &Domain, requests: &[OrderRequest]) -> Vec<Unverified>
     claimed.collect()
 }
 
-fn claimed_cancel(domain: &Domain, request: &CancelRequest) -> Unverified {
-    let cancel = Cancel { account: request.account, nonce: request.nonce };
-    claimed(domain, cancel.account, cancel, &request.signature, Command::Cancel)
+fn claimed_cancel(domain: &Domain, request: &CancelRequest) -> Result<Unverified, ApiError> {
+    let CancelRequest { account, nonce, ref signature } = *request;
+    claimed_or(domain, account, Cancel { account, nonce }, signature, Command::Cancel, Act::Cancel { nonce })
+}
+
+/// A signed command, or what a session of the connection does in its stead.
+pub(crate) fn claimed_or<T: Typed + Copy>(
+    domain: &Domain,
+    account: AccountId,
+    message: T,
+    signature: &[u8],
+    command: impl FnOnce(Signed<T>) -> Command,
+    act: Act,
+) -> Result<Unverified, ApiError> {
+    if signature.is_empty() {
+        in_session(account, act)
+    } else {
+        Ok(claimed(domain, account, message, signature, command))
+    }
 }
 
 fn within(field: &str, given: Option<u32>, default: u32, most: u32) -> Result<usize, ApiError> {
@@ -493,17 +586,19 @@ impl XosApiServer for Rpc {
     }
 
     async fn cancel(&self, cancel: CancelRequest) -> RpcResult<Ack> {
-        self.execute_one(claimed_cancel(&self.domain, &cancel)).await
+        self.execute_one(claimed_cancel(&self.domain, &cancel)?).await
     }
 
     async fn cancel_orders(&self, cancels: Vec<CancelRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("cancels", cancels.len())?;
-        self.execute_many(cancels.iter().map(|cancel| claimed_cancel(&self.domain, cancel)).collect()).await
+        let claimed = cancels.iter().map(|cancel| claimed_cancel(&self.domain, cancel));
+        self.execute_many(claimed.collect::<Result<_, _>>()?).await
     }
 
     async fn cancel_all(&self, cancel: CancelAllRequest) -> RpcResult<Ack> {
-        let message = CancelAll { account: cancel.account, below: cancel.below };
-        self.execute_one(claimed(&self.domain, cancel.account, message, &cancel.signature, Command::CancelAll)).await
+        let CancelAllRequest { account, below, ref signature } = cancel;
+        let (message, act) = (CancelAll { account, below }, Act::CancelAll { below });
+        self.execute_one(claimed_or(&self.domain, account, message, signature, Command::CancelAll, act)?).await
     }
 
     async fn plan_orders(&self, orders: Vec<PlanRequest>) -> RpcResult<Vec<OrderOutcome>> {
@@ -526,11 +621,55 @@ impl XosApiServer for Rpc {
     }
 
     async fn cancel_many(&self, cancel: CancelManyRequest) -> RpcResult<Ack> {
-        self.execute_one(trading::claimed_cancel_many(&self.domain, &cancel)).await
+        self.execute_one(trading::claimed_cancel_many(&self.domain, &cancel)?).await
     }
 
     async fn cancel_after(&self, switch: CancelAfterRequest) -> RpcResult<Ack> {
-        self.execute_one(trading::claimed_switch(&self.domain, &switch)).await
+        self.execute_one(trading::claimed_switch(&self.domain, &switch)?).await
+    }
+
+    async fn challenge(&self) -> RpcResult<B256> {
+        Ok(client::sessions()?.challenge.into())
+    }
+
+    async fn login(&self, request: LoginRequest) -> RpcResult<LoggedIn> {
+        let sessions = client::sessions()?;
+        let LoginRequest { account, scope, expiry, challenge, cancel_on_disconnect, ref signature } = request;
+        if challenge != sessions.challenge {
+            return Err(invalid(
+                "challenge",
+                challenge,
+                format!("{}, this connection's", B256::from(sessions.challenge)),
+            )
+            .into());
+        }
+        let message = Session { account, scope, expiry, challenge: challenge.0 };
+        let signing = Signing::of(&self.domain, &message);
+        client::pay(1)?;
+        let recovered = parse_signature(signature)
+            .and_then(|signature| Ok((signature, recover(self.domain.digest(&message), &signature)?)));
+        let (signature, signer) = match recovered {
+            Ok(recovered) => recovered,
+            Err(error) => return Err(self.explain(Malformed { account, error, signing: Some(signing) }).await.into()),
+        };
+        let signed = Signed { message, signature, signer };
+        let allowed = self
+            .query(move |View { engine, .. }| {
+                engine.check_login(&signed)?;
+                if cancel_on_disconnect { engine.check_cancels_everything(&signed) } else { Ok(()) }
+            })
+            .await?;
+        allowed.map_err(|reject| rejected(&reject, Some(&signing), None, self.decimals))?;
+        sessions.open(Login { signed, cancels_at_end: cancel_on_disconnect })?;
+        Ok(LoggedIn { account, signer, scope, expiry, cancel_on_disconnect })
+    }
+
+    async fn logout(&self, account: AccountId) -> RpcResult<bool> {
+        Ok(client::sessions()?.close(account))
+    }
+
+    async fn budget(&self, account: Option<AccountId>) -> RpcResult<Budget> {
+        Ok(client::left(account))
     }
 
     async fn planned_orders(&self, account: AccountId) -> RpcResult<Vec<PlannedOrder>> {

@@ -791,7 +791,7 @@ mod tests {
             .iter()
             .map(|outcome| match outcome {
                 Outcome::Rejected { reject, .. } => reject.clone(),
-                Outcome::Done(_) => panic!("a stranger's order was taken"),
+                Outcome::Done(_) | Outcome::Tree(_) => panic!("a stranger's order was taken"),
             })
             .collect();
         assert!(matches!(rejects[0], Reject::NotAuthorized { recovered, .. } if recovered == trader(BOB)));

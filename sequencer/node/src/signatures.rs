@@ -2,30 +2,56 @@
 //!
 //! The busier the node, the larger the batches and the cheaper each signature. A batch needs to know who probably signed;
 //! that is whoever last acted for the account.
+//!
+//! Anybody can send signatures that are none, and each costs more than a good one. So those of connections of which nothing good
+//! has come yet wait in a lane of their own, a short one, and are taken a few at a time in turn with the others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use tokio::sync::oneshot;
+use xos_api::ApiError;
 use xos_auth::{AuthError, Claim, Domain, KeyBook, Tree, Typed, Verifier};
-use xos_types::{AccountId, Address, B256, Command, Instructions, Nonce, Signature, Signed, SignedTree};
+use xos_types::{AccountId, Act, Address, B256, Command, Instructions, Nonce, Signature, Signed, SignedTree};
 
+use crate::door::client;
+use crate::ingress::Refused;
 use crate::refusal::Signing;
 use crate::vitals::Vitals;
 
 /// Signatures that are checked together at most: with more each costs hardly less, and the first would wait for the last.
 const TOGETHER_MAX: usize = 1024;
+/// The same of those from whom nothing good has come: what a thread spends on them before it looks at the others again, about
+/// three milliseconds.
+const STRANGE_TOGETHER_MAX: usize = 64;
+/// Signatures that may wait: as many as there are commands that may, and of strangers what takes a thread a fifth of a second.
+const WAITING_MAX: usize = 1 << 15;
+const STRANGE_WAITING_MAX: usize = 4_096;
 /// Keys that a thread remembers, of about a hundred bytes.
 const KEYS: usize = 1 << 18;
 
 /// A command whose signature nobody has looked at.
 pub(crate) struct Unverified {
-    /// With nobody as its signer.
+    /// With nobody as its signer, if it is to be signed.
     command: Command,
     account: AccountId,
     digest: B256,
-    signature: Result<Signature, AuthError>,
+    proof: Proof,
+}
+
+/// What comes with a command.
+enum Proof {
+    Signature(Signature),
+    Malformed(AuthError),
+    /// The login of a session, which was looked at when it was opened.
+    Login,
+}
+
+impl Proof {
+    fn of(signature: Result<Signature, AuthError>) -> Self {
+        signature.map_or_else(Self::Malformed, Self::Signature)
+    }
 }
 
 /// A signature that is none: who is asked for it, and why it is none.
@@ -49,7 +75,7 @@ impl Unverified {
     ) -> Self {
         let signed =
             Signed { message, signature: signature.as_ref().copied().unwrap_or_default(), signer: Address::ZERO };
-        Self { command: command(signed), account, digest, signature }
+        Self { command: command(signed), account, digest, proof: Proof::of(signature) }
     }
 
     /// Orders under one signature. Nobody has signed the tree yet.
@@ -62,12 +88,23 @@ impl Unverified {
     ) -> Self {
         let mut built = Tree::default();
         built.build(domain, tree.orders()).expect("a signed tree has as many orders as a tree may");
-        let (account, digest) = (tree.account(), domain.digest(&built.message()));
-        Self { command: Command::PlaceTree { tree, replaces, instructions }, account, digest, signature }
+        let (account, digest, proof) = (tree.account(), domain.digest(&built.message()), Proof::of(signature));
+        Self { command: Command::PlaceTree { tree, replaces, instructions }, account, digest, proof }
     }
 
-    fn verified(self, domain: &Domain, verdict: Result<Address, AuthError>) -> Verified {
-        let Self { mut command, account, .. } = self;
+    /// Whether a signature is to be checked.
+    pub(crate) fn is_signed(&self) -> bool {
+        matches!(self.proof, Proof::Signature(_))
+    }
+
+    /// Takes its verdict if a signature was checked.
+    fn verified(self, domain: &Domain, verdict: impl FnOnce() -> Result<Address, AuthError>) -> Verified {
+        let Self { mut command, account, proof, .. } = self;
+        let verdict = match proof {
+            Proof::Login => return Ok(command),
+            Proof::Malformed(error) => Err(error),
+            Proof::Signature(_) => verdict(),
+        };
         match verdict {
             Ok(signer) => {
                 command.set_signer(signer);
@@ -78,6 +115,15 @@ impl Unverified {
     }
 }
 
+/// What a session of the connection that asks does for an account.
+///
+/// # Errors
+/// If it has none for it.
+pub(crate) fn in_session(account: AccountId, act: Act) -> Result<Unverified, ApiError> {
+    let command = client::sessions()?.command(account, act)?;
+    Ok(Unverified { command, account, digest: B256::ZERO, proof: Proof::Login })
+}
+
 struct Job {
     unverified: Vec<Unverified>,
     reply: oneshot::Sender<Vec<Verified>>,
@@ -86,8 +132,70 @@ struct Job {
 /// The way to the threads; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Signatures {
-    jobs: mpsc::Sender<Job>,
+    queue: Arc<Queue>,
     signers: Arc<Signers>,
+    /// When all are gone, the threads end.
+    _asking: Arc<Asking>,
+}
+
+/// Somebody who may still ask.
+struct Asking(Weak<Queue>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(queue) = self.0.upgrade() {
+            queue.lanes.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+            queue.changed.notify_all();
+        }
+    }
+}
+
+/// What waits for the threads.
+#[derive(Default)]
+struct Queue {
+    lanes: Mutex<Lanes>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lanes {
+    known: Lane,
+    strange: Lane,
+    /// The last batch was of strangers.
+    was_strange: bool,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    jobs: VecDeque<Job>,
+    signatures: usize,
+}
+
+impl Lane {
+    /// Jobs from the front, until they have so many signatures.
+    fn take(&mut self, most: usize) -> Vec<Job> {
+        let (mut taken, mut count) = (Vec::new(), 0);
+        while count < most
+            && let Some(job) = self.jobs.pop_front()
+        {
+            count += job.unverified.len();
+            taken.push(job);
+        }
+        self.signatures -= count;
+        taken
+    }
+
+    fn put(&mut self, job: Job, most: usize) -> Result<(), Refused> {
+        let count = job.unverified.len();
+        // A message is never larger than what may wait when nothing does.
+        if self.signatures + count > most {
+            return Err(Refused::Overloaded { what: "signatures", queued: self.signatures, limit: most });
+        }
+        self.signatures += count;
+        self.jobs.push_back(job);
+        Ok(())
+    }
 }
 
 /// Who acted last for each account, as far as commands took effect: as many as there are accounts at most.
@@ -97,22 +205,34 @@ struct Signers(Mutex<HashMap<AccountId, Address>>);
 impl Signatures {
     /// Starts the threads, one for every second processor. They end when nobody can ask any more.
     pub(crate) fn start(domain: Domain, vitals: Arc<Vitals>) -> io::Result<Self> {
-        let (jobs, waiting) = mpsc::channel();
-        let (waiting, signers) = (Arc::new(Mutex::new(waiting)), Arc::<Signers>::default());
+        let (queue, signers) = (Arc::<Queue>::default(), Arc::<Signers>::default());
         let threads = std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2));
         for number in 0..threads {
-            let (waiting, signers, vitals) = (Arc::clone(&waiting), Arc::clone(&signers), Arc::clone(&vitals));
-            let checking = Checking { domain, waiting, signers, vitals };
+            let (queue, signers, vitals) = (Arc::clone(&queue), Arc::clone(&signers), Arc::clone(&vitals));
+            let checking = Checking { domain, queue, signers, vitals };
             std::thread::Builder::new().name(format!("signatures-{number}")).spawn(move || checking.run())?;
         }
-        Ok(Self { jobs, signers })
+        let asking = Arc::new(Asking(Arc::downgrade(&queue)));
+        Ok(Self { queue, signers, _asking: asking })
     }
 
-    /// One verdict for each, in order; nothing if the node is going down.
-    pub(crate) async fn check(&self, unverified: Vec<Unverified>) -> Option<Vec<Verified>> {
+    /// One verdict for each, in order.
+    ///
+    /// # Errors
+    /// If too many wait, or the node is going down.
+    pub(crate) async fn check(&self, unverified: Vec<Unverified>) -> Result<Vec<Verified>, Refused> {
         let (reply, verdicts) = oneshot::channel();
-        self.jobs.send(Job { unverified, reply }).ok()?;
-        verdicts.await.ok()
+        let job = Job { unverified, reply };
+        {
+            let mut lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            if client::is_known() {
+                lanes.known.put(job, WAITING_MAX)?;
+            } else {
+                lanes.strange.put(job, STRANGE_WAITING_MAX)?;
+            }
+        }
+        self.queue.changed.notify_one();
+        verdicts.await.map_err(|_| Refused::Stopped)
     }
 
     /// Takes note of who may act for accounts: those whose commands took effect.
@@ -124,7 +244,7 @@ impl Signatures {
 
 struct Checking {
     domain: Domain,
-    waiting: Arc<Mutex<mpsc::Receiver<Job>>>,
+    queue: Arc<Queue>,
     signers: Arc<Signers>,
     vitals: Arc<Vitals>,
 }
@@ -139,7 +259,7 @@ impl Checking {
             {
                 let signers = self.signers.0.lock().unwrap_or_else(PoisonError::into_inner);
                 claims.extend(jobs.iter().flat_map(|job| &job.unverified).filter_map(|unverified| {
-                    let signature = unverified.signature.as_ref().ok().copied()?;
+                    let Proof::Signature(signature) = unverified.proof else { return None };
                     let signer = signers.get(&unverified.account).copied();
                     Some(Claim { digest: unverified.digest, signature, signer })
                 }));
@@ -147,31 +267,70 @@ impl Checking {
             self.vitals.metrics.verifying(|| verifier.verify(&mut keys, &claims, &mut verdicts));
             let mut verdicts = verdicts.drain(..);
             for Job { unverified, reply } in jobs {
-                let verified = unverified.into_iter().map(|unverified| {
-                    let verdict = match unverified.signature.clone() {
-                        Ok(_) => verdicts.next().expect("a verdict for each claim"),
-                        Err(error) => Err(error),
-                    };
-                    unverified.verified(&self.domain, verdict)
-                });
+                let mut verdict = || verdicts.next().expect("a verdict for each claim");
+                let verified = unverified.into_iter().map(|each| each.verified(&self.domain, &mut verdict));
                 // Whoever asked may have gone.
                 let _ = reply.send(verified.collect());
             }
         }
     }
 
-    /// All that wait, up to a batch; `None` if there will be no more.
+    /// Those who are known, up to a batch, in turn with a few strangers; `None` if there will be no more.
     fn next_jobs(&self) -> Option<Vec<Job>> {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = waiting.recv().ok()?;
-        let mut count = first.unverified.len();
-        let mut jobs = vec![first];
-        while count < TOGETHER_MAX
-            && let Ok(job) = waiting.try_recv()
-        {
-            count += job.unverified.len();
-            jobs.push(job);
+        let mut lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let strange = lanes.known.jobs.is_empty() || !lanes.was_strange && !lanes.strange.jobs.is_empty();
+            let jobs = if strange { lanes.strange.take(STRANGE_TOGETHER_MAX) } else { lanes.known.take(TOGETHER_MAX) };
+            if !jobs.is_empty() {
+                lanes.was_strange = strange;
+                return Some(jobs);
+            }
+            if lanes.closed {
+                return None;
+            }
+            lanes = self.queue.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
         }
-        Some(jobs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::cancel;
+
+    fn job(count: usize) -> Job {
+        let unverified =
+            || Unverified { command: cancel(1), account: AccountId(3), digest: B256::ZERO, proof: Proof::Login };
+        Job { unverified: (0..count).map(|_| unverified()).collect(), reply: oneshot::channel().0 }
+    }
+
+    fn checking(queue: &Arc<Queue>) -> Checking {
+        let domain = Domain::from(&crate::testing::GROUP);
+        let vitals = crate::testing::idle_vitals();
+        Checking { domain, queue: Arc::clone(queue), signers: Arc::default(), vitals }
+    }
+
+    #[test]
+    fn strangers_wait_in_a_short_lane_and_hold_up_the_others_for_a_few_at_most() {
+        let queue = Arc::<Queue>::default();
+        let checking = checking(&queue);
+        {
+            let mut lanes = queue.lanes.lock().unwrap();
+            let mut strangers = 0;
+            while lanes.strange.put(job(16), STRANGE_WAITING_MAX).is_ok() {
+                strangers += 16;
+            }
+            assert_eq!(strangers, STRANGE_WAITING_MAX);
+            for _ in 0..4 {
+                lanes.known.put(job(1_000), WAITING_MAX).unwrap();
+            }
+        }
+        let sizes = |jobs: Vec<Job>| jobs.iter().map(|job| job.unverified.len()).sum::<usize>();
+        let taken: Vec<usize> = (0..6).map(|_| sizes(checking.next_jobs().unwrap())).collect();
+        assert_eq!(taken, [64, 2_000, 64, 2_000, 64, 64]);
+        let rest: usize = (0..60).map(|_| sizes(checking.next_jobs().unwrap())).sum();
+        assert_eq!(rest + 4 * 64, STRANGE_WAITING_MAX);
+        drop(Asking(Arc::downgrade(&queue)));
+        assert!(checking.next_jobs().is_none(), "when nobody can ask any more they end");
     }
 }

@@ -23,6 +23,20 @@ pub(crate) fn idle_disk() -> xos_journal::Durability {
     xos_journal::Journal::open(dir.path(), &GROUP, SMALL_DISK).unwrap().resume().unwrap().durability()
 }
 
+/// Limits that nobody reaches.
+pub(crate) fn ample_limits() -> crate::config::Limits {
+    let folder = tempfile::tempdir().unwrap();
+    let (deployment, key) = (folder.path().join("deployment.json"), folder.path().join("sequencer.key"));
+    std::fs::write(&deployment, "{}").unwrap();
+    std::fs::write(&key, "01".repeat(32)).unwrap();
+    let settings = crate::config::Settings {
+        deployment: Some(deployment),
+        sequencer_key_file: Some(key),
+        ..crate::config::Settings::default()
+    };
+    settings.check().unwrap().limits
+}
+
 /// Vitals that nobody looks at.
 pub(crate) fn idle_vitals() -> std::sync::Arc<crate::vitals::Vitals> {
     crate::vitals::Vitals::new(&GROUP, std::path::Path::new("."), std::time::Duration::from_secs(1))

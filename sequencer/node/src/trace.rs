@@ -37,6 +37,7 @@ fn nonce(command: &Command) -> Option<Nonce> {
         Command::Transfer(signed) => signed.message.nonce,
         Command::Liquidate(signed) => signed.message.nonce,
         Command::Convert(signed) => signed.message.nonce,
+        Command::InSession { act, .. } => act.nonce(),
         Command::Window { .. } | Command::Frame { .. } => return None,
     })
 }

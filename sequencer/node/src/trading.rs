@@ -1,11 +1,13 @@
 //! Orders beyond the plain one, between the RPC and the engine: what a request asks for, once its signature is checked.
 
-use xos_api::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait};
+use xos_api::{
+    AmendRequest, ApiError, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait,
+};
 use xos_auth::Domain;
 use xos_engine::PlannedView;
-use xos_types::{Amend, CancelAfter, CancelMany, Command, Instructions, Order};
+use xos_types::{Act, Amend, CancelAfter, CancelMany, Command, Instructions, Order};
 
-use crate::rpc::claimed;
+use crate::rpc::{claimed, claimed_or};
 use crate::signatures::Unverified;
 
 pub(crate) fn claimed_plan(domain: &Domain, request: &PlanRequest) -> Unverified {
@@ -30,15 +32,17 @@ pub(crate) fn claimed_amendment(domain: &Domain, request: &AmendRequest) -> Unve
     claimed(domain, account, Amend { account, nonce, size }, signature, Command::Amend)
 }
 
-pub(crate) fn claimed_cancel_many(domain: &Domain, request: &CancelManyRequest) -> Unverified {
+pub(crate) fn claimed_cancel_many(domain: &Domain, request: &CancelManyRequest) -> Result<Unverified, ApiError> {
     let CancelManyRequest { account, venue, market, sides, nonce, ref signature } = *request;
     let message = CancelMany { account, venue, market, sides, nonce };
-    claimed(domain, account, message, signature, Command::CancelMany)
+    let act = Act::CancelMany { venue, market, sides };
+    claimed_or(domain, account, message, signature, Command::CancelMany, act)
 }
 
-pub(crate) fn claimed_switch(domain: &Domain, request: &CancelAfterRequest) -> Unverified {
+pub(crate) fn claimed_switch(domain: &Domain, request: &CancelAfterRequest) -> Result<Unverified, ApiError> {
     let CancelAfterRequest { account, time, nonce, ref signature } = *request;
-    claimed(domain, account, CancelAfter { account, time, nonce }, signature, Command::CancelAfter)
+    let message = CancelAfter { account, time, nonce };
+    claimed_or(domain, account, message, signature, Command::CancelAfter, Act::CancelAfter { time })
 }
 
 pub(crate) fn planned_order(view: &PlannedView) -> PlannedOrder {

@@ -6,10 +6,10 @@ use xos_api::{ApiError, Placed, TreeOrder, TreeOutcome, TreeRequest};
 use xos_auth::{Domain, parse_signature};
 use xos_types::{Address, Command, Instructions, Order, Reject, SignedTree, UnfitTree};
 
-use crate::ingress::Refused;
+use crate::door::client;
 use crate::receipt::{Effect, Head, Outcome, RefusedOrder, TreeDone};
 use crate::refusal::{Signing, invalid, rejected};
-use crate::rpc::{Rpc, no_answer};
+use crate::rpc::{Rpc, Withheld, no_answer};
 use crate::signatures::Unverified;
 
 /// What became of a tree.
@@ -51,19 +51,31 @@ pub(crate) fn outcome(order: Result<Effect, ApiError>) -> TreeOutcome {
 impl Rpc {
     /// Checks a tree's signature, and sends it if it is one: what became of each of its orders, or why nothing did.
     pub(crate) async fn execute_tree(&self, unverified: Unverified) -> Result<TreeAnswer, ApiError> {
-        let Some(verified) = self.signatures.check(vec![unverified]).await else { return Err(Refused::Stopped.into()) };
-        let command = match verified.into_iter().next() {
+        client::pay(u64::from(unverified.is_signed()))?;
+        let verified = self
+            .signatures
+            .check(vec![unverified])
+            .await
+            .inspect_err(|refused| self.vitals.metrics.refused(refused))?;
+        let command = match self.within_budgets(verified).pop() {
             Some(Ok(command)) => command,
-            Some(Err(malformed)) => return Err(self.explain(*malformed).await),
+            Some(Err(withheld)) => {
+                client::is_now_known(false);
+                return Err(match withheld {
+                    Withheld::Malformed(malformed) => self.explain(*malformed).await,
+                    Withheld::Short(short) => short.into(),
+                });
+            }
             None => return Err(no_answer()),
         };
-        match self.submit(vec![command.clone()]).await?.pop() {
-            Some(Outcome::Tree(done)) => {
+        let Some(outcome) = self.submit(vec![command.clone()]).await?.pop() else { return Err(no_answer()) };
+        client::is_now_known(self.charge(&command, &outcome));
+        match outcome {
+            Outcome::Tree(done) => {
                 self.signatures.acted(command.signer().into_iter());
                 Ok(self.judge_tree(&command, done))
             }
-            Some(outcome) => Err(self.judge(&command, outcome).err().unwrap_or_else(no_answer)),
-            None => Err(no_answer()),
+            outcome => Err(self.judge(&command, outcome).err().unwrap_or_else(no_answer)),
         }
     }
 

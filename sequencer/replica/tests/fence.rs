@@ -108,7 +108,6 @@ fn three_blocks() -> Vec<SealedBlock> {
 }
 
 #[tokio::test]
-#[cfg_attr(feature = "canary-unfenced", ignore = "it breaks this rule")]
 async fn a_leader_that_was_replaced_appends_nothing_behind_the_record_of_who_replaced_it() {
     let blocks = three_blocks();
     let genesis = blocks[0].before();

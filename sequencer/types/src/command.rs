@@ -11,6 +11,7 @@ use crate::order::{
     Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, Signed, Transfer, Withdraw,
 };
 use crate::plan::{Pace, Plan, Trigger};
+use crate::session::{Act, Session};
 use crate::tree::SignedTree;
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
@@ -102,6 +103,14 @@ pub enum Command {
         /// How to go about each.
         instructions: Instructions,
     },
+    /// What a connection does for an account that logged it in, with the login, so that it can be judged without knowing of any other
+    /// command.
+    InSession {
+        /// Who allowed it, and for how long.
+        login: Signed<Session>,
+        /// What is done.
+        act: Act,
+    },
 }
 
 impl Command {
@@ -147,6 +156,7 @@ impl Command {
             Self::Transfer(signed) => signed.signer = signer,
             Self::Liquidate(signed) => signed.signer = signer,
             Self::Convert(signed) => signed.signer = signer,
+            Self::InSession { login, .. } => login.signer = signer,
             Self::Window { .. } | Self::Frame { .. } => {}
         }
     }
@@ -169,6 +179,7 @@ impl Command {
             Self::Transfer(signed) => Some((signed.message.account, signed.signer)),
             Self::Liquidate(signed) => Some((signed.message.keeper, signed.signer)),
             Self::Convert(signed) => Some((signed.message.keeper, signed.signer)),
+            Self::InSession { login, .. } => Some((login.message.account, login.signer)),
             Self::Window { .. } | Self::Frame { .. } => None,
         }
     }

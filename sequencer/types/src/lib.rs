@@ -16,6 +16,7 @@ mod plan;
 mod precedence;
 mod reject;
 mod rescue;
+mod session;
 mod tree;
 mod units;
 
@@ -36,6 +37,7 @@ pub use plan::{Pace, Plan, Trigger, TriggerSource, TriggerWhen};
 pub use precedence::{Precedence, WindowOrder};
 pub use reject::{PlanFault, Reject, Restriction};
 pub use rescue::{Counterparty, Rescue};
+pub use session::{Act, Scope, Session};
 pub use tree::{SignedTree, TreeId, UnfitTree};
 pub use units::{
     AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,

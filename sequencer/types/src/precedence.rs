@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::command::Command;
 use crate::order::{Order, OrderKind};
+use crate::session::Act;
 use crate::units::{AccountId, Nonce};
 
 /// Makers before takers, and a tree goes with its slowest order: a quote can be withdrawn before it is hit. What has the same precedence goes in order of arrival.
@@ -26,7 +27,8 @@ impl Precedence {
             | Command::Amend(_)
             | Command::CancelAll(_)
             | Command::CancelMany(_)
-            | Command::CancelAfter(_) => Some(Self::Cancel),
+            | Command::CancelAfter(_)
+            | Command::InSession { .. } => Some(Self::Cancel),
             Command::Place { order, .. }
             | Command::Replace { order, .. }
             | Command::Plan { order, .. }
@@ -76,6 +78,11 @@ impl WindowOrder {
             }
             Command::CancelAll(signed) => self.last.get(&signed.message.account).copied(),
             Command::CancelMany(signed) => self.last.get(&signed.message.account).copied(),
+            Command::InSession { login, act } => match act {
+                Act::Cancel { nonce } => order(login.message.account, *nonce),
+                Act::CancelAll { .. } | Act::CancelMany { .. } => self.last.get(&login.message.account).copied(),
+                Act::CancelAfter { .. } => None,
+            },
             _ => None,
         };
         let turn = Precedence::of(command)?.max(taken.unwrap_or(Precedence::Cancel));

@@ -143,6 +143,10 @@ pub struct Summary {
     pub perpetual_trades: u64,
     /// Trades in the venue for members only, in a group of its own.
     pub member_trades: u64,
+    /// Events that a claim with a bond has decided.
+    pub events_resolved: usize,
+    /// Claims that were disputed.
+    pub claims_disputed: usize,
     /// Netted fills of orders, settled on chain.
     pub fills_settled: u64,
     /// Settled batches.
@@ -204,7 +208,7 @@ struct Exchange {
     folder: PathBuf,
     local_chain: LocalChain,
     chain: Chain,
-    /// Opens and resolves events, and owns the treasury.
+    /// Opens events, and owns the treasury. Who resolves them needs no rights.
     deployer: Wallet,
     opening: Opening,
     /// Opens a venue of its own meanwhile.
@@ -316,7 +320,12 @@ fn start_sequencer(
     folder: &Path,
 ) -> Result<Sequencer, DemoError> {
     let config = folder.join("node.toml");
-    let text = format!("# Every node of the demo.\nprice_reporters = \"{}\"\n", reporters.urls.join(","));
+    // All traders have one address, and are as fast as `SPEED` says.
+    let text = format!(
+        "# Every node of the demo.\nprice_reporters = \"{}\"\n[limits]\naddress_connections = 10000\n\
+         address_per_second = 1000000\naddress_burst = 1000000\naccount_per_second = 100000\naccount_burst = 100000\n",
+        reporters.urls.join(",")
+    );
     std::fs::write(&config, text).map_err(|error| DemoError::failed("write node.toml", error))?;
     let config = config.display().to_string();
     let program = std::env::current_exe().map_err(|error| DemoError::failed("find this program", error))?;
@@ -390,6 +399,7 @@ struct Played {
     tally: Arc<Tally>,
     desk: perpetuals::Desk,
     members: members::Outcome,
+    resolution: resolver::Resolution,
     kills: u16,
     /// From the first match's kickoff to the last order.
     trading: Duration,
@@ -425,6 +435,7 @@ async fn play(
     let titles: Vec<&str> = perpetuals.iter().map(|market| market.title.as_str()).collect();
     screen.done(step, &format!("{}, traded from the accounts that hold World Cup shares", titles.join(" and ")));
 
+    let claimants = resolver::Claimants::gather(exchange).await?;
     let (close_desk, desk_closes) = watch::channel(false);
     let mut dealing = tokio::spawn(desk.trade(desk_closes));
     let opening_beside = members::Plan {
@@ -459,7 +470,8 @@ async fn play(
     let begun = Instant::now();
     let tempo = Tempo::begin(REPLAY_SECONDS / options.speed);
     let pricer = Pricer::start(boards.clone(), tempo, options.seed);
-    let mut resolving = tokio::spawn(resolver::resolve_all(exchange.deployer.clone(), board.subscribe()));
+    let mut resolving = tokio::spawn(claimants.resolve_all(board.subscribe()));
+    let mut resolution = None;
     let mut kills = planned_kills(options);
     let mut killed = 0;
     loop {
@@ -485,7 +497,7 @@ async fn play(
                 observed??;
                 return Err(DemoError::failed("watch the market", "the observer left early"));
             }
-            resolved = &mut resolving, if !resolving.is_finished() => resolved??,
+            resolved = &mut resolving, if resolution.is_none() => resolution = Some(resolved??),
             dealt = &mut dealing => {
                 dealt??;
                 return Err(DemoError::failed("trade perpetuals", "the desk left early"));
@@ -511,16 +523,25 @@ async fn play(
         while let Some(trader) = desks.join_next().await {
             traders.push(trader??);
         }
-        if !resolving.is_finished() {
-            (&mut resolving).await??;
-        }
+        let resolution = match resolution {
+            Some(resolution) => resolution,
+            None => (&mut resolving).await??,
+        };
         traders.sort_by_key(|trader| trader.session.account());
-        Ok::<_, DemoError>(traders)
+        Ok::<_, DemoError>((traders, resolution))
     };
-    let traders =
+    let (traders, resolution) =
         timeout(END_WITHIN, ending).await.map_err(|_| DemoError::failed("end the trading", "it takes too long"))??;
     reckoning::wait_settled(exchange, &traders).await?;
-    screen.done(step, &format!("{} events", facts().events.len()));
+    screen.done(
+        step,
+        &format!(
+            "{} events by claims with a bond, each open to dispute for {} s; {} was disputed, and its bond shared",
+            resolution.events,
+            resolver::WINDOW_SECONDS,
+            resolution.disputed
+        ),
+    );
     end.send_replace(true);
     (&mut observing).await??;
     let step = screen.step("meanwhile, a spot venue for members only, by another deployer, in a group of its own");
@@ -528,7 +549,7 @@ async fn play(
         .await
         .map_err(|_| DemoError::failed("open the members' venue", "it takes too long"))???;
     screen.done(step, &format!("{} trades of members; a stranger hears: {}", members.trades, members.refusal));
-    Ok((Played { traders, brought, sight, tally, desk, members, kills: killed, trading }, treasury))
+    Ok((Played { traders, brought, sight, tally, desk, members, resolution, kills: killed, trading }, treasury))
 }
 
 /// Random moments of the replay, the last one first.
@@ -559,6 +580,7 @@ async fn summarize(
     let final_after_90 = label(last, resolver::paid(&exchange.chain, last).await?);
     let mut problems = reckoning.problems.clone();
     problems.extend(played.members.problems.iter().cloned());
+    problems.extend(played.resolution.problems.iter().cloned());
     problems.extend(reckoning::wrong_payouts(exchange).await?);
     problems.extend(gas.problems);
     let mut require = |holds: bool, problem: String| {
@@ -571,6 +593,8 @@ async fn summarize(
     require(dealt.lost == 0, format!("{} acknowledged orders of perpetuals are unknown to the log", dealt.lost));
     require(dealt.receipts_broken == 0, format!("{} receipts do not hold", dealt.receipts_broken));
     require(played.members.trades > 0, "no member traded".into());
+    let resolved = (played.resolution.events, played.resolution.disputed);
+    require(resolved == (facts().events.len(), 1), format!("(events resolved, claims disputed) = {resolved:?}"));
     require(counts.lost == 0, format!("{} acknowledged orders are unknown to the log", counts.lost));
     require(counts.receipts_broken == 0, format!("{} receipts do not hold", counts.receipts_broken));
     require(gas.reverted == 0, format!("{} batch transactions reverted", gas.reverted));
@@ -587,6 +611,8 @@ async fn summarize(
         trades: counts.trades,
         perpetual_trades: played.desk.tally.counts().trades,
         member_trades: played.members.trades,
+        events_resolved: played.resolution.events,
+        claims_disputed: played.resolution.disputed,
         fills_settled: fills,
         batches: gas.batches,
         batches_reverted: gas.reverted,

@@ -10,7 +10,7 @@ use alloy::primitives::{Address, U256};
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::TransactionRequest;
 use xos_auth::Key;
-use xos_chain::{Chain, Deployment, Wallet};
+use xos_chain::{Attribution, Chain, Deployment, Wallet};
 
 use crate::artifact::{ESCAPE_HATCH, Plan};
 
@@ -116,6 +116,7 @@ impl Anvil {
             sequencer: sequencer.address(),
             deployer: deployer.address(),
             block,
+            attribution: Attribution::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod isolated;
 mod kinds;
+mod options;
 mod rescues;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,7 +13,7 @@ use alloy::sol_types::{SolCall, SolError, SolEvent};
 use xos_auth::{Domain, Key, Tree};
 use xos_chain::abi::IRiskGroup::{self, BatchSettled, Probed};
 use xos_chain::abi::{self, IGateway, IGroupViews, IToken};
-use xos_chain::{SettleCall, describe_revert, inbox_item_hash};
+use xos_chain::{Attribution, SettleCall, describe_revert, inbox_item_hash};
 use xos_engine::Engine;
 use xos_types::{
     AccountId, Atoms, Cancel, CancelAll, CancelReason, Command, Event, EventId, Frame, GroupConfig, GroupTerms,
@@ -23,6 +24,7 @@ use xos_types::{
 pub(crate) use isolated::IsolatedStep;
 pub(crate) use kinds::{AssetPlan, FeedPlan, KindStep, PerpetualPlan, TermsPlan, TradePlan};
 use kinds::{Kinds, KindsSnapshot};
+pub(crate) use options::Options;
 pub(crate) use rescues::RescueStep;
 use rescues::{RescueSnapshot, RescueTotals};
 
@@ -169,6 +171,7 @@ pub(crate) struct Totals {
     isolated_emptied: u64,
     isolated_left: u64,
     pub(crate) rescues: RescueTotals,
+    pub(crate) options: Options,
     most_gas: u64,
     /// Gas used of the gas estimated, in thousandths, of the batch that came closest.
     closest_estimate: u64,
@@ -224,6 +227,7 @@ impl Totals {
         self.isolated_emptied += other.isolated_emptied;
         self.isolated_left += other.isolated_left;
         self.rescues.add(&other.rescues);
+        self.options.add(&other.options);
         self.most_gas = self.most_gas.max(other.most_gas);
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
         self.closest_rescue = self.closest_rescue.max(other.closest_rescue);
@@ -309,7 +313,8 @@ pub(crate) struct Life {
     evm: Evm,
     engine: Engine,
     domain: Domain,
-    sequencer: Key,
+    /// Who may be told to sign batches; the first begins.
+    sequencers: [Key; 2],
     deployer: Key,
     traders: Vec<Key>,
     agents: Vec<Key>,
@@ -349,18 +354,19 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) fn begin(events: &[EventPlan]) -> Self {
         let key = |number: u8| Key::from_bytes([number; 32]).unwrap();
-        let (sequencer, deployer) = (key(0x51), key(0xd0));
+        let (sequencers, deployer) = ([key(0x51), key(0x52)], key(0xd0));
+        let sequencer = sequencers[0].address();
         let traders: Vec<Key> = (1..=TRADERS).map(key).collect();
         let people = traders.iter().chain([&deployer]).map(Key::address);
-        let evm = Evm::deploy(sequencer.address(), deployer.address(), people);
+        let evm = Evm::deploy(sequencer, deployer.address(), people);
         let governance = deployer.address();
-        let terms = GroupTerms::usual(sequencer.address());
+        let terms = GroupTerms::usual(sequencer);
         let config = GroupConfig { chain_id: CHAIN_ID, group: evm.group, token: evm.token, governance, terms };
         let mut life = Self {
             domain: Domain::new(CHAIN_ID, evm.group),
             engine: Engine::new(config),
             evm,
-            sequencer,
+            sequencers,
             deployer,
             traders,
             agents: (1..=AGENTS).map(|number| key(0xa0 + number)).collect(),
@@ -573,21 +579,27 @@ impl Life {
         };
         let market = self.numbers[index] << 8;
         if pick.is_multiple_of(8) {
-            // Half of the day, or always.
-            let weekdays = if pick.is_multiple_of(16) { 127 } else { 0 };
-            let hours = abi::Hours { weekdays, opens: 0, closes: 720 };
-            self.queue(self.deployer.address(), &IGateway::setHoursCall { market, tradingHours: hours });
+            self.hours(market, pick);
         }
         self.queue(self.deployer.address(), &IGateway::setPhaseCall { market, phase });
     }
 
-    /// Other terms, the same sequencer.
+    /// A market that never closes, or half of the day on every day or some, begun in the morning or before midnight.
+    fn hours(&mut self, market: u32, pick: u8) {
+        let weekdays = [127, 0, 0b001_1111, 0][usize::from(pick / 8) % 4];
+        let (opens, closes) = if pick.is_multiple_of(32) { (1_200, 480) } else { (0, 720) };
+        let hours = abi::Hours { weekdays, opens, closes };
+        self.queue(self.deployer.address(), &IGateway::setHoursCall { market, tradingHours: hours });
+    }
+
+    /// Other terms, and perhaps another sequencer.
     fn terms(&mut self) {
+        let turn = u8::try_from(self.batch % 3).unwrap();
         let terms = abi::GroupTerms {
-            sequencer: self.sequencer.address(),
-            maxHoldings: 2 + u8::try_from(self.batch % 3).unwrap(),
+            sequencer: self.sequencers[usize::from(turn) % 2].address(),
+            maxHoldings: 2 + turn,
             keeperShare: U24::from(self.batch % 1_000),
-            grace: 1_000,
+            grace: 1_000 + 500 * u32::from(turn),
         };
         self.queue(self.deployer.address(), &IGateway::setTermsCall { terms });
     }
@@ -661,6 +673,7 @@ impl Life {
         assert_eq!(item.time.0, self.now.0 / 1_000 * 1_000);
         let stored = self.evm.view(group, &IGroupViews::inboxHashCall { index: item.index });
         assert_eq!(stored, inbox_item_hash(&item), "the contract stored the hash of what its log says");
+        self.totals.options.note(&item.payload);
         self.pending.push_back(item.clone());
         item
     }
@@ -983,8 +996,14 @@ impl Life {
     fn settle(&mut self, frame: &Frame, snapshot: &Snapshot) {
         self.batch += 1;
         assert_eq!(frame.id, self.batch);
-        let call = SettleCall::build(frame, self.hash, &self.domain, &self.sequencer);
-        assert_eq!(xos_chain::batch_hash(frame, self.hash, &self.domain), call.hash);
+        // A batch that brings another sequencer is still signed by the one before.
+        let signs = self.evm.view(self.evm.group, &IGroupViews::termsCall {}).sequencer;
+        let sequencer = self.sequencers.iter().find(|key| key.address() == signs).unwrap();
+        // Every other batch says who brought it about.
+        let codes = if self.batch.is_multiple_of(2) { Vec::new() } else { vec!["xos".to_owned()] };
+        let attribution = Attribution::try_from(codes).unwrap();
+        let call = SettleCall::build(frame, self.hash, &self.domain, &attribution, sequencer);
+        assert_eq!(xos_chain::batch_hash(frame, self.hash, &self.domain, &attribution), call.hash);
         let group = self.evm.group;
 
         let probed = self.evm.simulate(RELAYER, group, call.probe_calldata());

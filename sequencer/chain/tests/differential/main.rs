@@ -175,12 +175,14 @@ fn perpetual_plan() -> impl Strategy<Value = PerpetualPlan> {
     let fraction = || 20_u32..300;
     let bound = || 1_u32..2_000;
     let fractions = [fraction(), fraction(), fraction(), fraction()];
-    (fractions, 20_u32..90, [bound(), bound(), bound()], 0_u32..=40_000, feed_plan()).prop_map(
-        |(initial, maintenance, bounds, funding_cap, feed)| PerpetualPlan {
+    let losses = prop_oneof![5 => Just(1_000_000_000_u64), 1 => 0_u64..10_000_000];
+    (fractions, 20_u32..90, [bound(), bound(), bound()], (0_u32..=40_000, losses), feed_plan()).prop_map(
+        |(initial, maintenance, bounds, (funding_cap, loss_cap), feed)| PerpetualPlan {
             initial,
             maintenance,
             bounds,
             funding_cap,
+            loss_cap,
             feed,
         },
     )
@@ -189,8 +191,9 @@ fn perpetual_plan() -> impl Strategy<Value = PerpetualPlan> {
 fn asset_plan() -> impl Strategy<Value = AssetPlan> {
     let lot = prop_oneof![Just(10_000_u64), Just(1), Just(1_000_000_007), Just(10_000_000_000_000_000)];
     let weight = || 0_u32..=1_000_000;
-    (any::<u8>(), lot, [weight(), weight(), 0_u32..=100_000], feed_plan())
-        .prop_map(|(pick, lot, weights, feed)| AssetPlan { pick: pick % 4, lot, weights, feed })
+    let cap = prop_oneof![5 => Just(0_u64), 1 => 1_000_u64..10_000];
+    (any::<u8>(), lot, [weight(), weight(), 0_u32..=100_000], cap, feed_plan())
+        .prop_map(|(pick, lot, weights, cap, feed)| AssetPlan { pick: pick % 4, lot, weights, cap, feed })
 }
 
 fn kind_step() -> impl Strategy<Value = KindStep> {
@@ -262,6 +265,11 @@ fn engine_and_contract_agree_on_every_life_with_all_kinds() {
     for (what, count) in totals.more_kinds() {
         assert!(count > 0 || lives < LIVES, "no {what} in {lives} lives: {totals:?}");
     }
+    let options = totals.options.unexpected();
+    assert!(
+        options.is_empty() || lives < LIVES,
+        "options that never change, or change though they are fixed: {options:?}"
+    );
 }
 
 fn rescue_step() -> impl Strategy<Value = RescueStep> {

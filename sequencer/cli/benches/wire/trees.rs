@@ -69,8 +69,8 @@ fn rung(trader: &Trader, nonce: u64) -> Order {
 fn is_done(answer: &Message, rungs: u64) -> bool {
     let rungs = usize::try_from(rungs).unwrap();
     match answer {
-        // Header, promise and results, and no reasons behind them.
-        Message::Binary(answer) => answer[1] == 0x80 && answer.len() == 8 + 104 + 28 * rungs,
+        // Header, promise, budget and results, and no reasons behind them.
+        Message::Binary(answer) => answer[1] == 0x80 && answer.len() == 8 + 104 + 8 + 28 * rungs,
         Message::Text(answer) => answer.matches(r#"{"ok""#).count() == rungs,
         _ => panic!("{answer:?}"),
     }

@@ -19,7 +19,7 @@ use xos_api::{Code, OrderStatus, XosApiClient};
 use xos_replica::{Beat, JetStream, JetStreamConfig, Log, NodeId};
 use xos_types::{AccountId, Nonce};
 
-use exchange::{ALICE, alice, order, request, signal};
+use exchange::{ALICE, alice, cancel_all_below, order, request, signal};
 use nodes::{Cluster, Heard, Traders};
 use xos_types::Side;
 
@@ -41,6 +41,7 @@ async fn leaders_die_standbys_take_over_and_no_acknowledged_order_is_lost() {
         println!("kill {kill}: orders were acknowledged again {:?} after it", traders.first_after(killed));
         let told = traders.stop().await;
         acknowledged += cluster.check(next, &told).await;
+        cancel_all_below(&cluster.client(next), &cluster.domain(), Traders::first_nonce_after(kill)).await;
         // It comes back as a standby, and takes over next time.
         cluster.start(leader).await;
         cluster.until_level().await;

@@ -12,7 +12,7 @@ use xos_api::{Code, OrderStatus, XosApiClient};
 use xos_auth::{Domain, Key};
 use xos_types::{AccountId, Nonce, Side};
 
-use crate::exchange::{ALICE, BOB, Exchange, LONG, alice, bob, free_port, order, request};
+use crate::exchange::{BOB, Exchange, LONG, free_port, order, request, traders_of};
 use crate::servers::Servers;
 
 /// One cluster at a time: on two cores a second one would make leaders look dead that are only waiting for their turn.
@@ -237,9 +237,9 @@ impl Traders {
     pub(crate) fn start(cluster: &Cluster, round: u64) -> Self {
         let shared = Arc::new(Shared::default());
         let mut tasks = Vec::new();
-        for (account, side, key) in [(ALICE, Side::Buy, alice()), (BOB, Side::Sell, bob())] {
+        for (account, side, key) in traders_of(round) {
             for line in 0..3 {
-                let first = 1 + round * 10_000 + line * 100_000;
+                let first = Self::first_nonce_after(round) - 30_000 + line * 10_000;
                 let urls = (0..2).map(|node| cluster.http(node)).collect();
                 tasks.push(tokio::spawn(trade(
                     urls,
@@ -268,6 +268,11 @@ impl Traders {
         let times = self.shared.times.lock().unwrap();
         let after = times.iter().filter(|time| **time > moment).min();
         after.map_or(Duration::MAX, |time| *time - moment)
+    }
+
+    /// What may be ordered under in the round after this one.
+    pub(crate) const fn first_nonce_after(round: u64) -> u64 {
+        1 + (round + 1) * 30_000
     }
 
     pub(crate) async fn stop(self) -> Vec<Told> {

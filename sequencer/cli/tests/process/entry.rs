@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -13,20 +14,23 @@ use xos_types::{AccountId, Cancel, CancelAll, Instructions, Nonce, Order, OrderK
 
 use crate::exchange::{ALICE, BOB, Exchange, alice, bob, key, order, request};
 
-struct Client(WebSocketStream<TcpStream>);
+/// A WebSocket of a trader's.
+pub(crate) struct Client<S = TcpStream>(pub(crate) WebSocketStream<S>);
 
 impl Client {
-    async fn connect(exchange: &Exchange) -> Self {
+    pub(crate) async fn connect(exchange: &Exchange) -> Self {
         let stream = TcpStream::connect(exchange.address()).await.unwrap();
         let (socket, _) = client_async(format!("ws://{}/", exchange.address()), stream).await.unwrap();
         Self(socket)
     }
+}
 
-    async fn send(&mut self, message: impl Into<Message>) {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) async fn send(&mut self, message: impl Into<Message>) {
         self.0.send(message.into()).await.unwrap();
     }
 
-    async fn receive(&mut self) -> Message {
+    pub(crate) async fn receive(&mut self) -> Message {
         loop {
             match self.0.next().await.expect("the connection is open").unwrap() {
                 Message::Ping(_) | Message::Pong(_) => {}
@@ -35,14 +39,19 @@ impl Client {
         }
     }
 
-    async fn ask(&mut self, entries: Vec<Entry>) -> EntryAnswer {
+    pub(crate) async fn receive_json(&mut self) -> Value {
+        let Message::Text(answer) = self.receive().await else { panic!("a call has an answer in JSON") };
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    pub(crate) async fn ask(&mut self, entries: Vec<Entry>) -> EntryAnswer {
         self.send(EntryRequest { tag: 7, entries }.encode()).await;
         let Message::Binary(answer) = self.receive().await else { panic!("a binary request has a binary answer") };
         EntryAnswer::decode(&answer).unwrap()
     }
 }
 
-fn place(exchange: &Exchange, by: &xos_auth::Key, order: Order) -> Entry {
+pub(crate) fn place(exchange: &Exchange, by: &xos_auth::Key, order: Order) -> Entry {
     Entry::Place(order, Instructions::default(), by.sign_typed(&exchange.domain, order).signature)
 }
 
@@ -51,7 +60,9 @@ async fn a_market_maker_quotes_replaces_and_cancels_in_binary() {
     let exchange = Exchange::open().await;
     let mut client = Client::connect(&exchange).await;
     let ladder = (1..=5).map(|nonce| place(&exchange, &alice(), order(ALICE, nonce, Side::Sell, 100, 500 + nonce)));
-    let EntryAnswer::Done { tag: 7, promise, results, reasons } = client.ask(ladder.collect()).await else { panic!() };
+    let EntryAnswer::Done { tag: 7, promise, results, reasons, .. } = client.ask(ladder.collect()).await else {
+        panic!()
+    };
     assert!(reasons.is_empty(), "{reasons:?}");
     assert!(results.iter().all(|result| result.refused.is_none() && result.remaining.0 == 100), "{results:?}");
     assert!(results.is_sorted_by(|one, next| one.sequence < next.sequence));

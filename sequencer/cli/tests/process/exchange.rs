@@ -10,12 +10,12 @@ use alloy::hex;
 use alloy::primitives::Address;
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use tempfile::TempDir;
-use xos_api::{Ack, OrderRequest, XosApiClient};
+use xos_api::{Ack, CancelAllRequest, OrderRequest, XosApiClient};
 use xos_auth::{Domain, Key, signature_bytes};
 use xos_chain::{At, Chain, Deployment};
 use xos_types::{
-    AccountId, EventConfig, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks, TimeMs, TradingTerms,
-    VenueConfig, VenueId,
+    AccountId, CancelAll, EventConfig, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks, TimeMs,
+    TradingTerms, VenueConfig, VenueId,
 };
 
 use crate::node::Anvil;
@@ -25,6 +25,10 @@ const VENUE: VenueId = VenueId(1);
 pub(crate) const MARKET: MarketId = MarketId::new(EventId(1), 0);
 /// Atoms of every trader's deposit.
 pub(crate) const DEPOSIT: u128 = 1_000_000_000;
+
+/// Budgets for tests that are about something else, whose clients all have one address.
+pub(crate) const AMPLE: &str = "address_connections = 10000\naddress_per_second = 1000000000\naddress_burst = 1000000000\n\
+                                account_per_second = 1000000000\naccount_burst = 1000000000";
 
 /// Stops everything when dropped.
 pub(crate) struct Exchange {
@@ -87,7 +91,7 @@ impl Exchange {
         let config = format!(
             "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
              operations_listen = \"{operations}\"\nsequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n\
-             [limits]\njournal_segment_mb = 1\nsnapshot_commands = 500\n",
+             [limits]\n{AMPLE}\njournal_segment_mb = 1\nsnapshot_commands = 500\n",
             anvil.url
         );
         std::fs::write(folder.path().join("node.toml"), config).unwrap();
@@ -305,4 +309,20 @@ pub(crate) fn request(key: &Key, domain: &Domain, order: Order) -> OrderRequest 
 /// Places an order that must be taken.
 pub(crate) async fn place(exchange: &Exchange, key: &Key, order: Order) -> Ack {
     exchange.client.place_order(request(key, &exchange.domain, order)).await.unwrap()
+}
+
+/// Who buys and who sells in a round: they take turns, so that no number of rounds uses up their money.
+pub(crate) fn traders_of(round: u64) -> [(u64, Side, Key); 2] {
+    let (buys, sells) = if round.is_multiple_of(2) { (Side::Buy, Side::Sell) } else { (Side::Sell, Side::Buy) };
+    [(ALICE, buys, alice()), (BOB, sells, bob())]
+}
+
+/// Takes out what both have in the book, and spends every nonce below one.
+pub(crate) async fn cancel_all_below(client: &HttpClient, domain: &Domain, below: u64) {
+    for (account, key) in [(ALICE, alice()), (BOB, bob())] {
+        let (account, below) = (AccountId(account), Nonce(below));
+        let signature = key.sign_typed(domain, CancelAll { account, below }).signature;
+        let signature = signature_bytes(&signature).into();
+        client.cancel_all(CancelAllRequest { account, below, signature }).await.unwrap();
+    }
 }

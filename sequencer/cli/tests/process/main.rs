@@ -5,15 +5,21 @@
 mod artifact;
 mod bad_input;
 mod chain_away;
+mod clients;
+mod crowd;
 mod disk;
 mod entry;
 mod exchange;
+mod hostile;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]
 mod node;
 mod old_segments;
 mod operations;
+mod protection;
+mod proxy;
 mod rotation;
+mod sessions;
 mod stopping;
 mod trading;
 mod trees;
@@ -37,7 +43,10 @@ use xos_auth::{LogHead, parse_signature, recover};
 use xos_chain::At;
 use xos_types::{AccountId, B256, EventId, Nonce, Side};
 
-use exchange::{ALICE, BOB, DEPOSIT, Exchange, LONG, MARKET, alice, bob, key, order, place, request, text};
+use exchange::{
+    ALICE, BOB, DEPOSIT, Exchange, LONG, MARKET, alice, bob, cancel_all_below, key, order, place, request, text,
+    traders_of,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn money_comes_in_trades_is_paid_and_goes_out() {
@@ -160,13 +169,13 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
     let mut random = rand::rngs::StdRng::seed_from_u64(2026);
     let mut first_nonce = 1;
     let mut known = BTreeSet::new();
-    for _ in 0..kills {
+    for kill in 0..kills {
         let stop = Arc::new(AtomicBool::new(false));
         let acked = Arc::new(AtomicU64::new(0));
         let mut clients = Vec::new();
-        for (account, side, key) in [(ALICE, Side::Buy, alice()), (BOB, Side::Sell, bob())] {
+        for (account, side, key) in traders_of(kill) {
             for line in 0..3 {
-                let first_nonce = first_nonce + line * 100_000;
+                let first_nonce = first_nonce + line * 10_000;
                 let client = Client { account, side, key: key.clone(), domain: exchange.domain, first_nonce };
                 let trading = trade_until_it_dies(exchange.http.clone(), client, Arc::clone(&stop), Arc::clone(&acked));
                 clients.push((account, tokio::spawn(trading)));
@@ -193,7 +202,8 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
                 }
             }
         }
-        first_nonce += 10_000;
+        first_nonce += 30_000;
+        cancel_all_below(&exchange.client, &exchange.domain, first_nonce).await;
         exchange.until_all_is_settled().await;
         assert!(exchange.chain.last_batch(At::Latest).await.unwrap().id > batch, "batches go on");
     }
@@ -225,7 +235,14 @@ async fn kill_9_loses_no_acknowledged_order_and_no_batch() {
     let audit = exchange.audit();
     let settlement = exchange.client.info().await.unwrap().settlement;
     assert_eq!((settlement.reverted, settlement.halted), (0, None));
-    let batches = exchange.client.batches(1, Some(1_000)).await.unwrap();
+    let mut batches = Vec::new();
+    loop {
+        let page = exchange.client.batches(1 + batches.len() as u64, Some(1_000)).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        batches.extend(page);
+    }
     let settled = exchange.chain.last_batch(At::Latest).await.unwrap().id;
     assert_eq!(batches.len() as u64, settled, "every batch is known");
     for (number, batch) in (1..).zip(&batches) {

@@ -49,7 +49,7 @@ async fn a_ladder_under_one_signature_is_placed_moved_filled_and_settled() {
     let mut quotes = ladder(1, 500);
     quotes[3].price.0 = 0;
     let signature = sign(&exchange, &alice(), &quotes);
-    let EntryAnswer::Done { tag: 7, promise, results, reasons } = ask(&exchange, &quotes, vec![], signature).await
+    let EntryAnswer::Done { tag: 7, promise, results, reasons, .. } = ask(&exchange, &quotes, vec![], signature).await
     else {
         panic!()
     };

@@ -281,7 +281,28 @@ impl Life {
             }
             Step::Frame { later, items, quotes } => return self.frame(later, items, quotes),
         };
-        self.apply(command);
+        self.apply(self.at_times_in_session(command));
+    }
+
+    /// Every third cancellation comes by a session, of which every ninth has ended.
+    fn at_times_in_session(&self, command: Command) -> Command {
+        let number = self.log.len();
+        if !number.is_multiple_of(3) {
+            return command;
+        }
+        let Some((account, signer)) = command.signer() else { return command };
+        let act = match &command {
+            Command::Cancel(signed) => Act::Cancel { nonce: signed.message.nonce },
+            Command::CancelAll(signed) => Act::CancelAll { below: signed.message.below },
+            Command::CancelMany(Signed { message: CancelMany { venue, market, sides, .. }, .. }) => {
+                Act::CancelMany { venue: *venue, market: *market, sides: *sides }
+            }
+            Command::CancelAfter(signed) => Act::CancelAfter { time: signed.message.time },
+            _ => return command,
+        };
+        let expiry = TimeMs(if number.is_multiple_of(27) { self.time - 1 } else { self.time + 60_000 });
+        let session = Session { account, scope: Scope::Cancel, expiry, challenge: [7; 32] };
+        Command::InSession { login: Signed { signer, ..self.sign(session, account, false) }, act }
     }
 
     fn order(&self, placing: Placing) -> (Signed<Order>, Instructions) {

@@ -144,6 +144,17 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (any::<u64>(), any::<u64>(), signature()).prop_map(|(account, nonce, by)| {
             Command::Cancel(sign(Cancel { account: AccountId(account), nonce: Nonce(nonce) }, by))
         }),
+        (any::<u64>(), any::<u64>(), any::<[u8; 32]>(), signature()).prop_map(|(account, number, challenge, by)| {
+            let (account, expiry) = (AccountId(account), TimeMs(number));
+            let login = sign(Session { account, scope: Scope::Cancel, expiry, challenge }, by);
+            let act = match number % 4 {
+                0 => Act::Cancel { nonce: Nonce(number) },
+                1 => Act::CancelAll { below: Nonce(number) },
+                2 => Act::CancelMany { venue: VenueId(1), market: MarketId(2), sides: Sides::Sell },
+                _ => Act::CancelAfter { time: expiry },
+            };
+            Command::InSession { login, act }
+        }),
         (any::<u64>(), any::<u64>(), signature()).prop_map(|(account, below, by)| {
             Command::CancelAll(sign(CancelAll { account: AccountId(account), below: Nonce(below) }, by))
         }),

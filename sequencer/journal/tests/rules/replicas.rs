@@ -95,6 +95,32 @@ fn commands_wait_for_the_replica() {
 }
 
 #[test]
+fn what_only_this_disk_has_does_not_count_until_the_replica_has_it() {
+    let longer = all(&filled(5));
+    let dir = filled(3);
+    let mut journal = resume(dir.path()).unwrap();
+    let durability = journal.durability();
+    assert_eq!(durability.sequence(), 3, "alone, the disk is enough");
+    journal.hold_back(1);
+    assert_eq!((durability.local_sequence(), durability.sequence()), (3, 1));
+    durability.confirm(2);
+    assert_eq!(durability.sequence(), 2);
+    // What comes from the replica is there already, with all before it.
+    journal.append_block(longer[3].clone()).unwrap();
+    durability.wait_for(4).unwrap();
+    assert_eq!(durability.sequence(), 4);
+    // What this node appends by itself is not.
+    journal.append(&window(4, 1)).unwrap();
+    while durability.local_sequence() < 5 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(durability.sequence(), 4);
+    durability.confirm(5);
+    assert_eq!(durability.sequence(), 5);
+    journal.close().unwrap();
+}
+
+#[test]
 fn a_replica_that_is_somebody_elses_fails_whoever_waits() {
     let dir = filled(1);
     let mut journal = resume(dir.path()).unwrap();

@@ -27,7 +27,6 @@ fn steps_and_threads_write_the_same_bytes() {
     assert_eq!(whole(stepped.path()), whole(threaded.path()));
 }
 
-#[cfg_attr(feature = "canary-skipped-fsync", ignore = "it breaks this rule")]
 #[test]
 fn what_is_written_and_not_synced_is_what_a_crash_may_lose() {
     let dir = tempdir().unwrap();

@@ -15,6 +15,7 @@ use jsonrpsee::types::error::{ErrorCode, reject_too_big_batch_request, reject_to
 use jsonrpsee::types::{ErrorObject, Id, InvalidRequest, Params, Request};
 use serde_json::value::RawValue;
 
+use super::metered::Metered;
 use super::turn::{self, Turns};
 use crate::params::NamedParams;
 
@@ -52,7 +53,7 @@ impl Calls {
         match serde_json::from_str::<Request<'_>>(message) {
             Ok(request) => {
                 let response_bytes = self.response_bytes;
-                let answer = NamedParams { inner: self, response_bytes }.call(request).await;
+                let answer = NamedParams { inner: Metered(self), response_bytes }.call(request).await;
                 (!answer.is_subscription()).then_some(answer)
             }
             Err(_) if is_notification(message) => None,

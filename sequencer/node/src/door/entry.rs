@@ -1,13 +1,14 @@
 //! Executes what came by binary order entry; the format is [`xos_api`]'s.
 
-use xos_api::{ApiError, Code, Entry, EntryAnswer, EntryPromise, EntryRequest, EntryResult, tag_of};
+use xos_api::{
+    ApiError, BY_SESSION, Budget, Code, Entry, EntryAnswer, EntryPromise, EntryRequest, EntryResult, tag_of,
+};
 use xos_auth::Domain;
-use xos_types::{B256, Command, Lots, Order};
+use xos_types::{Act, B256, Command, Lots, Order};
 
 use crate::receipt::{Done, Effect, Head};
-use crate::refusal::RETRY_MS;
 use crate::rpc::{COMMANDS_MAX, Rpc};
-use crate::signatures::Unverified;
+use crate::signatures::{Unverified, in_session};
 use crate::trees::TreeAnswer;
 
 /// The answer to one message.
@@ -30,14 +31,21 @@ pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
         Ok([entry]) => vec![entry],
         Err(entries) => entries,
     };
-    match rpc.execute(claimed(&rpc.domain, entries)).await {
+    let outcomes = match claimed(&rpc.domain, entries) {
+        Ok(claimed) => rpc.execute(claimed).await,
+        Err(no_session) => Err(no_session),
+    };
+    match outcomes {
         Ok(outcomes) => done(rpc, tag, outcomes),
         Err(error) => refused(tag, &error),
     }
 }
 
 /// Every entry as a command that is still to be verified. Orders are hashed together.
-fn claimed(domain: &Domain, entries: Vec<Entry>) -> Vec<Unverified> {
+///
+/// # Errors
+/// If something is neither signed nor covered by a session.
+fn claimed(domain: &Domain, entries: Vec<Entry>) -> Result<Vec<Unverified>, ApiError> {
     let orders: Vec<Order> = entries
         .iter()
         .filter_map(|entry| match entry {
@@ -49,25 +57,29 @@ fn claimed(domain: &Domain, entries: Vec<Entry>) -> Vec<Unverified> {
     domain.digests(&orders, &mut digests);
     let mut digests = digests.into_iter().map(B256::from);
     let mut next = || digests.next().expect("a digest for each order");
-    let claimed = entries.into_iter().map(|entry| match entry {
-        Entry::Place(order, instructions, signature) => {
-            let place = |order| Command::Place { order, instructions };
-            Unverified::new(order.account, order, next(), Ok(signature), place)
-        }
-        Entry::Replace(nonce, order, instructions, signature) => {
-            let replace = |order| Command::Replace { nonce, order, instructions };
-            Unverified::new(order.account, order, next(), Ok(signature), replace)
-        }
-        Entry::Cancel(cancel, signature) => {
-            Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::Cancel)
-        }
-        Entry::CancelAll(cancel, signature) => {
-            Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::CancelAll)
-        }
-        Entry::Tree(tree, replaces, instructions) => {
-            let signature = Ok(tree.signature);
-            Unverified::tree(domain, tree, signature, replaces, instructions)
-        }
+    let claimed = entries.into_iter().map(|entry| {
+        Ok::<_, ApiError>(match entry {
+            Entry::Cancel(cancel, BY_SESSION) => in_session(cancel.account, Act::Cancel { nonce: cancel.nonce })?,
+            Entry::CancelAll(cancel, BY_SESSION) => in_session(cancel.account, Act::CancelAll { below: cancel.below })?,
+            Entry::Place(order, instructions, signature) => {
+                let place = |order| Command::Place { order, instructions };
+                Unverified::new(order.account, order, next(), Ok(signature), place)
+            }
+            Entry::Replace(nonce, order, instructions, signature) => {
+                let replace = |order| Command::Replace { nonce, order, instructions };
+                Unverified::new(order.account, order, next(), Ok(signature), replace)
+            }
+            Entry::Cancel(cancel, signature) => {
+                Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::Cancel)
+            }
+            Entry::CancelAll(cancel, signature) => {
+                Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::CancelAll)
+            }
+            Entry::Tree(tree, replaces, instructions) => {
+                let signature = Ok(tree.signature);
+                Unverified::tree(domain, tree, signature, replaces, instructions)
+            }
+        })
     });
     claimed.collect()
 }
@@ -80,7 +92,8 @@ fn done(rpc: &Rpc, tag: u32, outcomes: Vec<Result<Done, ApiError>>) -> EntryAnsw
     let results = (0_u16..).zip(outcomes).map(|(number, outcome)| {
         result(number, outcome.map(|Done { sequence, effect, .. }| (sequence, effect)), &mut reasons)
     });
-    EntryAnswer::Done { tag, promise, results: results.collect(), reasons }
+    let budget = Budget::default();
+    EntryAnswer::Done { tag, promise, budget, results: results.collect(), reasons }
 }
 
 fn done_tree(rpc: &Rpc, tag: u32, TreeAnswer { sequence, head, orders }: TreeAnswer) -> EntryAnswer {
@@ -88,7 +101,8 @@ fn done_tree(rpc: &Rpc, tag: u32, TreeAnswer { sequence, head, orders }: TreeAns
     let results = (0_u16..)
         .zip(orders)
         .map(|(number, order)| result(number, order.map(|effect| (sequence, effect)), &mut reasons));
-    EntryAnswer::Done { tag, promise: promise(rpc, &head), results: results.collect(), reasons }
+    let (promise, budget) = (promise(rpc, &head), Budget::default());
+    EntryAnswer::Done { tag, promise, budget, results: results.collect(), reasons }
 }
 
 fn result(number: u16, outcome: Result<(u64, Effect), ApiError>, reasons: &mut Vec<(u16, String)>) -> EntryResult {
@@ -107,6 +121,6 @@ fn promise(rpc: &Rpc, head: &Head) -> EntryPromise {
 }
 
 fn refused(tag: u32, error: &ApiError) -> EntryAnswer {
-    let retry_ms = if error.name == Code::Overloaded { RETRY_MS } else { 0 };
-    EntryAnswer::Refused { tag, code: error.name, retry_ms, reason: error.message.clone() }
+    let retry_ms = error.data["retryMs"].as_u64().and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0);
+    EntryAnswer::Refused { tag, code: error.name, retry_ms, budget: Budget::default(), reason: error.message.clone() }
 }

@@ -1,45 +1,53 @@
 //! The door for clients: one address, JSON-RPC over HTTP and WebSocket, and [binary order entry](entry) over the same
 //! WebSocket.
 //!
-//! Bounds. Connections are counted, and further ones wait to be accepted. A client that does not finish its request's head in
-//! time is disconnected, as is one that answers no ping. A connection has so many requests worked on, and no more is read
-//! from it until one of them is answered; so many answers wait for it, and none is given until it takes one.
+//! Bounds. Connections are counted, and further ones wait to be accepted; those of one [address](addresses) are closed at their
+//! limit. A client that does not finish its request's head or body in time is disconnected, as is one that answers no ping. A
+//! connection has so many requests worked on, and no more is read from it until one of them is answered; so many answers wait
+//! for it, and none is given until it takes one. Everything is paid for from a [budget].
 
+mod addresses;
+pub(crate) mod budget;
 mod calls;
+pub(crate) mod client;
 mod entry;
+mod http;
+mod metered;
+mod origins;
+pub(crate) mod session;
 mod socket;
 pub(crate) mod turn;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jsonrpsee::core::middleware::RpcServiceBuilder;
-use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
-use jsonrpsee::server::{
-    BatchRequestConfig, HttpBody, HttpResponse, Methods, Server, ServerConfig, ServerHandle, StopHandle, stop_channel,
-};
+use jsonrpsee::server::{HttpBody, HttpResponse, Methods, ServerHandle, StopHandle, stop_channel};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tower::Service;
-use xos_api::XosApiServer;
 
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Origins, Prefix};
 use crate::node::NodeError;
-use crate::params::NamedParams;
 use crate::rpc::Rpc;
+use addresses::{Crowd, Present};
+use client::Client;
+use session::Sessions;
 use socket::Socket;
 
 /// How long a client may take for a request's head, or leave a connection idle between two.
-const HEAD_WAIT: Duration = Duration::from_secs(30);
+const HEAD_WAIT: Duration = Duration::from_secs(15);
 /// After an address could not be accepted from, for want of files mostly.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -50,6 +58,9 @@ struct Door {
     methods: Methods,
     limits: Limits,
     stop: StopHandle,
+    crowd: Arc<Crowd>,
+    proxies: Arc<[Prefix]>,
+    origins: Arc<Origins>,
 }
 
 /// Listens, and serves until the handle is told to stop and dropped by every connection.
@@ -61,8 +72,11 @@ pub(crate) async fn open(config: &Config, rpc: Rpc) -> Result<(SocketAddr, Serve
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (stop, handle) = stop_channel();
-    let methods = Methods::from(rpc.clone().into_rpc());
-    tokio::spawn(accept(listener, Door { rpc, methods, limits: config.limits, stop }));
+    let methods = Methods::from(rpc.clone().module());
+    let limits = config.limits;
+    let crowd = Crowd::new(limits.address_connections);
+    let (proxies, origins) = (config.trusted_proxies.clone().into(), Arc::new(config.allowed_origins.clone()));
+    tokio::spawn(accept(listener, Door { rpc, methods, limits, stop, crowd, proxies, origins }));
     Ok((address, handle))
 }
 
@@ -80,12 +94,20 @@ async fn accept(listener: TcpListener, door: Door) {
             () = door.stop.clone().shutdown() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let peer = peer.ip();
+                // A proxy has the connections of many.
+                let is_proxy = door.proxies.iter().any(|proxy| proxy.contains(peer));
+                let present = if is_proxy { None } else { door.crowd.enter(peer.into()) };
+                if present.is_none() && !is_proxy {
+                    tracing::debug!(%peer, "a connection beyond the limit of its address was closed");
+                    continue;
+                }
                 number += 1;
                 let door = door.clone();
                 tokio::spawn(async move {
-                    door.converse(stream, number).await;
-                    drop(place);
+                    door.converse(stream, peer, number).await;
+                    drop((place, present));
                 });
             }
             Err(error) => {
@@ -97,29 +119,17 @@ async fn accept(listener: TcpListener, door: Door) {
 }
 
 impl Door {
-    async fn converse(self, stream: TcpStream, number: usize) {
+    async fn converse(self, stream: TcpStream, peer: IpAddr, number: usize) {
         // An answer is not worth waiting for the next one.
         let _ = stream.set_nodelay(true);
         let (upgraded, mut socket) = tokio::sync::oneshot::channel();
         let upgraded = Mutex::new(Some(upgraded));
-        let http = self.http();
-        let answer = |mut request: Request<Incoming>| {
-            let wanted = is_upgrade(request.headers()).then(|| upgraded.lock().ok()?.take()).flatten();
-            let mut http = http.clone();
-            async move {
-                let Some(wanted) = wanted else {
-                    // It answers every request, if with an error.
-                    return Ok::<HttpResponse, Infallible>(http.call(request).await.unwrap_or_else(|_| refused("")));
-                };
-                let coming = hyper::upgrade::on(&mut request);
-                match create_response_with_body(&request, HttpBody::empty) {
-                    Ok(response) => {
-                        let _ = wanted.send(coming);
-                        Ok(response)
-                    }
-                    Err(error) => Ok(refused(&error.to_string())),
-                }
-            }
+        let (service, is_known) = (self.http(), Arc::<AtomicBool>::default());
+        let answer = |request: Request<Incoming>| {
+            let (door, upgraded, service) = (&self, &upgraded, service.clone());
+            let address = addresses::client(peer, request.headers(), &door.proxies);
+            let client = Client::new(address, Arc::clone(&door.rpc.budgets), Arc::clone(&is_known));
+            async move { Ok::<_, Infallible>(door.answer(request, peer, client, upgraded, service).await) }
         };
         let mut served = std::pin::pin!(
             http1::Builder::new()
@@ -139,39 +149,69 @@ impl Door {
         if done.is_err() {
             return;
         }
-        if let Ok(coming) = socket.try_recv()
+        if let Ok(Upgraded { coming, client, _present }) = socket.try_recv()
             && let Ok(upgraded) = coming.await
         {
-            Socket::new(&self, number).serve(TokioIo::new(upgraded)).await;
+            match Sessions::new() {
+                Ok(sessions) => {
+                    let socket = Socket::new(&self, number, client, Arc::new(sessions));
+                    socket.serve(TokioIo::new(upgraded)).await;
+                }
+                Err(error) => tracing::error!(%error, "the machine has no randomness for a connection's challenge"),
+            }
         }
     }
 
-    /// JSON-RPC over HTTP, which jsonrpsee serves.
-    fn http(
+    async fn answer<S>(
         &self,
-    ) -> impl Service<Request<Incoming>, Response = HttpResponse, Future: Send, Error: Send> + Clone + Send + use<>
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        client: Client,
+        upgraded: &Mutex<Option<oneshot::Sender<Upgraded>>>,
+        service: S,
+    ) -> HttpResponse
+    where
+        S: Service<Request<Full<Bytes>>, Response = HttpResponse>,
     {
-        let limits = self.limits;
-        let settings = ServerConfig::builder()
-            .http_only()
-            // They are counted here.
-            .max_connections(u32::MAX)
-            .max_request_body_size(limits.request_bytes)
-            .max_response_body_size(limits.response_bytes)
-            .set_batch_request_config(BatchRequestConfig::Limit(limits.batch_requests))
-            .build();
-        let plain_paths =
-            ProxyGetRequestLayer::new([("/health", "xos_health"), ("/ready", "xos_ready"), ("/info", "xos_info")])
-                .expect("the paths differ and begin with a slash");
-        let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-        let named = RpcServiceBuilder::new().layer_fn(move |inner| NamedParams { inner, response_bytes });
-        Server::builder()
-            .set_config(settings)
-            .set_http_middleware(tower::ServiceBuilder::new().layer(plain_paths))
-            .set_rpc_middleware(named)
-            .to_service_builder()
-            .build(self.methods.clone(), self.stop.clone())
+        let allowed = match self.origins.allow(request.headers()) {
+            Ok(allowed) => allowed,
+            Err(refused) => return refused,
+        };
+        if request.method() == Method::OPTIONS {
+            return allowed.preflight();
+        }
+        if !is_upgrade(request.headers()) {
+            return allowed.read(http::answer(client, request, self.limits.request_bytes, service).await);
+        }
+        // Who comes by a proxy was not counted yet.
+        let is_counted = client.address == peer.into();
+        let present = if is_counted { None } else { self.crowd.enter(client.address) };
+        if present.is_none() && !is_counted {
+            return http::refused(
+                StatusCode::TOO_MANY_REQUESTS,
+                "there are as many connections of that address as may be",
+            );
+        }
+        let coming = hyper::upgrade::on(&mut request);
+        match create_response_with_body(&request, HttpBody::empty) {
+            Ok(response) => {
+                if let Some(wanted) = upgraded.lock().ok().and_then(|mut upgraded| upgraded.take()) {
+                    // Its receiver waits for the connection's HTTP to end.
+                    let _ = wanted.send(Upgraded { coming, client, _present: present });
+                }
+                response
+            }
+            Err(error) => http::refused(StatusCode::BAD_REQUEST, &error.to_string()),
+        }
     }
+}
+
+/// A connection that goes on as WebSocket.
+struct Upgraded {
+    coming: OnUpgrade,
+    client: Client,
+    /// Its place among those of its address, if it came by a proxy.
+    _present: Option<Present>,
 }
 
 /// Whether the client wants to go on with WebSocket.
@@ -181,10 +221,4 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
         values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(word))
     };
     says(CONNECTION, "upgrade") && says(UPGRADE, "websocket")
-}
-
-fn refused(why: &str) -> HttpResponse {
-    let mut response = HttpResponse::new(HttpBody::from(format!("{why}\n")));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
 }

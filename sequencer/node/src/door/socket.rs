@@ -16,8 +16,11 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
+use xos_api::Budget;
 
 use super::calls::Calls;
+use super::client::Client;
+use super::session::Sessions;
 use super::turn::Turns;
 use super::{Door, entry};
 use crate::rpc::Rpc;
@@ -37,36 +40,40 @@ pub(crate) struct Socket {
     rpc: Rpc,
     calls: Calls,
     request_bytes: usize,
-    texts: mpsc::Receiver<Box<RawValue>>,
-    binaries: mpsc::Receiver<Vec<u8>>,
-    /// Where binary answers go to.
-    answers: mpsc::Sender<Vec<u8>>,
-    sink: mpsc::Sender<Box<RawValue>>,
+    client: Client,
+    sessions: Arc<Sessions>,
+    /// What subscriptions have sent.
+    updates: mpsc::Receiver<Box<RawValue>>,
+    answered: mpsc::Receiver<Message>,
+    /// Where answers go to.
+    answers: mpsc::Sender<Message>,
     stop: jsonrpsee::server::StopHandle,
 }
 
 impl Socket {
-    pub(crate) fn new(door: &Door, number: usize) -> Self {
+    pub(crate) fn new(door: &Door, number: usize, client: Client, sessions: Arc<Sessions>) -> Self {
         let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let limits = door.limits;
-        let (sink, texts) = mpsc::channel(size(limits.message_buffer));
-        let (answers, binaries) = mpsc::channel(size(limits.message_buffer));
+        let (sink, updates) = mpsc::channel(size(limits.message_buffer));
+        let (answers, answered) = mpsc::channel(size(limits.message_buffer));
         let calls = Calls {
             methods: door.methods.clone(),
             connection: ConnectionId(number),
             subscriptions: Arc::new(BoundedSubscriptions::new(limits.subscriptions)),
-            sink: MethodSink::new(sink.clone()),
+            sink: MethodSink::new(sink),
             response_bytes: size(limits.response_bytes),
             batch_requests: size(limits.batch_requests),
         };
         let (rpc, stop) = (door.rpc.clone(), door.stop.clone());
-        Self { rpc, calls, request_bytes: size(limits.request_bytes), texts, binaries, answers, sink, stop }
+        let client = client.with_sessions(Arc::clone(&sessions));
+        let request_bytes = size(limits.request_bytes);
+        Self { rpc, calls, request_bytes, client, sessions, updates, answered, answers, stop }
     }
 
     /// Serves until the client leaves, is not heard any more, breaks the protocol, or the node stops. When the node stops, what is
     /// being worked on is answered first.
     pub(crate) async fn serve(self, stream: TokioIo<Upgraded>) {
-        let Self { rpc, calls, request_bytes, mut texts, mut binaries, answers, sink, stop } = self;
+        let Self { rpc, calls, request_bytes, client, sessions, mut updates, mut answered, answers, stop } = self;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .max_message_size(Some(request_bytes))
@@ -80,13 +87,13 @@ impl Socket {
             ping.tick().await;
             loop {
                 let first = tokio::select! {
-                    Some(bytes) = binaries.recv() => binary_message(bytes),
-                    Some(text) = texts.recv() => text_message(text),
+                    Some(answer) = answered.recv() => answer,
+                    Some(update) = updates.recv() => text_message(update),
                     _ = ping.tick() => Message::Ping(Bytes::new()),
                     // If it is dropped, nobody reads any more either.
                     Ok(frame) = &mut finished => {
                         // Behind the last answers.
-                        while let Some(message) = next_of(&mut binaries, &mut texts) {
+                        while let Some(message) = next_of(&mut answered, &mut updates) {
                             writer.feed(message).await?;
                         }
                         return writer.send(Message::Close(Some(frame))).await;
@@ -94,7 +101,7 @@ impl Socket {
                 };
                 writer.feed(first).await?;
                 // What waits goes with it.
-                while let Some(message) = next_of(&mut binaries, &mut texts) {
+                while let Some(message) = next_of(&mut answered, &mut updates) {
                     writer.feed(message).await?;
                 }
                 writer.flush().await?;
@@ -111,7 +118,7 @@ impl Socket {
                 read = reader.next() => read,
                 () = tokio::time::sleep(SILENCE_MAX.saturating_sub(heard.elapsed())) => break None,
                 () = &mut stopping => break Some((CloseCode::Away, "the node is stopping")),
-                () = sink.closed() => break None,
+                () = answers.closed() => break None,
             };
             heard = Instant::now();
             let message = match read {
@@ -119,32 +126,37 @@ impl Socket {
                 Some(Err(Error::Capacity(_))) => {
                     // What follows it cannot be told from it any more.
                     let most = u32::try_from(request_bytes).unwrap_or(u32::MAX);
-                    let _ = sink.send(no_request(reject_too_big_request(most))).await;
+                    let _ = answers.send(text_message(no_request(reject_too_big_request(most)))).await;
                     break Some((CloseCode::Size, "the message is too large"));
                 }
                 // Closed, cut off, or no WebSocket any more.
                 Some(Err(_)) | None => break None,
             };
+            if client.pays_for_message(message.len()).is_err() {
+                break Some((CloseCode::Policy, "more was asked for than the budget has, again and again"));
+            }
             // Who takes no answers is not listened to for ever.
             let place = tokio::time::timeout(SILENCE_MAX, Arc::clone(&room).acquire_owned()).await;
             let Ok(Ok(place)) = place else { break None };
             match message {
                 Message::Text(text) => {
-                    let (calls, sink) = (calls.clone(), sink.clone());
+                    let (client, calls, answers) = (client.clone(), calls.clone(), answers.clone());
                     let work = async move {
-                        if let Some(answer) = calls.execute(&text).await {
+                        if let (Some(answer), budget) = client.clone().asks(calls.execute(&text)).await {
+                            client.pays_for_answer(answer.get().len());
                             // If the client has left, it does not want to know.
-                            let _ = sink.send(answer).await;
+                            let _ = answers.send(with_budget(answer, budget)).await;
                         }
                         drop(place);
                     };
                     tokio::spawn(turns.next().of(work));
                 }
                 Message::Binary(bytes) => {
-                    let (rpc, answers) = (rpc.clone(), answers.clone());
+                    let (client, rpc, answers) = (client.clone(), rpc.clone(), answers.clone());
                     let work = async move {
-                        let answer = entry::answer(&rpc, &bytes).await;
-                        let _ = answers.send(answer.encode()).await;
+                        let (answer, budget) = client.asks(entry::answer(&rpc, &bytes)).await;
+                        let answer = answer.with_budget(budget).encode();
+                        let _ = answers.send(Message::Binary(Bytes::from(answer))).await;
                         drop(place);
                     };
                     tokio::spawn(turns.next().of(work));
@@ -153,28 +165,38 @@ impl Socket {
                 Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
             }
         };
+        let every = u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX);
         if let Some((code, reason)) = end {
             // All that is worked on is answered; subscriptions end with the connection.
-            let every = u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX);
             let farewell = async {
                 let _ = room.acquire_many(every).await;
                 let _ = finish.send(CloseFrame { code, reason: reason.into() });
                 let _ = (&mut write).await;
             };
-            if tokio::time::timeout(LAST_WORDS, farewell).await.is_ok() {
-                return;
-            }
+            // Who is too slow to take them goes without.
+            let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
         }
         write.abort();
+        // A node that stops takes nothing more, and its clients come back: their orders stay.
+        if !matches!(end, Some((CloseCode::Away, _))) {
+            // Behind all that it has asked for, which nobody waits for any more.
+            let _ = room.acquire_many(every).await;
+            sessions.end(&rpc).await;
+        }
     }
 }
 
-fn next_of(binaries: &mut mpsc::Receiver<Vec<u8>>, texts: &mut mpsc::Receiver<Box<RawValue>>) -> Option<Message> {
-    binaries.try_recv().map(binary_message).or_else(|_| texts.try_recv().map(text_message)).ok()
+fn next_of(answered: &mut mpsc::Receiver<Message>, updates: &mut mpsc::Receiver<Box<RawValue>>) -> Option<Message> {
+    answered.try_recv().or_else(|_| updates.try_recv().map(text_message)).ok()
 }
 
-fn binary_message(bytes: Vec<u8>) -> Message {
-    Message::Binary(Bytes::from(bytes))
+/// The answer with what is left to the client, beside `result` or `error`; of a batch in the last one.
+fn with_budget(answer: Box<RawValue>, budget: Budget) -> Message {
+    let mut text = String::from(Box::<str>::from(answer));
+    if let (Some(end), Ok(budget)) = (text.rfind('}'), serde_json::to_string(&budget)) {
+        text.insert_str(end, &format!(",\"budget\":{budget}"));
+    }
+    Message::Text(Utf8Bytes::from(text))
 }
 
 fn text_message(text: Box<RawValue>) -> Message {

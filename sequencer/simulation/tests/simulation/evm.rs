@@ -11,7 +11,7 @@ use revm::primitives::hardfork::SpecId;
 use revm::state::AccountInfo;
 use revm::{Database, DatabaseCommit, ExecuteCommitEvm, MainBuilder, MainContext};
 use xos_auth::Key;
-use xos_chain::Deployment;
+use xos_chain::{Attribution, Deployment};
 
 use crate::artifact::{ESCAPE_HATCH, Plan};
 
@@ -100,6 +100,7 @@ impl Genesis {
             grace: 5_000,
             deployer: house().address(),
             block: 0,
+            attribution: Attribution::default(),
         };
         for (address, code) in plan.creations {
             let creation = TxEnv { kind: TxKind::Create, data: code, ..transaction(CREATOR) };

@@ -8,7 +8,7 @@ use xos_auth::Key;
 use xos_chain::{Core, Registry, Scripts};
 use xos_types::Address;
 
-use super::DemoError;
+use super::{DemoError, resolver};
 
 /// Seconds that Venue XIPs are public here. `script/config/core.json` says three days: nobody would wait for those, and a chain
 /// whose clock is moved would no longer agree with the node's.
@@ -43,6 +43,7 @@ impl Opening {
             ("allowed", json!(allowed)),
             ("notice", json!(NOTICE_SECONDS)),
             ("baseSlots", json!([OUTCOME_SLOTS, 4, 4])),
+            ("resolver", dispute_terms()),
         ];
         let config = configure(folder, "core", &changes)?;
         scripts.run_with("DeployCore", "run()", &[], &[("CORE_CONFIG", &config)]).await?;
@@ -116,6 +117,12 @@ impl Opening {
         let config = configure(&self.folder, name, changes)?;
         Ok(self.scripts.run("OpenVenue", "change(string,uint32)", &[&config, &venue.to_string()]).await?)
     }
+}
+
+/// Claims are soon final here; a ruling would still take what a XIP takes.
+fn dispute_terms() -> Value {
+    let bond = u64::try_from(resolver::BOND).unwrap_or(u64::MAX);
+    json!({ "window": resolver::WINDOW_SECONDS, "patience": 1_814_400, "leastBond": bond, "bondShare": 10_000 })
 }
 
 /// `script/config/<name>.json` with other values, in the run's folder.

@@ -1,40 +1,153 @@
-//! Resolves each event on chain as soon as the results decide it. The contract takes the payouts from nobody else.
+//! Says on chain how each event ended as soon as the results decide it: a claim with a bond, which is final once nobody has
+//! disputed it for its window. Nobody is trusted with it: who claims is neither the deployer nor anybody else in particular,
+//! and the first claim about the first match is a lie, which is disputed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use alloy::primitives::{B256, keccak256};
 use futures::future::try_join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
-use xos_chain::{At, Wallet};
+use tokio::time::{Duration, sleep};
+use xos_auth::Key;
+use xos_chain::{At, Claimant};
 
-use super::DemoError;
-use crate::facts::Subject;
+use super::funding::{self, in_atoms};
+use super::{DemoError, Exchange};
+use crate::facts::{MatchId, Subject};
 use crate::fair::Board;
 
-/// Follows the board until every event is resolved.
-pub(super) async fn resolve_all(wallet: Wallet, mut board: watch::Receiver<Arc<Board>>) -> Result<(), DemoError> {
-    let mut open: BTreeSet<Subject> = Subject::all().collect();
-    while !open.is_empty() {
-        let now = Arc::clone(&board.borrow_and_update());
-        let decided: Vec<(Subject, usize)> =
-            open.iter().filter_map(|&subject| Some((subject, now.snapshot.winner(subject)?))).collect();
-        try_join_all(decided.iter().map(|&(subject, winner)| resolve(&wallet, subject, winner))).await?;
-        for (subject, _) in &decided {
-            open.remove(subject);
-        }
-        if decided.is_empty() && board.changed().await.is_err() {
-            return Err(DemoError::failed("resolve events", format!("the replay ended with {} undecided", open.len())));
-        }
-    }
-    Ok(())
+/// Seconds in which a claim may be disputed. `script/config/core.json` says two hours.
+pub(super) const WINDOW_SECONDS: u64 = 2;
+/// Atoms of a first claim's bond: ten dollars.
+pub(super) const BOND: u128 = 10_000_000;
+/// What is lied about.
+const LIED_ABOUT: Subject = Subject::After90(MatchId(1));
+const POLL: Duration = Duration::from_millis(200);
+
+/// Who says how events ended.
+pub(super) struct Claimants {
+    honest: Claimant,
+    liar: Claimant,
+    /// Atoms that each of them has brought.
+    brought: u128,
 }
 
-async fn resolve(wallet: &Wallet, subject: Subject, winner: usize) -> Result<(), DemoError> {
-    let ticks = wallet.chain().event(subject.event(), At::Latest).await?.ticks;
-    let mut payouts = vec![0; subject.outcomes()];
-    payouts[winner] = ticks.into();
-    wallet.resolve_event(subject.event(), &payouts).await?;
-    Ok(())
+/// What became of the claims.
+#[derive(Clone, Debug)]
+pub(super) struct Resolution {
+    /// Events that a claim has decided.
+    pub(super) events: usize,
+    /// Claims that were disputed.
+    pub(super) disputed: usize,
+    /// Atoms that whoever told the truth has won of the lie's bond.
+    pub(super) won: u128,
+    /// What is not as it should be.
+    pub(super) problems: Vec<String>,
+}
+
+impl Claimants {
+    /// Two people with tokens for their bonds, and no rights.
+    pub(super) async fn gather(exchange: &Exchange) -> Result<Self, DemoError> {
+        let keys = [(); 2].map(|()| Key::random());
+        let addresses = keys.each_ref().map(Key::address);
+        exchange.deployer.send_native_to_all(&addresses, funding::GAS_MONEY).await?;
+        // One bond for each event, and for the dispute twice another.
+        let brought = BOND * (Subject::all().count() as u128 + 2);
+        let resolver = exchange.opening.core().resolver;
+        let claimants = keys.into_iter().map(|key| async {
+            let wallet = exchange.chain.wallet(key);
+            let claimant = Claimant::new(wallet.clone(), resolver);
+            tokio::try_join!(wallet.mint(wallet.address(), brought), claimant.approve(brought))?;
+            Ok::<_, DemoError>(claimant)
+        });
+        let [honest, liar] = <[Claimant; 2]>::try_from(try_join_all(claimants).await?)
+            .map_err(|claimants| DemoError::failed("gather claimants", format!("{} came", claimants.len())))?;
+        Ok(Self { honest, liar, brought })
+    }
+
+    /// Follows the board until every event is resolved, and takes the bonds back.
+    pub(super) async fn resolve_all(self, mut board: watch::Receiver<Arc<Board>>) -> Result<Resolution, DemoError> {
+        let mut open: Vec<Subject> = Subject::all().collect();
+        let mut under_way = FuturesUnordered::new();
+        let (mut events, mut disputed) = (0, 0);
+        while !open.is_empty() || !under_way.is_empty() {
+            let now = Arc::clone(&board.borrow_and_update());
+            open.retain(|&subject| match now.snapshot.winner(subject) {
+                Some(winner) => {
+                    under_way.push(self.decide(subject, winner));
+                    false
+                }
+                None => true,
+            });
+            tokio::select! {
+                Some(decided) = under_way.next() => {
+                    events += 1;
+                    disputed += decided?;
+                }
+                changed = board.changed(), if !open.is_empty() => if changed.is_err() {
+                    let reason = format!("the replay ended with {} undecided", open.len());
+                    return Err(DemoError::failed("resolve events", reason));
+                }
+            }
+        }
+        drop(under_way);
+        self.settle(events, disputed).await
+    }
+
+    /// Claims, disputes what somebody else claims instead, and makes it final. Answers how often it had to dispute.
+    async fn decide(&self, subject: Subject, winner: usize) -> Result<usize, DemoError> {
+        let (event, chain) = (subject.event(), self.honest.wallet().chain());
+        let ticks = u64::from(chain.event(event, At::Latest).await?.ticks);
+        let paying = |outcome: usize| {
+            let mut payouts = vec![0; subject.outcomes()];
+            payouts[outcome] = ticks;
+            payouts
+        };
+        if subject == LIED_ABOUT {
+            self.liar.claim(event, &paying((winner + 1) % subject.outcomes()), B256::ZERO).await?;
+        }
+        let payouts = paying(winner);
+        let mut disputes = 0;
+        loop {
+            let question = self.honest.question(event).await?;
+            match question.claims.last() {
+                _ if question.decided => return Ok(disputes),
+                Some(last) if last.says(&payouts) => {
+                    if chain.time().await? >= question.closes {
+                        self.honest.finalize(event, &payouts).await?;
+                    } else {
+                        sleep(POLL).await;
+                    }
+                }
+                other => {
+                    disputes += usize::from(other.is_some());
+                    self.honest.claim(event, &payouts, evidence()).await?;
+                }
+            }
+        }
+    }
+
+    /// Everybody takes what the claims have brought: the truth its bonds and half of what the lie put down, the lie nothing.
+    async fn settle(&self, events: usize, disputed: usize) -> Result<Resolution, DemoError> {
+        let mut problems = Vec::new();
+        self.honest.withdraw().await?;
+        let holds = in_atoms(self.honest.wallet().balance().await?)?;
+        let won = holds.saturating_sub(self.brought);
+        if won != BOND / 2 {
+            problems.push(format!("who told the truth holds {holds} atoms after bonds of {} came back", self.brought));
+        }
+        let left = in_atoms(self.liar.wallet().balance().await? + self.liar.owed().await?)?;
+        if left + BOND != self.brought {
+            problems.push(format!("who lied has {left} atoms of {} left, the bond should be lost", self.brought));
+        }
+        Ok(Resolution { events, disputed, won, problems })
+    }
+}
+
+/// The results that claims rest on.
+fn evidence() -> B256 {
+    keccak256(include_bytes!("../../../../worldcup/matches.tsv"))
 }
 
 /// Which outcome the contract pays for an event; `None` if it is not resolved to a single one.

@@ -67,6 +67,8 @@ pub(crate) struct AssetPlan {
     pub(crate) pick: u8,
     pub(crate) lot: u64,
     pub(crate) weights: [u32; 3],
+    /// Most lots that the group takes in; 0 for as many as come.
+    pub(crate) cap: u64,
     pub(crate) feed: FeedPlan,
 }
 
@@ -98,6 +100,7 @@ pub(crate) struct PerpetualPlan {
     pub(crate) maintenance: u32,
     pub(crate) bounds: [u32; 3],
     pub(crate) funding_cap: u32,
+    pub(crate) loss_cap: u64,
     pub(crate) feed: FeedPlan,
 }
 
@@ -166,6 +169,8 @@ pub(crate) struct Kinds {
     pub(crate) markets: Vec<Market>,
     /// Token, lot and weight-independent facts of each asset, by the order of admission.
     pub(crate) assets: Vec<(FeedId, Address, u64)>,
+    /// Most atoms of each asset that the group takes in.
+    caps: BTreeMap<Address, u128>,
     /// Every feed's name and dollars (18 decimals).
     pub(crate) feeds: Vec<(B256, u128)>,
     /// Asset tokens that each owner's wallet holds.
@@ -256,9 +261,10 @@ impl Life {
             initialWeight: U24::from(a.min(b).min(maintenance)),
             maintenanceWeight: U24::from(maintenance),
             conversionDiscount: U24::from(discount),
-            cap: u128::MAX,
+            cap: if plan.cap == 0 { u128::MAX } else { u128::from(plan.cap) * u128::from(lot) },
             feed,
         };
+        self.kinds.caps.insert(token, config.cap);
         let item = self.queue(deployer, &IGateway::setAssetCall { config });
         let InboxPayload::AssetSet { feed, .. } = item.payload else { panic!("{item:?}") };
         if known.is_none() {
@@ -337,7 +343,7 @@ impl Life {
             tierBounds: bounds,
             penalty: U24::from(maintenance[0].min(50_000) / 2),
             fundingCap: perpetual.funding_cap,
-            lossCap: U96::from(1_000_000_000_u64),
+            lossCap: U96::from(perpetual.loss_cap),
             title: "Perpetuel".into(),
         };
         let deployer = self.deployer.address();
@@ -372,12 +378,12 @@ impl Life {
         }
     }
 
-    fn market_phase(&mut self, market: u8, phase: u8) {
+    fn market_phase(&mut self, market: u8, pick: u8) {
         let Some(at) = self.pick_market(market) else { return };
         if self.kinds.markets[at].delisted {
             return;
         }
-        let phase = match phase {
+        let phase = match pick {
             0..=19 => abi::Phase::Halted,
             20..=49 => abi::Phase::ReduceOnly,
             50..=69 => abi::Phase::Delisted,
@@ -388,6 +394,9 @@ impl Life {
         };
         self.kinds.markets[at].delisted = phase == abi::Phase::Delisted;
         let market = self.kinds.markets[at].id.0;
+        if pick.is_multiple_of(8) {
+            self.hours(market, pick);
+        }
         self.queue(self.deployer.address(), &IGateway::setPhaseCall { market, phase });
     }
 
@@ -397,6 +406,11 @@ impl Life {
         let owner = self.key(self.owner_index(account)).address();
         // From dust to a few thousand lots.
         let amount = 1 + u128::from(amount) % (u128::from(lot) * 3_000);
+        let held = self.evm.view(token, &IToken::balanceOfCall { owner: self.evm.group }).to::<u128>();
+        let amount = amount.min(self.kinds.caps[&token].saturating_sub(held));
+        if amount == 0 {
+            return;
+        }
         let gateway = self.evm.gateway;
         self.evm.must(owner, token, &IToken::mintCall { to: owner, amount: U256::from(amount) });
         self.evm.must(owner, token, &IToken::approveCall { spender: gateway, amount: U256::from(amount) });
@@ -747,7 +761,7 @@ impl Life {
 
     pub(crate) fn start_terms(&mut self) {
         let terms = abi::GroupTerms {
-            sequencer: self.sequencer.address(),
+            sequencer: self.sequencers[0].address(),
             maxHoldings: 3,
             keeperShare: U24::from(1_000),
             grace: 1_000,

@@ -215,23 +215,7 @@ impl Naive {
                     out.push(Event::Rejected { account, nonce, reject });
                 } else {
                     self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
-                    for nonce in self.nonces_of(account) {
-                        let resting = self.orders.iter().find(|resting| resting.is(account, nonce)).unwrap();
-                        let order = resting.signed.message;
-                        let on_venue = venue.0 == 0 || self.listing(order.market).terms.venue == venue;
-                        let on_side = sides == Sides::Both || (sides == Sides::Buy) == (order.side == Side::Buy);
-                        if on_venue && on_side && (market.0 == 0 || order.market == market) {
-                            self.cancel(account, nonce, CancelReason::Requested, &mut out);
-                        }
-                    }
-                    for waiting in self.waiting_of(account) {
-                        let order = waiting.signed.message;
-                        let on_venue = venue.0 == 0 || self.listing(order.market).terms.venue == venue;
-                        let on_side = sides == Sides::Both || (sides == Sides::Buy) == (order.side == Side::Buy);
-                        if on_venue && on_side && (market.0 == 0 || order.market == market) {
-                            self.cancel_waiting(account, order.nonce, CancelReason::Requested, &mut out);
-                        }
-                    }
+                    self.cancel_chosen(account, venue, market, sides, &mut out);
                     self.ended(account, nonce, &mut out);
                 }
             }
@@ -241,9 +225,7 @@ impl Naive {
                     out.push(Event::Rejected { account, nonce, reject });
                 } else {
                     self.accounts.get_mut(&account).unwrap().used.insert(nonce.0);
-                    self.switches.insert(account, time.0);
-                    self.switches.retain(|_, time| *time != 0);
-                    out.push(Event::CancelAfterSet { account, time });
+                    self.turn_switch(account, time, &mut out);
                     self.ended(account, nonce, &mut out);
                 }
             }
@@ -262,6 +244,7 @@ impl Naive {
                     self.raise_floor(account, below, &mut out);
                 }
             }
+            Command::InSession { login, act } => self.act(login, *act, &mut out),
             Command::Withdraw(signed) => self.withdraw(signed, &mut out),
             Command::Transfer(signed) => self.transfer(signed, &mut out),
             Command::Liquidate(signed) => self.queue_request(keepers::Request::Liquidation(*signed), &mut out),
@@ -301,6 +284,60 @@ impl Naive {
                 self.execute(*order, instructions, out);
             }
         }
+    }
+
+    fn act(&mut self, login: &Signed<Session>, act: Act, out: &mut Vec<Event>) {
+        let Session { account, expiry, .. } = login.message;
+        let time = TimeMs(self.open.time);
+        let refusal = if expiry < time {
+            Some(Reject::Expired { expiry, time })
+        } else {
+            let known = self.signer(account, login.signer);
+            if let Act::Cancel { nonce } = act {
+                known.or_else(|| self.unknown_anywhere(account, nonce))
+            } else {
+                known
+            }
+        };
+        match (refusal, act) {
+            (Some(reject), act) => out.push(Event::Rejected { account, nonce: act.nonce(), reject }),
+            (None, Act::Cancel { nonce }) => self.cancel_anywhere(account, nonce, CancelReason::Requested, out),
+            (None, Act::CancelAll { below }) => self.raise_floor(account, below, out),
+            (None, Act::CancelMany { venue, market, sides }) => self.cancel_chosen(account, venue, market, sides, out),
+            (None, Act::CancelAfter { time }) => self.turn_switch(account, time, out),
+        }
+    }
+
+    fn cancel_chosen(
+        &mut self,
+        account: AccountId,
+        venue: VenueId,
+        market: MarketId,
+        sides: Sides,
+        out: &mut Vec<Event>,
+    ) {
+        let is_meant = |naive: &Self, order: &Order| {
+            let on_venue = venue.0 == 0 || naive.listing(order.market).terms.venue == venue;
+            let on_side = sides == Sides::Both || (sides == Sides::Buy) == (order.side == Side::Buy);
+            on_venue && on_side && (market.0 == 0 || order.market == market)
+        };
+        for nonce in self.nonces_of(account) {
+            let resting = self.orders.iter().find(|resting| resting.is(account, nonce)).unwrap();
+            if is_meant(self, &resting.signed.message) {
+                self.cancel(account, nonce, CancelReason::Requested, out);
+            }
+        }
+        for waiting in self.waiting_of(account) {
+            if is_meant(self, &waiting.signed.message) {
+                self.cancel_waiting(account, waiting.nonce(), CancelReason::Requested, out);
+            }
+        }
+    }
+
+    fn turn_switch(&mut self, account: AccountId, time: TimeMs, out: &mut Vec<Event>) {
+        self.switches.insert(account, time.0);
+        self.switches.retain(|_, time| *time != 0);
+        out.push(Event::CancelAfterSet { account, time });
     }
 
     fn raise_floor(&mut self, account: AccountId, below: Nonce, out: &mut Vec<Event>) {

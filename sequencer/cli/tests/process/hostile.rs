@@ -1,0 +1,224 @@
+//! Everything at once from clients who mean no good, while an honest one trades: it is served, in time, and the node's memory
+//! is bounded.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::{SinkExt, StreamExt};
+use rand::{Rng, RngExt, SeedableRng};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, client_async};
+use xos_api::{Entry, EntryAnswer, EntryRequest, XosApiClient};
+use xos_types::{AccountId, Instructions, Side, Signature};
+
+use crate::entry::{Client, place};
+use crate::exchange::{ALICE, AMPLE, BOB, Exchange, alice, order};
+
+/// Orders of the honest client, one after the other.
+const HONEST: u64 = 1_000;
+/// More than this nobody's order may take while two cores are shared by node, chain, and hostile clients.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// What hostile clients may make the node use beyond what it used before, in KiB.
+const MEMORY: u64 = 400 << 10;
+
+/// What the hostile clients share.
+#[derive(Clone)]
+struct Hostile {
+    target: SocketAddr,
+    stop: Arc<AtomicBool>,
+    /// Messages or connections so far.
+    sent: Arc<AtomicU64>,
+}
+
+impl Hostile {
+    fn goes_on(&self) -> bool {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// A connection from one of the addresses of this machine.
+    async fn connect(&self, from: u8) -> Option<TcpStream> {
+        let socket = TcpSocket::new_v4().ok()?;
+        socket.bind(SocketAddr::from(([127, 0, 66, from], 0))).ok()?;
+        tokio::time::timeout(PATIENCE, socket.connect(self.target)).await.ok()?.ok()
+    }
+
+    async fn web_socket(&self, from: u8) -> Option<WebSocketStream<TcpStream>> {
+        let stream = self.connect(from).await?;
+        let upgraded = tokio::time::timeout(PATIENCE, client_async(format!("ws://{}/", self.target), stream)).await;
+        upgraded.ok()?.ok().map(|(socket, _)| socket)
+    }
+
+    /// Bytes that are no HTTP.
+    async fn garbage(self, from: u8) {
+        let mut random = rand::rngs::StdRng::seed_from_u64(from.into());
+        while self.goes_on() {
+            let Some(mut stream) = self.connect(from).await else { continue };
+            let mut bytes = vec![0; random.random_range(1..20_000)];
+            random.fill_bytes(&mut bytes);
+            let _ = stream.write_all(&bytes).await;
+            let _ = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut [0; 100])).await;
+        }
+    }
+
+    /// Connections that say nothing, half of a head, or half of a message, as many as may be.
+    async fn half_open(self, from: u8) {
+        let mut held = Vec::new();
+        while self.goes_on() {
+            if let Some(mut stream) = self.connect(from).await {
+                let start: &[u8] = match held.len() % 3 {
+                    0 => b"",
+                    1 => b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+                    _ => b"POST / HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n[",
+                };
+                let _ = stream.write_all(start).await;
+                held.push(stream);
+            }
+            if held.len() > 300 {
+                held.drain(..100);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Messages that are no requests: of any bytes, nested deeply, of a hundred thousand calls, cut off, larger than may be.
+    async fn nonsense(self, from: u8) {
+        let mut random = rand::rngs::StdRng::seed_from_u64(from.into());
+        let messages = [
+            Message::text("[".repeat(200_000)),
+            Message::text(format!("[{}1]", "1,".repeat(100_000))),
+            Message::text(
+                r#"{"jsonrpc":"2.0","id":1,"method":"xos_placeOrders","params":[["#.to_owned() + &"{},".repeat(1_000),
+            ),
+            Message::text("\u{0}\u{1}".repeat(1_000)),
+            Message::text(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#, "x".repeat(500_000))),
+            Message::binary(vec![1, 1, 200, 0, 0, 0, 0, 0]),
+            Message::binary(vec![0xff; 900_000]),
+        ];
+        while self.goes_on() {
+            let Some(mut socket) = self.web_socket(from).await else { continue };
+            for _ in 0..50 {
+                let mut bytes = vec![1; random.random_range(0..2_000)];
+                random.fill_bytes(&mut bytes[..]);
+                let message = match random.random_range(0..10) {
+                    0..3 => Message::binary(bytes),
+                    3 => Message::binary(vec![7; 3 << 20]),
+                    _ => messages[random.random_range(0..messages.len())].clone(),
+                };
+                if !matches!(tokio::time::timeout(PATIENCE, socket.send(message)).await, Ok(Ok(()))) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Orders that Alice never signed, as many and as fast as they go.
+    async fn forger(self, from: u8) {
+        let mut random = rand::rngs::StdRng::seed_from_u64(from.into());
+        let mut forged = |nonce| {
+            let mut signature = Signature::default();
+            random.fill_bytes(&mut signature.r);
+            random.fill_bytes(&mut signature.vs);
+            Entry::Place(order(ALICE, nonce, Side::Buy, 1, 100), Instructions::default(), signature)
+        };
+        let message = EntryRequest { tag: 0, entries: (1..=200).map(&mut forged).collect() }.encode();
+        while self.goes_on() {
+            let Some(socket) = self.web_socket(from).await else { continue };
+            let (mut writer, mut reader) = socket.split();
+            let reads = tokio::spawn(async move { while let Some(Ok(_)) = reader.next().await {} });
+            while self.goes_on() && writer.send(Message::binary(message.clone())).await.is_ok() {}
+            reads.abort();
+        }
+    }
+
+    /// Questions with long answers that nobody reads.
+    async fn deaf(self, from: u8) {
+        let question = r#"{"jsonrpc":"2.0","id":1,"method":"xos_openOrders","params":["3"]}"#;
+        while self.goes_on() {
+            let Some(mut socket) = self.web_socket(from).await else { continue };
+            while self.goes_on() {
+                let asked = tokio::time::timeout(PATIENCE, socket.send(Message::text(question))).await;
+                if !matches!(asked, Ok(Ok(()))) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// KiB that a process has in memory.
+pub(crate) fn memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_honest_client_is_served_while_others_do_their_worst() {
+    let mut exchange = Exchange::prepare().await;
+    let config = std::fs::read_to_string(exchange.path("node.toml")).unwrap();
+    // The budgets of a node that nobody has configured.
+    std::fs::write(exchange.path("node.toml"), config.replace(AMPLE, "")).unwrap();
+    exchange.start_node().await;
+    exchange
+        .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(BOB)).await.is_ok())
+        .await;
+    // It has traded before; who first comes in the middle of this may be told to try again.
+    let mut honest = Client::connect(&exchange).await;
+    let first = place(&exchange, &alice(), order(ALICE, HONEST + 1, Side::Buy, 1, 1));
+    assert!(matches!(client_ask(&mut honest, first).await, EntryAnswer::Done { .. }));
+    let before = memory(exchange.process());
+
+    let hostile = Hostile { target: exchange.address().parse().unwrap(), stop: Arc::default(), sent: Arc::default() };
+    let mut attacks = Vec::new();
+    for from in 0..4 {
+        attacks.push(tokio::spawn(hostile.clone().garbage(1 + from)));
+        attacks.push(tokio::spawn(hostile.clone().half_open(11 + from)));
+        attacks.push(tokio::spawn(hostile.clone().nonsense(21 + from)));
+        attacks.push(tokio::spawn(hostile.clone().forger(31 + from)));
+        attacks.push(tokio::spawn(hostile.clone().deaf(41 + from)));
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let mut waits = Vec::new();
+    let mut most = 0;
+    for nonce in 1..=HONEST {
+        let begun = Instant::now();
+        let order = order(ALICE, nonce, Side::Buy, 1, 1 + nonce % 400);
+        let EntryAnswer::Done { results, reasons, .. } =
+            client_ask(&mut honest, place(&exchange, &alice(), order)).await
+        else {
+            panic!("order {nonce} was refused\n{}", exchange.log())
+        };
+        assert_eq!(results[0].refused, None, "{reasons:?}");
+        waits.push(begun.elapsed());
+        most = most.max(memory(exchange.process()));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    hostile.stop.store(true, Ordering::Relaxed);
+    for attack in attacks {
+        attack.abort();
+    }
+    waits.sort();
+    let (median, p99, worst) = (waits[waits.len() / 2], waits[waits.len() * 99 / 100], waits[waits.len() - 1]);
+    println!(
+        "{HONEST} honest orders among {} hostile messages: median {median:?}, p99 {p99:?}, worst {worst:?}; {before} KiB before, {most} at \
+         most",
+        hostile.sent.load(Ordering::Relaxed)
+    );
+    assert!(worst < PATIENCE, "{worst:?}");
+    assert!(most < before + MEMORY, "{before} KiB, then {most}");
+    assert!(exchange.node_runs());
+
+    // They are gone, and the node is as it was.
+    exchange.until("it answers at once", async |exchange| exchange.client.health().await.is_ok()).await;
+    exchange.audit();
+}
+
+async fn client_ask(client: &mut Client, entry: Entry) -> EntryAnswer {
+    tokio::time::timeout(2 * PATIENCE, client.ask(vec![entry])).await.expect("an honest client is answered")
+}
