@@ -181,8 +181,10 @@ coverage: deps ## Coverage of the contracts by line and branch
 
 # ---------------------------------------------------------------- benchmarks: one JSON line a result
 
-BENCHES := engine journal recovery replicated failover auth wire gas
+BENCHES := engine journal recovery replicated failover auth wire feeds gas
 RESULTS := target/bench/results.jsonl
+# As docs/operations.md wants nodes to be started.
+LARGE_PAGES := GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
 .PHONY: bench
 bench: ## Every benchmark
@@ -196,7 +198,7 @@ bench-memory bench-snapshot: CRATE = xos-engine
 bench-recovery: CRATE = xos-node
 bench-book bench-memory bench-snapshot bench-engine bench-journal bench-recovery bench-auth: bench-%: contracts ## One benchmark
 	@mkdir -p $(dir $(RESULTS))
-	@cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
+	@$(LARGE_PAGES) cargo run --quiet --release --locked -p $(or $(CRATE),xos-$*) --example bench-$* | tee -a $(RESULTS)
 
 .PHONY: bench-replicated
 bench-replicated: contracts $(NATS) ## Durability on three log servers: throughput and latency
@@ -212,6 +214,11 @@ bench-failover: contracts $(NATS) ## From a leader's death to the next acknowled
 bench-wire: contracts ## From the wire to the durable acknowledgement
 	@mkdir -p $(dir $(RESULTS))
 	@cargo bench --quiet --profile release --locked -p xos-cli --bench wire | grep '^{' | tee -a $(RESULTS)
+
+.PHONY: bench-feeds
+bench-feeds: contracts ## A thousand readers of one book
+	@mkdir -p $(dir $(RESULTS))
+	@cargo bench --quiet --profile release --locked -p xos-cli --bench feeds | grep '^{' | tee -a $(RESULTS)
 
 .PHONY: gas
 gas: contracts ## Take the gas snapshots anew (`make test` checks them)

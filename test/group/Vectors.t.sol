@@ -143,8 +143,7 @@ contract VectorsTest is Test {
     /// @dev Only the sequencer reads these; the signatures are checked all the same.
     function test_what_only_the_sequencer_reads_hashes_and_recovers_as_in_the_vectors() public view {
         string[6] memory names = ["Cancel", "CancelAll", "Amend", "CancelMany", "CancelAfter", "Session"];
-        string[6] memory lists =
-            [".cancels", ".cancelAlls", ".amends", ".cancelManys", ".cancelAfters", ".sessions"];
+        string[6] memory lists = [".cancels", ".cancelAlls", ".amends", ".cancelManys", ".cancelAfters", ".sessions"];
         for (uint256 k = 0; k < names.length; ++k) {
             for (uint256 i = 0; i < countOf(lists[k]); ++i) {
                 string memory path = pathOf(lists[k], i);

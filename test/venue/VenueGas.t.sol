@@ -8,7 +8,7 @@ import {
     MarketId,
     MarketKind,
     PerpetualConfig,
-    eventOfMarket
+    eventOf as eventOfMarket
 } from "../../contracts/group/Types.sol";
 import {OptimisticResolver} from "../../contracts/resolver/OptimisticResolver.sol";
 import {VenueNumber, VenueRequest} from "../../contracts/venue/VenueTypes.sol";

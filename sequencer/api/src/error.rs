@@ -47,6 +47,8 @@ pub enum Code {
     OnlyReducing = 1017,
     /// It is not signed, and no session of the connection stands in for that.
     NoSession = 1018,
+    /// A feed no longer keeps what came after the place from which it should resume.
+    NotKept = 1019,
     /// The node has more work queued than it takes; nothing was done; try again.
     Overloaded = 1100,
     /// The node stopped before it could answer; whether the command took effect can be asked with `xos_order` once it is back.
@@ -63,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in order.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::InvalidRequest,
         Self::BadSignature,
         Self::UnknownAccount,
@@ -83,6 +85,7 @@ impl Code {
         Self::UnknownToken,
         Self::OnlyReducing,
         Self::NoSession,
+        Self::NotKept,
         Self::Overloaded,
         Self::Unavailable,
         Self::DiskFull,

@@ -6,6 +6,7 @@
 
 mod entry;
 mod error;
+mod feeds;
 mod history;
 mod indexed;
 pub mod people;
@@ -18,6 +19,12 @@ mod wire;
 
 pub use entry::{BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
 pub use error::{ApiError, Code};
+pub use feeds::{
+    AccountMessage, BboMessage, BookCopy, BookMessage, CHECKSUM_LEVELS, CandlesMessage, Cause, FundingInfo,
+    FundingMessage, LiquidationsMessage, ListingInfo, MarketEvent, MarketsMessage, NotTheBook, OrderChange, OrderName,
+    OrdersCopy, OrdersMessage, PriceInfo, PricesMessage, PublicOrder, Sequence, Session, Trade, TradesMessage,
+    book_checksum,
+};
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
 pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};
 pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};
@@ -28,7 +35,7 @@ pub use trading::{
 };
 pub use tree::{Placed, TreeAck, TreeOrder, TreeOutcome, TreeRequest};
 pub use wire::{
-    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
-    EventStatus, FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest,
-    OrderStatus, PositionInfo, Receipt, SettlementInfo, StateHash, TradeInfo, TransferRequest, WithdrawRequest,
+    AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, EventStatus,
+    FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus,
+    PositionInfo, Receipt, SettlementInfo, StateHash, TradeInfo, TransferRequest, WithdrawRequest,
 };

@@ -5,14 +5,18 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 use xos_types::{AccountId, EventId, MarketId, Nonce, TimeMs};
 
+use crate::feeds::{
+    AccountMessage, BboMessage, BookMessage, CandlesMessage, FundingMessage, LiquidationsMessage, MarketsMessage,
+    OrdersMessage, PricesMessage, Sequence, TradesMessage,
+};
 use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord};
 use crate::indexed::{HoldingInfo, IndexMarketInfo};
 use crate::session::{Budget, LoggedIn, LoginRequest};
 use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest};
 use crate::tree::{TreeAck, TreeRequest};
 use crate::wire::{
-    AccountInfo, AccountUpdate, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo,
-    Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
+    AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, Info,
+    LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
     TransferRequest, WithdrawRequest,
 };
 
@@ -210,18 +214,50 @@ pub trait XosApi {
     #[method(name = "convert")]
     async fn convert(&self, convert: ConvertRequest) -> RpcResult<Ack>;
 
-    /// The best 20 levels of a book: first as it stands, then after every ingress window that changed it. Who reads
-    /// slowly skips to the latest.
-    #[subscription(name = "subscribeBook" => "bookUpdate", unsubscribe = "unsubscribeBook", item = BookInfo)]
-    async fn subscribe_book(&self, market: MarketId) -> SubscriptionResult;
+    /// A book by price: as it stands, then what changed. Who reads slowly gets it anew. `from` resumes, here as everywhere: it is
+    /// the `sequence` of the last message that the reader has, and what came since follows instead of a snapshot.
+    #[subscription(name = "subscribeBook" => "bookUpdate", unsubscribe = "unsubscribeBook", item = BookMessage)]
+    async fn subscribe_book(&self, market: MarketId, from: Option<Sequence>) -> SubscriptionResult;
 
-    /// The trades of one market, or of all. Closed with a reason if the reader falls thousands behind; then ask
-    /// `xos_trades` and subscribe again.
-    #[subscription(name = "subscribeTrades" => "tradeUpdate", unsubscribe = "unsubscribeTrades", item = TradeInfo)]
-    async fn subscribe_trades(&self, market: Option<MarketId>) -> SubscriptionResult;
+    /// A book by order: as it stands, then what became of its orders. Ends with a reason for who reads too slowly.
+    #[subscription(name = "subscribeOrders" => "ordersUpdate", unsubscribe = "unsubscribeOrders", item = OrdersMessage)]
+    async fn subscribe_orders(&self, market: MarketId, from: Option<Sequence>) -> SubscriptionResult;
 
-    /// What happens to an account. Closed with a reason if the reader falls a thousand behind; then ask `xos_account` and
-    /// subscribe again.
-    #[subscription(name = "subscribeAccount" => "accountUpdate", unsubscribe = "unsubscribeAccount", item = AccountUpdate)]
-    async fn subscribe_account(&self, account: AccountId) -> SubscriptionResult;
+    /// The best bid and ask, whenever one changed. Who reads slowly skips to the latest.
+    #[subscription(name = "subscribeBbo" => "bboUpdate", unsubscribe = "unsubscribeBbo", item = BboMessage)]
+    async fn subscribe_bbo(&self, market: MarketId, from: Option<Sequence>) -> SubscriptionResult;
+
+    /// The trades of one market, or of all.
+    #[subscription(name = "subscribeTrades" => "tradesUpdate", unsubscribe = "unsubscribeTrades", item = TradesMessage)]
+    async fn subscribe_trades(&self, market: Option<MarketId>, from: Option<Sequence>) -> SubscriptionResult;
+
+    /// The open candle of a market, whenever a trade changed it.
+    #[subscription(name = "subscribeCandles" => "candlesUpdate", unsubscribe = "unsubscribeCandles", item = CandlesMessage)]
+    async fn subscribe_candles(
+        &self,
+        market: MarketId,
+        interval: Interval,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult;
+
+    /// Index and mark prices, frame by frame. Who reads slowly skips to the latest.
+    #[subscription(name = "subscribePrices" => "pricesUpdate", unsubscribe = "unsubscribePrices", item = PricesMessage)]
+    async fn subscribe_prices(&self, from: Option<Sequence>) -> SubscriptionResult;
+
+    /// Funding indices that move.
+    #[subscription(name = "subscribeFunding" => "fundingUpdate", unsubscribe = "unsubscribeFunding", item = FundingMessage)]
+    async fn subscribe_funding(&self, from: Option<Sequence>) -> SubscriptionResult;
+
+    /// What happens to accounts that fail: flags, liquidations, conversions, takeovers, deleveraging.
+    #[subscription(name = "subscribeLiquidations" => "liquidationsUpdate", unsubscribe = "unsubscribeLiquidations", item = LiquidationsMessage)]
+    async fn subscribe_liquidations(&self, from: Option<Sequence>) -> SubscriptionResult;
+
+    /// All that concerns an account, up to the settlement of its batches. It needs no key, so it is a drop copy for whoever keeps
+    /// one.
+    #[subscription(name = "subscribeAccount" => "accountUpdate", unsubscribe = "unsubscribeAccount", item = AccountMessage)]
+    async fn subscribe_account(&self, account: AccountId, from: Option<Sequence>) -> SubscriptionResult;
+
+    /// What is listed, in which phase, and when its next session opens or closes; then whatever of that changes.
+    #[subscription(name = "subscribeMarkets" => "marketsUpdate", unsubscribe = "unsubscribeMarkets", item = MarketsMessage)]
+    async fn subscribe_markets(&self, from: Option<Sequence>) -> SubscriptionResult;
 }

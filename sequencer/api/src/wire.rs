@@ -522,17 +522,6 @@ pub struct TradeInfo {
     pub taker_side: Option<Side>,
 }
 
-/// What happened to an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AccountUpdate {
-    /// The command that caused it.
-    #[serde(with = "number")]
-    pub sequence: u64,
-    /// The engine's event, as JSON: `{"Filled": {…}}`, `{"Cancelled": {…}}` and so on.
-    pub event: serde_json::Value,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

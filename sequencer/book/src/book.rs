@@ -16,6 +16,11 @@ pub struct Limit {
     pub lots: Lots,
 }
 
+/// Where a book most likely keeps what an order will touch; see [`Book::guess`]. Whoever looks ahead reads there, and nobody else
+/// relies on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Guess(pub(crate) LevelId);
+
 /// One market's resting orders: two ladders of price levels. The orders themselves, and the levels, lie in the group's
 /// [`Orders`], which every method takes; a book with nothing in it is 48 bytes.
 ///
@@ -58,17 +63,21 @@ impl Book {
         crosses.then(|| price_of(against, ladder.best_key()))
     }
 
-    /// The order behind which a new one would queue, if there is any at that price; `O(depth)`.
+    /// Where an order would most likely queue, without a look at what lies there; `O(depth)`.
     #[inline]
     #[must_use]
-    pub fn youngest<H: Copy + Default, C: Copy>(
-        &self,
-        orders: &Orders<H, C>,
-        side: Side,
-        price: Ticks,
-    ) -> Option<Handle> {
-        let level = orders.levels.find(self.ladder(side), key_of(side, price))?;
-        Handle::new(orders.levels.get(level).youngest)
+    pub fn guess<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, side: Side, price: Ticks) -> Option<Guess> {
+        orders.levels.guess(self.ladder(side), key_of(side, price)).map(Guess)
+    }
+
+    /// Where the order lies, most likely, that one of `side` at `limit` would meet first, without a look at it; `O(1)`.
+    #[inline]
+    #[must_use]
+    pub fn guess_crossing(&self, side: Side, limit: Ticks) -> Option<Guess> {
+        let against = side.opposite();
+        let ladder = self.ladder(against);
+        let crosses = !ladder.is_empty() && ladder.best_key() <= key_of(against, limit);
+        crosses.then(|| Guess(ladder.best()))
     }
 
     /// The order that one of `side` at `limit` would meet first; `O(1)`.

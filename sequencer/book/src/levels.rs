@@ -241,12 +241,6 @@ impl Levels {
         self.leaves[id.leaf()].key ^ self.get(id).lots_low
     }
 
-    /// The level of a key, if it has a leaf.
-    #[inline]
-    pub(crate) fn find(&self, ladder: &Ladder, key: u64) -> Option<LevelId> {
-        Some(LevelId::new(self.find_leaf(ladder, key)?, level_of(key)))
-    }
-
     #[inline]
     pub(crate) fn side(&self, id: LevelId) -> Side {
         self.leaves[id.leaf()].side
@@ -303,6 +297,22 @@ impl Levels {
             }
             self.find_best(ladder);
         }
+    }
+
+    /// The level that a key most likely has, without a look at its leaf: digits that the path leaves out are not compared.
+    #[inline]
+    pub(crate) fn guess(&self, ladder: &Ladder, key: u64) -> Option<LevelId> {
+        let mut at = ladder.root;
+        while at != Child::NONE {
+            match at.kind() {
+                Kind::Leaf(place) => return Some(LevelId::new(place, level_of(key))),
+                Kind::Node(place) => {
+                    let node = &self.nodes[place];
+                    at = node.children[node.digit(key)];
+                }
+            }
+        }
+        None
     }
 
     #[inline]

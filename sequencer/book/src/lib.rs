@@ -23,7 +23,7 @@ mod open_orders;
 mod orders;
 mod pool;
 
-pub use book::{Book, Limit};
+pub use book::{Book, Guess, Limit};
 pub use levels::Level;
 pub use open_orders::OpenOrders;
 pub use orders::{Handle, Orders, Resting};

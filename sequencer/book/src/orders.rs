@@ -4,7 +4,7 @@ use core::num::NonZeroU32;
 
 use xos_types::{Lots, MarketId, Nonce, Side, Ticks};
 
-use crate::book::Limit;
+use crate::book::{Guess, Limit};
 use crate::levels::{LevelId, Levels};
 
 /// Where an order lies as long as it rests. Reused afterwards, so whoever keeps one drops it together with the order.
@@ -151,6 +151,27 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
         let order = self.get(handle);
         let neighbours = self.records[order.older as usize].nonce ^ self.records[order.younger as usize].nonce;
         neighbours ^ self.levels.glance(order.level)
+    }
+
+    /// The youngest order where an order would most likely queue, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn youngest_at(&self, guess: Guess) -> Option<Handle> {
+        Handle::new(self.levels.get(guess.0).youngest)
+    }
+
+    /// The order that most likely is the first of a queue, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn oldest_at(&self, guess: Guess) -> Option<Handle> {
+        Handle::new(self.levels.get(guess.0).oldest)
+    }
+
+    /// Reads a bit of what lies at a guess, so that it is fetched. It has no meaning.
+    #[inline]
+    #[must_use]
+    pub fn glance_at(&self, guess: Guess) -> u64 {
+        self.levels.glance(guess.0)
     }
 
     /// Leaves and inner nodes of the trees of prices, for whoever watches memory.

@@ -22,10 +22,11 @@ use xos_types::{
 
 use crate::feeds::Board;
 use crate::gas::{LineState, Word};
-use crate::holdings::{Asset, Fall, Holdings, Offer, grows};
+use crate::holdings::{Fall, Holdings, Offer};
 use crate::margin::Outcome;
 use crate::margins::Margins;
 use crate::nonces::Nonces;
+use crate::perpetual::grows;
 use crate::principal::Principal;
 use crate::terms::Terms;
 
@@ -224,16 +225,10 @@ impl Account {
     /// limit to what is held.
     #[inline]
     pub(crate) fn exposure(&self, terms: &Terms, market: MarketId, side: Side) -> i128 {
-        let (held, bids, asks) = match terms.kind {
+        let (held, [bids, asks]) = match terms.kind {
             MarketKind::Spot => return 0,
-            MarketKind::Outcome => {
-                let Outcome { position, bid_lots, ask_lots, .. } = self.margins.outcome(market);
-                (position, bid_lots, ask_lots)
-            }
-            MarketKind::Perpetual => {
-                let (size, [bids, asks]) = self.holdings.position(terms.feed);
-                (size, bids, asks)
-            }
+            MarketKind::Outcome => return self.margins.outcome(market).exposure(side),
+            MarketKind::Perpetual => self.holdings.position(terms.feed),
         };
         match side {
             Side::Buy => i128::from(bids) + i128::from(held),
@@ -374,24 +369,20 @@ impl Account {
         gone: (Ticks, Lots),
         comes: (Ticks, Lots),
     ) -> bool {
-        let exposure = self.exposure(terms, market, side) + i128::from(comes.1.0) - i128::from(gone.1.0);
-        if exposure > i128::from(terms.position_max) {
-            return false;
+        let ((gone_price, gone_lots), (price, lots)) = (gone, comes);
+        if terms.kind == MarketKind::Spot {
+            let offer = |price, lots| Offer::new(side, terms.lot_price(price), lots);
+            let (gone, comes) = (offer(gone_price, gone_lots), offer(price, lots));
+            return self.holdings.shift_asset(terms.feed, &board[terms.feed], gone, comes);
         }
-        let order = |(price, lots): (Ticks, Lots)| Some((Standing { market, side, price, lots }, 0));
-        if terms.kind == MarketKind::Outcome {
-            self.requote(terms, board, order(gone), order(comes));
-            return true;
-        }
-        if !self.holdings.contains(terms.feed) {
-            return false;
-        }
-        self.requote(terms, board, order(gone), order(comes));
-        let offers_more = |held: Asset| held.ask_atoms > held.balance;
-        if side == Side::Sell && self.holdings.asset(terms.feed).is_some_and(offers_more) {
-            self.requote(terms, board, order(comes), order(gone));
-            return false;
-        }
+        let moved = self.margins.change_if(terms, market, |outcome| {
+            outcome.release(terms, side, gone_price, gone_lots);
+            outcome.reserve(terms, side, price, lots);
+            outcome.exposure(side) <= i128::from(terms.position_max)
+        });
+        let Some(moved) = moved else { return false };
+        self.worst_payoff += moved.payoff;
+        self.pledged += moved.with_orders;
         true
     }
 
@@ -423,11 +414,8 @@ impl Account {
                 outcome.trade(order.side, order.lots);
             });
         } else {
-            let feed = &board[terms.feed];
-            self.cash += self.holdings.change(terms.feed, feed, |held| {
-                held.release(feed, order.offer(terms));
-                held.trade(feed, frame, order.side, order.lots)
-            });
+            let (feed, traded) = (&board[terms.feed], (order.side, order.lots));
+            self.cash += self.holdings.trade(terms.feed, feed, frame, traded, Some(order.offer(terms)));
         }
         assert!(self.available() >= before, "a resting order's fill never costs more than was reserved for it");
     }
@@ -439,8 +427,8 @@ impl Account {
         if terms.kind == MarketKind::Outcome {
             self.change(terms, trade.market, |outcome| outcome.trade(trade.side, trade.lots));
         } else {
-            let feed = &board[terms.feed];
-            self.cash += self.holdings.change(terms.feed, feed, |held| held.trade(feed, frame, trade.side, trade.lots));
+            let (feed, traded) = (&board[terms.feed], (trade.side, trade.lots));
+            self.cash += self.holdings.trade(terms.feed, feed, frame, traded, None);
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::hint::black_box;
 
-use xos_book::Handle;
+use xos_book::{Guess, Handle};
 use xos_types::{AccountId, Command, MarketId, MarketKind, Nonce, Side, Ticks};
 
 use crate::account::Account;
@@ -31,6 +31,9 @@ struct Target {
     handle: Option<Handle>,
     /// Where a new one may come to rest.
     arriving: Option<(MarketId, Side, Ticks)>,
+    /// Where in the book that is, and where the order lies that it would meet first.
+    queue: Option<Guess>,
+    crossing: Option<Guess>,
     /// The order behind which it would queue.
     youngest: Option<Handle>,
     /// The order that it would meet first.
@@ -69,19 +72,33 @@ impl Engine {
         }
         let targets = &mut targets[..count];
         let mut seen = 0;
+        // Each loop is short: as many of its turns as the machine has in hand at once wait together.
         for target in targets.iter() {
             seen ^= self.find_account(target.account).map_or(0, Account::glance);
         }
         for target in targets.iter_mut() {
-            let Some(account) = self.find_account(target.account) else { continue };
-            target.handle = target.nonce.and_then(|nonce| account.orders.glance(nonce));
             if let Some((market, side, price)) = target.arriving
                 && let Some(book) = self.find_book(market)
             {
-                target.youngest = book.youngest(&self.orders.resting, side, price);
-                target.met = book.first_crossing(&self.orders.resting, side, price);
+                target.queue = book.guess(&self.orders.resting, side, price);
+                target.crossing = book.guess_crossing(side, price);
+            }
+        }
+        for guess in targets.iter().filter_map(|target| target.queue) {
+            seen ^= self.orders.resting.glance_at(guess);
+        }
+        for target in targets.iter_mut() {
+            let Some(account) = self.find_account(target.account) else { continue };
+            target.handle = target.nonce.and_then(|nonce| account.orders.glance(nonce));
+        }
+        for target in targets.iter() {
+            if let (Some(account), Some((market, ..))) = (self.find_account(target.account), target.arriving) {
                 seen ^= self.glance_at_margin(account, market);
             }
+        }
+        for target in targets.iter_mut() {
+            target.youngest = target.queue.and_then(|guess| self.orders.resting.youngest_at(guess));
+            target.met = target.crossing.and_then(|guess| self.orders.resting.oldest_at(guess));
         }
         for target in targets.iter() {
             for handle in [target.handle, target.met].into_iter().flatten() {
@@ -105,6 +122,12 @@ impl Engine {
             });
         }
         black_box(seen);
+    }
+
+    /// Fetches what some accounts hold at index prices, side by side.
+    pub(crate) fn glance_at_holdings(&self, accounts: impl Iterator<Item = AccountId>) {
+        let glance = |account| self.find_account(account).map_or(0, |account| account.holdings.glance());
+        black_box(accounts.fold(0, |seen, account| seen ^ glance(account)));
     }
 
     fn glance_at_margin(&self, account: &Account, market: MarketId) -> u64 {

@@ -157,7 +157,8 @@ impl Engine {
                 return self.cancel(handle, CancelReason::OnlyReducing, events);
             }
         }
-        if self.exceeds_open_interest(seller, &self.orders.order(bid), size) {
+        let opened = self.open_interest_change(seller, &self.orders.order(bid), size);
+        if self.exceeds_open_interest(market, opened) {
             // Somebody's long position would be opened, and this is the order that would open it.
             return self.cancel(bid, CancelReason::OpenInterestCap, events);
         }
@@ -173,7 +174,6 @@ impl Engine {
             }
         }
 
-        let opened = self.open_interest_change(seller, &self.orders.order(bid), size);
         let market_state = self.market_state(market);
         let (buyer, bid_refilled) = self.fill_in_auction(bid, price, size, market_state);
         let (seller, ask_refilled) = self.fill_in_auction(ask, price, size, market_state);

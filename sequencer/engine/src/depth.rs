@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, AuctionFill, Event, Fill, Lots, MarketId, Nonce, Pace, Side, Ticks};
 
+use crate::engine::Engine;
+
 /// One change of a market's book: what became of an order (level 3), and of its price (level 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
@@ -43,6 +45,23 @@ struct Place {
     remaining: Lots,
     /// Of what remains.
     shown: Lots,
+    /// The higher, the later it came to its price.
+    turn: u64,
+}
+
+/// A resting order as the book shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// On which side.
+    pub side: Side,
+    /// At which price.
+    pub price: Ticks,
+    /// Owner of the order.
+    pub account: AccountId,
+    /// The order.
+    pub nonce: Nonce,
+    /// Lots of it that the book shows.
+    pub lots: Lots,
 }
 
 /// What stands at a price.
@@ -72,6 +91,8 @@ pub struct Depth {
     orders: BTreeMap<(AccountId, Nonce), Place>,
     levels: BTreeMap<(MarketId, Side, Ticks), Sum>,
     numbers: BTreeMap<MarketId, u64>,
+    /// Turns that were given out.
+    turns: u64,
     /// What icebergs show at a time, from their plans until they end.
     displays: BTreeMap<(AccountId, Nonce), Lots>,
 }
@@ -88,14 +109,17 @@ impl Depth {
             Event::Rested { account, nonce, market, side, price, remaining } => {
                 let name = (*account, *nonce);
                 let shown = self.displays.get(&name).map_or(*remaining, |display| *remaining.min(display));
-                let place = Place { market: *market, side: *side, price: *price, remaining: *remaining, shown };
+                let place =
+                    Place { market: *market, side: *side, price: *price, remaining: *remaining, shown, turn: 0 };
                 self.orders.insert(name, place);
-                self.join(name, deltas);
+                self.join(name);
+                self.tell(name, self.orders[&name], deltas);
             }
             Event::Refilled { account, nonce, shown, .. } => {
                 let name = (*account, *nonce);
                 self.orders.get_mut(&name).expect("what rests shows its next part").shown = *shown;
-                self.join(name, deltas);
+                self.join(name);
+                self.tell(name, self.orders[&name], deltas);
             }
             Event::Filled(Fill { maker, maker_nonce, size, .. }) => {
                 self.leave((*maker, *maker_nonce), *size, *size, deltas);
@@ -114,6 +138,21 @@ impl Depth {
         }
     }
 
+    /// The market whose book an event may change; `None` of an event that says nothing of orders.
+    #[must_use]
+    pub fn market_of(event: &Event) -> Option<MarketId> {
+        match event {
+            Event::Planned { order, .. } => Some(order.market),
+            Event::Filled(fill) => Some(fill.market),
+            Event::AuctionFilled(fill) => Some(fill.market),
+            Event::Rested { market, .. }
+            | Event::Refilled { market, .. }
+            | Event::Reduced { market, .. }
+            | Event::Cancelled { market, .. } => Some(*market),
+            _ => None,
+        }
+    }
+
     /// Number of the market's last change; 0 before the first.
     #[must_use]
     pub fn number(&self, market: MarketId) -> u64 {
@@ -127,13 +166,33 @@ impl Depth {
         core::iter::from_fn(move || if side == Side::Buy { levels.next_back() } else { levels.next() })
     }
 
+    /// The orders of a market as its book shows them: best price first, at a price in the order in which they would fill, the
+    /// bids before the asks.
+    #[must_use]
+    pub fn orders(&self, market: MarketId) -> Vec<Shown> {
+        let mut queue: Vec<_> = self.orders.iter().filter(|(_, place)| place.market == market).collect();
+        queue.sort_unstable_by_key(|(_, Place { side, price, turn, .. })| match side {
+            Side::Buy => (0, u64::MAX - price.0, *turn),
+            Side::Sell => (1, price.0, *turn),
+        });
+        let shown = queue.into_iter().map(|((account, nonce), place)| Shown {
+            side: place.side,
+            price: place.price,
+            account: *account,
+            nonce: *nonce,
+            lots: place.shown,
+        });
+        shown.collect()
+    }
+
     /// An order stands behind all others at its price with what it shows.
-    fn join(&mut self, name: (AccountId, Nonce), deltas: &mut Vec<Delta>) {
-        let place = self.orders[&name];
+    fn join(&mut self, name: (AccountId, Nonce)) {
+        self.turns += 1;
+        let place = self.orders.get_mut(&name).expect("it was put there");
+        place.turn = self.turns;
         let sum = self.levels.entry((place.market, place.side, place.price)).or_default();
         sum.lots += u128::from(place.shown.0);
         sum.orders += 1;
-        self.tell(name, place, deltas);
     }
 
     /// Lots are taken off an order, first those that it does not show.
@@ -172,5 +231,32 @@ impl Depth {
         let number = self.numbers.entry(market).or_default();
         *number += 1;
         deltas.push(Delta { market, number: *number, side, price, account, nonce, shown, lots, orders });
+    }
+}
+
+impl Engine {
+    /// A market's book as it stands, to be followed from here on by the events of that market; `None` if there is no such market.
+    #[must_use]
+    pub fn depth(&self, market: MarketId) -> Option<Depth> {
+        let book = self.find_book(market)?;
+        let mut depth = Depth::default();
+        for side in [Side::Buy, Side::Sell] {
+            for handle in book.queue(&self.orders.resting, side) {
+                let name = (self.orders.account(handle), self.orders.nonce(handle));
+                let order = self.orders.rested(handle, &self.accounts);
+                let (price, remaining, shown) = (order.price, order.remaining, order.shown);
+                depth.orders.insert(name, Place { market, side, price, remaining, shown, turn: 0 });
+                depth.join(name);
+                if order.display != Lots(0) {
+                    depth.displays.insert(name, order.display);
+                }
+            }
+        }
+        for waiting in self.plans.iter().filter(|waiting| waiting.market() == market) {
+            if let Pace::Iceberg { display } = waiting.plan.pace {
+                depth.displays.insert(waiting.name(), display);
+            }
+        }
+        Some(depth)
     }
 }

@@ -18,11 +18,11 @@ use crate::feeds::{Board, Feed};
 use crate::follow::Live;
 use crate::frame::OpenFrame;
 use crate::gas;
-use crate::holdings::Perpetual;
 use crate::log::{HashBlocks, Log};
 use crate::losses::{Pool, tell_cut};
 use crate::orders::Orders;
 use crate::owners::Owners;
+use crate::perpetual::Perpetual;
 use crate::plans::Plans;
 use crate::reducing::Reducing;
 use crate::replan::Wait;
@@ -296,26 +296,13 @@ impl Engine {
                 let order = &line.order.message;
                 let holdings = &mut self.accounts[order.account].holdings;
                 // A place is kept until the frame is sealed.
-                let (before, after) = holdings.amend(terms.feed, |held| {
-                    let held = held.perpetual();
-                    let before = held.settled_size;
-                    held.settle(order.side, line.filled, line.notional);
-                    (before, held.settled_size)
-                });
+                let (before, after) = holdings.settle(terms.feed, order.side, line.filled, line.notional);
                 self.rescues.end_forced(order.account, *market, before, after);
             }
             for line in lines {
                 let account = line.order.message.account;
-                let holdings = &mut self.accounts[account].holdings;
                 // The first of its lines may have been all that it had a place for.
-                let is_empty = holdings.contains(terms.feed)
-                    && holdings.amend(terms.feed, |held| {
-                        let perpetual = held.perpetual();
-                        assert_eq!(perpetual.size, perpetual.settled_size, "the lines of a frame are all that traded");
-                        perpetual.unsettled = false;
-                        held.is_empty()
-                    });
-                if is_empty {
+                if self.accounts[account].holdings.settled(terms.feed) == Some(0) {
                     self.tidy(account, terms.feed);
                 }
             }

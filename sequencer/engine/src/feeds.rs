@@ -148,7 +148,8 @@ impl Tiers {
 
     #[inline]
     fn of(&self, notional: i128) -> usize {
-        self.bounds.iter().take_while(|bound| notional > **bound).count()
+        // They rise, so those below it come first, and to count them all takes no branch.
+        self.bounds.iter().map(|bound| usize::from(notional > *bound)).sum()
     }
 
     /// `⌈notional · fraction⌉` for new risk. It never falls as the notional grows, as no tier's fraction is below the one

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xos_types::{
     AccountId, Atoms, EventId, FillLine, Frame, FundingUpdate, Hash, InboxItem, Lots, MarketId, Nonce, Order, Ppm,
-    PriceUpdate, Redemption, Rescue, Side, Signed, SignedTree, Ticks, TimeMs, Transfer, TreeId, Withdraw,
+    PriceUpdate, Redemption, Rescue, Signed, SignedTree, Ticks, TimeMs, Transfer, TreeId, Withdraw,
 };
 
 use crate::distinct::{Distinct, Key};
@@ -347,11 +347,12 @@ impl OpenFrame {
 
 /// What the contract checks too: a market only moves lots and cash between accounts.
 fn assert_sums_to_zero(market: MarketId, lines: &[FillLine]) {
-    let sum = |side: Side| {
-        lines
-            .iter()
-            .filter(|line| line.order.message.side == side)
-            .fold((0u128, 0u128), |(lots, notional), line| (lots + u128::from(line.filled.0), notional + line.notional))
-    };
-    assert_eq!(sum(Side::Buy), sum(Side::Sell), "lots and notional bought and sold in market {market} are equal");
+    let mut sums = [(0u128, 0u128); 2];
+    for line in lines {
+        let (lots, notional) = &mut sums[line.order.message.side as usize];
+        *lots += u128::from(line.filled.0);
+        *notional += line.notional;
+    }
+    let [bought, sold] = sums;
+    assert_eq!(bought, sold, "lots and notional bought and sold in market {market} are equal");
 }

@@ -8,7 +8,7 @@ use xos_book::Handle;
 use xos_types::{AccountId, CancelReason, Event, EventId, FeedId, Lots, MarketId, Phase, Side};
 
 use crate::engine::{Engine, event_index};
-use crate::holdings::grows;
+use crate::perpetual::grows;
 
 /// What changes hands.
 #[derive(Clone, Copy, Debug)]

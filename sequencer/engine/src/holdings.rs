@@ -20,10 +20,11 @@
 use serde::{Deserialize, Serialize};
 use xos_types::{FeedId, Lots, Side};
 
-use crate::feeds::{Board, Feed, notional, scaled};
+use crate::feeds::{Board, Feed};
 use crate::limits::ASSET_VALUE_MAX;
-use crate::packed::Packed;
-use crate::wide::{MILLION, PRICE_SCALE, floor, mul_div, times};
+use crate::packed::{HEADER, Packed};
+use crate::perpetual::{Perpetual, largest, requirement};
+use crate::wide::{MILLION, PRICE_SCALE, mul_div, times};
 
 /// Everything that an account holds at index prices, by feed, and what it counts for.
 ///
@@ -50,24 +51,6 @@ pub(crate) struct Holding {
 pub(crate) enum Held {
     Perpetual(Perpetual),
     Asset(Asset),
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Perpetual {
-    /// Signed lots.
-    pub(crate) size: i64,
-    /// Funding index up to which it has paid.
-    pub(crate) paid_up_to: i128,
-    /// Lots and average entry price in ticks when the last frame was sealed, as the contract has them; see
-    /// [`Perpetual::settle`].
-    pub(crate) settled_size: i64,
-    pub(crate) entry: u64,
-    /// Lines of the open frame are still to be settled.
-    pub(crate) unsettled: bool,
-    /// Lots of resting bids and of resting asks.
-    pub(crate) offered: [u64; 2],
-    /// What bids above and asks below the index lose if they fill: atoms times 1e9, at the open frame's price.
-    pub(crate) loss: i128,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +111,18 @@ impl Asset {
                 self.bid_cost -= offer.cost();
             }
             Side::Sell => self.ask_atoms -= atoms(feed, offer.lots),
+        }
+    }
+
+    /// Lots change hands.
+    fn trade(&mut self, feed: &Feed, frame: u64, side: Side, lots: Lots) {
+        let atoms = atoms(feed, lots);
+        match side {
+            Side::Buy => {
+                self.balance += atoms;
+                self.note(frame, atoms, false);
+            }
+            Side::Sell => self.balance -= atoms,
         }
     }
 
@@ -196,7 +191,8 @@ impl Offer {
     /// What it loses at once against the index if it fills, atoms times 1e9.
     #[inline]
     pub(crate) fn loss(self, index: i128) -> i128 {
-        let price = i128::from(self.lot_price) * PRICE_SCALE;
+        // Of two factors without a sign, so that it is one multiplication.
+        let price = (u128::from(self.lot_price) * PRICE_SCALE.unsigned_abs()).cast_signed();
         let worse = match self.side {
             Side::Buy => price - index,
             Side::Sell => index - price,
@@ -254,10 +250,7 @@ impl Holdings {
     #[inline]
     pub(crate) fn position(&self, feed: FeedId) -> (i64, [u64; 2]) {
         match self.list.find(key(feed)) {
-            Some(at) if self.list.tag(at) & PERPETUAL != 0 => {
-                let [size, bids, asks] = self.list.first(at);
-                (size, [bids.cast_unsigned(), asks.cast_unsigned()])
-            }
+            Some(at) if self.list.tag(at) & PERPETUAL != 0 => Perpetual::position(&self.list, at),
             _ => (0, [0; 2]),
         }
     }
@@ -277,7 +270,7 @@ impl Holdings {
     /// Makes a place for a feed that the account has nothing at.
     pub(crate) fn open(&mut self, id: FeedId, feed: &Feed) {
         let held = Held::nothing(feed);
-        let at = self.list.insert(key(id), 0);
+        let at = self.list.insert(key(id), 0, if feed.is_perpetual() { Perpetual::WORDS } else { HEADER });
         held.store(&mut self.list, at);
         self.len += 1;
     }
@@ -303,11 +296,11 @@ impl Holdings {
     /// If there is no place for the feed.
     pub(crate) fn change<T>(&mut self, id: FeedId, feed: &Feed, change: impl FnOnce(&mut Held) -> T) -> T {
         let at = self.place_of(id);
-        let mut held = Held::load(&self.list, at);
-        let before = held.counts(feed);
+        let before = Held::load(&self.list, at);
+        let mut held = before;
         let result = change(&mut held);
         held.store(&mut self.list, at);
-        self.count(before, held.counts(feed));
+        self.count(held.counts_more_than(&before, feed));
         result
     }
 
@@ -323,20 +316,82 @@ impl Holdings {
         result
     }
 
+    /// Lots change hands, which an order had offered that rested, or one that arrived. Returns the cash that funding up to now brings.
+    ///
+    /// # Panics
+    /// If there is no place for the feed.
+    pub(crate) fn trade(
+        &mut self,
+        id: FeedId,
+        feed: &Feed,
+        frame: u64,
+        (side, lots): (Side, Lots),
+        rested: Option<Offer>,
+    ) -> i128 {
+        let at = self.place_of(id);
+        if self.list.tag(at) & PERPETUAL == 0 {
+            return self.change(id, feed, |held| {
+                let asset = held.asset();
+                rested.into_iter().for_each(|offer| asset.release(feed, offer));
+                asset.trade(feed, frame, side, lots);
+                0
+            });
+        }
+        // Without a look at what else it might be: a fill does little beside this.
+        let before = self.perpetual_at(at);
+        let mut held = before;
+        rested.into_iter().for_each(|offer| held.release(feed, offer));
+        let paid = held.trade(feed, side, lots);
+        held.store(&mut self.list, at, PERPETUAL | IN_FRAME);
+        self.count(held.counts_more_than(&before, feed));
+        paid
+    }
+
+    /// One line of a sealed frame, as the contract settles it (see [`Perpetual::settle`]); the position before it and behind it.
+    ///
+    /// # Panics
+    /// If there is no place for the feed.
+    #[inline]
+    pub(crate) fn settle(&mut self, feed: FeedId, side: Side, lots: Lots, notional: u128) -> (i64, i64) {
+        let at = self.place_of(feed);
+        let mut held = self.perpetual_at(at);
+        let before = held.settled_size;
+        held.settle(side, lots, notional);
+        held.store(&mut self.list, at, PERPETUAL);
+        (before, held.settled_size)
+    }
+
+    /// The position in a perpetual when all lines of a frame are settled; `None` if its place was given up.
+    #[inline]
+    pub(crate) fn settled(&self, feed: FeedId) -> Option<i64> {
+        let held = self.perpetual_at(self.list.find(key(feed))?);
+        assert_eq!(held.size, held.settled_size, "the lines of a frame are all that traded");
+        Some(held.size)
+    }
+
+    /// The record there, which is of a perpetual.
+    #[inline(always)]
+    fn perpetual_at(&self, at: usize) -> Perpetual {
+        Perpetual::load(&self.list, at, self.list.tag(at) & IN_FRAME != 0)
+    }
+
     /// Values everything anew, orders at those feeds as if they lost nothing.
     pub(crate) fn revalue(&mut self, board: &Board, price_moved: impl Fn(FeedId) -> bool) {
         self.sums = Counts::default();
         let mut at = 0;
         while let Some(id) = self.list.key(at).map(feed_of) {
-            let mut held = Held::load(&self.list, at);
-            if let Held::Perpetual(perpetual) = &mut held
-                && perpetual.loss != 0
-                && price_moved(id)
-            {
-                perpetual.loss = 0;
-                held.store(&mut self.list, at);
-            }
-            self.count(Counts::default(), held.counts(&board[id]));
+            let (tag, feed) = (self.list.tag(at), &board[id]);
+            let counts = if tag & PERPETUAL == 0 {
+                Held::load(&self.list, at).counts(feed)
+            } else {
+                let mut held = self.perpetual_at(at);
+                if held.loss != 0 && price_moved(id) {
+                    held.loss = 0;
+                    held.store(&mut self.list, at, tag);
+                }
+                held.counts(feed)
+            };
+            self.count(counts);
             at = self.list.next(at);
         }
     }
@@ -372,7 +427,7 @@ impl Holdings {
         let mut held = Held::load(&self.list, at);
         let moved = held.requote(feed, gone, comes);
         held.store(&mut self.list, at);
-        self.count(Counts::default(), moved);
+        self.count(moved);
     }
 
     /// On one side of a perpetual an offer leaves (of no lots if there was none) and another comes, unless there is no place for
@@ -380,8 +435,8 @@ impl Holdings {
     #[inline]
     pub(crate) fn shift(&mut self, id: FeedId, feed: &Feed, gone: Offer, comes: Offer, most: u64) -> bool {
         let Some(at) = self.list.find(key(id)).filter(|at| self.list.tag(*at) & PERPETUAL != 0) else { return false };
-        let [size, bids, asks] = self.list.first(at);
-        let (before, side) = ([bids.cast_unsigned(), asks.cast_unsigned()], comes.side);
+        let (size, before) = Perpetual::position(&self.list, at);
+        let side = comes.side;
         let mut offered = before;
         offered[side as usize] = before[side as usize] - gone.lots.0 + comes.lots.0;
         // A position and what its orders may make of it are within 2 · POSITION_MAX.
@@ -391,7 +446,7 @@ impl Holdings {
         }
         let gone_loss = if gone.lots == Lots(0) { 0 } else { gone.loss(feed.price) };
         let moved = comes.loss(feed.price) - gone_loss;
-        if moved != 0 || !self.list.replace(at, BIDS + side as usize, on_side) {
+        if moved != 0 || !Perpetual::offer(&mut self.list, at, side, offered[side as usize]) {
             let mut held = Held::load(&self.list, at);
             let worth = held.perpetual().value(feed);
             held.perpetual().offered = offered;
@@ -401,8 +456,25 @@ impl Holdings {
         }
         let (was, now) = (largest(size, before), largest(size, offered));
         if was != now {
-            self.sums.margin += requirement(was, feed) - requirement(now, feed);
+            // What counts alone is the sum already.
+            let counted = if self.len == 1 { -self.sums.margin } else { requirement(was, feed) };
+            self.sums.margin += counted - requirement(now, feed);
         }
+        true
+    }
+
+    /// An offer of an asset leaves (of no lots if there was none) and another comes, on the same side, unless there is no place for
+    /// it or more would be offered than is there; whether they did.
+    pub(crate) fn shift_asset(&mut self, id: FeedId, feed: &Feed, gone: Offer, comes: Offer) -> bool {
+        let Some(at) = self.list.find(key(id)) else { return false };
+        let mut held = Held::load(&self.list, at);
+        let asset = held.asset();
+        let moved = asset.requote(feed, Some(gone), Some(comes));
+        if comes.side == Side::Sell && asset.ask_atoms > asset.balance {
+            return false;
+        }
+        held.store(&mut self.list, at);
+        self.count(moved);
         true
     }
 
@@ -416,9 +488,9 @@ impl Holdings {
     }
 
     #[inline]
-    fn count(&mut self, before: Counts, after: Counts) {
-        self.sums.usd += after.usd - before.usd;
-        self.sums.margin += after.margin - before.margin;
+    fn count(&mut self, moved: Counts) {
+        self.sums.usd += moved.usd;
+        self.sums.margin += moved.margin;
     }
 }
 
@@ -433,8 +505,6 @@ fn feed_of(key: u32) -> FeedId {
 /// Tags of a holding's record: it is of a perpetual; lines of it are still to be settled, or a line that must reduce has filled.
 const PERPETUAL: u8 = 1;
 const IN_FRAME: u8 = 2;
-/// Where a perpetual's record has the lots of its bids; those of its asks follow.
-const BIDS: usize = 1;
 
 impl Held {
     /// What stands in a record. What is most often not zero, and what most often changes, comes first.
@@ -442,17 +512,7 @@ impl Held {
     fn load(list: &Packed, at: usize) -> Self {
         let tag = list.tag(at);
         if tag & PERPETUAL != 0 {
-            let [size, bids, asks, loss, entry, paid_up_to, unsettled_size] = list.read(at);
-            let size = lots(size);
-            return Self::Perpetual(Perpetual {
-                size,
-                paid_up_to,
-                settled_size: size - lots(unsettled_size),
-                entry: unsigned(entry),
-                unsettled: tag & IN_FRAME != 0,
-                offered: [unsigned(bids), unsigned(asks)],
-                loss,
-            });
+            return Self::Perpetual(Perpetual::load(list, at, tag & IN_FRAME != 0));
         }
         let [balance, ask_atoms, bid_lots, bid_cost, frame, came] = list.read(at);
         let recent = Recent { frame: unsigned(frame), came: came.cast_unsigned(), reduced: tag & IN_FRAME != 0 };
@@ -469,19 +529,7 @@ impl Held {
     fn store(self, list: &mut Packed, at: usize) {
         let in_frame = |marked: bool| if marked { IN_FRAME } else { 0 };
         match self {
-            Self::Perpetual(Perpetual {
-                size,
-                paid_up_to,
-                settled_size,
-                entry,
-                unsettled,
-                offered: [bids, asks],
-                loss,
-            }) => {
-                let (size, unsettled_size) = (i128::from(size), i128::from(size - settled_size));
-                let numbers = [size, bids.into(), asks.into(), loss, entry.into(), paid_up_to, unsettled_size];
-                list.write(at, PERPETUAL | in_frame(unsettled), &numbers);
-            }
+            Self::Perpetual(held) => held.store(list, at, PERPETUAL | in_frame(held.unsettled)),
             Self::Asset(Asset { balance, ask_atoms, bid_lots, bid_cost, recent }) => {
                 let (balance, ask_atoms, came) =
                     (balance.cast_signed(), ask_atoms.cast_signed(), recent.came.cast_signed());
@@ -546,12 +594,14 @@ impl Held {
         }
     }
 
-    /// An offer no longer rests.
-    #[inline]
-    pub(crate) fn release(&mut self, feed: &Feed, offer: Offer) {
+    /// Lots change hands. Returns the cash that funding up to now brings.
+    pub(crate) fn trade(&mut self, feed: &Feed, frame: u64, side: Side, lots: Lots) -> i128 {
         match self {
-            Self::Perpetual(held) => held.release(feed, offer),
-            Self::Asset(held) => held.release(feed, offer),
+            Self::Perpetual(held) => held.trade(feed, side, lots),
+            Self::Asset(held) => {
+                held.trade(feed, frame, side, lots);
+                0
+            }
         }
     }
 
@@ -564,162 +614,28 @@ impl Held {
         }
     }
 
-    /// Lots change hands. Returns the cash that funding up to now brings.
-    pub(crate) fn trade(&mut self, feed: &Feed, frame: u64, side: Side, lots: Lots) -> i128 {
-        match self {
-            Self::Perpetual(held) => held.trade(feed, side, lots),
-            Self::Asset(held) => {
-                let atoms = atoms(feed, lots);
-                match side {
-                    Side::Buy => {
-                        held.balance += atoms;
-                        held.note(frame, atoms, false);
-                    }
-                    Side::Sell => held.balance -= atoms,
-                }
-                0
-            }
+    /// By how much it counts for more than it did before something of it changed.
+    #[inline]
+    fn counts_more_than(&self, before: &Self, feed: &Feed) -> Counts {
+        if let (Self::Perpetual(held), Self::Perpetual(before)) = (self, before) {
+            return held.counts_more_than(before, feed);
         }
+        let (before, now) = (before.counts(feed), self.counts(feed));
+        Counts { usd: now.usd - before.usd, margin: now.margin - before.margin }
     }
 
     fn counts(&self, feed: &Feed) -> Counts {
         match self {
-            Self::Perpetual(held) => Counts { usd: held.value(feed), margin: -held.requirement(feed) },
+            Self::Perpetual(held) => held.counts(feed),
             Self::Asset(held) => Counts { usd: -held.bid_cost, margin: held.margin(feed, held.ask_atoms) },
         }
     }
-}
-
-impl Perpetual {
-    /// What it is worth at index price, less what its orders would lose and what funding costs.
-    fn value(&self, feed: &Feed) -> i128 {
-        self.worth(feed, self.loss) + self.funding(feed)
-    }
-
-    /// The same without funding, if its orders lost so much.
-    #[inline]
-    fn worth(&self, feed: &Feed, loss: i128) -> i128 {
-        floor(scaled(self.size.into(), feed.price) - loss, PRICE_SCALE)
-    }
-
-    fn reserve(&mut self, feed: &Feed, offer: Offer) {
-        self.offered[offer.side as usize] += offer.lots.0;
-        self.loss += offer.loss(feed.price);
-    }
-
-    fn release(&mut self, feed: &Feed, offer: Offer) {
-        self.offered[offer.side as usize] -= offer.lots.0;
-        self.loss -= offer.loss(feed.price);
-    }
-
-    /// See [`Held::requote`]. Most orders lose nothing against the index and lie on the side that is not the larger: then nothing
-    /// is to be reckoned.
-    #[inline]
-    fn requote(&mut self, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) -> Counts {
-        let (loss, largest) = (self.loss, self.largest());
-        gone.into_iter().for_each(|gone| self.release(feed, gone));
-        comes.into_iter().for_each(|comes| self.reserve(feed, comes));
-        let now = self.largest();
-        Counts {
-            usd: if self.loss == loss { 0 } else { self.worth(feed, self.loss) - self.worth(feed, loss) },
-            margin: if now == largest { 0 } else { requirement(largest, feed) - requirement(now, feed) },
-        }
-    }
-
-    /// The largest position, either way, that its orders could make it.
-    #[inline]
-    fn largest(&self) -> u64 {
-        largest(self.size, self.offered)
-    }
-
-    /// What must be there for the largest position.
-    #[inline]
-    fn requirement(&self, feed: &Feed) -> i128 {
-        requirement(self.largest(), feed)
-    }
-
-    /// What funding up to now brings, rounded down; negative is what it costs.
-    pub(crate) fn funding(&self, feed: &Feed) -> i128 {
-        // The index has rarely moved since the account last paid.
-        if feed.funding_index == self.paid_up_to {
-            return 0;
-        }
-        floor(times(-i128::from(self.size), feed.funding_index - self.paid_up_to), PRICE_SCALE)
-    }
-
-    fn trade(&mut self, feed: &Feed, side: Side, lots: Lots) -> i128 {
-        let paid = self.funding(feed);
-        self.unsettled = true;
-        let lots = i64::try_from(lots.0).expect("an order is at most SIZE_MAX lots");
-        self.size += if side == Side::Buy { lots } else { -lots };
-        // The contract keeps nothing of a position that is closed.
-        self.paid_up_to = if self.size == 0 { 0 } else { feed.funding_index };
-        paid
-    }
-
-    /// Signed lots change hands outside the book, before any fill of a frame. Returns the cash that funding up to now brings.
-    pub(crate) fn hand_over(&mut self, feed: &Feed, lots: i64, notional: u128) -> i128 {
-        assert!(self.size == self.settled_size && !self.unsettled, "nothing has traded in the frame yet");
-        let paid = self.funding(feed);
-        self.size += lots;
-        self.paid_up_to = if self.size == 0 { 0 } else { feed.funding_index };
-        let side = if lots > 0 { Side::Buy } else { Side::Sell };
-        self.settle(side, Lots(lots.unsigned_abs()), notional);
-        paid
-    }
-
-    /// One line of a sealed frame, as the contract settles it. Lines net an order's fills and stand in the order of its first
-    /// one, so the average entry price, which rounds line by line, is theirs and not the fills'.
-    pub(crate) fn settle(&mut self, side: Side, lots: Lots, notional: u128) {
-        let lots = i64::try_from(lots.0).expect("a line is at most SIZE_MAX lots");
-        let before = self.settled_size;
-        let after = before + if side == Side::Buy { lots } else { -lots };
-        if grows(before, after) {
-            let same_side = before.signum() == after.signum();
-            let average = if same_side {
-                (u128::from(self.entry) * u128::from(before.unsigned_abs()) + notional)
-                    / u128::from(after.unsigned_abs())
-            } else {
-                notional / u128::from(lots.unsigned_abs())
-            };
-            self.entry = u64::try_from(average).expect("an average of prices of 64 bits");
-        }
-        if after == 0 {
-            self.entry = 0;
-        }
-        self.settled_size = after;
-    }
-}
-
-/// The largest position, either way, that so many lots of bids and of asks could make one.
-#[inline]
-fn largest(size: i64, offered: [u64; 2]) -> u64 {
-    // A position and what its orders may make of it are within 2 · POSITION_MAX.
-    let most = (size + offered[0].cast_signed()).unsigned_abs();
-    let least = (size - offered[1].cast_signed()).unsigned_abs();
-    most.max(least)
-}
-
-/// What must be there for a position of so many lots.
-#[inline]
-fn requirement(lots: u64, feed: &Feed) -> i128 {
-    feed.tiers().initial(notional(lots, feed.price))
 }
 
 /// A number of a record that was stored as one of 64 bits.
 #[inline]
 fn unsigned(number: i128) -> u64 {
     u64::try_from(number).expect("it was stored as one")
-}
-
-#[inline]
-fn lots(number: i128) -> i64 {
-    i64::try_from(number).expect("it was stored as one")
-}
-
-/// Whether going from one position to another is more than closing a part of it.
-pub(crate) fn grows(before: i64, after: i64) -> bool {
-    if after > 0 { after > before || before < 0 } else { after < 0 && (after < before || before > 0) }
 }
 
 /// Atoms of so many lots of an asset.

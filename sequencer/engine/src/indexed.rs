@@ -26,6 +26,14 @@ pub struct IndexMarketView<'a> {
     pub closed: bool,
     /// Lots open either way.
     pub open_interest: Lots,
+    /// Index price, atoms per lot times 1e9; 0 before the first.
+    pub index: u128,
+    /// When that was published.
+    pub index_time: TimeMs,
+    /// New risk may not rely on it.
+    pub stale: bool,
+    /// Index and book blended, in the same units; 0 before the first index price.
+    pub mark: u128,
 }
 
 impl Engine {
@@ -39,16 +47,22 @@ impl Engine {
             };
             let market = MarketId::new(EventId(number), 0);
             let feed = listing.terms.feed;
+            let priced = &self.board[feed];
+            let mark = if priced.price == 0 { 0 } else { self.mark(listing).unsigned_abs() };
             Some(IndexMarketView {
                 market,
                 feed,
                 perpetual,
                 title,
                 terms,
-                unit: self.board[feed].config.map(|config| config.unit),
+                unit: priced.config.map(|config| config.unit),
                 phase: listing.phase,
                 closed: listing.closed,
                 open_interest: Lots(listing.open_interest(market)),
+                index: priced.price.unsigned_abs(),
+                index_time: priced.time,
+                stale: priced.stale,
+                mark,
             })
         })
     }

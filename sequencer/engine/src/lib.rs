@@ -10,7 +10,7 @@
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
 //! [`xos_book`]'s price-time order; `accounts` finds an account by its number and `owners` those of an owner, `isolated` opens those for one market;
 //! `account` and `margin` hold cash, positions and what resting orders may still cost, in lists that `packed` keeps small;
-//! `feeds` takes prices and funding, `holdings` is what has a price, `holders` who has any, `health` what the contract will say of an account,
+//! `feeds` takes prices and funding, `holdings` is what has a price, `perpetual` a position in one, `holders` who has any, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
 //! `exits` who takes what they hold, `handover` how it changes hands, `forced` offers closes that owners force in the books, `losses` what all share; `departures` is what leaves;
 //! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
@@ -50,6 +50,7 @@ mod invariants;
 mod isolated;
 mod keepers;
 pub mod limits;
+mod listed;
 mod log;
 mod losses;
 mod margin;
@@ -59,6 +60,7 @@ mod nonces;
 mod orders;
 mod owners;
 mod packed;
+mod perpetual;
 mod place;
 mod planned;
 mod plans;
@@ -81,11 +83,12 @@ mod watch;
 mod wide;
 
 pub use ahead::LOOK_AHEAD;
-pub use depth::{Delta, Depth};
+pub use depth::{Delta, Depth, Shown};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
 pub use health::Health;
 pub use indexed::IndexMarketView;
+pub use listed::ListingView;
 pub use log::{HashBlocks, hash_block};
 pub use snapshot::SnapshotError;
 pub use views::{

@@ -82,6 +82,15 @@ impl Outcome {
         }
     }
 
+    /// Lots that would be held in the direction of `side` if all orders on that side filled.
+    #[inline]
+    pub(crate) fn exposure(&self, side: Side) -> i128 {
+        match side {
+            Side::Buy => i128::from(self.bid_lots) + i128::from(self.position),
+            Side::Sell => i128::from(self.ask_lots) - i128::from(self.position),
+        }
+    }
+
     /// `lots` change hands.
     #[inline]
     pub(crate) fn trade(&mut self, side: Side, lots: Lots) {

@@ -6,7 +6,7 @@ use xos_types::{EventId, MarketId};
 
 use crate::account::Standing;
 use crate::margin::{Outcome, Tally, Worst};
-use crate::packed::Packed;
+use crate::packed::{HEADER, Packed};
 use crate::terms::Terms;
 
 /// Words of a list; what has more is a tree.
@@ -44,18 +44,32 @@ impl Margins {
     /// Changes what is held or ordered in a market; by how much that moves what its event comes to.
     #[inline]
     pub(crate) fn change(&mut self, terms: &Terms, market: MarketId, change: impl FnOnce(&mut Outcome)) -> Worst {
+        let moved = self.change_if(terms, market, |outcome| {
+            change(outcome);
+            true
+        });
+        moved.expect("the change was one")
+    }
+
+    /// The same, if `change` says so; otherwise whatever it did is forgotten.
+    #[inline]
+    pub(crate) fn change_if(
+        &mut self,
+        terms: &Terms,
+        market: MarketId,
+        change: impl FnOnce(&mut Outcome) -> bool,
+    ) -> Option<Worst> {
         let mut change = Some(change);
-        let mut changed = Outcome::default();
+        let mut changed = None;
         let (before, after) = fold(self.list(market.event()), terms, market.event(), |of, outcome| {
             if of == market
                 && let Some(change) = change.take()
             {
-                change(outcome);
-                changed = *outcome;
+                changed = change(outcome).then_some(*outcome);
             }
         });
-        self.put(market, changed);
-        after - before
+        self.put(market, changed?);
+        Some(after - before)
     }
 
     /// By how much `with_orders` would fall if this order stood and the other, of the same event, did not; negative if it would
@@ -159,7 +173,7 @@ impl Margins {
             }
             return;
         }
-        let at = found.unwrap_or_else(|| list.insert(market.0, 0));
+        let at = found.unwrap_or_else(|| list.insert(market.0, 0, HEADER));
         outcome.store(list, at);
         if let Self::Few(list) = self
             && list.words() > FEW
@@ -174,7 +188,7 @@ impl Margins {
         let mut tree: Box<BTreeMap<EventId, Packed>> = Box::default();
         for (market, outcome) in self.iter() {
             let list = tree.entry(market.event()).or_default();
-            let at = list.insert(market.0, 0);
+            let at = list.insert(market.0, 0, HEADER);
             outcome.store(list, at);
         }
         *self = Self::Many(tree);

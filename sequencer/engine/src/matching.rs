@@ -84,7 +84,8 @@ impl Engine {
                     continue;
                 }
             }
-            if self.exceeds_open_interest(maker, order, size) {
+            let opened = self.open_interest_change(maker, order, size);
+            if self.exceeds_open_interest(order.market, opened) {
                 arriving.stopped = Some(CancelReason::OpenInterestCap);
                 return;
             }
@@ -105,7 +106,7 @@ impl Engine {
                     return;
                 }
             }
-            self.fill(handle, arriving, size, events);
+            self.fill(handle, arriving, size, opened, events);
         }
     }
 
@@ -164,12 +165,11 @@ impl Engine {
         }
     }
 
-    /// Whether a match would take the market's open interest above what it may be.
-    pub(crate) fn exceeds_open_interest(&self, maker: AccountId, order: &Order, size: Lots) -> bool {
-        let listing = &self.listings[event_index(order.market.event())];
-        let change = self.open_interest_change(maker, order, size);
-        let open = i128::from(listing.open_interest(order.market));
-        change > 0 && open + change > i128::from(listing.terms.open_interest_max)
+    /// Whether a match that opens so many lots would take the market's open interest above what it may be.
+    pub(crate) fn exceeds_open_interest(&self, market: MarketId, opened: i128) -> bool {
+        let listing = &self.listings[event_index(market.event())];
+        let open = i128::from(listing.open_interest(market));
+        opened > 0 && open + opened > i128::from(listing.terms.open_interest_max)
     }
 
     /// By how much a match changes the sum of long positions. What is held of an asset is nobody's debt, so none is counted.
@@ -191,11 +191,10 @@ impl Engine {
         self.find_book(order.market)?.first_crossing(&self.orders.resting, order.side, limit)
     }
 
-    /// Trades at the resting order's price.
-    fn fill(&mut self, handle: Handle, arriving: &mut Arriving<'_>, size: Lots, events: &mut Vec<Event>) {
+    /// Trades at the resting order's price, which opens so many lots.
+    fn fill(&mut self, handle: Handle, arriving: &mut Arriving<'_>, size: Lots, opened: i128, events: &mut Vec<Event>) {
         let taker = &arriving.signed.message;
         let market = taker.market;
-        let opened = self.open_interest_change(self.orders.account(handle), taker, size);
         let frame = self.frame.id();
         let listing = &self.listings[event_index(market.event())];
         let terms = listing.terms;

@@ -5,7 +5,9 @@
 //! the highest lie in an ordered map, `O(log n)`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xos_types::Nonce;
 
@@ -179,14 +181,42 @@ impl Serialize for Nonces {
 
 impl<'de> Deserialize<'de> for Nonces {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        type Ranges = Vec<(u64, u64)>;
-        let (floor, spent, settled) = <(u64, Ranges, Ranges)>::deserialize(deserializer)?;
-        let mut apart = Apart { floor, spent: spent.into_iter().collect(), settled: settled.into_iter().collect() };
-        let top = |below: &mut Below| below.pop_last().map_or_else(Top::default, |(first, last)| Top(first, last));
-        let (spent, settled) = (top(&mut apart.spent), top(&mut apart.settled));
-        let mut nonces = Self { spent, settled, apart: Some(Box::new(apart)) };
-        nonces.tidy();
-        Ok(nonces)
+        let (floor, Ranges(spent, below_spent), Ranges(settled, below_settled)) =
+            Deserialize::deserialize(deserializer)?;
+        let has_apart = floor != 0 || !below_spent.is_empty() || !below_settled.is_empty();
+        let apart = has_apart.then(|| Box::new(Apart { floor, spent: below_spent, settled: below_settled }));
+        Ok(Self { spent, settled, apart })
+    }
+}
+
+/// A set as it is written: its highest range, and those below. Nearly every set is one range, and there are two for every account
+/// of a snapshot, so they are read without memory of their own.
+struct Ranges(Top, Below);
+
+impl<'de> Deserialize<'de> for Ranges {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ascending;
+
+        impl<'de> Visitor<'de> for Ascending {
+            type Value = Ranges;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("ranges of numbers, ascending")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut ranges: A) -> Result<Ranges, A::Error> {
+                let (mut top, mut below) = (Top::default(), Below::new());
+                while let Some((first, last)) = ranges.next_element()? {
+                    let lower = std::mem::replace(&mut top, Top(first, last));
+                    if !lower.is_none() {
+                        below.insert(lower.0, lower.1);
+                    }
+                }
+                Ok(Ranges(top, below))
+            }
+        }
+
+        deserializer.deserialize_seq(Ascending)
     }
 }
 

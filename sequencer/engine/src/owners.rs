@@ -15,10 +15,7 @@ pub(crate) struct Owners(BTreeSet<(u32, u32)>);
 impl Owners {
     /// Notes an account. One that is isolated is found by its parent.
     pub(crate) fn insert(&mut self, owner: Address, account: AccountId) {
-        if !account.is_isolated() {
-            let number = u32::try_from(account.0).expect("memory ends long before 2^32 accounts");
-            self.0.insert((tag(owner), number));
-        }
+        self.0.extend(entry(owner, account));
     }
 
     /// Numbered accounts of an owner, ascending, and perhaps some of others.
@@ -26,6 +23,18 @@ impl Owners {
         let tag = tag(owner);
         self.0.range((tag, 0)..=(tag, u32::MAX)).map(|(_, number)| AccountId(u64::from(*number)))
     }
+}
+
+/// Those of many accounts at once.
+impl FromIterator<(Address, AccountId)> for Owners {
+    fn from_iter<I: IntoIterator<Item = (Address, AccountId)>>(accounts: I) -> Self {
+        Self(accounts.into_iter().filter_map(|(owner, account)| entry(owner, account)).collect())
+    }
+}
+
+fn entry(owner: Address, account: AccountId) -> Option<(u32, u32)> {
+    let number = || u32::try_from(account.0).expect("memory ends long before 2^32 accounts");
+    (!account.is_isolated()).then(|| (tag(owner), number()))
 }
 
 fn tag(owner: Address) -> u32 {

@@ -23,7 +23,7 @@ pub(crate) struct Packed(Box<[u32]>);
 
 /// Numbers of a record at most, and words of its header.
 const NUMBERS_MAX: usize = 8;
-const HEADER: usize = 2;
+pub(crate) const HEADER: usize = 2;
 /// Words of a cache line, and how many lines of a list are worth a glance.
 const LINE: usize = 16;
 const LINES: usize = 5;
@@ -33,8 +33,6 @@ const MASKS: [u64; 4] = [0, u32::MAX as u64, u64::MAX, u64::MAX];
 const SIGNS: [u32; 4] = [0, 32, 0, 0];
 /// The width of a number of four words.
 const WIDE: usize = 3;
-/// Widths of numbers of a word each.
-const ONES: u16 = 0x5555;
 
 /// Everything but the key.
 #[derive(Clone, Copy, Debug)]
@@ -140,25 +138,40 @@ impl Packed {
         numbers
     }
 
-    /// The first numbers of a record, which fit 64 bits.
+    /// All words of a record; behind its header, they are what its user says if they are no numbers of their own widths.
     #[inline(always)]
-    pub(crate) fn first<const N: usize>(&self, at: usize) -> [i64; N] {
-        let ones = ONES & ((1 << (2 * N)) - 1);
-        if self.shape(at).widths & ((1 << (2 * N)) - 1) == ones {
-            // The processor guesses that and does not wait to see where they lie.
-            let words = &self.0[at + HEADER..at + HEADER + N];
-            return core::array::from_fn(|place| i64::from(words[place].cast_signed()));
-        }
-        self.read::<N>(at).map(|number| i64::try_from(number).expect("it was stored as one"))
+    pub(crate) fn record(&self, at: usize) -> &[u32] {
+        &self.0[at..self.next(at)]
     }
 
-    /// Adds a record of zeros.
-    pub(crate) fn insert(&mut self, key: u32, tag: u8) -> usize {
+    #[inline(always)]
+    pub(crate) fn record_mut(&mut self, at: usize) -> &mut [u32] {
+        let end = self.next(at);
+        &mut self.0[at..end]
+    }
+
+    /// Gives a record so many words, if it has fewer, and another tag. Words that are new hold anything.
+    #[inline(always)]
+    pub(crate) fn stretch(&mut self, at: usize, words: usize, tag: u8) -> &mut [u32] {
+        let before = self.shape(at).words;
+        let words = words.max(before.into());
+        if words > before.into() {
+            self.resize(at, before.into(), words);
+        }
+        let shape = Shape { words: u8::try_from(words).expect("a record is at most 34 words"), tag, widths: 0 };
+        self.0[at + 1] = shape.pack();
+        &mut self.0[at..at + words]
+    }
+
+    /// Adds a record of so many words, zeros behind its header.
+    pub(crate) fn insert(&mut self, key: u32, tag: u8, words: usize) -> usize {
         let at = self.lower_bound(key);
         debug_assert!(self.key(at) != Some(key), "a key has one record");
-        self.resize(at, 0, HEADER);
+        self.resize(at, 0, words);
+        self.0[at..at + words].fill(0);
         self.0[at] = key;
-        self.0[at + 1] = Shape { words: 2, tag, widths: 0 }.pack();
+        self.0[at + 1] =
+            Shape { words: u8::try_from(words).expect("a record is at most 34 words"), tag, widths: 0 }.pack();
         at
     }
 
@@ -198,32 +211,6 @@ impl Packed {
             }
             next += width + usize::from(width == WIDE);
         }
-    }
-
-    /// Gives a record another number at one of its first three places, if there is room for it; whether there was.
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "words are cut out of numbers")]
-    pub(crate) fn replace(&mut self, at: usize, place: usize, number: i64) -> bool {
-        let widths = self.shape(at).widths;
-        // Which place it is is a toss-up, so nothing branches on it.
-        let before = usize::from(widths & ((1 << (2 * place)) - 1));
-        let begin = at
-            + HEADER
-            + (before & 3)
-            + usize::from(before & 3 == WIDE)
-            + (before >> 2)
-            + usize::from(before >> 2 == WIDE);
-        let width = usize::from(widths >> (2 * place) & 3);
-        if width < width_of(number) || width == WIDE || place > 2 {
-            return false;
-        }
-        if width >= 1 {
-            self.0[begin] = number as u32;
-        }
-        if width == 2 {
-            self.0[begin + 1] = (number >> 32) as u32;
-        }
-        true
     }
 
     /// Takes a record out.
@@ -295,19 +282,8 @@ mod tests {
                     (Some(at), None) => packed.remove(at),
                     (None, None) => {}
                     (found, Some(numbers)) => {
-                        let at = found.unwrap_or_else(|| packed.insert(key, tag));
+                        let at = found.unwrap_or_else(|| packed.insert(key, tag, HEADER));
                         packed.write(at, tag, &numbers);
-                        let [_, _, number, ..] = numbers;
-                        if let Ok(number) = i64::try_from(number) {
-                            let other = number / 3;
-                            if packed.replace(at, 2, other) {
-                                prop_assert_eq!(packed.read::<5>(at), [numbers[0], numbers[1], other.into(), numbers[3], numbers[4]]);
-                                if let [Ok(first), Ok(second)] = [0, 1].map(|place| i64::try_from(numbers[place])) {
-                                    prop_assert_eq!(packed.first::<3>(at), [first, second, other]);
-                                }
-                                prop_assert!(packed.replace(at, 2, number));
-                            }
-                        }
                     }
                 }
                 match numbers {
@@ -328,7 +304,7 @@ mod tests {
     #[test]
     fn what_is_zero_takes_no_memory_what_is_small_a_word_and_what_was_large_keeps_its_room() {
         let mut packed = Packed::default();
-        let at = packed.insert(7, 0);
+        let at = packed.insert(7, 0, HEADER);
         for (numbers, words) in [
             ([0; 4], 2),
             ([0, 5, -5, 0], 4),

@@ -1,9 +1,12 @@
 //! What was paid in less what was taken out, not below 0: all that may leave while the insurance fund is negative.
 
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xos_types::FeedId;
 
-use crate::packed::Packed;
+use crate::packed::{HEADER, Packed};
 
 /// By asset; 0 is the settlement token.
 #[derive(Debug, Default)]
@@ -16,7 +19,7 @@ impl Principal {
 
     pub(crate) fn set(&mut self, asset: FeedId, amount: u128) {
         let key = asset.0.into();
-        let at = self.0.find(key).unwrap_or_else(|| self.0.insert(key, 0));
+        let at = self.0.find(key).unwrap_or_else(|| self.0.insert(key, 0, HEADER));
         self.0.write(at, 0, &[amount.cast_signed()]);
     }
 
@@ -35,10 +38,24 @@ impl Serialize for Principal {
 
 impl<'de> Deserialize<'de> for Principal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut principal = Self::default();
-        for (asset, amount) in Vec::<(FeedId, u128)>::deserialize(deserializer)? {
-            principal.set(asset, amount);
+        struct Amounts;
+
+        impl<'de> Visitor<'de> for Amounts {
+            type Value = Principal;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("assets and amounts")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut amounts: A) -> Result<Principal, A::Error> {
+                let mut principal = Principal::default();
+                while let Some((asset, amount)) = amounts.next_element()? {
+                    principal.set(asset, amount);
+                }
+                Ok(principal)
+            }
         }
-        Ok(principal)
+
+        deserializer.deserialize_seq(Amounts)
     }
 }

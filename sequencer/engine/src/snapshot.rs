@@ -34,7 +34,6 @@ use crate::log::Log;
 use crate::losses::Pool;
 use crate::nonces::Nonces;
 use crate::orders::{Rested, ToRest};
-use crate::owners::Owners;
 use crate::plans::{Name, Pair, Plans, Waiting};
 use crate::rescue::Rescues;
 use crate::terms::Terms;
@@ -131,22 +130,21 @@ impl<'a> Records<'a> {
         engine.frame = self.next::<OpenFrame>()?;
 
         let (numbered, isolated) = (self.next::<usize>()?, self.next::<Vec<AccountId>>()?);
-        let (mut held, mut sums) = (Vec::new(), Vec::new());
+        let (mut positions, mut sums) = (Positions::default(), Vec::with_capacity(numbered));
         engine.accounts = Accounts::with_room(numbered);
-        engine.owners = Owners::default();
         for id in (1..=numbered as u64).map(AccountId).chain(isolated) {
-            let (mut account, account_sums) = self.account(id, &mut engine.board, &mut held)?;
+            let (mut account, account_sums) = self.account(id, &mut engine.board, &mut positions)?;
             let parents =
                 if id.is_isolated() { engine.find_account(id.parent()).is_some() } else { id.0 <= numbered as u64 };
             if engine.find_account(id).is_some() || !parents {
                 return Err(SnapshotError::Damaged(format!("account {id} is there twice, or without its parent")));
             }
             account.watched = engine.watched.contains_key(&id);
-            engine.owners.insert(account.owner, id);
             engine.rights.remember(id, &account, engine.frame.time);
             engine.accounts.open(id, account);
             sums.push(account_sums);
         }
+        engine.owners = engine.accounts.entries().map(|(id, account)| (account.owner, id)).collect();
         engine.accounts.restore_promises(self.next()?);
         engine.orders.trees = Trees::restore(self.next()?);
 
@@ -163,7 +161,7 @@ impl<'a> Records<'a> {
         if engine.orders.trees.uses().values().any(|uses| *uses == 0) {
             return Err(SnapshotError::Damaged("a tree is there of which no order is".to_owned()));
         }
-        hold(&mut engine, held);
+        positions.hold(&mut engine);
         check_sums(&engine, &sums)?;
         Ok(engine)
     }
@@ -205,12 +203,12 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    /// An account without its orders; its positions go to `held`.
+    /// An account without its orders and its outcomes; what listings must know of its positions goes to `held`.
     fn account(
         &mut self,
         id: AccountId,
         board: &mut Board,
-        held: &mut Vec<(AccountId, MarketId, i64)>,
+        held: &mut Positions,
     ) -> Result<(Account, Sums), SnapshotError> {
         let (owner, cash, nonces) = self.next::<(Address, i128, Nonces)>()?;
         let mut account = Account::new(owner);
@@ -222,12 +220,15 @@ impl<'a> Records<'a> {
             *account.granted_mut() = Granted { signers, memberships };
         }
         let positions = self.next::<Vec<(MarketId, i64)>>()?;
-        held.extend(positions.into_iter().map(|(market, position)| (id, market, position)));
+        held.outcomes.extend(positions.into_iter().map(|(market, position)| (id, market, position)));
         account.principal = self.next()?;
         for _ in 0..self.next::<usize>()? {
             let (feed, holding) = self.next::<(FeedId, Held)>()?;
             if board.find(feed).is_none_or(|found| found.is_perpetual() != matches!(holding, Held::Perpetual(_))) {
                 return Err(SnapshotError::Damaged(format!("account {id} holds what feed {} is not", feed.0)));
+            }
+            if let Held::Perpetual(position) = &holding {
+                *held.long.entry(feed).or_default() += position.size.max(0).unsigned_abs();
             }
             let record = &mut board[feed];
             record.holders.insert(id);
@@ -326,17 +327,26 @@ fn terms_of(board: &Board, number: EventId, config: &ListingConfig) -> Option<Te
     }
 }
 
-/// Gives accounts their positions, and listings what is open of them.
-fn hold(engine: &mut Engine, held: Vec<(AccountId, MarketId, i64)>) {
-    for listing in engine.listings.iter_mut().filter(|listing| listing.terms.kind == MarketKind::Perpetual) {
-        let held = engine.accounts.iter().filter_map(|account| account.holdings.perpetual(listing.terms.feed));
-        listing.open_interest[0] = held.map(|held| held.size.max(0).unsigned_abs()).sum();
-    }
-    for (account, market, position) in held {
-        let listing = &mut engine.listings[event_index(market.event())];
-        let open = &mut listing.open_interest[usize::from(market.outcome())];
-        *open += position.max(0).unsigned_abs();
-        engine.accounts[account].change(&listing.terms, market, |outcome| outcome.position = position);
+/// What listings must know of the positions that accounts were read with: nobody looks at every account once more for that.
+#[derive(Default)]
+struct Positions {
+    outcomes: Vec<(AccountId, MarketId, i64)>,
+    /// Lots of all long positions, by feed of their perpetual.
+    long: BTreeMap<FeedId, u64>,
+}
+
+impl Positions {
+    /// Gives accounts their outcomes, and listings what is open of them.
+    fn hold(self, engine: &mut Engine) {
+        for listing in engine.listings.iter_mut().filter(|listing| listing.terms.kind == MarketKind::Perpetual) {
+            listing.open_interest[0] = self.long.get(&listing.terms.feed).copied().unwrap_or_default();
+        }
+        for (account, market, position) in self.outcomes {
+            let listing = &mut engine.listings[event_index(market.event())];
+            let open = &mut listing.open_interest[usize::from(market.outcome())];
+            *open += position.max(0).unsigned_abs();
+            engine.accounts[account].change(&listing.terms, market, |outcome| outcome.position = position);
+        }
     }
 }
 

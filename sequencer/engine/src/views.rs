@@ -12,7 +12,8 @@ use crate::engine::{Engine, ListingConfig, event_index};
 use crate::feeds::Feed;
 use crate::gas;
 use crate::health::Health;
-use crate::holdings::{Held, Holdings, Perpetual};
+use crate::holdings::{Held, Holdings};
+use crate::perpetual::Perpetual;
 use crate::plans::{Stage, Waiting};
 
 /// An account as its owner sees it.

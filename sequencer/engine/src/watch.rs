@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
 use crate::account::Standing;
+use crate::ahead::LOOK_AHEAD;
 use crate::engine::{Engine, event_index};
 use crate::feeds::FeedKind;
 use crate::health::Health;
@@ -70,12 +71,20 @@ impl Engine {
             by_feed[usize::from(id.0)] = Some(*how);
             holders.extend(&self.board[*id].holders);
         }
-        for holder in holders.iter() {
-            let account = &mut self.accounts[holder];
-            account.holdings.revalue(&self.board, |id| by_feed[usize::from(id.0)] == Some(Moved::Price));
-            let is_stale = |id: FeedId| by_feed[usize::from(id.0)].is_some() && self.board[id].stale;
-            if account.available() < 0 || account.holdings.len() > most || account.holdings.feeds().any(is_stale) {
-                self.suspects.insert(holder);
+        let mut holders = holders.iter();
+        loop {
+            let window: [Option<AccountId>; LOOK_AHEAD] = std::array::from_fn(|_| holders.next());
+            self.glance_at_holdings(window.into_iter().flatten());
+            for holder in window.into_iter().flatten() {
+                let account = &mut self.accounts[holder];
+                account.holdings.revalue(&self.board, |id| by_feed[usize::from(id.0)] == Some(Moved::Price));
+                let is_stale = |id: FeedId| by_feed[usize::from(id.0)].is_some() && self.board[id].stale;
+                if account.available() < 0 || account.holdings.len() > most || account.holdings.feeds().any(is_stale) {
+                    self.suspects.insert(holder);
+                }
+            }
+            if window.contains(&None) {
+                break;
             }
         }
         for (id, how) in moved {

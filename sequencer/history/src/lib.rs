@@ -25,6 +25,7 @@ mod write;
 
 use std::path::Path;
 
+pub use read::CandleSoFar;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::{Db, IVec, Tree};

@@ -16,6 +16,15 @@ use crate::{History, HistoryError, Moment, get, read};
 /// Index prices and funding indices are atoms per lot times this.
 const PRICE_SCALE: i128 = 1_000_000_000;
 
+/// A candle as it is written down so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandleSoFar {
+    /// The last trade that it counts: its command, and its event's place among that command's.
+    pub counted: (u64, u32),
+    /// The candle.
+    pub candle: Candle,
+}
+
 impl History {
     /// One order, if it was ever accepted.
     ///
@@ -79,8 +88,7 @@ impl History {
         until: TimeMs,
         limit: usize,
     ) -> Result<Vec<Candle>, HistoryError> {
-        let parts = WRITTEN.into_iter().rev().find(|written| interval.ms().is_multiple_of(written.ms()));
-        let parts = parts.unwrap_or(Interval::Minute);
+        let parts = parts_of(interval);
         let mut candles: Vec<Candle> = Vec::new();
         // The first one begins in the stretch, and the last one may end behind it.
         let first = from.0.div_ceil(interval.ms()).saturating_mul(interval.ms());
@@ -91,21 +99,55 @@ impl History {
             let start = TimeMs(part.start.0 / interval.ms() * interval.ms());
             let is_full = candles.len() == limit;
             match candles.last_mut().filter(|last| last.start == start) {
-                Some(last) => {
-                    *last = Candle {
-                        high: last.high.max(part.high),
-                        low: last.low.min(part.low),
-                        close: part.close,
-                        volume: last.volume + part.volume,
-                        trades: last.trades + part.trades,
-                        ..*last
-                    }
-                }
+                Some(last) => *last = joined(*last, part),
                 None if is_full => break,
                 None => candles.push(Candle { start, ..part }),
             }
         }
         Ok(candles)
+    }
+
+    /// The candle that a time lies in, as far as it is written down, even while it is being written.
+    ///
+    /// # Errors
+    /// See [`Self::order`].
+    pub fn candle(
+        &self,
+        market: MarketId,
+        interval: Interval,
+        time: TimeMs,
+    ) -> Result<Option<CandleSoFar>, HistoryError> {
+        let mut seen = self.candle_once(market, interval, time)?;
+        loop {
+            // Its parts are read one after the other; what is read twice was there at one moment.
+            let again = self.candle_once(market, interval, time)?;
+            if again == seen {
+                return Ok(seen);
+            }
+            seen = again;
+        }
+    }
+
+    fn candle_once(
+        &self,
+        market: MarketId,
+        interval: Interval,
+        time: TimeMs,
+    ) -> Result<Option<CandleSoFar>, HistoryError> {
+        let start = time.0 / interval.ms() * interval.ms();
+        let parts = parts_of(interval);
+        let mut so_far: Option<CandleSoFar> = None;
+        for entry in
+            self.candles.range(candle_key(market, parts, start)..candle_key(market, parts, start + interval.ms()))
+        {
+            let (last, part) = read::<(Moment, Candle)>(&entry?.1)?;
+            let counted = (last.sequence, last.event);
+            so_far = Some(match so_far {
+                Some(before) => CandleSoFar { counted, candle: joined(before.candle, part) },
+                None => CandleSoFar { counted, candle: Candle { start: TimeMs(start), ..part } },
+            });
+        }
+        Ok(so_far)
     }
 
     /// What funding brought an account's positions, in one perpetual or in all.
@@ -195,4 +237,22 @@ fn cut<T>(list: &mut Vec<T>, limit: usize, sequence: impl Fn(&T) -> u64) {
     };
     let kept = list.iter().take_while(|entry| sequence(entry) >= last).count();
     list.truncate(kept);
+}
+
+/// The candles of which one is put together.
+fn parts_of(interval: Interval) -> Interval {
+    let written = WRITTEN.into_iter().rev().find(|written| interval.ms().is_multiple_of(written.ms()));
+    written.unwrap_or(Interval::Minute)
+}
+
+/// A candle and the one that follows it within the same stretch.
+fn joined(candle: Candle, next: Candle) -> Candle {
+    Candle {
+        high: candle.high.max(next.high),
+        low: candle.low.min(next.low),
+        close: next.close,
+        volume: candle.volume + next.volume,
+        trades: candle.trades + next.trades,
+        ..candle
+    }
 }

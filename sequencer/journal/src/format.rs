@@ -2,6 +2,7 @@
 
 use xos_types::{Address, GroupConfig, GroupTerms, Hash, Logged, Ppm};
 
+use crate::batch::Batch;
 use crate::scan::Tip;
 
 const MAGIC: [u8; 8] = *b"XOSJRNL\0";
@@ -221,14 +222,12 @@ impl OpenBlock {
     }
 }
 
-/// Decodes the commands of an intact block's payload into `commands`, or says what is wrong with them.
-pub(crate) fn decode_commands(payload: &[u8], count: u32, commands: &mut Vec<Logged>) -> Result<(), String> {
+/// Decodes the commands of an intact block's payload into `batch`, or says what is wrong with them.
+pub(crate) fn decode_commands(payload: &[u8], count: u32, batch: &mut Batch) -> Result<(), String> {
     let mut rest = payload;
     for index in 0..count {
-        let (command, after) = Logged::take_from(rest)
-            .map_err(|error| format!("command {index} of {count} cannot be decoded ({error})"))?;
-        commands.push(command);
-        rest = after;
+        rest =
+            batch.take_from(rest).map_err(|error| format!("command {index} of {count} cannot be decoded ({error})"))?;
     }
     if !rest.is_empty() {
         return Err(format!("{} bytes follow the last of {count} commands", rest.len()));

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use xos_types::{GroupConfig, Hash};
 
+use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::format::decode_commands;
 use crate::scan::{Chain, DroppedTail, Next};
@@ -42,7 +43,7 @@ pub fn verify(dir: impl AsRef<Path>, mut progress: impl FnMut(u64)) -> Result<Ve
     let segments = list(dir)?;
     let Some(oldest) = segments.first() else { return Err(JournalError::Missing { path: dir.to_owned() }) };
     let mut chain = Chain::open(dir, oldest.first, None)?;
-    let (mut blocks, mut commands) = (0, Vec::new());
+    let (mut blocks, mut batch) = (0, Batch::default());
     let dropped_tail = loop {
         let block = match chain.advance()? {
             Next::Block(block) => block,
@@ -50,8 +51,8 @@ pub fn verify(dir: impl AsRef<Path>, mut progress: impl FnMut(u64)) -> Result<Ve
             Next::TornTail(tail) => break Some(tail),
         };
         blocks += 1;
-        commands.clear();
-        decode_commands(chain.payload(&block), block.head.commands, &mut commands)
+        batch.truncate(0);
+        decode_commands(chain.payload(&block), block.head.commands, &mut batch)
             .map_err(|what| chain.damaged(format!("the block before is intact, but {what}")))?;
         progress(block.head.last());
     };

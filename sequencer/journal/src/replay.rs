@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use xos_types::{GroupConfig, Logged};
 
+use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::format::decode_commands;
 use crate::scan::{Chain, DroppedTail, Next};
@@ -190,15 +191,13 @@ impl Iterator for Replay {
 
 /// Reads to the end, or until nobody listens.
 fn read(mut chain: Chain, from: u64, sender: &SyncSender<Message>, given_back: &Receiver<Vec<Logged>>) {
-    let mut batch = Vec::with_capacity(BATCH_COMMANDS);
+    let mut batch = Batch::with_room(BATCH_COMMANDS);
     let last = loop {
         match read_block(&mut chain, from, &mut batch) {
             Ok(None) if batch.len() < BATCH_COMMANDS => {}
             Ok(None) => {
-                let mut empty = given_back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_COMMANDS));
-                empty.clear();
-                let full = std::mem::replace(&mut batch, empty);
-                if sender.send(Message::Commands(full)).is_err() {
+                let done_with = given_back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_COMMANDS));
+                if sender.send(Message::Commands(batch.replace(done_with))).is_err() {
                     return;
                 }
             }
@@ -207,15 +206,11 @@ fn read(mut chain: Chain, from: u64, sender: &SyncSender<Message>, given_back: &
         }
     };
     // If nobody listens, nobody wants to know.
-    let _ = sender.send(Message::Commands(batch)).and_then(|()| sender.send(last));
+    let _ = sender.send(Message::Commands(batch.into_commands())).and_then(|()| sender.send(last));
 }
 
 /// Decodes the next block's commands from `from` on into `batch`; at the end of the journal says whether a tail was dropped.
-fn read_block(
-    chain: &mut Chain,
-    from: u64,
-    batch: &mut Vec<Logged>,
-) -> Result<Option<Option<DroppedTail>>, JournalError> {
+fn read_block(chain: &mut Chain, from: u64, batch: &mut Batch) -> Result<Option<Option<DroppedTail>>, JournalError> {
     let block = match chain.advance()? {
         Next::Block(block) => block,
         Next::End => return Ok(Some(None)),
@@ -230,7 +225,7 @@ fn read_block(
         chain.damaged(format!("the block before is intact, but {what}; was it written by another version?"))
     })?;
     let early = usize::try_from(from.saturating_sub(block.head.first)).unwrap_or(usize::MAX);
-    batch.drain(before..before.saturating_add(early).min(batch.len()));
+    batch.skip(before, early);
     Ok(None)
 }
 

@@ -155,7 +155,9 @@ impl Segment {
         while position < self.length {
             let chunk = self.fill(position, CHUNK_BYTES)?;
             let chunk = &self.buffer[chunk];
-            if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+            // Most of what is looked at is zeros, and a sum of them that never ends early is taken many bytes at a time.
+            let is_zeros = chunk.iter().fold(0, |any, byte| any | byte) == 0;
+            if !is_zeros && let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
                 end = position + last as u64 + 1;
             }
             position += chunk.len() as u64;

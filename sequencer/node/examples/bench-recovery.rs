@@ -7,6 +7,8 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout)]
 
+#[path = "../src/hashing.rs"]
+mod hashing;
 #[path = "../../book/examples/mix/mod.rs"]
 mod mix;
 #[path = "../../engine/examples/opening/mod.rs"]
@@ -19,10 +21,12 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use hashing::HashThread;
 use opening::{GROUP, Opening};
 use stream::{Crowd, Stream};
-use xos_engine::Engine;
+use xos_engine::{Engine, LOOK_AHEAD};
 use xos_journal::{Journal, Settings};
+use xos_types::Logged;
 
 const COMMANDS: usize = 10_000_000;
 /// Commands of a window.
@@ -30,12 +34,20 @@ const WINDOW: usize = 1_000;
 /// Commands since the snapshot: those after which a node takes one.
 const SINCE_SNAPSHOT: u64 = 1_000_000;
 
-/// Applies the rest of a journal.
+/// Applies the rest of a journal, as the node does: in batches that are handed back, while another thread hashes the log.
 fn recover(mut engine: Engine, journal: &Path) -> Result<Engine, Box<dyn Error>> {
+    engine.hash_elsewhere(Box::new(HashThread::start()?));
     let mut events = Vec::new();
-    for command in xos_journal::read_only(journal, engine.sequence() + 1)? {
-        events.clear();
-        engine.apply(&command?.1, &mut events);
+    let mut replay = xos_journal::read_only(journal, engine.sequence() + 1)?;
+    while let Some((_, batch)) = replay.next_batch()? {
+        for window in batch.chunks(LOOK_AHEAD) {
+            engine.look_ahead(window.iter().map(Logged::command));
+            for command in window {
+                events.clear();
+                engine.apply(command, &mut events);
+            }
+        }
+        replay.give_back(batch);
     }
     Ok(engine)
 }

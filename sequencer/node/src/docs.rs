@@ -8,11 +8,12 @@ use xos_api::Code;
 use xos_auth::{Domain, Key};
 
 use crate::door::budget::WEIGHTS;
+use crate::feeds::serve::Subscriptions;
 use crate::ingress::{Backlog, Sequencer};
 use crate::params::refusal_of;
 use crate::rpc::Rpc;
 use crate::settlement::{Batches, Settlement};
-use crate::testing::{GROUP, idle_disk};
+use crate::testing::{GROUP, idle_disk, idle_feeds};
 use crate::vitals::Vitals;
 
 const PAGE: &str = include_str!("../../../docs/rpc.md");
@@ -25,8 +26,10 @@ fn methods() -> BTreeSet<String> {
     let (_, status) = tokio::sync::watch::channel(xos_chain::SettlementStatus::default());
     let vitals = Vitals::new(&GROUP, folder.path(), std::time::Duration::from_secs(1));
     let domain = Domain::from(&GROUP);
+    let sequencer = Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk(), crate::replication::Role::alone()).0;
+    let past = xos_history::History::open(folder.path().join("history"), &GROUP).unwrap();
     let rpc = Rpc {
-        sequencer: Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk(), crate::replication::Role::alone()).0,
+        sequencer: sequencer.clone(),
         settlement: Arc::new(Settlement::new(batches, status, backlog)),
         budgets: Arc::new(crate::door::budget::Budgets::new(&crate::testing::ample_limits())),
         signatures: crate::signatures::Signatures::start(domain, Arc::clone(&vitals)).unwrap(),
@@ -36,7 +39,8 @@ fn methods() -> BTreeSet<String> {
         key: Key::from_bytes([1; 32]).unwrap(),
         decimals: 6,
         state_hash: std::sync::Arc::default(),
-        past: xos_history::History::open(folder.path().join("history"), &GROUP).unwrap(),
+        subscriptions: Arc::new(Subscriptions::new(idle_feeds(), sequencer, past.clone())),
+        past,
         follower: Arc::default(),
     };
     let module = rpc.module();

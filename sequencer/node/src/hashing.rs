@@ -2,11 +2,12 @@
 //!
 //! A block lies in a queue for 50 µs at most. Nobody is woken for it, which would cost the sender as much as the hash; only
 //! while nothing comes does the thread sleep until it is called. Whoever asks for the hash does what is left in the queue
-//! itself, and waits for the one block at most that the thread is about.
+//! itself, and waits for the one block at most that the thread is about: on its feet, because to sleep until it is called would
+//! take longer than the block.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use xos_types::Hash;
 const NAP: Duration = Duration::from_micros(50);
 /// How many naps without a block make it sleep.
 const NAPS: u32 = 200;
+/// How often somebody looks for the thread to end its block before sleeping: some ten microseconds, a few blocks.
+const LOOKS: u32 = 1_000;
 
 /// See the module's head. The thread ends when this is dropped.
 #[derive(Debug)]
@@ -47,22 +50,34 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Hashes whatever is in the queue; how many blocks that was, and the hash.
-    fn work(&self) -> (usize, Hash) {
-        let mut last = locked(&self.last);
-        let mut count = 0;
-        loop {
-            let Some(mut block) = locked(&self.queue).blocks.pop_front() else { return (count, *last) };
-            *last = hash_block(&last, &mut block);
-            locked(&self.queue).spare.push(block);
-            count += 1;
+    /// Hashes the first block of the queue behind `last`; whether there was one.
+    fn step(&self, last: &mut Hash) -> bool {
+        let Some(mut block) = locked(&self.queue).blocks.pop_front() else { return false };
+        *last = hash_block(last, &mut block);
+        locked(&self.queue).spare.push(block);
+        true
+    }
+
+    /// The hash, as soon as the block is done that somebody is about.
+    fn hold(&self) -> MutexGuard<'_, Hash> {
+        for _ in 0..LOOKS {
+            match self.last.try_lock() {
+                Ok(last) => return last,
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+                Err(TryLockError::Poisoned(_)) => break,
+            }
         }
+        locked(&self.last)
     }
 
     fn run(&self) {
         let mut naps = 0;
         while !self.stop.load(Ordering::Acquire) {
-            naps = if self.work().0 > 0 { 0 } else { naps + 1 };
+            naps += 1;
+            // Block by block, so that nobody waits for more than one.
+            while self.step(&mut locked(&self.last)) {
+                naps = 0;
+            }
             if naps < NAPS {
                 std::thread::sleep(NAP);
                 continue;
@@ -115,7 +130,9 @@ impl HashBlocks for HashThread {
     }
 
     fn last(&self) -> Hash {
-        self.shared.work().1
+        let mut last = self.shared.hold();
+        while self.shared.step(&mut last) {}
+        *last
     }
 }
 

@@ -12,6 +12,7 @@ use xos_chain::{
 use xos_types::Frame;
 
 use crate::config::Config;
+use crate::feeds::Feeds;
 use crate::ingress::{Backlog, Sequencer};
 use crate::node::{Found, NodeError};
 use crate::recovery::Anchor;
@@ -94,7 +95,7 @@ pub(crate) fn start_settlement(
     tasks: &mut JoinSet<()>,
     mut sealed: mpsc::UnboundedReceiver<Frame>,
     batches: Batches,
-    (sequencer, backlog, vitals): (&Sequencer, &Arc<Backlog>, &Arc<Vitals>),
+    (sequencer, backlog, vitals, feeds): (&Sequencer, &Arc<Backlog>, &Arc<Vitals>, &Feeds),
     mut begin: Begin,
 ) -> Result<Arc<Settlement>, NodeError> {
     let submitter = Submitter::new(
@@ -124,8 +125,8 @@ pub(crate) fn start_settlement(
         // It says in the log and in its status why it stops.
         let _ = tokio::join!(pass_on(held, sealed, frames), submitter.run(handed_in, reports));
     });
-    let (noting, vitals) = (Arc::clone(&settlement), Arc::clone(vitals));
-    tasks.spawn(async move { noting.note(settled, &vitals).await });
+    let (noting, vitals, feeds) = (Arc::clone(&settlement), Arc::clone(vitals), feeds.clone());
+    tasks.spawn(async move { noting.note(settled, &vitals, &feeds).await });
     Ok(settlement)
 }
 

@@ -16,6 +16,7 @@
 //!   no batch: the journal holds the first, and the frames that it seals again are the second.
 //! - `door`: connections; JSON-RPC, and binary order entry (`docs/order-entry.md`).
 //! - `signatures`: threads that check signatures, many at a time.
+//! - `feeds`: the thread that makes messages of what happened, and the subscriptions that hand them on (`docs/feeds.md`).
 //! - `follower`: a second engine on a thread of its own, which reads the journal, writes the history and saves the state.
 //! - `prices`: asks reporters for signed index prices, so that every frame opens with what its markets' contracts believe.
 //! - `vitals`: how the node is doing; `metrics` and `operations` show it to operators (`docs/operations.md`).

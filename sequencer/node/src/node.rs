@@ -19,9 +19,9 @@ use xos_types::Address;
 
 use crate::config::{Config, Limits};
 use crate::door::{self, budget::Budgets};
-use crate::feeds::Books;
+use crate::feeds::serve::Subscriptions;
+use crate::feeds::{Feeds, OrderNames, Publisher, SealedFrame};
 use crate::follower::{Follower, Following, open_history};
-use crate::hashing::HashThread;
 use crate::history::History;
 use crate::ingress::{Backlog, Sequencer};
 use crate::leading::{anchor_at_start, check_consumed, hand_in, start_inbox, start_settlement};
@@ -259,6 +259,7 @@ impl Node {
         );
         let (begin, begins) = watch::channel(alone.then_some(consumed));
 
+        let feeds = start_feeds(&config, &recovered)?;
         let (sealed, sealed_frames) = mpsc::unbounded_channel();
         let mut settling = JoinSet::new();
         for frame in &recovered.unsettled {
@@ -269,7 +270,7 @@ impl Node {
             // The receiver is held just below.
             let _ = sealed.send(frame.clone());
         }
-        let told = (&sequencer, &backlog, &vitals);
+        let told = (&sequencer, &backlog, &vitals, &feeds);
         let settlement =
             start_settlement(&config, &found, &mut settling, sealed_frames, batches, told, begins.clone())?;
         let inbox = start_inbox(&config, &found, &mut tasks, &settlement, &vitals, begins);
@@ -287,21 +288,25 @@ impl Node {
             }
         };
         let follower = Arc::new(follower);
-        let Recovered { mut engine, history, unsettled: _ } = recovered;
-        let hashing = HashThread::start().map_err(file("cannot start a thread for", Path::new("the log's hash")))?;
-        engine.hash_elsewhere(Box::new(hashing));
-        let outputs =
-            Outputs::start(journal.durability(), sealed, Arc::clone(&backlog), sequencer.clone(), Arc::clone(&vitals))
-                .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
+        let Recovered { engine, history, unsettled: _ } = recovered;
+        let outputs = Outputs::start(
+            journal.durability(),
+            sealed,
+            Arc::clone(&backlog),
+            sequencer.clone(),
+            Arc::clone(&vitals),
+            feeds.clone(),
+        )
+        .map_err(file("cannot start a thread for", Path::new("the output stage")))?;
         let durability = journal.durability();
         let prices = Arc::new(Prices::default());
         for reporter in &config.price_reporters {
             tasks.spawn(prices::follow(Arc::clone(&prices), found.chain.clone(), reporter.clone()));
         }
+        let priced = engine.frame_time();
         let core = Core {
             engine,
             history,
-            books: Books::default(),
             journal,
             outputs,
             pace: pace(&config),
@@ -310,6 +315,7 @@ impl Node {
             backlog,
             vitals: Arc::clone(&vitals),
             prices,
+            priced,
             leads: alone,
         };
         let ended = start_sequencer(core, items)?;
@@ -328,6 +334,7 @@ impl Node {
             key: config.sequencer_key.clone(),
             decimals: found.decimals,
             state_hash: Arc::default(),
+            subscriptions: Arc::new(Subscriptions::new(feeds, sequencer.clone(), past.clone())),
             past,
             follower: Arc::clone(&follower),
         };
@@ -445,6 +452,16 @@ fn pace(config: &Config) -> Pace {
         frame_inbox_bytes,
         frame_gas,
     }
+}
+
+/// The publisher, which knows what is listed and whom the frames concern that are not settled yet.
+fn start_feeds(config: &Config, recovered: &Recovered) -> Result<Feeds, NodeError> {
+    let names = OrderNames::new(&config.sequencer_key.to_bytes());
+    let mut publisher = Publisher::new(names, &recovered.engine);
+    for frame in &recovered.unsettled {
+        publisher.remember(SealedFrame::of(frame));
+    }
+    Feeds::start(publisher).map_err(file("cannot start a thread for", Path::new("the feeds")))
 }
 
 fn start_sequencer(

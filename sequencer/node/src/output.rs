@@ -13,10 +13,11 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::mpsc as tokio_mpsc;
+use xos_api::PriceInfo;
 use xos_journal::Durability;
 use xos_types::{Event, Frame, TimeMs};
 
-use crate::feeds::{BookUpdate, Feeds};
+use crate::feeds::Feeds;
 use crate::ingress::{Backlog, Delivery, Ingress, Sequencer};
 use crate::receipt::{Head, Outcome};
 use crate::vitals::Vitals;
@@ -26,8 +27,8 @@ const HELD_MAX: usize = 4096;
 
 /// What waits for the disk.
 pub(crate) enum Output {
-    /// Commands had these effects, which changed these books; the engine had applied them at that moment.
-    Happened { applied: Vec<Applied>, books: Vec<BookUpdate>, executed: Instant },
+    /// Commands had these effects; the engine had applied them at that moment. After a frame was opened, prices are these.
+    Happened { applied: Vec<Applied>, prices: Option<Vec<PriceInfo>>, executed: Instant },
     /// Requests are answered, and promised what the log was at the end of their window, unless nothing came into the log.
     Answered(Vec<(Ingress, Vec<Outcome>)>, Option<Arc<Head>>),
     /// A question is answered.
@@ -55,9 +56,10 @@ impl Outputs {
         backlog: Arc<Backlog>,
         sequencer: Sequencer,
         vitals: Arc<Vitals>,
+        feeds: Feeds,
     ) -> io::Result<Self> {
         let (held, receiver) = sync_channel(HELD_MAX);
-        let stage = Stage { durability, feeds: Feeds::default(), frames, backlog, sequencer, vitals };
+        let stage = Stage { durability, feeds, frames, backlog, sequencer, vitals };
         let thread = std::thread::Builder::new().name("output".into()).spawn(move || stage.run(&receiver))?;
         Ok(Self { held, thread })
     }
@@ -89,6 +91,11 @@ struct Stage {
 
 impl Stage {
     fn run(mut self, held: &Receiver<(u64, Output)>) {
+        self.let_all_out(held);
+        self.feeds.end();
+    }
+
+    fn let_all_out(&mut self, held: &Receiver<(u64, Output)>) {
         let mut next = held.recv().ok();
         while let Some(first) = next.take() {
             if self.durability.wait_for(first.0).is_err() {
@@ -114,9 +121,9 @@ impl Stage {
 
     fn let_out(&mut self, sequence: u64, output: Output) {
         match output {
-            Output::Happened { applied, books, executed } => {
+            Output::Happened { applied, prices, executed } => {
                 self.vitals.durable(sequence, applied.len(), executed);
-                self.publish(applied, books);
+                self.publish(applied, prices);
             }
             Output::Answered(answers, _) => answers.into_iter().for_each(|(request, told)| request.answer(told)),
             Output::Told(deliver) => {
@@ -128,20 +135,17 @@ impl Stage {
         }
     }
 
-    fn publish(&mut self, applied: Vec<Applied>, books: Vec<BookUpdate>) {
+    fn publish(&mut self, applied: Vec<Applied>, prices: Option<Vec<PriceInfo>>) {
         let begun = Instant::now();
-        for Applied { sequence, time, events } in applied {
-            self.feeds.publish(sequence, time, &events);
-            for event in events {
-                if let Event::FrameSealed(frame) = event {
-                    self.backlog.set_sealed(frame.id);
-                    self.sequencer.role().sealed(&frame);
-                    // If the submitter has stopped it has said why; the frame is in the log.
-                    let _ = self.frames.send(*frame);
-                }
+        for event in applied.iter().flat_map(|applied| &applied.events) {
+            if let Event::FrameSealed(frame) = event {
+                self.backlog.set_sealed(frame.id);
+                self.sequencer.role().sealed(frame);
+                // If the submitter has stopped it has said why; the frame is in the log.
+                let _ = self.frames.send((**frame).clone());
             }
         }
-        books.into_iter().for_each(BookUpdate::show);
+        self.feeds.happened(applied, prices);
         self.vitals.metrics.publish.observe(begun.elapsed().as_secs_f64());
     }
 }
@@ -167,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::replication::Role;
-    use crate::testing::{GROUP, SMALL_DISK, cancel, idle_vitals};
+    use crate::testing::{GROUP, SMALL_DISK, cancel, idle_feeds, idle_vitals};
 
     #[test]
     fn nothing_leaves_before_its_command_is_durable_nor_out_of_order() {
@@ -176,7 +180,8 @@ mod tests {
         let (frames, _sealed) = tokio_mpsc::unbounded_channel();
         let backlog = Backlog::new(0, 0, 1);
         let (sequencer, _items) = Sequencer::channel(1, 1, Arc::clone(&backlog), journal.durability(), Role::alone());
-        let outputs = Outputs::start(journal.durability(), frames, backlog, sequencer, idle_vitals()).unwrap();
+        let outputs =
+            Outputs::start(journal.durability(), frames, backlog, sequencer, idle_vitals(), idle_feeds()).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let tells = |what: &'static str| {
             let tell = tell.clone();

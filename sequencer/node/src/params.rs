@@ -13,8 +13,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use xos_api::{
     AmendRequest, Before, CancelAfterRequest, CancelAllRequest, CancelManyRequest, CancelRequest, ConvertRequest,
-    Interval, LiquidateRequest, LoginRequest, OrderRequest, PlanRequest, ReplaceRequest, TransferRequest, TreeRequest,
-    WithdrawRequest,
+    Interval, LiquidateRequest, LoginRequest, OrderRequest, PlanRequest, ReplaceRequest, Sequence, TransferRequest,
+    TreeRequest, WithdrawRequest,
 };
 use xos_types::{AccountId, Address, EventId, MarketId, Nonce, TimeMs};
 
@@ -131,7 +131,7 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_markets" => vec![optional::<EventId>("event")],
         "xos_book" => vec![needed::<MarketId>("market"), optional::<u32>("depth")],
         "xos_trades" => vec![needed::<MarketId>("market"), optional::<u32>("limit")],
-        "xos_account" | "xos_holdings" | "xos_openOrders" | "xos_plannedOrders" | "xos_subscribeAccount" => {
+        "xos_account" | "xos_holdings" | "xos_openOrders" | "xos_plannedOrders" => {
             vec![needed::<AccountId>("account")]
         }
         "xos_accountsOf" => vec![needed::<Address>("owner")],
@@ -174,8 +174,17 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_transfer" => vec![needed::<TransferRequest>("transfer")],
         "xos_liquidate" => vec![needed::<LiquidateRequest>("liquidate")],
         "xos_convert" => vec![needed::<ConvertRequest>("convert")],
-        "xos_subscribeBook" => vec![needed::<MarketId>("market")],
-        "xos_subscribeTrades" => vec![optional::<MarketId>("market")],
+        "xos_subscribeBook" | "xos_subscribeOrders" | "xos_subscribeBbo" => {
+            vec![needed::<MarketId>("market"), optional::<Sequence>("from")]
+        }
+        "xos_subscribeTrades" => vec![optional::<MarketId>("market"), optional::<Sequence>("from")],
+        "xos_subscribeCandles" => {
+            vec![needed::<MarketId>("market"), needed::<Interval>("interval"), optional::<Sequence>("from")]
+        }
+        "xos_subscribePrices" | "xos_subscribeFunding" | "xos_subscribeLiquidations" | "xos_subscribeMarkets" => {
+            vec![optional::<Sequence>("from")]
+        }
+        "xos_subscribeAccount" => vec![needed::<AccountId>("account"), optional::<Sequence>("from")],
         _ => return None,
     })
 }

@@ -7,6 +7,7 @@ use xos_history::HistoryError;
 use xos_journal::{JournalError, Recovery, Replay};
 use xos_types::{Event, Frame, Hash, Logged};
 
+use crate::hashing::HashThread;
 use crate::history::History;
 use crate::node::NodeError;
 use crate::snapshots::{Saved, Snapshots};
@@ -141,6 +142,10 @@ pub(crate) fn recover(
 ) -> Result<Recovered, RecoveryError> {
     if let Some(frame) = recovered.unsettled.iter().find(|frame| frame.id == anchor.id) {
         anchor.check(frame)?;
+    }
+    // Without a thread for it the log is hashed here, and only that takes longer.
+    if let Ok(hashing) = HashThread::start() {
+        recovered.engine.hash_elsewhere(Box::new(hashing));
     }
     let mut progress = Progress::new();
     let mut events = Vec::new();

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jsonrpsee::RpcModule;
-use jsonrpsee::core::server::{PendingSubscriptionSink, SubscriptionSink};
+use jsonrpsee::core::server::PendingSubscriptionSink;
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
-use serde::Serialize;
 use serde_json::json;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::Mutex;
 use xos_api::{
-    AccountInfo, AccountUpdate, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, Budget, CancelAfterRequest,
+    AccountInfo, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, Budget, CancelAfterRequest,
     CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
     FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LoggedIn, LoginRequest,
     MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder,
-    PositionInfo, Receipt, ReplaceRequest, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest,
+    PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest,
     WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, recover, signature_bytes};
@@ -31,7 +29,8 @@ use xos_types::{
 use crate::door::budget::{Budgets, Short};
 use crate::door::client;
 use crate::door::session::Login;
-use crate::feeds::book_info;
+use crate::feeds::serve::Subscriptions;
+use crate::feeds::{Topic, book_info};
 use crate::follower::Following;
 use crate::indexed;
 use crate::ingress::{Refused, Sequencer};
@@ -69,6 +68,7 @@ pub(crate) struct Rpc {
     /// What happened, as far as the follower has written it down.
     pub(crate) past: xos_history::History,
     pub(crate) follower: Arc<Following>,
+    pub(crate) subscriptions: Arc<Subscriptions>,
 }
 
 /// A command that is not handed over.
@@ -319,12 +319,12 @@ fn not_too_many(field: &str, given: usize) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn unknown_market(market: MarketId) -> ApiError {
+pub(crate) fn unknown_market(market: MarketId) -> ApiError {
     let message = format!("market {market} does not exist; xos_markets lists them");
     ApiError::new(Code::UnknownMarket, message, json!({ "market": market }))
 }
 
-fn unknown_account(account: AccountId) -> ApiError {
+pub(crate) fn unknown_account(account: AccountId) -> ApiError {
     let message = format!(
         "account {account} does not exist (a deposit through the contract opens one, a transfer an isolated one)"
     );
@@ -733,62 +733,79 @@ impl XosApiServer for Rpc {
         self.execute_one(claimed(&self.domain, convert.keeper, message, &convert.signature, Command::Convert)).await
     }
 
-    async fn subscribe_book(&self, pending: PendingSubscriptionSink, market: MarketId) -> SubscriptionResult {
-        let book = self.sequencer.query(move |view| view.books.listen(view.engine, market)).await;
-        let mut book = match book {
-            Ok(Some(book)) => book,
-            Ok(None) => return refuse(pending, unknown_market(market)).await,
-            Err(refused) => return refuse(pending, refused.into()).await,
-        };
-        let sink = pending.accept().await?;
-        loop {
-            let changed = tokio::select! {
-                changed = book.changed() => changed,
-                () = sink.closed() => return Ok(()),
-            };
-            if changed.is_err() {
-                return Err("the node is stopping".into());
-            }
-            // While this waits for a slow reader, changes pile up into the one latest book.
-            let latest = book.borrow_and_update().clone();
-            send(&sink, &*latest).await?;
-        }
+    async fn subscribe_book(
+        &self,
+        pending: PendingSubscriptionSink,
+        market: MarketId,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Book(market), from).await
     }
 
-    async fn subscribe_trades(&self, pending: PendingSubscriptionSink, market: Option<MarketId>) -> SubscriptionResult {
-        let trades = self
-            .sequencer
-            .query_and_then(
-                move |view| market.is_none_or(|market| view.engine.best_prices(market).is_some()),
-                move |feeds, is_known| is_known.then(|| feeds.trades(market)),
-            )
-            .await;
-        match trades {
-            Ok(Some(trades)) => forward(pending, trades, |trade: TradeInfo| trade).await,
-            Ok(None) => refuse(pending, unknown_market(market.unwrap_or_default())).await,
-            Err(refused) => refuse(pending, refused.into()).await,
-        }
+    async fn subscribe_orders(
+        &self,
+        pending: PendingSubscriptionSink,
+        market: MarketId,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Orders(market), from).await
     }
 
-    async fn subscribe_account(&self, pending: PendingSubscriptionSink, account: AccountId) -> SubscriptionResult {
-        let updates = self
-            .sequencer
-            .query_and_then(
-                move |view| view.engine.account(account).is_some(),
-                move |feeds, is_known| is_known.then(|| feeds.account(account)),
-            )
-            .await;
-        match updates {
-            Ok(Some(updates)) => {
-                let update = |update: Arc<crate::feeds::AccountEvent>| AccountUpdate {
-                    sequence: update.sequence,
-                    event: serde_json::to_value(&update.event).unwrap_or_default(),
-                };
-                forward(pending, updates, update).await
-            }
-            Ok(None) => refuse(pending, unknown_account(account)).await,
-            Err(refused) => refuse(pending, refused.into()).await,
-        }
+    async fn subscribe_bbo(
+        &self,
+        pending: PendingSubscriptionSink,
+        market: MarketId,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Bbo(market), from).await
+    }
+
+    async fn subscribe_trades(
+        &self,
+        pending: PendingSubscriptionSink,
+        market: Option<MarketId>,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Trades(market), from).await
+    }
+
+    async fn subscribe_candles(
+        &self,
+        pending: PendingSubscriptionSink,
+        market: MarketId,
+        interval: Interval,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Candles(market, interval), from).await
+    }
+
+    async fn subscribe_prices(&self, pending: PendingSubscriptionSink, from: Option<Sequence>) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Prices, from).await
+    }
+
+    async fn subscribe_funding(&self, pending: PendingSubscriptionSink, from: Option<Sequence>) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Funding, from).await
+    }
+
+    async fn subscribe_liquidations(
+        &self,
+        pending: PendingSubscriptionSink,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Liquidations, from).await
+    }
+
+    async fn subscribe_account(
+        &self,
+        pending: PendingSubscriptionSink,
+        account: AccountId,
+        from: Option<Sequence>,
+    ) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Account(account), from).await
+    }
+
+    async fn subscribe_markets(&self, pending: PendingSubscriptionSink, from: Option<Sequence>) -> SubscriptionResult {
+        self.subscriptions.serve(pending, Topic::Markets, from).await
     }
 }
 
@@ -826,39 +843,5 @@ fn open_order(view: &OrderView) -> OpenOrder {
         price: view.order.price,
         size: view.order.size,
         remaining: view.remaining,
-    }
-}
-
-async fn refuse(pending: PendingSubscriptionSink, error: ApiError) -> SubscriptionResult {
-    pending.reject(error).await;
-    Ok(())
-}
-
-async fn send(sink: &SubscriptionSink, item: &impl Serialize) -> SubscriptionResult {
-    sink.send(serde_json::value::to_raw_value(item)?).await?;
-    Ok(())
-}
-
-/// Sends every item until the reader leaves or falls too far behind: a list with holes would mislead.
-async fn forward<T: Clone, U: Serialize>(
-    pending: PendingSubscriptionSink,
-    mut items: broadcast::Receiver<T>,
-    wire: impl Fn(T) -> U,
-) -> SubscriptionResult {
-    let sink = pending.accept().await?;
-    loop {
-        let item = tokio::select! {
-            item = items.recv() => item,
-            () = sink.closed() => return Ok(()),
-        };
-        match item {
-            Ok(item) => send(&sink, &wire(item)).await?,
-            Err(RecvError::Lagged(missed)) => {
-                return Err(
-                    format!("too slow: {missed} updates were missed; ask for the state and subscribe again").into()
-                );
-            }
-            Err(RecvError::Closed) => return Err("the node is stopping".into()),
-        }
     }
 }

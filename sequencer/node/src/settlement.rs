@@ -12,6 +12,7 @@ use xos_api::{BatchInfo, SettlementInfo};
 use xos_chain::{Settled, SettlementStatus};
 use xos_types::Frame;
 
+use crate::feeds::Feeds;
 use crate::ingress::Backlog;
 use crate::vitals::Vitals;
 
@@ -154,7 +155,7 @@ impl Settlement {
     }
 
     /// Takes note of what the submitter settles, until it ends.
-    pub(crate) async fn note(&self, mut settled: mpsc::UnboundedReceiver<Settled>, vitals: &Vitals) {
+    pub(crate) async fn note(&self, mut settled: mpsc::UnboundedReceiver<Settled>, vitals: &Vitals, feeds: &Feeds) {
         while let Some(batch) = settled.recv().await {
             if batch.id > self.backlog.settled() {
                 // Else it is looked up again after a restart, or settled again after a reorganisation.
@@ -164,6 +165,7 @@ impl Settlement {
             self.backlog.set_finalized(self.status.borrow().finalized);
             self.backlog.gas.settled(batch.id, batch.gas_used);
             vitals.metrics.gas_correction.set(self.backlog.gas.factor());
+            feeds.settled(batch_info(&batch));
             self.batches.add(batch_info(&batch));
         }
     }

@@ -42,6 +42,12 @@ pub(crate) fn idle_vitals() -> std::sync::Arc<crate::vitals::Vitals> {
     crate::vitals::Vitals::new(&GROUP, std::path::Path::new("."), std::time::Duration::from_secs(1))
 }
 
+/// Feeds of an exchange that has just begun.
+pub(crate) fn idle_feeds() -> crate::feeds::Feeds {
+    use crate::feeds::{Feeds, OrderNames, Publisher};
+    Feeds::start(Publisher::new(OrderNames::new(b"a test"), &xos_engine::Engine::new(GROUP))).unwrap()
+}
+
 /// The accounts of [`inbox`].
 pub(crate) const ALICE: u64 = 3;
 pub(crate) const BOB: u64 = 4;

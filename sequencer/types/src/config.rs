@@ -249,6 +249,9 @@ impl SignerGrant {
     }
 }
 
+const MINUTE_MS: u64 = 60_000;
+const MINUTES_OF_DAY: u64 = 1_440;
+
 /// When a market trades, week for week in UTC. In between its orders wait, and nothing trades. Mirrors `Hours` in `Types.sol`.
 ///
 /// ```
@@ -260,6 +263,10 @@ impl SignerGrant {
 /// let (thursday, hour) = (1_781_136_000_000, 3_600_000);
 /// assert!(hours.contains(TimeMs(thursday + 15 * hour)) && !hours.contains(TimeMs(thursday + 21 * hour)));
 /// assert!(!hours.contains(TimeMs(thursday + 2 * 24 * hour + 15 * hour)));
+/// // It closes in six hours, and after Friday's session opens on Monday.
+/// assert_eq!(hours.next_turn(TimeMs(thursday + 15 * hour)), Some(TimeMs(thursday + 21 * hour)));
+/// let (friday, monday) = (thursday + 24 * hour, thursday + 4 * 24 * hour);
+/// assert_eq!(hours.next_turn(TimeMs(friday + 22 * hour)), Some(TimeMs(monday + 14 * hour + hour / 2)));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hours {
@@ -275,19 +282,36 @@ impl Hours {
     /// Whether a market with these hours trades at a time.
     #[must_use]
     pub fn contains(&self, time: TimeMs) -> bool {
-        const MINUTE_MS: u64 = 60_000;
-        const MINUTES_OF_DAY: u64 = 1_440;
         if self.weekdays == 0 {
             return true;
         }
         let minutes = time.0 / MINUTE_MS;
         let (day, minute) = (minutes / MINUTES_OF_DAY, minutes % MINUTES_OF_DAY);
         let (opens, closes) = (u64::from(self.opens), u64::from(self.closes));
-        // The first of January 1970 was a Thursday, day 3 of the week.
-        let opens_on = |day: u64| self.weekdays >> ((day + 3) % 7) & 1 == 1;
         let over_midnight = closes <= opens;
-        let of_today = opens_on(day) && minute >= opens && (over_midnight || minute < closes);
-        of_today || over_midnight && opens_on(day + 6) && minute < closes
+        let of_today = self.opens_on(day) && minute >= opens && (over_midnight || minute < closes);
+        of_today || over_midnight && self.opens_on(day + 6) && minute < closes
+    }
+
+    /// When such a market next opens or closes after a time; `None` if it never does.
+    #[must_use]
+    pub fn next_turn(&self, after: TimeMs) -> Option<TimeMs> {
+        let (opens, closes) = (u64::from(self.opens), u64::from(self.closes));
+        let length = if closes <= opens { closes + MINUTES_OF_DAY - opens } else { closes - opens };
+        let today = after.0 / MINUTE_MS / MINUTES_OF_DAY;
+        // A session of yesterday may end today; every weekday comes again within a week.
+        let days = (today.saturating_sub(1)..=today + 8).filter(|day| self.opens_on(*day));
+        let turns = days.map(|day| day * MINUTES_OF_DAY + opens).flat_map(|opens| [opens, opens + length]);
+        let mut turns: Vec<TimeMs> = turns.map(|minutes| TimeMs(minutes * MINUTE_MS)).collect();
+        turns.sort_unstable();
+        // Where one session ends and the next begins nothing turns.
+        let turns_at = |at: &TimeMs| self.contains(*at) != self.contains(TimeMs(at.0 - 1));
+        turns.into_iter().filter(|at| *at > after).find(turns_at)
+    }
+
+    /// The first of January 1970 was a Thursday, day 3 of the week.
+    fn opens_on(&self, day: u64) -> bool {
+        self.weekdays >> ((day + 3) % 7) & 1 == 1
     }
 }
 

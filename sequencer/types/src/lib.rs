@@ -6,6 +6,7 @@
 mod bytes;
 mod command;
 mod config;
+mod decode;
 mod event;
 mod frame;
 mod instructions;

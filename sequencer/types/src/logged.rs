@@ -1,6 +1,7 @@
 //! A command as it stands in the log.
 
 use crate::command::Command;
+use crate::decode::take_common;
 
 /// A command and the bytes that stand for it in the log (postcard). They are made once, by whoever lets the command in, and
 /// are what the journal writes and what the engine's log hash covers. The two always belong together: there is no other
@@ -8,7 +9,7 @@ use crate::command::Command;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
     command: Command,
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
 }
 
 impl Logged {
@@ -18,14 +19,14 @@ impl Logged {
         if let Command::PlaceTree { tree, .. } = &command {
             // With numbers of the usual size an order takes some forty bytes.
             let room = Vec::with_capacity(256 + 40 * tree.orders().len());
-            let bytes = postcard::to_extend(&command, room).expect("plain data always encodes").into_boxed_slice();
+            let bytes = postcard::to_extend(&command, room).expect("plain data always encodes");
             return Self { command, bytes };
         }
         // All others but frames fit: one allocation of the right size.
         let mut buffer = [0; 256];
         let bytes = match postcard::to_slice(&command, &mut buffer) {
-            Ok(bytes) => Box::from(&*bytes),
-            Err(_) => postcard::to_allocvec(&command).expect("plain data always encodes").into_boxed_slice(),
+            Ok(bytes) => bytes.to_vec(),
+            Err(_) => postcard::to_allocvec(&command).expect("plain data always encodes"),
         };
         Self { command, bytes }
     }
@@ -35,9 +36,21 @@ impl Logged {
     /// # Errors
     /// If no command stands there.
     pub fn take_from(log: &[u8]) -> Result<(Self, &[u8]), postcard::Error> {
-        let (command, rest) = postcard::take_from_bytes(log)?;
-        let bytes = log[..log.len() - rest.len()].into();
+        let (command, rest) = decode(log)?;
+        let bytes = log[..log.len() - rest.len()].to_vec();
         Ok((Self { command, bytes }, rest))
+    }
+
+    /// As [`Self::take_from`], in the memory of a command that is done with.
+    ///
+    /// # Errors
+    /// If no command stands there; then nothing has changed.
+    pub fn take_over<'a>(&mut self, log: &'a [u8]) -> Result<&'a [u8], postcard::Error> {
+        let (command, rest) = decode(log)?;
+        self.command = command;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&log[..log.len() - rest.len()]);
+        Ok(rest)
     }
 
     /// The command.
@@ -64,5 +77,12 @@ impl Logged {
 impl From<Command> for Logged {
     fn from(command: Command) -> Self {
         Self::new(command)
+    }
+}
+
+fn decode(log: &[u8]) -> Result<(Command, &[u8]), postcard::Error> {
+    match take_common(log) {
+        Some(common) => Ok(common),
+        None => postcard::take_from_bytes(log),
     }
 }

@@ -19,9 +19,9 @@ use crate::entry::{Client, place};
 use crate::exchange::{ALICE, AMPLE, BOB, Exchange, alice, order};
 
 /// Orders of the honest client, one after the other.
-const HONEST: u64 = 1_000;
+const HONEST: u64 = 300;
 /// More than this nobody's order may take while two cores are shared by node, chain, and hostile clients.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What hostile clients may make the node use beyond what it used before, in KiB.
 const MEMORY: u64 = 400 << 10;
 

@@ -10,6 +10,7 @@ mod crowd;
 mod disk;
 mod entry;
 mod exchange;
+mod feeds;
 mod hostile;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]
@@ -38,7 +39,7 @@ use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::WsClientBuilder;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::Value;
-use xos_api::{AccountUpdate, Before, BookInfo, Code, OrderStatus, TradeInfo, XosApiClient};
+use xos_api::{AccountMessage, Before, BookMessage, Code, OrderStatus, TradesMessage, XosApiClient};
 use xos_auth::{LogHead, parse_signature, recover};
 use xos_chain::At;
 use xos_types::{AccountId, B256, EventId, Nonce, Side};
@@ -52,10 +53,10 @@ use exchange::{
 async fn money_comes_in_trades_is_paid_and_goes_out() {
     let exchange = Exchange::open().await;
     let ws = WsClientBuilder::default().build(format!("ws://{}", exchange.address())).await.unwrap();
-    let mut books = ws.subscribe_book(MARKET).await.unwrap();
-    let mut trades = ws.subscribe_trades(None).await.unwrap();
-    let mut updates = ws.subscribe_account(AccountId(ALICE)).await.unwrap();
-    let snapshot: BookInfo = books.next().await.unwrap().unwrap();
+    let mut books = ws.subscribe_book(MARKET, None).await.unwrap();
+    let mut trades = ws.subscribe_trades(None, None).await.unwrap();
+    let mut updates = ws.subscribe_account(AccountId(ALICE), None).await.unwrap();
+    let snapshot: BookMessage = books.next().await.unwrap().unwrap();
     assert!(snapshot.bids.is_empty() && snapshot.asks.is_empty());
 
     // Alice bids by RPC, Bob sells into it by command line.
@@ -64,15 +65,19 @@ async fn money_comes_in_trades_is_paid_and_goes_out() {
     let promise = LogHead { sequence: ack.receipt.log_sequence, log_hash: ack.receipt.log_hash.0 };
     let signature = parse_signature(&ack.receipt.signature).unwrap();
     assert_eq!(recover(exchange.domain.digest(&promise), &signature).unwrap(), key(1).address());
-    let changed: BookInfo = books.next().await.unwrap().unwrap();
+    let changed: BookMessage = books.next().await.unwrap().unwrap();
     assert_eq!((changed.bids[0].price.0, changed.bids[0].size.0), (600, 1_000));
 
     let sold = exchange.xos_ok("bob", &["order", "sell", "argentina/spain", "--price", "0.55", "--size", "4"]);
     assert!(sold.contains("4 filled, 0 resting") && sold.contains("4 at 0.6 (fee 0.0024)"), "{sold}");
-    let trade: TradeInfo = trades.next().await.unwrap().unwrap();
+    let none: TradesMessage = trades.next().await.unwrap().unwrap();
+    assert!(none.trades.is_empty());
+    let trade = trades.next().await.unwrap().unwrap().trades[0].trade;
     assert_eq!((trade.market, trade.price.0, trade.size.0, trade.taker_side), (MARKET, 600, 400, Some(Side::Sell)));
-    let seen: AccountUpdate = updates.next().await.unwrap().unwrap();
-    assert!(seen.event.get("Accepted").is_some(), "{}", seen.event);
+    let none: AccountMessage = updates.next().await.unwrap().unwrap();
+    assert!(none.events.is_empty());
+    let seen = updates.next().await.unwrap().unwrap();
+    assert!(seen.events[0].event.get("Accepted").is_some(), "{seen:?}");
     let shown = exchange.xos_ok("alice", &["account"]);
     assert!(shown.contains("Spain") && shown.contains(" buy ") && shown.contains("997.6"), "{shown}");
     let cancelled = exchange.xos_ok("alice", &["cancel", "1"]);

@@ -100,7 +100,7 @@ async fn a_connection_that_is_logged_in_cancels_without_signatures() {
     assert_eq!(resting(&exchange, ALICE).await, [6, 7, 8]);
     let audit = exchange.audit();
     assert!(
-        audit.contains("every session was opened by its signer") && audit.contains("6 commands by 1 logins"),
+        audit.contains("every session was opened by its signer") && audit.contains("7 commands by 1 logins"),
         "{audit}"
     );
 }

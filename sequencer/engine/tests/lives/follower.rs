@@ -7,11 +7,17 @@ use xos_types::*;
 
 use super::naive::Naive;
 
+/// Changed books after which a reader begins anew.
+const JOINS_EVERY: u64 = 50;
+
 type Level = (MarketId, Side, Ticks);
 
 #[derive(Debug, Default)]
 pub(crate) struct Follower {
     depth: Depth,
+    /// Books that somebody began to follow later, from the engine's.
+    joined: BTreeMap<MarketId, Depth>,
+    followed: u64,
     numbers: BTreeMap<MarketId, u64>,
     /// Level 2.
     levels: BTreeMap<Level, (u128, u32)>,
@@ -40,8 +46,18 @@ impl Follower {
         for delta in &deltas {
             self.take(delta);
         }
+        for (market, depth) in &mut self.joined {
+            events
+                .iter()
+                .filter(|event| Depth::market_of(event) == Some(*market))
+                .for_each(|event| depth.apply(event, &mut vec![]));
+        }
         for market in deltas.iter().map(|delta| delta.market).collect::<BTreeSet<_>>() {
             self.compare(market, engine, naive);
+            self.followed += 1;
+            if self.followed.is_multiple_of(JOINS_EVERY) || !self.joined.contains_key(&market) {
+                self.joined.insert(market, engine.depth(market).unwrap());
+            }
         }
     }
 
@@ -111,6 +127,13 @@ impl Follower {
                 (order.signed.message.account, order.signed.message.nonce, Lots(order.shown))
             });
             assert!(queue.eq(expected), "level 3 of {market}");
+        }
+        if let Some(joined) = self.joined.get(&market) {
+            assert_eq!(
+                joined.orders(market),
+                self.depth.orders(market),
+                "the book of {market} as followed from its middle"
+            );
         }
     }
 }

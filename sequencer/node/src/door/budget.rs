@@ -43,15 +43,41 @@ pub(crate) const WEIGHTS: [(u64, &[&str]); 3] = [
             "xos_openOrders",
             "xos_plannedOrders",
             "xos_subscribeAccount",
-            "xos_subscribeBook",
+            "xos_subscribeFunding",
+            "xos_subscribeLiquidations",
+            "xos_subscribePrices",
             "xos_subscribeTrades",
             "xos_trades",
         ],
     ),
     // They list everything that there is.
-    (5, &["rpc.discover", "xos_batches", "xos_events", "xos_indexMarkets", "xos_markets"]),
+    (
+        5,
+        &[
+            "rpc.discover",
+            "xos_batches",
+            "xos_events",
+            "xos_indexMarkets",
+            "xos_markets",
+            "xos_subscribeBbo",
+            "xos_subscribeBook",
+            "xos_subscribeMarkets",
+            "xos_subscribeOrders",
+        ],
+    ),
     // They may read from the disk, or look at the whole state.
-    (10, &["xos_candles", "xos_fills", "xos_funding", "xos_orderHistory", "xos_stateHash", "xos_tradeHistory"]),
+    (
+        10,
+        &[
+            "xos_candles",
+            "xos_fills",
+            "xos_funding",
+            "xos_orderHistory",
+            "xos_stateHash",
+            "xos_subscribeCandles",
+            "xos_tradeHistory",
+        ],
+    ),
 ];
 
 /// What so many bytes cost.
@@ -163,10 +189,10 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
     }
 
     fn spend(&mut self, key: K, tokens: u64, now: u64) -> Result<u64, Short> {
-        if let Err(short) = self.affords(key, tokens, now) {
-            // Asking costs, too.
+        if self.affords(key, tokens, now).is_err() {
+            // Asking costs, too, and so will asking again.
             self.owe(key, 1, now);
-            return Err(short);
+            self.affords(key, tokens + 1, now)?;
         }
         self.owe(key, tokens, now);
         Ok(self.left(key, now))
@@ -238,9 +264,8 @@ mod tests {
         assert_eq!(buckets.spend(1, 60, 0), Ok(40));
         assert_eq!(buckets.spend(1, 40, 0), Ok(0));
         let short = buckets.spend(1, 20, SECOND).unwrap_err();
-        assert_eq!((short.left, short.retry, short.is_hopeless), (10, Duration::from_secs(1), false));
-        // Having asked cost one.
-        assert_eq!(buckets.left(1, SECOND), 9);
+        // Having asked cost one, as will asking again.
+        assert_eq!((short.left, short.retry, short.is_hopeless), (9, Duration::from_millis(1_200), false));
         assert_eq!(buckets.spend(1, 29, 3 * SECOND), Ok(0));
         assert_eq!(buckets.left(1, 1_000 * SECOND), 100, "it holds no more than the burst");
         assert_eq!(buckets.left(2, 0), 100, "another's is another's");
@@ -250,7 +275,7 @@ mod tests {
     fn who_goes_on_asking_is_hopeless_and_waits_a_second_and_no_more() {
         let mut buckets = Buckets::new("address", ALLOWANCE);
         assert_eq!(buckets.spend(1, 100, 0), Ok(0));
-        for asked in 0..10 {
+        for asked in 0..9 {
             assert!(!buckets.spend(1, 1, 0).unwrap_err().is_hopeless, "after {asked}");
         }
         for _ in 0..10_000 {

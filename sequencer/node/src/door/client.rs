@@ -47,6 +47,11 @@ impl Client {
         Self { sessions: Some(sessions), ..self }
     }
 
+    /// Whether something good has come of its connection lately.
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
+    }
+
     /// Works in the name of this client; answers also what is left to it.
     pub(crate) async fn asks<W: Future>(self, work: W) -> (W::Output, Budget) {
         let (address, budgets) = (self.address, Arc::clone(&self.budgets));
@@ -101,7 +106,7 @@ pub(crate) fn note_account(left: u64) {
 
 /// Whether something good has come of the connection lately; whoever asks within the node is known.
 pub(crate) fn is_known() -> bool {
-    ASKING.try_with(|asking| asking.client.is_known.load(Ordering::Relaxed)).unwrap_or(true)
+    ASKING.try_with(|asking| asking.client.is_known()).unwrap_or(true)
 }
 
 /// Notes whether all that came of the connection just now was signed by those who may.

@@ -28,6 +28,10 @@ where
     S: Service<Request<Full<Bytes>>, Response = HttpResponse>,
 {
     let (parts, body) = request.into_parts();
+    // What says that it will be too large is not waited for.
+    if body.size_hint().lower() > most.into() {
+        return last(response::too_large(most));
+    }
     let most_bytes = usize::try_from(most).unwrap_or(usize::MAX);
     let body = match tokio::time::timeout(BODY_WAIT, Limited::new(body, most_bytes).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),

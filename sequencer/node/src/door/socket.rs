@@ -29,6 +29,9 @@ use crate::rpc::Rpc;
 const READ_BYTES: usize = 8 << 10;
 /// Requests of one connection that are worked on; at the limit nothing is read.
 const REQUESTS_MAX: usize = 1024;
+/// How many times the room each request takes while nothing good has come of the connection: it has sixteen worked on, so that
+/// others do not wait behind thousands of its kind.
+const STRANGE_SHARE: u32 = 64;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A connection that was not heard for so long, pings notwithstanding, is closed.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -136,7 +139,8 @@ impl Socket {
                 break Some((CloseCode::Policy, "more was asked for than the budget has, again and again"));
             }
             // Who takes no answers is not listened to for ever.
-            let place = tokio::time::timeout(SILENCE_MAX, Arc::clone(&room).acquire_owned()).await;
+            let share = if client.is_known() { 1 } else { STRANGE_SHARE };
+            let place = tokio::time::timeout(SILENCE_MAX, Arc::clone(&room).acquire_many_owned(share)).await;
             let Ok(Ok(place)) = place else { break None };
             match message {
                 Message::Text(text) => {
