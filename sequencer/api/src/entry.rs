@@ -4,8 +4,8 @@
 //! One binary message is one request, and has one answer with the same tag. Integers are little-endian; nothing is padded.
 
 use xos_types::{
-    AccountId, Cancel, CancelAll, Crossing, Hash, Instructions, Lots, MarketId, Nonce, Order, OrderKind, Ppm,
-    SelfTrade, Side, Signature, Ticks, TimeMs,
+    AccountId, Address, Cancel, CancelAll, Crossing, Hash, Instructions, Lots, MarketId, Nonce, Order, OrderKind, Ppm,
+    SelfTrade, Side, Signature, SignedTree, Ticks, TimeMs, UnfitTree,
 };
 
 use crate::error::Code;
@@ -15,8 +15,10 @@ use crate::session::Budget;
 const VERSION: u8 = 1;
 /// Bytes of version, kind, count and tag.
 const HEADER: usize = 8;
+/// Bytes of an order without a signature.
+const BODY: usize = 60;
 /// Bytes of an order with its signature.
-const ORDER: usize = 60 + SIGNATURE;
+const ORDER: usize = BODY + SIGNATURE;
 const SIGNATURE: usize = 64;
 /// Bytes of a cancellation with its signature.
 const CANCEL: usize = 16 + SIGNATURE;
@@ -39,7 +41,11 @@ enum Kind {
     Replace = 2,
     Cancel = 3,
     CancelAll = 4,
+    Tree = 5,
+    MovedTree = 6,
 }
+
+const KINDS: &str = "1 (place), 2 (replace), 3 (cancel), 4 (cancel all), 5 (tree) or 6 (tree that replaces)";
 
 /// What an answer is: each command has a result.
 const DONE: u8 = 0x80;
@@ -47,7 +53,7 @@ const DONE: u8 = 0x80;
 const REFUSED: u8 = 0xff;
 
 /// One command of a request. Cancellations may have a session of the connection instead of a signature: [`BY_SESSION`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// Places an order.
     Place(Order, Instructions, Signature),
@@ -57,6 +63,9 @@ pub enum Entry {
     Cancel(Cancel, Signature),
     /// Cancels every order below a nonce.
     CancelAll(CancelAll, Signature),
+    /// Places orders under one signature, the only entry of its request. Each order takes the stead of one of these nonces, or none
+    /// does. Who signed is not known here: the tree's signer is nobody.
+    Tree(SignedTree, Box<[Nonce]>, Instructions),
 }
 
 /// Stands for no signature: a session of the connection stands in for it. No key makes this one.
@@ -67,11 +76,11 @@ pub const BY_SESSION: Signature = Signature { r: [0; 32], vs: [0; 32] };
 pub struct EntryRequest {
     /// The client's own number for it; the answer has it too.
     pub tag: u32,
-    /// At least one, all of the same kind.
+    /// At least one, all of the same kind; of trees one only.
     pub entries: Vec<Entry>,
 }
 
-/// What became of one command.
+/// What became of one command, or of one order of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryResult {
     /// Why it did nothing, if so.
@@ -98,7 +107,7 @@ pub struct EntryPromise {
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryAnswer {
-    /// Each command has a result.
+    /// Each command has a result, and of a tree each order.
     Done {
         /// The request's.
         tag: u32,
@@ -226,24 +235,55 @@ impl Reader<'_> {
         };
         Ok((order, Instructions { self_trade, crossing }))
     }
+
+    /// A tree of so many orders, with what each takes the stead of if they are to move.
+    fn tree(&mut self, count: usize, moves: bool) -> Result<Entry, EntryError> {
+        let signature = self.signature();
+        let (mut orders, mut replaces) = (Vec::with_capacity(count), Vec::with_capacity(if moves { count } else { 0 }));
+        let mut common = Instructions::default();
+        for number in 0..count {
+            if moves {
+                replaces.push(Nonce(self.u64()));
+            }
+            let (order, instructions) = self.order(number)?;
+            if number == 0 {
+                common = instructions;
+            } else if instructions != common {
+                let (field, got, all) = (format!("entries[{number}].instructions"), bits(instructions), bits(common));
+                return Err(EntryError::new(field, got, format!("{all}, as in the tree's first order")));
+            }
+            orders.push(order);
+        }
+        let tree = SignedTree::new(orders, signature, Address::ZERO).map_err(|unfit| match unfit {
+            UnfitTree::Size { got } => EntryError::new("count", got, format!("1 to {}", SignedTree::MOST)),
+            UnfitTree::Accounts { number, got, expected } => {
+                let expected = format!("{expected}, as in the tree's first order");
+                EntryError::new(format!("entries[{number}].account"), got, expected)
+            }
+        })?;
+        Ok(Entry::Tree(tree, replaces.into(), common))
+    }
 }
 
-fn write_order(to: &mut Vec<u8>, order: &Order, instructions: Instructions, signature: &Signature) {
-    for field in [order.account.0, order.size.0, order.price.0, order.nonce.0, order.expiry.0] {
-        to.extend(field.to_le_bytes());
-    }
-    for field in [order.market.0, order.max_fee.0, order.builder, order.builder_fee.0] {
-        to.extend(field.to_le_bytes());
-    }
+/// Instructions as their byte.
+fn bits(instructions: Instructions) -> u8 {
     let self_trade = match instructions.self_trade {
         SelfTrade::CancelMaker => 0,
         SelfTrade::CancelTaker => 1,
         SelfTrade::CancelBoth => 2,
         SelfTrade::Decrement => 3,
     };
-    let slide = if instructions.crossing == Crossing::Slide { SLIDE_BIT } else { 0 };
-    to.extend([order.side as u8, order.kind as u8, order.reduce_only.into(), self_trade | slide]);
-    write_signature(to, signature);
+    self_trade | if instructions.crossing == Crossing::Slide { SLIDE_BIT } else { 0 }
+}
+
+fn write_order(to: &mut Vec<u8>, order: &Order, instructions: Instructions) {
+    for field in [order.account.0, order.size.0, order.price.0, order.nonce.0, order.expiry.0] {
+        to.extend(field.to_le_bytes());
+    }
+    for field in [order.market.0, order.max_fee.0, order.builder, order.builder_fee.0] {
+        to.extend(field.to_le_bytes());
+    }
+    to.extend([order.side as u8, order.kind as u8, order.reduce_only.into(), bits(instructions)]);
 }
 
 fn write_signature(to: &mut Vec<u8>, signature: &Signature) {
@@ -268,7 +308,8 @@ impl EntryRequest {
     /// The message.
     ///
     /// # Panics
-    /// If there are no entries, more than 65,535, or entries of different kinds.
+    /// If there are no entries, more than 65,535, entries of different kinds, or a tree of which some orders replace and others do
+    /// not.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let kind = match self.entries.first().expect("a request has entries") {
@@ -276,16 +317,22 @@ impl EntryRequest {
             Entry::Replace(..) => Kind::Replace,
             Entry::Cancel(..) => Kind::Cancel,
             Entry::CancelAll(..) => Kind::CancelAll,
+            Entry::Tree(tree, replaces, instructions) => {
+                assert!(self.entries.len() == 1, "a tree is the only entry of its request");
+                return encode_tree(self.tag, tree, replaces, *instructions);
+            }
         };
         let mut bytes = header(kind as u8, self.entries.len(), self.tag);
         for entry in &self.entries {
             match (kind, entry) {
                 (Kind::Place, Entry::Place(order, instructions, signature)) => {
-                    write_order(&mut bytes, order, *instructions, signature);
+                    write_order(&mut bytes, order, *instructions);
+                    write_signature(&mut bytes, signature);
                 }
                 (Kind::Replace, Entry::Replace(nonce, order, instructions, signature)) => {
                     bytes.extend(nonce.0.to_le_bytes());
-                    write_order(&mut bytes, order, *instructions, signature);
+                    write_order(&mut bytes, order, *instructions);
+                    write_signature(&mut bytes, signature);
                 }
                 (Kind::Cancel, Entry::Cancel(Cancel { account, nonce }, signature))
                 | (Kind::CancelAll, Entry::CancelAll(CancelAll { account, below: nonce }, signature)) => {
@@ -299,7 +346,7 @@ impl EntryRequest {
         bytes
     }
 
-    /// Reads a message of at most `most` entries.
+    /// Reads a message of at most `most` entries, or one tree.
     ///
     /// # Errors
     /// Which field is wrong, and what is expected there.
@@ -317,14 +364,20 @@ impl EntryRequest {
             2 => (Kind::Replace, 8 + ORDER),
             3 => (Kind::Cancel, CANCEL),
             4 => (Kind::CancelAll, CANCEL),
-            got => return Err(EntryError::new("kind", got, "1 (place), 2 (replace), 3 (cancel) or 4 (cancel all)")),
+            5 => (Kind::Tree, BODY),
+            6 => (Kind::MovedTree, 8 + BODY),
+            got => return Err(EntryError::new("kind", got, KINDS)),
+        };
+        let (most, signature) = match kind {
+            Kind::Tree | Kind::MovedTree => (SignedTree::MOST, SIGNATURE),
+            Kind::Place | Kind::Replace | Kind::Cancel | Kind::CancelAll => (most, 0),
         };
         let count = usize::from(reader.u16());
         if count == 0 || count > most {
             return Err(EntryError::new("count", count, format!("1 to {most}")));
         }
         let tag = reader.u32();
-        let expected = HEADER + count * each;
+        let expected = HEADER + signature + count * each;
         if message.len() != expected {
             return Err(EntryError::new(
                 "length",
@@ -332,9 +385,11 @@ impl EntryRequest {
                 format!("{expected} for {count} entries of that kind"),
             ));
         }
-        let mut entries = Vec::with_capacity(count);
-        for number in 0..count {
+        let entries_of_it = if matches!(kind, Kind::Tree | Kind::MovedTree) { 1 } else { count };
+        let mut entries = Vec::with_capacity(entries_of_it);
+        for number in 0..entries_of_it {
             entries.push(match kind {
+                Kind::Tree | Kind::MovedTree => reader.tree(count, kind == Kind::MovedTree)?,
                 Kind::Place => {
                     let (order, instructions) = reader.order(number)?;
                     Entry::Place(order, instructions, reader.signature())
@@ -356,6 +411,22 @@ impl EntryRequest {
         }
         Ok(Self { tag, entries })
     }
+}
+
+fn encode_tree(tag: u32, tree: &SignedTree, replaces: &[Nonce], instructions: Instructions) -> Vec<u8> {
+    let orders = tree.orders();
+    let kind = if replaces.is_empty() { Kind::Tree } else { Kind::MovedTree };
+    assert!(replaces.is_empty() || replaces.len() == orders.len(), "each order of a tree replaces one, or none does");
+    let mut bytes = header(kind as u8, orders.len(), tag);
+    bytes.reserve(SIGNATURE + orders.len() * (8 + BODY));
+    write_signature(&mut bytes, &tree.signature);
+    for (number, order) in orders.iter().enumerate() {
+        if let Some(nonce) = replaces.get(number) {
+            bytes.extend(nonce.0.to_le_bytes());
+        }
+        write_order(&mut bytes, order, instructions);
+    }
+    bytes
 }
 
 impl EntryAnswer {
@@ -508,6 +579,11 @@ mod tests {
         }
     }
 
+    fn tree(orders: u64) -> SignedTree {
+        let signature = Signature { r: [1; 32], vs: [2; 32] };
+        SignedTree::new((1..=orders).map(order).collect::<Vec<_>>(), signature, Address::ZERO).unwrap()
+    }
+
     fn requests() -> Vec<EntryRequest> {
         let signature = Signature { r: [1; 32], vs: [2; 32] };
         let instructions = Instructions { self_trade: SelfTrade::Decrement, crossing: Crossing::Slide };
@@ -525,6 +601,8 @@ mod tests {
                 tag: u32::MAX,
                 entries: vec![Entry::CancelAll(CancelAll { account: AccountId(7), below: Nonce(6) }, signature)],
             },
+            EntryRequest { tag: 12, entries: vec![Entry::Tree(tree(3), [].into(), instructions)] },
+            EntryRequest { tag: 13, entries: vec![Entry::Tree(tree(2), [Nonce(8), Nonce(9)].into(), instructions)] },
         ]
     }
 
@@ -552,6 +630,26 @@ mod tests {
         assert_eq!(message[48..52], 257_u32.to_le_bytes());
         assert_eq!(message[64..68], [1, 3, 1, 0b10011]);
         assert_eq!(message[68..132], [[1; 32], [2; 32]].concat());
+    }
+
+    #[test]
+    fn a_tree_has_one_signature_before_its_orders() {
+        let messages = [4, 5].map(|number| requests()[number].encode());
+        assert_eq!(messages.each_ref().map(Vec::len), [8 + 64 + 3 * 60, 8 + 64 + 2 * 68]);
+        assert_eq!(messages[0][..8], [1, 5, 3, 0, 12, 0, 0, 0]);
+        assert_eq!(messages[0][8..72], [[1; 32], [2; 32]].concat());
+        assert_eq!(messages[0][72..132], requests()[0].encode()[8..68]);
+        assert_eq!(messages[1][72..80], 8_u64.to_le_bytes());
+        let large =
+            EntryRequest { tag: 1, entries: vec![Entry::Tree(tree(1_024), [].into(), Instructions::default())] };
+        assert_eq!(EntryRequest::decode(&large.encode(), 3), Ok(large));
+
+        let mut other = messages[0].clone();
+        other[72 + 60] = 8;
+        assert_eq!(EntryRequest::decode(&other, 3).unwrap_err().field, "entries[1].account");
+        let mut other = messages[0].clone();
+        other[72 + 2 * 60 + 59] = 0;
+        assert_eq!(EntryRequest::decode(&other, 3).unwrap_err().field, "entries[2].instructions");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod prices;
 mod rpc;
 mod session;
 mod trading;
+mod tree;
 mod wire;
 
 pub use entry::{BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
@@ -32,6 +33,7 @@ pub use session::{Budget, LoggedIn, LoginRequest};
 pub use trading::{
     AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait, WaitsFor,
 };
+pub use tree::{Placed, TreeAck, TreeOrder, TreeOutcome, TreeRequest};
 pub use wire::{
     AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, EventStatus,
     FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus,

@@ -13,6 +13,7 @@ use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderR
 use crate::indexed::{HoldingInfo, IndexMarketInfo};
 use crate::session::{Budget, LoggedIn, LoginRequest};
 use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest};
+use crate::tree::{TreeAck, TreeRequest};
 use crate::wire::{
     AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, Info,
     LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
@@ -136,6 +137,10 @@ pub trait XosApi {
     /// Places up to 200 orders, in order, with a result for each.
     #[method(name = "placeOrders")]
     async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>>;
+
+    /// Places up to 1,024 orders of one account under one signature, in order, with a result for each.
+    #[method(name = "placeTree")]
+    async fn place_tree(&self, tree: TreeRequest) -> RpcResult<TreeAck>;
 
     /// Cancels one order.
     #[method(name = "cancel")]

@@ -174,7 +174,7 @@ pub struct Receipt {
     /// Where the command stands in the log.
     #[serde(with = "number")]
     pub sequence: u64,
-    /// End of the ingress window that it came in.
+    /// End of the ingress window that it came in, or of a later one that was durable as soon.
     #[serde(with = "number")]
     pub log_sequence: u64,
     /// Rolling hash of the log there.

@@ -3,11 +3,14 @@
 use alloy::primitives::{B256, Bytes, keccak256};
 use alloy::sol_types::{SolCall, SolValue};
 use xos_auth::{Domain, Key};
-use xos_types::{Convert, FillLine, Frame, MarketId, Nonce, Order, OrderKind, Rescue, Side, Signature, TimeMs};
+use xos_types::{
+    Convert, FillLine, Frame, MarketId, Nonce, Order, OrderKind, Rescue, Side, Signature, SignedTree, TimeMs, TreeId,
+};
 
 use crate::abi::{self, IRiskGroup};
 use crate::attribution::Attribution;
 use crate::payload::{item_to_abi, liquidate_to_abi};
+use crate::trees::{number_of, trees_to_abi};
 
 /// Where the batch's encoding begins in the calldata: after the selector, the batch's offset and the signature's two
 /// words. The contract insists on it and hashes from there.
@@ -45,7 +48,7 @@ impl SettleCall {
     #[must_use]
     pub fn build(frame: &Frame, parent: B256, domain: &Domain, attribution: &Attribution, sequencer: &Key) -> Self {
         let mut call = IRiskGroup::settleCall {
-            batch: batch_to_abi(frame, parent),
+            batch: batch_to_abi(frame, parent, domain),
             signature: signature_to_abi(&Signature::default()),
         };
         // The content begins behind the signature, so it can be hashed before there is one.
@@ -93,7 +96,7 @@ impl SettleCall {
 #[must_use]
 pub fn batch_hash(frame: &Frame, parent: B256, domain: &Domain, attribution: &Attribution) -> B256 {
     let call = IRiskGroup::settleCall {
-        batch: batch_to_abi(frame, parent),
+        batch: batch_to_abi(frame, parent, domain),
         signature: signature_to_abi(&Signature::default()),
     };
     let mut calldata = call.abi_encode();
@@ -109,8 +112,8 @@ fn gas(bytes: usize, each: u64) -> u64 {
     u64::try_from(bytes).expect("a length fits 64 bits") * each
 }
 
-fn batch_to_abi(frame: &Frame, parent: B256) -> abi::Batch {
-    let markets = frame.markets.iter().map(|(market, fills)| market_to_abi(*market, fills));
+fn batch_to_abi(frame: &Frame, parent: B256, domain: &Domain) -> abi::Batch {
+    let markets = frame.markets.iter().map(|(market, fills)| market_to_abi(*market, fills, &frame.trees));
     let redemptions = frame
         .redemptions
         .iter()
@@ -157,8 +160,7 @@ fn batch_to_abi(frame: &Frame, parent: B256) -> abi::Batch {
             .collect(),
         transfers: transfers.collect(),
         rescues: frame.rescues.iter().map(rescue_to_abi).collect(),
-        // Every order has a signature of its own.
-        trees: Vec::new(),
+        trees: trees_to_abi(frame, domain),
     }
 }
 
@@ -199,14 +201,17 @@ fn convert_to_abi(request: &Convert) -> abi::Convert {
 /// The tree of a line that nobody signed: an inbox item forced it (`FORCED` of `Types.sol`).
 const FORCED: u32 = u32::MAX;
 
-fn market_to_abi(market: MarketId, fills: &[FillLine]) -> abi::MarketFills {
+fn market_to_abi(market: MarketId, fills: &[FillLine], trees: &[(TreeId, SignedTree)]) -> abi::MarketFills {
     let fills = fills.iter().map(|line| abi::Fill {
         order: order_to_abi(&line.order.message),
         filled: line.filled.0,
         notional: line.notional,
         fee: line.fee.0,
-        tree: if line.order.message.nonce == Nonce::FORCED { FORCED } else { 0 },
-        signature: signature_to_abi(&line.order.signature),
+        tree: if line.order.message.nonce == Nonce::FORCED { FORCED } else { number_of(line, trees) },
+        signature: signature_to_abi(&match line.order.signature.tree() {
+            Some(_) => Signature::default(),
+            None => line.order.signature,
+        }),
     });
     abi::MarketFills { market: market.0, fills: fills.collect() }
 }
@@ -236,7 +241,7 @@ fn order_to_abi(order: &Order) -> abi::Order {
     }
 }
 
-fn signature_to_abi(signature: &Signature) -> abi::Signature {
+pub(crate) fn signature_to_abi(signature: &Signature) -> abi::Signature {
     abi::Signature { r: signature.r.into(), vs: signature.vs.into() }
 }
 
@@ -338,6 +343,7 @@ mod tests {
             inbox: vec![InboxItem { index: 8, time: TimeMs(900), payload }],
             redemptions: vec![Redemption { account: AccountId(2), market: MarketId(4 << 8) }],
             rescues: rescues(),
+            trees: vec![],
             markets: vec![(MarketId(258), vec![line(Side::Buy), line(Side::Sell)])],
             withdrawals: vec![key().sign_typed(&domain(), withdraw)],
             prices: vec![PriceUpdate { feed: FeedId(1), answer: 1, published_at: TimeMs(990), proof: vec![1, 2, 3] }],
@@ -352,7 +358,7 @@ mod tests {
         assert_eq!(call.calldata[..4], IRiskGroup::settleCall::SELECTOR);
         assert_eq!(U256::from_be_slice(&call.calldata[4..36]), U256::from(0x60));
         let decoded = IRiskGroup::settleCall::abi_decode(&call.calldata).unwrap();
-        assert_eq!(decoded.batch, batch_to_abi(&frame(), B256::repeat_byte(1)));
+        assert_eq!(decoded.batch, batch_to_abi(&frame(), B256::repeat_byte(1), &domain()));
 
         let signature = Signature { r: decoded.signature.r.0, vs: decoded.signature.vs.0 };
         let message = xos_auth::Batch { id: 3, parent: [1; 32], content: keccak256(&call.calldata[100..]).0 };
@@ -445,5 +451,35 @@ mod tests {
         let decoded = IRiskGroup::settleCall::abi_decode(&call.calldata).unwrap();
         assert_eq!(decoded.batch.markets[0].fills[0].fee, -1);
         assert_eq!(decoded.batch.markets[0].fills[0].tree, 0, "each order has a signature of its own");
+    }
+
+    /// As `Fills.sol` takes them: a proof of the tree's depth for each line that names it, in the order of the lines.
+    #[test]
+    fn a_line_of_a_tree_names_it_and_comes_with_its_proof() {
+        let orders: Vec<Order> =
+            (0..5).map(|nonce| Order { nonce: Nonce(nonce), ..order(Side::Buy).message }).collect();
+        let mut built = xos_auth::Tree::default();
+        built.build(&domain(), &orders).unwrap();
+        let root = key().sign_typed(&domain(), built.message());
+        let tree = SignedTree::new(orders.clone(), root.signature, root.signer).unwrap();
+        let line = |place: usize| {
+            let signature = Signature::of_tree(TreeId(44));
+            let order = Signed { message: orders[place], signature, signer: tree.signer };
+            FillLine { order, filled: Lots(1), notional: 500, fee: Atoms(0) }
+        };
+        let mut frame = frame();
+        frame.trees = vec![(TreeId(7), tree.clone()), (TreeId(44), tree.clone())];
+        frame.markets[0].1.extend([line(4), line(1)]);
+        let batch = batch_to_abi(&frame, B256::ZERO, &domain());
+
+        let fills = &batch.markets[0].fills;
+        assert_eq!(fills.iter().map(|fill| fill.tree).collect::<Vec<_>>(), [0, 0, 2, 2]);
+        assert_eq!(fills[2].signature, signature_to_abi(&Signature::default()));
+        let [unused, used] = &batch.trees[..] else { panic!("{:?}", batch.trees) };
+        assert_eq!((used.root.0, used.depth, used.proofs.len(), unused.proofs.len()), (built.message().root, 3, 6, 0));
+        for (fill, proof) in [4, 1].into_iter().zip(used.proofs.chunks(3)) {
+            let proof: Vec<_> = proof.iter().map(|word| word.0).collect();
+            assert_eq!(xos_auth::tree_of(&domain(), &orders[fill], &proof), built.message());
+        }
     }
 }

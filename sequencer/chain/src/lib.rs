@@ -24,6 +24,7 @@ mod script;
 mod settled;
 mod submitter;
 mod transaction;
+mod trees;
 mod wallet;
 
 pub use attribution::Attribution;

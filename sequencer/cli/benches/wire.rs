@@ -7,8 +7,13 @@
 //! sequencer's signature. Prints one line of JSON for each of:
 //!
 //! - `wire.single.throughput`: orders a second with a signature each, 32 of them a message, 64 messages on their way.
+//! - `wire.tree.throughput`, `wire.json_tree.throughput`: the same with a signature for each ladder: trees of 64 by binary order
+//!   entry, of 16 by JSON, sent ahead of their answers. `.node_ns` and `.load_ns` say what an order took of the processors of the
+//!   node and of this program.
 //! - `wire.at_20k.p50_us`, `.p99_us`, `.p999_us`: at 20,000 orders a second, one a message, each sent at its planned time and
 //!   measured from that time (no coordinated omission), the ingress window shortened to 100 µs.
+//!
+//! A word behind `--` (`single`, `tree`, `json_tree` or `at_20k`) runs that one alone.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 #![allow(dead_code, reason = "shared with the tests, which use more of it")]
 
@@ -18,6 +23,8 @@ mod artifact;
 mod exchange;
 #[path = "../../chain/tests/anvil/node.rs"]
 mod node;
+#[path = "wire/trees.rs"]
+mod trees;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -32,6 +39,7 @@ use xos_auth::{Domain, Key};
 use xos_types::{Instructions, Nonce, Order, OrderKind, Side};
 
 use exchange::{ALICE, BOB, Exchange, alice, bob, order};
+use trees::{Form, Taken};
 
 /// The node's core, and everybody else's.
 const NODE_CORE: &str = "0";
@@ -42,13 +50,15 @@ const TOGETHER: u64 = 32;
 const ON_THEIR_WAY: usize = 64;
 /// Orders of the throughput runs.
 const ORDERS: u64 = 400_000;
+/// Orders of the run with trees of 64.
+const TREE_ORDERS: u64 = 1_536_000;
 const PACED_RATE: u64 = 20_000;
 const PACED_ORDERS: u64 = 200_000;
 /// Orders before the clock starts: first contact, caches, the first ladder.
 const WARM_UP: u64 = 4_096;
 
 /// A trader's moves: order `nonce` takes the place of the one that is a ladder older.
-struct Trader {
+pub(crate) struct Trader {
     account: u64,
     side: Side,
     key: Key,
@@ -184,35 +194,107 @@ async fn main() {
         Trader { account: ALICE, side: Side::Buy, key: alice() },
         Trader { account: BOB, side: Side::Sell, key: bob() },
     ];
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let runs = |name: &str| chosen.is_empty() || chosen.iter().any(|word| word == name);
+    let mut nonces = 1;
+    if runs("single") {
+        single(&exchange, &traders, &mut nonces).await;
+    }
+    if runs("tree") {
+        // As many as the node lets wait: one disk sync more or less must not be what is measured.
+        let ladders = Ladders { name: "wire.tree", form: Form::Binary, rungs: 64, orders: TREE_ORDERS, ahead: 150 };
+        ladders.run(&exchange, &traders, &mut nonces).await;
+    }
+    if runs("json_tree") {
+        let ladders = Ladders { name: "wire.json_tree", form: Form::Json, rungs: 16, orders: ORDERS, ahead: 400 };
+        ladders.run(&exchange, &traders, &mut nonces).await;
+    }
+    if runs("at_20k") {
+        at_20k(&exchange, &traders, &mut nonces).await;
+    }
+}
+
+/// The first of so many nonces that nobody has used.
+fn take(nonces: &mut u64, count: u64) -> u64 {
+    *nonces += count;
+    *nonces - count
+}
+
+async fn single(exchange: &Exchange, traders: &[Trader; 2], nonces: &mut u64) {
     let domain = exchange.domain;
     let each = ORDERS / 2;
-    let mut first = 1;
-    let mut connections = Vec::new();
-    let mut rushes = Vec::new();
-    for trader in &traders {
-        let mut connection = Connection::open(&exchange).await;
-        connection.rush(vec![trader.ladder(&domain, first)]).await;
-        connection.rush(trader.messages(&domain, first + LADDER..first + LADDER + WARM_UP, TOGETHER)).await;
+    let first = take(nonces, LADDER + WARM_UP + each);
+    let mut prepared = Vec::new();
+    for trader in traders {
+        let connection = warm(exchange, trader, first).await;
         let from = first + LADDER + WARM_UP;
-        rushes.push(trader.messages(&domain, from..from + each, TOGETHER));
-        connections.push(connection);
+        prepared.push((connection, trader.messages(&domain, from..from + each, TOGETHER)));
     }
+    let rush = |(mut connection, messages): (Connection, _)| async move { connection.rush(messages).await };
+    let (one, two) = (prepared.pop().unwrap(), prepared.pop().unwrap());
     let begun = Instant::now();
-    let (one, two) = (connections.pop().unwrap(), connections.pop().unwrap());
-    let rush = |mut connection: Connection, messages| async move {
-        connection.rush(messages).await;
-        connection
-    };
-    let (one, two) = tokio::join!(rush(one, rushes.pop().unwrap()), rush(two, rushes.pop().unwrap()));
+    tokio::join!(rush(one), rush(two));
     let per_second = u128::from(ORDERS) * 1_000_000 / begun.elapsed().as_micros();
     print("wire.single.throughput", u64::try_from(per_second).unwrap(), "orders/s");
+}
 
-    first += LADDER + WARM_UP + each;
+/// A connection of a trader who has a ladder, and has moved it for a while.
+async fn warm(exchange: &Exchange, trader: &Trader, first: u64) -> Connection {
+    let mut connection = Connection::open(exchange).await;
+    connection.rush(vec![trader.ladder(&exchange.domain, first)]).await;
+    let moves = first + LADDER..first + LADDER + WARM_UP;
+    connection.rush(trader.messages(&exchange.domain, moves, TOGETHER)).await;
+    connection
+}
+
+/// A run in which every message moves a ladder.
+struct Ladders {
+    name: &'static str,
+    form: Form,
+    rungs: u64,
+    /// Of both traders.
+    orders: u64,
+    /// Messages of a trader that wait for an answer.
+    ahead: usize,
+}
+
+impl Ladders {
+    async fn run(&self, exchange: &Exchange, traders: &[Trader; 2], nonces: &mut u64) {
+        let Self { name, form, rungs, orders, ahead } = *self;
+        let warm_up = WARM_UP / rungs;
+        let count = warm_up + orders / 2 / rungs;
+        let first = take(nonces, count * rungs);
+        let mut prepared = Vec::new();
+        for trader in traders {
+            let mut warming = trees::messages(trader, &exchange.domain, form, (first, rungs, count));
+            let messages = warming.split_off(usize::try_from(warm_up).unwrap());
+            let stream = trees::flood(Connection::open(exchange).await.0, warming, (rungs, ahead)).await;
+            prepared.push((stream, messages));
+        }
+        let flood = |(stream, messages)| trees::flood(stream, messages, (rungs, ahead));
+        let (one, two) = (prepared.pop().unwrap(), prepared.pop().unwrap());
+        let taken = Taken::begin(exchange.process());
+        tokio::join!(flood(one), flood(two));
+        let (per_second, [node, load]) = taken.end(orders / 2 / rungs * rungs * 2);
+        print(&format!("{name}.throughput"), per_second, "orders/s");
+        print(&format!("{name}.node_ns"), node, "ns");
+        print(&format!("{name}.load_ns"), load, "ns");
+    }
+}
+
+async fn at_20k(exchange: &Exchange, traders: &[Trader; 2], nonces: &mut u64) {
     let each = PACED_ORDERS / 2;
+    let first = take(nonces, LADDER + WARM_UP + each);
     let gap = Duration::from_nanos(2 * 1_000_000_000 / PACED_RATE);
-    let signed: Vec<_> = traders.iter().map(|trader| trader.messages(&domain, first..first + each, 1)).collect();
-    let [by_alice, by_bob] = <[_; 2]>::try_from(signed).unwrap();
-    let (mut waits, more) = tokio::join!(two.pace(by_alice, gap), one.pace(by_bob, gap));
+    let mut prepared = Vec::new();
+    for trader in traders {
+        let connection = warm(exchange, trader, first).await;
+        let from = first + LADDER + WARM_UP;
+        prepared.push((connection, trader.messages(&exchange.domain, from..from + each, 1)));
+    }
+    let pace = |(connection, messages): (Connection, _)| connection.pace(messages, gap);
+    let (one, two) = (prepared.pop().unwrap(), prepared.pop().unwrap());
+    let (mut waits, more) = tokio::join!(pace(one), pace(two));
     waits.add(more).unwrap();
     print("wire.at_20k.p50_us", waits.value_at_quantile(0.5), "us");
     print("wire.at_20k.p99_us", waits.value_at_quantile(0.99), "us");

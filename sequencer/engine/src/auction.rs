@@ -228,9 +228,10 @@ impl Engine {
         let progress = Progress { partly_filled: line.has_filled(), completes: remaining.0 == 0 && is_whole };
         let state = &self.accounts[account];
         let trade = Trade { price, size, fee };
-        let netted = self.frame.fill((account, nonce, market), &mut line, trade, market_state, || {
-            (signed, state.line_state(&terms, &signed.message, progress, payees))
-        });
+        let netted =
+            self.frame.fill(&self.orders.trees, (account, nonce, market), &mut line, trade, market_state, || {
+                (signed, state.line_state(&terms, &signed.message, progress, payees))
+            });
         let builder_fee = netted.builder_fee(&terms, trade);
 
         let hot = self.orders.hot_mut(handle);

@@ -295,6 +295,7 @@ impl Engine {
             }
         }
         let (mut fillable, mut makers) = (0u64, 0u64);
+        let left = self.matches_end().saturating_sub(self.frame.gas());
         // What an iceberg does not show comes behind everything at its price, and in more matches than are counted here.
         let mut hidden_at = None;
         let queue = book.queue(&self.orders.resting, order.side.opposite());
@@ -310,7 +311,7 @@ impl Engine {
             if limit_reached
                 || beyond_hidden
                 || fillable >= order.size.0
-                || !gas::certain(dearest(taker, order.builder != 0), makers)
+                || !gas::certain(dearest(taker, order.builder != 0), makers, left)
             {
                 break;
             }

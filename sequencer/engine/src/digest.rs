@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::engine::{Engine, Listing};
 
 /// Names the records and their order.
-pub(crate) const STATE: &str = "exchange-os/state/11";
+pub(crate) const STATE: &str = "exchange-os/state/12";
 /// Bytes that are gathered before they are hashed and written.
 const GATHERED: usize = 1 << 16;
 
@@ -70,6 +70,7 @@ impl Engine {
             digest_account(&mut digest, account)?;
         }
         digest.record(self.accounts.promises())?;
+        digest.record(&self.orders.trees.iter().collect::<Vec<_>>())?;
         digest.record(&self.listings.len())?;
         for listing in &self.listings {
             self.digest_listing(&mut digest, listing)?;

@@ -92,6 +92,8 @@ pub struct Engine {
     pub(crate) pool: Pool,
     /// Accounts that fail, and who rescues them.
     pub(crate) rescues: Rescues,
+    /// While a tree is being placed: see [`Engine::matches_end`].
+    pub(crate) tree_matches_end: Option<u64>,
 }
 
 /// An event with its books, or a market with its one.
@@ -195,6 +197,7 @@ impl Engine {
             next_inbox: 0,
             pool: Pool { tokens: 0, bad_debt: 0 },
             rescues: Rescues::default(),
+            tree_matches_end: None,
         }
     }
 
@@ -214,6 +217,9 @@ impl Engine {
             Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, events),
             Command::Replan { nonce, order, instructions, trigger, pace } => {
                 self.replan(*nonce, order, *instructions, Wait { trigger: *trigger, pace: *pace }, events);
+            }
+            Command::PlaceTree { tree, replaces, instructions } => {
+                self.place_tree(tree, replaces, *instructions, events);
             }
             Command::Cancel(Signed { message: Cancel { account, nonce }, signer, .. }) => {
                 self.cancel_one(*account, *nonce, *signer, events);

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xos_types::{
     AccountId, Atoms, EventId, FillLine, Frame, FundingUpdate, Hash, InboxItem, Lots, MarketId, Nonce, Order, Ppm,
-    PriceUpdate, Redemption, Rescue, Signed, Ticks, TimeMs, Transfer, Withdraw,
+    PriceUpdate, Redemption, Rescue, Signed, SignedTree, Ticks, TimeMs, Transfer, TreeId, Withdraw,
 };
 
 use crate::distinct::{Distinct, Key};
 use crate::fees::{builder_fee, builder_reserve};
 use crate::gas::{self, Word};
 use crate::terms::Terms;
+use crate::trees::Trees;
 
 /// Where an order's line lies among its market's, if the line there names the order; lines of earlier frames do not.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +100,8 @@ pub(crate) struct OpenFrame {
     funding: Vec<FundingUpdate>,
     redemptions: Vec<Redemption>,
     rescues: Vec<Rescue>,
+    /// Those that lines refer to, whatever becomes of their other orders.
+    trees: BTreeMap<TreeId, SignedTree>,
     markets: BTreeMap<MarketId, Vec<FillLine>>,
     withdrawals: Vec<Signed<Withdraw>>,
     transfers: Vec<Signed<Transfer>>,
@@ -124,6 +127,7 @@ impl OpenFrame {
             funding: Vec::new(),
             redemptions: Vec::new(),
             rescues: Vec::new(),
+            trees: BTreeMap::new(),
             markets: BTreeMap::new(),
             withdrawals: Vec::new(),
             transfers: Vec::new(),
@@ -233,6 +237,7 @@ impl OpenFrame {
     /// fills gets a further line: what stands before a line is then what was there when its fills happened.
     pub(crate) fn fill(
         &mut self,
+        trees: &Trees,
         (account, nonce, market): (AccountId, Nonce, MarketId),
         line: &mut LineRef,
         trade: Trade,
@@ -271,7 +276,14 @@ impl OpenFrame {
                     None => {}
                 }
                 let state = self.warm(&order.message, state);
-                self.gas += gas::line(state);
+                let tree = trees.of(&order.signature);
+                self.gas += gas::line(state) + gas::evidence(tree.map(|(_, tree)| tree.depth()));
+                if let Some((number, tree)) = tree
+                    && !self.trees.contains_key(&number)
+                {
+                    self.gas += gas::TREE;
+                    self.trees.insert(number, tree.clone());
+                }
                 if self.touched.insert((account, Touched::Event(market.event()))) {
                     self.gas += gas::touch(state);
                 }
@@ -301,8 +313,9 @@ impl OpenFrame {
         self.touched.clear();
         let room = self.markets.values().map(Vec::len).max().unwrap_or(self.room);
         let next = Self { touched: std::mem::take(&mut self.touched), room, ..Self::new(self.id, self.time) };
-        let Self { id, time, inbox, prices, funding, redemptions, rescues, markets, withdrawals, transfers, .. } =
-            std::mem::replace(self, next);
+        let sealed = std::mem::replace(self, next);
+        let Self { id, time, inbox, prices, funding, redemptions, rescues, .. } = sealed;
+        let Self { trees, markets, withdrawals, transfers, .. } = sealed;
         let nothing_said = inbox.is_empty() && prices.is_empty() && funding.is_empty();
         let nothing_left = withdrawals.is_empty() && transfers.is_empty();
         let nothing_happened = redemptions.is_empty() && rescues.is_empty() && markets.is_empty();
@@ -324,6 +337,7 @@ impl OpenFrame {
             funding,
             redemptions,
             rescues,
+            trees: trees.into_iter().collect(),
             markets,
             withdrawals,
             transfers,

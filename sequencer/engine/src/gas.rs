@@ -8,7 +8,7 @@
 //! zero and is written anew again and again. Refunds are not counted, so crowded frames cost well below the estimate. One
 //! place to tune when the contract's measured costs move (`snapshots/settle.json`).
 
-use xos_types::{AccountId, Address, InboxPayload, MarketKind, PriceUpdate, Transfer};
+use xos_types::{AccountId, Address, InboxPayload, MarketKind, PriceUpdate, SignedTree, Transfer};
 
 /// First access of a storage word, first writes of it, and later writes in the same batch (EIP-2929, EIP-2200).
 const COLD_READ: u64 = 2_100;
@@ -22,7 +22,7 @@ pub(crate) const BATCH: u64 = 100_000;
 const DEAREST_MARKET: u64 = MARKET + 4 * FIRST_WRITE;
 /// One signed withdrawal: line, nonce, account, what was paid in, the pool, the insurance fund that is looked at, and the
 /// token's transfer (a deny-listing proxy needs 40k to 70k).
-pub(crate) const WITHDRAWAL: u64 = LINE + 6 * COLD_READ + FIRST_WRITE + 3 * REWRITE + JUDGED + PAYMENT;
+pub(crate) const WITHDRAWAL: u64 = LINE + SIGNATURE + 6 * COLD_READ + FIRST_WRITE + 3 * REWRITE + JUDGED + PAYMENT;
 
 /// One price: its source, which may have to verify the signatures of a quorum, the feed's words, and the records of the three rules
 /// that it may break.
@@ -41,8 +41,16 @@ const DEPOSIT_ELSEWHERE: u64 = 600_000;
 
 /// A market's terms, its venue's shares, the losses that the insurance fund would pay first, and the sums over its lines.
 const MARKET: u64 = 3 * COLD_READ + 6_000;
-/// Calldata, signature and checks of one order.
-const LINE: u64 = 18_000;
+/// Calldata and checks of one order.
+const LINE: u64 = 14_000;
+/// A signature of its own: calldata, and the signer recovered.
+const SIGNATURE: u64 = 4_000;
+/// One word of the proof that an order is in a tree: calldata, and a hash.
+const PROOF_WORD: u64 = 800;
+/// A tree, once in a batch: calldata, and the signer recovered.
+pub(crate) const TREE: u64 = 8_000;
+/// An order of the largest tree that is the first of its tree in the batch.
+const DEAREST_EVIDENCE: u64 = TREE + PROOF_WORD * SignedTree::MOST.ilog2() as u64;
 /// Looking up who referred the trader, and the venue's share for it.
 const REFERRER: u64 = 2 * COLD_READ + 1_000;
 /// A transfer that uses all the gas it may (100k), its log, and the write that makes it claimable.
@@ -166,6 +174,11 @@ pub(crate) fn line(state: LineState) -> u64 {
     LINE + nonce + payee(state.referrer) + payee(state.builder) + state.position_word.write() + marks
 }
 
+/// What says that an order's line was signed: a signature of its own, or so many words of proof.
+pub(crate) fn evidence(proof: Option<u32>) -> u64 {
+    proof.map_or(SIGNATURE, |words| PROOF_WORD * u64::from(words))
+}
+
 /// An account's first line of an event in a frame: its owner, its cash, and its positions for the margin check.
 pub(crate) fn touch(state: LineState) -> u64 {
     let cash = state.cash_word.write();
@@ -189,14 +202,14 @@ pub(crate) fn dearest_line(kind: MarketKind, outcomes: u8, holdings: usize, pays
         referrer: Some((AccountId(0), Word::Unused)),
         builder: pays_builder.then_some((AccountId(0), Word::Unused)),
     };
-    line(state) + touch(state)
+    line(state) + DEAREST_EVIDENCE + touch(state)
 }
 
-/// Whether [`MATCHES`] is certain to pay for matches with orders whose dearest lines come to `makers`: matching goes on while
+/// Whether `gas` is certain to pay for matches with orders whose dearest lines come to `makers`: matching goes on while
 /// a line more for each side fits, and what it has spent by then is at most a market, the arriving order's line and those of the
 /// orders met.
-pub(crate) fn certain(taker: u64, makers: u64) -> bool {
-    DEAREST_MARKET + 2 * taker + makers <= MATCHES
+pub(crate) fn certain(taker: u64, makers: u64, gas: u64) -> bool {
+    DEAREST_MARKET + 2 * taker + makers <= gas
 }
 
 /// How many matches between accounts that hold nothing at index prices are certain.
@@ -272,13 +285,13 @@ pub fn flag(held: usize) -> u64 {
 /// A liquidation of an account by a keeper that holds so much: the signature, the nonce, the market's loss, the fund's part.
 #[must_use]
 pub fn liquidation(held: usize, own: usize) -> u64 {
-    RESCUE + LINE + 2 * FIRST_WRITE + 2 * REWRITE + LEAVES + COMES + holdings(held + own + 2)
+    RESCUE + LINE + SIGNATURE + 2 * FIRST_WRITE + 2 * REWRITE + LEAVES + COMES + holdings(held + own + 2)
 }
 
 /// A conversion, from an account to a keeper that hold so much.
 #[must_use]
 pub fn conversion(held: usize, own: usize) -> u64 {
-    RESCUE + LINE + FIRST_WRITE + LEAVES + COMES + holdings(held + own + 2)
+    RESCUE + LINE + SIGNATURE + FIRST_WRITE + LEAVES + COMES + holdings(held + own + 2)
 }
 
 /// A takeover, from an account to an insurance fund that hold so much.
@@ -358,7 +371,8 @@ mod tests {
                 cash_word: Word::used_if(set(4)),
                 referrer: set(5).then_some((AccountId(0), Word::Used)),
             };
-            assert!(line(state) + touch(state) <= dearest_line(MarketKind::Outcome, 48, 0, false));
+            let evidence = evidence(None).max(TREE + evidence(Some(10)));
+            assert!(line(state) + evidence + touch(state) <= dearest_line(MarketKind::Outcome, 48, 0, false));
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xos_book::{Book, Handle};
-use xos_types::{AccountId, EventId, FeedId, Lots, MarketId, MarketKind, Nonce, Phase, Side, Signed, Ticks, TimeMs};
+use xos_types::{
+    AccountId, EventId, FeedId, Lots, MarketId, MarketKind, Nonce, Phase, Side, Signed, Ticks, TimeMs, TreeId,
+};
 
 use crate::account::{Account, Standing};
 use crate::auction::is_crossed;
@@ -54,7 +56,23 @@ impl Engine {
             self.orders.altered_len(),
             "exactly the orders that differ from what was signed are so marked"
         );
+        self.check_trees();
         self.check_conservation();
+    }
+
+    /// Exactly the trees are kept of which an order rests or waits, and each of those is one of the tree's.
+    fn check_trees(&self) {
+        let resting = self.accounts.iter().flat_map(|account| account.orders.iter());
+        let resting = resting.map(|handle| self.orders.signed(handle, &self.accounts));
+        let mut uses: BTreeMap<TreeId, u32> = BTreeMap::new();
+        for Signed { message, signature, signer } in resting.chain(self.plans.iter().map(|waiting| waiting.signed)) {
+            if let Some((number, tree)) = self.orders.trees.of(&signature) {
+                assert!(tree.orders().contains(&message) && tree.signer == signer, "an order of a tree is in it");
+                *uses.entry(number).or_default() += 1;
+            }
+        }
+        self.orders.trees.check();
+        assert_eq!(uses, self.orders.trees.uses(), "trees are kept while their orders rest or wait");
     }
 
     /// What waits, what hangs together, and reduce-only orders that are no more than there is to reduce.

@@ -4,7 +4,7 @@
 //! in as commands, and the same log gives the same [`Engine::state_hash`] on every machine, for ever.
 //!
 //! Where to read what: [`Engine`] takes a command apart; `place` lets an order in, `check` says whether it may, `matching`
-//! whom it meets, `quiet` is the short way of those that meet nobody; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
+//! whom it meets, `quiet` is the short way of those that meet nobody, `trees` places many under one signature; `cancels` takes orders away, `auction` clears what waits for one price; `plans` keeps what waits for a
 //! price, a time or another order, `planned` takes it in, `replan` lets one take another's place, `triggers` finds by price and
 //! `releases` lets it into the books, `follow` says what a fill or an end of one order does
 //! to others, `reducing` keeps reduce-only orders within what there is to reduce; `orders` keeps what rests, in
@@ -76,6 +76,7 @@ mod sessions;
 mod shares;
 mod snapshot;
 mod terms;
+mod trees;
 mod triggers;
 mod views;
 mod watch;

@@ -19,6 +19,10 @@ pub const POSITION_MAX: u64 = 1_000_000_000_000_000;
 /// Orders of one account, resting or waiting.
 pub const ORDERS_MAX: usize = 10_000;
 
+/// Orders of all trees of an account of which one rests or waits, those that do neither any more included: what a tree has is kept
+/// until the last of it has left.
+pub const TREE_ORDERS_MAX: usize = 4 * ORDERS_MAX;
+
 /// Resting orders that one arriving order may meet, own ones included; fewer if settling their lines would cost more gas
 /// than one order may add to a frame. What then still crosses is cancelled.
 pub const MATCHES_MAX: u32 = 128;
@@ -33,7 +37,7 @@ pub const OUTCOMES_MAX: u8 = 128;
 pub const DEPOSIT_MAX: u128 = 1 << 96;
 
 /// Resting orders that a fill-or-kill order may need in an event of so many outcomes: as many as are certain to fit the gas
-/// that one order may add to a frame. 22 with two outcomes, 15 with 48.
+/// that one order may add to a frame. 20 with two outcomes, 14 with 48.
 #[must_use]
 pub fn fill_or_kill_matches_max(outcomes: u8) -> u32 {
     u32::try_from(gas::certain_matches(MarketKind::Outcome, outcomes))
@@ -82,7 +86,7 @@ pub const RELEASES_MAX: u32 = 4_096;
 #[must_use]
 pub fn fits_one_order(kind: MarketKind, outcomes: u8, taker: (usize, bool), makers: &[(usize, bool)]) -> bool {
     let dearest = |(holdings, pays_builder)| gas::dearest_line(kind, outcomes, holdings, pays_builder);
-    gas::certain(dearest(taker), makers.iter().map(|maker| dearest(*maker)).sum())
+    gas::certain(dearest(taker), makers.iter().map(|maker| dearest(*maker)).sum(), gas::MATCHES)
 }
 
 /// What steps of a rescue are estimated to cost, by how many places the accounts in it take: each part of the rescues has a third

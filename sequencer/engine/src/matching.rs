@@ -25,7 +25,7 @@ impl Engine {
     pub(crate) fn match_order(&mut self, arriving: &mut Arriving<'_>, events: &mut Vec<Event>) {
         let order = &arriving.signed.message;
         let terms = self.listings[event_index(order.market.event())].terms;
-        let gas_max = self.frame.gas() + gas::MATCHES;
+        let gas_max = self.matches_end();
         let mut met = 0;
         let dearest = |account: &Account, pays_builder| {
             gas::dearest_line(terms.kind, terms.outcomes, account.holdings.len(), pays_builder)
@@ -224,8 +224,9 @@ impl Engine {
 
         let state = &self.accounts[maker];
         let trade = Trade { price, size, fee: maker_fee };
+        let trees = &self.orders.trees;
         let partly_filled = line.has_filled();
-        let netted = self.frame.fill((maker, maker_nonce, market), &mut line, trade, market_state, || {
+        let netted = self.frame.fill(trees, (maker, maker_nonce, market), &mut line, trade, market_state, || {
             let signed = self.orders.signed(handle, &self.accounts);
             let is_whole = self.orders.altered(handle).is_none_or(|altered| altered.less == Lots(0));
             let progress = Progress { partly_filled, completes: maker_leaves && is_whole };
@@ -239,11 +240,18 @@ impl Engine {
         let state = &self.accounts[taker.account];
         let progress = Progress { partly_filled: arriving.line.has_filled(), completes: taker_completes };
         let trade = Trade { price, size, fee: taker_fee };
-        let netted =
-            self.frame.fill((taker.account, taker.nonce, market), &mut arriving.line, trade, market_state, || {
+        let trees = &self.orders.trees;
+        let netted = self.frame.fill(
+            trees,
+            (taker.account, taker.nonce, market),
+            &mut arriving.line,
+            trade,
+            market_state,
+            || {
                 let payees = [taker_referrer, builder_of(taker)];
                 (*arriving.signed, state.line_state(&terms, taker, progress, payees))
-            });
+            },
+        );
         let taker_builder = netted.builder_fee(&terms, trade);
 
         let listing = &mut self.listings[event_index(market.event())];

@@ -17,6 +17,7 @@ use crate::accounts::Accounts;
 use crate::fees::{FeeCredit, builder_reserve};
 use crate::frame::LineRef;
 use crate::terms::Terms;
+use crate::trees::Trees;
 
 /// What every match asks for; lies with the links.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +43,7 @@ const MARKS: u32 = REDUCES | PAYS_BUILDER | HIDES | ISOLATED;
 /// What only a frame's first fill, an expiry or a question asks for; lies apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cold {
+    /// Its own, or what refers to the tree that it is of.
     signature: Signature,
     size: Lots,
     expiry: TimeMs,
@@ -147,6 +149,8 @@ pub(crate) struct Orders {
     /// with the links.
     isolated: Vec<AccountId>,
     isolated_numbers: BTreeMap<AccountId, u32>,
+    /// Those of which an order rests or waits.
+    pub(crate) trees: Trees,
 }
 
 impl Orders {
@@ -157,6 +161,7 @@ impl Orders {
     /// Adds an order of `account` behind all others at its price.
     pub(crate) fn insert(&mut self, book: &mut Book, account: &mut Account, order: &ToRest<'_>) -> Handle {
         let Signed { message, signature, signer } = order.signed;
+        self.trees.hold(signature);
         let number = self.account_number(message.account);
         let hidden = Lots(order.remaining.0 - order.shown.0);
         let altered = Altered { less: order.less, price: message.price, display: order.display, hidden };
@@ -198,6 +203,8 @@ impl Orders {
         limit: Limit,
     ) {
         let (Signed { message, signature, .. }, (_, handle)) = (signed, found);
+        self.trees.hold(signature);
+        self.trees.release(&self.resting.cold(handle).signature);
         account.orders.rename(&self.resting, found, message.nonce);
         let order = book.replace(&mut self.resting, handle, message.nonce, limit);
         (order.credit, order.line) = (FeeCredit::default(), LineRef::default());
@@ -213,6 +220,7 @@ impl Orders {
         limit: Limit,
     ) {
         let Signed { message, signature, .. } = signed;
+        self.trees.hold(signature);
         let hot = Hot { account: self.account_number(message.account), ..Hot::default() };
         let handle = book.insert(&mut self.resting, message.nonce, limit, hot, || Cold::plain(message, signature));
         account.orders.insert(&self.resting, message.nonce, handle);
@@ -222,7 +230,8 @@ impl Orders {
     pub(crate) fn remove(&mut self, book: &mut Book, account: &mut Account, handle: Handle) {
         let indexed = account.orders.remove(&self.resting, self.nonce(handle));
         assert_eq!(indexed, Some(handle), "an account knows its orders");
-        let altered = self.resting.cold(handle).altered;
+        let Cold { altered, ref signature, .. } = *self.resting.cold(handle);
+        self.trees.release(signature);
         if altered > 0 {
             self.unaltered.push(altered);
         }

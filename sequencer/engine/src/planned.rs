@@ -101,6 +101,7 @@ impl Engine {
         if expiry != TimeMs(0) {
             self.expiries.insert((expiry, account, nonce));
         }
+        self.orders.trees.hold(&signed.signature);
         let state = &mut self.accounts[account];
         state.waiting += 1;
         state.links += u32::from(plan.after.is_some());
@@ -194,6 +195,7 @@ impl Engine {
     /// Takes an order out of what waits.
     pub(crate) fn take_waiting(&mut self, name: Name) -> Waiting {
         let waiting = self.plans.remove(name);
+        self.orders.trees.release(&waiting.signed.signature);
         let (account, nonce) = name;
         let state = &mut self.accounts[account];
         state.waiting -= 1;

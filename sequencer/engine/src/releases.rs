@@ -156,6 +156,8 @@ impl Engine {
         let ((account, nonce), size) = (waiting.name(), waiting.remaining());
         let Order { kind, market, side, price, .. } = waiting.signed.message;
         let checked = self.check_release(waiting, size, kind);
+        // Its tree stays while it goes to the book.
+        self.orders.trees.hold(&waiting.signed.signature);
         self.take_waiting(waiting.name());
         match checked {
             Ok(checked) => {
@@ -171,6 +173,7 @@ impl Engine {
                 self.follow_end(waiting.name(), events);
             }
         }
+        self.orders.trees.release(&waiting.signed.signature);
     }
 
     /// What is due by now and has not filled, up to three slices of it.

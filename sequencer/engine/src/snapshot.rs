@@ -18,7 +18,7 @@ use serde::Deserialize;
 use xos_book::Book;
 use xos_types::{
     AccountId, Address, BuilderId, EventId, FeedId, GroupConfig, GroupTerms, Hash, Hours, MarketId, MarketKind, Nonce,
-    Phase, Side, SignerGrant, Ticks, TimeMs, VenueConfig, VenueId,
+    Order, Phase, Side, Signed, SignerGrant, Ticks, TimeMs, VenueConfig, VenueId,
 };
 
 use crate::account::{Account, Granted};
@@ -37,6 +37,7 @@ use crate::orders::{Rested, ToRest};
 use crate::plans::{Name, Pair, Plans, Waiting};
 use crate::rescue::Rescues;
 use crate::terms::Terms;
+use crate::trees::Trees;
 use crate::watch::Before;
 
 const MAGIC: [u8; 8] = *b"XOSSNAP\0";
@@ -145,6 +146,7 @@ impl<'a> Records<'a> {
         }
         engine.owners = engine.accounts.entries().map(|(id, account)| (account.owner, id)).collect();
         engine.accounts.restore_promises(self.next()?);
+        engine.orders.trees = Trees::restore(self.next()?);
 
         let lines = engine.frame.line_refs();
         for number in 1..=self.next::<u32>()? {
@@ -156,6 +158,9 @@ impl<'a> Records<'a> {
             engine.switches.set(account, time);
         }
         self.plans(&mut engine)?;
+        if engine.orders.trees.uses().values().any(|uses| *uses == 0) {
+            return Err(SnapshotError::Damaged("a tree is there of which no order is".to_owned()));
+        }
         positions.hold(&mut engine);
         check_sums(&engine, &sums)?;
         Ok(engine)
@@ -184,6 +189,8 @@ impl<'a> Records<'a> {
             if expiry != TimeMs(0) {
                 engine.expiries.insert((expiry, account, nonce));
             }
+            check_tree(&engine.orders.trees, &waiting.signed)?;
+            engine.orders.trees.hold(&waiting.signed.signature);
             engine.plans.insert(waiting);
         }
         if !engine.plans.restore_reached(self.next()?) {
@@ -262,6 +269,7 @@ impl<'a> Records<'a> {
                             "an order of event {event} is not where it belongs"
                         )));
                     }
+                    check_tree(&engine.orders.trees, &rested.signed)?;
                     let line = match lines.get(&(market, account, nonce)) {
                         Some(line) => *line,
                         None if rested.has_filled() => LineRef::EARLIER,
@@ -298,6 +306,14 @@ impl<'a> Records<'a> {
         engine.listings.push(listing);
         Ok(())
     }
+}
+
+fn check_tree(trees: &Trees, signed: &Signed<Order>) -> Result<(), SnapshotError> {
+    if trees.has(&signed.signature) {
+        return Ok(());
+    }
+    let Order { account, nonce, .. } = signed.message;
+    Err(SnapshotError::Damaged(format!("order {nonce} of account {account} is of a tree that is not there")))
 }
 
 /// A listing's terms, from what was asked for.

@@ -167,7 +167,7 @@ fn lives_meet_every_event_and_refusal() {
     let (mut met, mut tally) = (BTreeMap::new(), BTreeMap::new());
     let times = (cases() as usize / 400).max(1);
     let outcomes = same_lives(World::Outcomes, 100 * times, step());
-    let crowds = same_lives(World::Outcomes, 60 * times, crowded_step());
+    let crowds = same_lives(World::Outcomes, 100 * times, crowded_step());
     let kinds = same_lives(World::Kinds, 100 * times, kinds_step());
     let storms = same_lives(World::Kinds, 1_000 * times, stormy_step());
     for life in outcomes.chain(crowds).chain(kinds).chain(storms) {
@@ -231,6 +231,7 @@ fn lives_meet_every_event_and_refusal() {
         "Flagged",
         "FloorRaised",
         "FrameSealed",
+        "FrameSealed with trees",
         "Funded",
         "HoursSet",
         "Liquidated",

@@ -12,7 +12,7 @@ use xos_engine::{Engine, SnapshotError};
 use xos_types::*;
 
 /// A bit of everything that a snapshot holds: fills in this frame and an earlier one, amended and sliding orders, expiry,
-/// keys, memberships, a dead-man switch, an isolated account and what another one is promised, fees under way, an iceberg, a slice to come, exits of an entry.
+/// keys, memberships, a dead-man switch, an isolated account and what another one is promised, fees under way, an iceberg, a slice to come, exits of an entry, a tree with a line.
 fn life() -> Group {
     let mut group = Group::new(terms(3, 1_234, 567));
     group.sell(ALICE, 100, 420);
@@ -57,6 +57,10 @@ fn life() -> Group {
     let opening = Transfer { account, gateway, to: there, token: TOKEN, amount: 1_000, nonce, expiry };
     group.apply(Command::Transfer(signed(ALICE, opening)));
     group.frame(2_500, vec![InboxPayload::CancelAll { account: promised, floor: Nonce(3) }]);
+    let ladder = [250, 251].map(|price| group.order(BOB, Side::Buy, 1, price)).to_vec();
+    let tree = SignedTree::new(ladder, Signature { r: [4; 32], vs: [5; 32] }, owner(BOB)).unwrap();
+    group.apply(Command::PlaceTree { tree, replaces: [].into(), instructions: Instructions::default() });
+    group.sell(ALICE, 1, 251);
     let apart = group.order(there.0, Side::Buy, 2, 120);
     group.apply(Command::place(signed(ALICE, apart)));
     group

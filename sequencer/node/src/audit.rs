@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use xos_api::people::tokens;
 use xos_api::{StateHash, XosApiClient};
-use xos_auth::{Domain, recover};
+use xos_auth::{Domain, Tree, recover};
 use xos_chain::{
     AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, batch_hash,
 };
@@ -158,7 +158,12 @@ pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
     .await
     .map_err(|error| AuditError::Replay { reason: error.to_string() })??;
 
-    let mut checks = vec![check_replays(&first, &second), check_windows(&first.windows), check_logins(&first.logins)];
+    let mut checks = vec![
+        check_replays(&first, &second),
+        check_windows(&first.windows),
+        check_logins(&first.logins),
+        check_trees(&first.trees),
+    ];
     checks.extend(node.map(|node| check_node(&node, &second)));
     checks.push(check_batches(&chain, head, &first).await?);
     checks.push(check_positions_sum(&second.at_settled));
@@ -195,6 +200,7 @@ struct FirstReplay {
     /// Who ever traded in which event.
     traded: BTreeMap<AccountId, Vec<EventId>>,
     windows: Windows,
+    trees: Trees,
     logins: Logins,
     /// How often an account's position in a perpetual changed.
     perpetual_changes: u64,
@@ -223,6 +229,30 @@ impl Windows {
             self.out_of_turn.get_or_insert(sequence);
         }
         self.turn = self.turn.max(Some(turn));
+    }
+}
+
+/// Whether whoever a tree's orders are placed for has signed it.
+#[derive(Default)]
+struct Trees {
+    /// How many there were, and their orders.
+    count: u64,
+    orders: u64,
+    /// The first command whose signature is not its signer's.
+    forged: Option<u64>,
+}
+
+impl Trees {
+    fn see(&mut self, sequence: u64, command: &Command, domain: &Domain) {
+        let Command::PlaceTree { tree, .. } = command else { return };
+        self.count += 1;
+        self.orders += tree.orders().len() as u64;
+        let mut built = Tree::default();
+        let signer =
+            built.build(domain, tree.orders()).and_then(|()| recover(domain.digest(&built.message()), &tree.signature));
+        if signer.ok() != Some(tree.signer) {
+            self.forged.get_or_insert(sequence);
+        }
     }
 }
 
@@ -277,7 +307,7 @@ fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<Fir
     }
     let mut engine = Engine::new(config);
     let (mut batches, mut traded) = (BTreeMap::new(), BTreeMap::<AccountId, Vec<EventId>>::new());
-    let (mut windows, mut logins) = (Windows::default(), Logins::default());
+    let (mut windows, mut logins, mut trees) = (Windows::default(), Logins::default(), Trees::default());
     let mut perpetual_changes = 0;
     let (mut parent, domain) = (B256::ZERO, deployment.domain());
     let mut events = Vec::new();
@@ -285,6 +315,7 @@ fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<Fir
         let (_, command) = command?;
         engine.apply(&command, &mut events);
         windows.see(engine.sequence(), command.command());
+        trees.see(engine.sequence(), command.command(), &domain);
         if let Command::InSession { login, .. } = command.command() {
             logins.see(engine.sequence(), login, &domain);
         }
@@ -311,6 +342,7 @@ fn replay_once(journal: &std::path::Path, deployment: &Deployment) -> Result<Fir
         batches,
         traded,
         windows,
+        trees,
         logins,
         perpetual_changes,
     })
@@ -387,6 +419,14 @@ fn check_windows(windows: &Windows) -> Check {
         Some(sequence) => format!("command {sequence} came after one whose turn was later"),
     };
     Check { rule: "every window executed makers first".into(), passed: windows.out_of_turn.is_none(), detail }
+}
+
+fn check_trees(trees: &Trees) -> Check {
+    let detail = match trees.forged {
+        None => format!("{} trees of {} orders", trees.count, trees.orders),
+        Some(sequence) => format!("command {sequence} is a tree that somebody else signed"),
+    };
+    Check { rule: "every tree is signed by its signer".into(), passed: trees.forged.is_none(), detail }
 }
 
 fn check_logins(logins: &Logins) -> Check {

@@ -24,6 +24,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Commands whose events are noted together.
 const NOTED_TOGETHER: usize = 1024;
 
+/// The niceness of what has no hurry at all.
+#[cfg(target_os = "linux")]
+const LEAST_URGENT: i32 = 19;
+
 /// What a follower works on.
 pub(crate) struct Follower {
     /// The journal's folder.
@@ -99,6 +103,7 @@ impl Follower {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("follower".into()).spawn(move || {
+            yield_to_trading();
             if let Err(error) = self.follow(&theirs) {
                 tracing::error!(%error, "the follower stops: no history and no snapshots are written until a restart");
                 theirs.fails(&error);
@@ -203,6 +208,15 @@ impl Follower {
         self.history.record(noted.iter().map(|(sequence, time, events)| (*sequence, *time, events.as_slice())))?;
         noted.clear();
         Ok(())
+    }
+}
+
+/// Whatever else the machine has to do goes before this thread: the past can wait. Elsewhere than on Linux this would be said of the
+/// whole process.
+fn yield_to_trading() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(LEAST_URGENT) {
+        tracing::warn!(%error, "the follower is as urgent as trading");
     }
 }
 

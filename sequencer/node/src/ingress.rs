@@ -25,10 +25,15 @@ pub(crate) struct Ingress {
     /// When they were handed over.
     pub(crate) since: Instant,
     reply: oneshot::Sender<Vec<Outcome>>,
-    _queued: Permit,
+    queued: Permit,
 }
 
 impl Ingress {
+    /// How many commands it counts for.
+    pub(crate) fn count(&self) -> usize {
+        self.queued.count
+    }
+
     /// Answers, and makes room in the queue.
     pub(crate) fn answer(self, outcomes: Vec<Outcome>) {
         // If nobody waits any more the commands still happened; `xos_order` tells.
@@ -267,11 +272,11 @@ impl Sequencer {
         }
         let turn = turn::mine().await;
         let lane = if only_cancels { &self.cancellations } else { &self.commands };
-        let permit = lane.take(commands.len())?;
+        let permit = lane.take(commands.iter().map(Command::count).sum())?;
         // Again, now that `drain` waits for the permit.
         self.going_on()?;
         let (reply, outcomes) = oneshot::channel();
-        let item = Item::Commands(Ingress { commands, since: Instant::now(), reply, _queued: permit });
+        let item = Item::Commands(Ingress { commands, since: Instant::now(), reply, queued: permit });
         self.items.send(item).map_err(|_| Refused::Stopped)?;
         drop(turn);
         outcomes.await.map_err(|_| Refused::Stopped)
@@ -400,8 +405,12 @@ pub(crate) fn maker_friendly(mut placed: Vec<Placed>) -> Vec<Placed> {
 
 /// Whether it may take away an order of the same window.
 fn takes_orders(command: &Command) -> bool {
-    matches!(command, Command::Replace { .. } | Command::Replan { .. })
-        || Precedence::of(command) == Some(Precedence::Cancel)
+    let replaces = match command {
+        Command::Replace { .. } | Command::Replan { .. } => true,
+        Command::PlaceTree { replaces, .. } => !replaces.is_empty(),
+        _ => false,
+    };
+    replaces || Precedence::of(command) == Some(Precedence::Cancel)
 }
 
 #[cfg(test)]

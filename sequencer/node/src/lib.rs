@@ -66,6 +66,7 @@ mod snapshots;
 mod testing;
 mod trace;
 mod trading;
+mod trees;
 mod vitals;
 
 pub use check::{Checked, Findings, check};

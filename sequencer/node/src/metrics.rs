@@ -226,6 +226,15 @@ impl Metrics {
         self.commands.get_or_create(&Answered { kind: kind(command), result }).inc();
     }
 
+    /// A tree that was answered: so many of its orders were accepted, and so many not.
+    pub(crate) fn answered_tree(&self, done: usize, rejected: usize) {
+        for (result, count) in [("done", done), ("rejected", rejected)] {
+            if count > 0 {
+                self.commands.get_or_create(&Answered { kind: "place_tree", result }).inc_by(count as u64);
+            }
+        }
+    }
+
     /// A request that was not handed over.
     pub(crate) fn refused(&self, refused: &Refused) {
         let reason = match refused {
@@ -275,6 +284,7 @@ pub(crate) fn seconds(milliseconds: u64) -> f64 {
 const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Place { .. } => "place",
+        Command::PlaceTree { .. } => "place_tree",
         Command::Replace { .. } => "replace",
         Command::Plan { .. } => "plan",
         Command::Replan { .. } => "replan",

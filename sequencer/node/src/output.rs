@@ -19,7 +19,7 @@ use xos_types::{Event, Frame, TimeMs};
 
 use crate::feeds::Feeds;
 use crate::ingress::{Backlog, Delivery, Ingress, Sequencer};
-use crate::receipt::Outcome;
+use crate::receipt::{Head, Outcome};
 use crate::vitals::Vitals;
 
 /// Windows and answers by which the sequencer may be ahead; then it waits.
@@ -29,8 +29,8 @@ const HELD_MAX: usize = 4096;
 pub(crate) enum Output {
     /// Commands had these effects; the engine had applied them at that moment. After a frame was opened, prices are these.
     Happened { applied: Vec<Applied>, prices: Option<Vec<PriceInfo>>, executed: Instant },
-    /// Requests are answered.
-    Answered(Vec<(Ingress, Vec<Outcome>)>),
+    /// Requests are answered, and promised what the log was at the end of their window, unless nothing came into the log.
+    Answered(Vec<(Ingress, Vec<Outcome>)>, Option<Arc<Head>>),
     /// A question is answered.
     Told(Delivery),
 }
@@ -91,26 +91,45 @@ struct Stage {
 
 impl Stage {
     fn run(mut self, held: &Receiver<(u64, Output)>) {
-        self.let_out(held);
+        self.let_all_out(held);
         self.feeds.end();
     }
 
-    fn let_out(&mut self, held: &Receiver<(u64, Output)>) {
-        for (sequence, output) in held {
-            if self.durability.wait_for(sequence).is_err() {
+    fn let_all_out(&mut self, held: &Receiver<(u64, Output)>) {
+        let mut next = held.recv().ok();
+        while let Some(first) = next.take() {
+            if self.durability.wait_for(first.0).is_err() {
                 return self.sequencer.stop();
             }
-            match output {
-                Output::Happened { applied, prices, executed } => {
-                    self.vitals.durable(sequence, applied.len(), executed);
-                    self.publish(applied, prices);
+            // What the same write made durable goes out together.
+            let durable = self.durability.sequence();
+            let mut together = vec![first];
+            while together.len() < HELD_MAX
+                && let Ok(held) = held.try_recv()
+            {
+                if held.0 > durable {
+                    next = Some(held);
+                    break;
                 }
-                Output::Answered(answers) => answers.into_iter().for_each(|(request, told)| request.answer(told)),
-                Output::Told(deliver) => {
-                    // A bug in a question costs its asker the answer and nobody else anything.
-                    if catch_unwind(AssertUnwindSafe(|| deliver(&mut self.feeds))).is_err() {
-                        tracing::error!("an answer could not be delivered; its asker gets none");
-                    }
+                together.push(held);
+            }
+            share_promise(&together);
+            together.into_iter().for_each(|(sequence, output)| self.let_out(sequence, output));
+            next = next.or_else(|| held.recv().ok());
+        }
+    }
+
+    fn let_out(&mut self, sequence: u64, output: Output) {
+        match output {
+            Output::Happened { applied, prices, executed } => {
+                self.vitals.durable(sequence, applied.len(), executed);
+                self.publish(applied, prices);
+            }
+            Output::Answered(answers, _) => answers.into_iter().for_each(|(request, told)| request.answer(told)),
+            Output::Told(deliver) => {
+                // A bug in a question costs its asker the answer and nobody else anything.
+                if catch_unwind(AssertUnwindSafe(|| deliver(&mut self.feeds))).is_err() {
+                    tracing::error!("an answer could not be delivered; its asker gets none");
                 }
             }
         }
@@ -129,6 +148,17 @@ impl Stage {
         self.feeds.happened(applied, prices);
         self.vitals.metrics.publish.observe(begun.elapsed().as_secs_f64());
     }
+}
+
+/// Everybody who is answered now is promised the last of these heads: a signature takes longer than a window of orders.
+fn share_promise(together: &[(u64, Output)]) {
+    let heads = || {
+        together
+            .iter()
+            .filter_map(|(_, output)| if let Output::Answered(_, head) = output { head.as_ref() } else { None })
+    };
+    let Some(last) = heads().next_back() else { return };
+    heads().for_each(|head| head.goes_with(last));
 }
 
 #[cfg(test)]

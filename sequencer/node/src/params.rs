@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use xos_api::{
     AmendRequest, Before, CancelAfterRequest, CancelAllRequest, CancelManyRequest, CancelRequest, ConvertRequest,
     Interval, LiquidateRequest, LoginRequest, OrderRequest, PlanRequest, ReplaceRequest, Sequence, TransferRequest,
-    WithdrawRequest,
+    TreeRequest, WithdrawRequest,
 };
 use xos_types::{AccountId, Address, EventId, MarketId, Nonce, TimeMs};
 
@@ -158,6 +158,7 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_batches" => vec![needed::<u64>("from"), optional::<u32>("limit")],
         "xos_placeOrder" => vec![needed::<OrderRequest>("order")],
         "xos_placeOrders" => vec![needed::<Vec<OrderRequest>>("orders")],
+        "xos_placeTree" => vec![needed::<TreeRequest>("tree")],
         "xos_cancel" => vec![needed::<CancelRequest>("cancel")],
         "xos_cancelOrders" => vec![needed::<Vec<CancelRequest>>("cancels")],
         "xos_cancelAll" => vec![needed::<CancelAllRequest>("cancel")],

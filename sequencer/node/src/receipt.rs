@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use xos_api::FillInfo;
 use xos_api::people::ratio;
 use xos_auth::{Domain, Key, LogHead};
-use xos_types::{Command, Event, EventConfig, Hash, Lots, Reject, Signature};
+use xos_types::{Command, Event, EventConfig, Hash, Lots, Order, Reject, Signature};
 
 /// The end of the log after one window. Signed by whoever first needs the signature, which is never the sequencer's thread,
 /// and once for all acknowledgements of the window.
@@ -16,11 +16,26 @@ pub(crate) struct Head {
     /// Rolling hash there.
     pub log_hash: Hash,
     signature: OnceLock<Signature>,
+    /// That of a later window which came onto the disk with this one.
+    later: OnceLock<Arc<Head>>,
 }
 
 impl Head {
     pub(crate) fn new(sequence: u64, log_hash: Hash) -> Arc<Self> {
-        Arc::new(Self { sequence, log_hash, signature: OnceLock::new() })
+        Arc::new(Self { sequence, log_hash, signature: OnceLock::new(), later: OnceLock::new() })
+    }
+
+    /// Both are durable, so that a promise for the later one covers this one too, and one signature is made instead of two.
+    pub(crate) fn goes_with(&self, later: &Arc<Self>) {
+        if self.sequence < later.sequence {
+            // What was said once stays.
+            let _ = self.later.set(Arc::clone(later));
+        }
+    }
+
+    /// The head that is promised for this one.
+    pub(crate) fn promised(&self) -> &Self {
+        self.later.get().map_or(self, |later| later)
     }
 
     /// The sequencer's signature over it.
@@ -45,6 +60,28 @@ pub(crate) enum Outcome {
         /// Terms of the market that an order named, if it trades.
         terms: Option<Terms>,
     },
+    /// It was a tree, is durable, and each of its orders came to something.
+    Tree(TreeDone),
+}
+
+/// A tree of which each order was tried.
+#[derive(Clone, Debug)]
+pub(crate) struct TreeDone {
+    /// Where it stands in the log.
+    pub(crate) sequence: u64,
+    /// The end of the log when it was acknowledged.
+    pub(crate) head: Arc<Head>,
+    /// What its orders came to, in their order.
+    pub(crate) orders: Vec<Result<Effect, Box<RefusedOrder>>>,
+}
+
+/// An order of a tree that changed nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusedOrder {
+    /// Why.
+    pub(crate) reject: Reject,
+    /// Terms of its market, if it trades.
+    pub(crate) terms: Option<Terms>,
 }
 
 /// A command that took effect.
@@ -114,6 +151,7 @@ impl Effect {
             | Command::Window { .. }
             | Command::Liquidate(_)
             | Command::Convert(_)
+            | Command::PlaceTree { .. }
             | Command::InSession { .. }
             | Command::Frame { .. } => None,
         };
@@ -143,4 +181,43 @@ impl Effect {
         }
         Ok(effect)
     }
+
+    /// Reads what each order of a tree did. Every order is accepted, planned or rejected, one after the other, and what follows
+    /// from it comes behind that.
+    pub(crate) fn read_tree(orders: &[Order], events: &[Event]) -> Vec<Result<Self, Reject>> {
+        let mut effects: Vec<Result<Self, Reject>> = Vec::with_capacity(orders.len());
+        for event in events {
+            match event {
+                Event::Rejected { reject, .. } => effects.push(Err(reject.clone())),
+                Event::Accepted { .. } => effects.push(Ok(Self::default())),
+                Event::Planned { order, .. } => effects.push(Ok(Self { remaining: order.size, ..Self::default() })),
+                Event::Filled(fill) => {
+                    if let Some((Ok(effect), order)) = arriving(&mut effects, orders)
+                        && (order.account, order.nonce) == (fill.taker, fill.taker_nonce)
+                    {
+                        effect.filled = Lots(effect.filled.0 + fill.size.0);
+                        effect.fills.push(FillInfo { price: fill.price, size: fill.size, fee: fill.taker_fee });
+                    }
+                }
+                Event::Rested { account, nonce, remaining, .. } => {
+                    if let Some((Ok(effect), order)) = arriving(&mut effects, orders)
+                        && (order.account, order.nonce) == (*account, *nonce)
+                    {
+                        effect.remaining = *remaining;
+                    }
+                }
+                _ => {}
+            }
+        }
+        effects
+    }
+}
+
+/// The order that was tried last, and what it did so far.
+fn arriving<'a>(
+    effects: &'a mut [Result<Effect, Reject>],
+    orders: &'a [Order],
+) -> Option<(&'a mut Result<Effect, Reject>, &'a Order)> {
+    let last = effects.len().checked_sub(1)?;
+    Some((&mut effects[last], orders.get(last)?))
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use xos_api::people::{ratio, tokens};
 use xos_api::{ApiError, Code};
-use xos_auth::{AuthError, Domain, Typed};
-use xos_types::{Address, Atoms, B256, Command, Reject, Ticks};
+use xos_auth::{AuthError, Domain, Tree, Typed};
+use xos_types::{Address, Atoms, B256, Command, Reject, SignedTree, Ticks};
 
 use crate::ingress::Refused;
 use crate::receipt::Terms;
@@ -38,6 +38,7 @@ impl Signing {
             | Command::Replace { order, .. }
             | Command::Plan { order, .. }
             | Command::Replan { order, .. } => Self::of(domain, &order.message),
+            Command::PlaceTree { tree, .. } => Self::of_tree(domain, tree),
             Command::Amend(signed) => Self::of(domain, &signed.message),
             Command::CancelMany(signed) => Self::of(domain, &signed.message),
             Command::CancelAfter(signed) => Self::of(domain, &signed.message),
@@ -50,6 +51,13 @@ impl Signing {
             Command::InSession { login, .. } => Self::of(domain, &login.message),
             Command::Window { .. } | Command::Frame { .. } => return None,
         })
+    }
+
+    /// What was signed for a tree.
+    pub(crate) fn of_tree(domain: &Domain, tree: &SignedTree) -> Self {
+        let mut built = Tree::default();
+        built.build(domain, tree.orders()).expect("a signed tree has as many orders as a tree may");
+        Self::of(domain, &built.message())
     }
 
     fn data(&self, recovered: Option<Address>, expected: &[Address]) -> Value {

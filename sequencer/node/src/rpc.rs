@@ -15,8 +15,8 @@ use xos_api::{
     CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
     FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LoggedIn, LoginRequest,
     MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder,
-    PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo, TransferRequest, WithdrawRequest,
-    XosApiServer,
+    PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest,
+    WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, recover, signature_bytes};
 use xos_engine::OrderView;
@@ -34,13 +34,14 @@ use crate::feeds::{Topic, book_info};
 use crate::follower::Following;
 use crate::indexed;
 use crate::ingress::{Refused, Sequencer};
-use crate::receipt::{Done, Head, Outcome, Terms};
+use crate::receipt::{Done, Effect, Head, Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
 use crate::sequencer::View;
 use crate::settlement::Settlement;
 use crate::signatures::{Malformed, Signatures, Unverified, Verified, in_session};
 use crate::trace;
 use crate::trading;
+use crate::trees::{self, TreeAnswer};
 use crate::vitals::Vitals;
 
 /// Orders or cancellations in one call.
@@ -71,7 +72,7 @@ pub(crate) struct Rpc {
 }
 
 /// A command that is not handed over.
-enum Withheld {
+pub(crate) enum Withheld {
     Malformed(Box<Malformed>),
     /// The account has placed too many orders lately.
     Short(Short),
@@ -107,7 +108,7 @@ impl Rpc {
                         known &= self.charge(&command, &outcome);
                         self.judge(&command, outcome).inspect(|_| acted.extend(command.signer()))
                     }
-                    None => Err(ApiError::new(Code::Unavailable, "the sequencer gave no answer", json!({}))),
+                    None => Err(no_answer()),
                 },
                 Err(Withheld::Malformed(malformed)) => {
                     known = false;
@@ -127,7 +128,7 @@ impl Rpc {
 
     /// Withholds the orders for which their accounts have no tokens. Nobody has paid yet: who signed is known, and only the engine
     /// knows for whom they may.
-    fn within_budgets(&self, verified: Vec<Verified>) -> Vec<Result<Command, Withheld>> {
+    pub(crate) fn within_budgets(&self, verified: Vec<Verified>) -> Vec<Result<Command, Withheld>> {
         let mut wanted: BTreeMap<AccountId, u64> = BTreeMap::new();
         let admit = |verified: Verified| -> Result<Command, Withheld> {
             let command = verified.map_err(Withheld::Malformed)?;
@@ -135,8 +136,8 @@ impl Rpc {
                 && let Some((account, _)) = command.signer()
             {
                 let before = wanted.entry(account).or_default();
-                self.budgets.affords(account, *before + 1).map_err(Withheld::Short)?;
-                *before += 1;
+                self.budgets.affords(account, *before + orders(&command)).map_err(Withheld::Short)?;
+                *before += orders(&command);
             }
             Ok(command)
         };
@@ -144,14 +145,14 @@ impl Rpc {
     }
 
     /// An order whose signer may act for its account costs that account a token, whatever became of it. Answers whether the signer may.
-    fn charge(&self, command: &Command, outcome: &Outcome) -> bool {
+    pub(crate) fn charge(&self, command: &Command, outcome: &Outcome) -> bool {
         let Some((account, _)) = command.signer() else { return false };
         if let Outcome::Rejected { reject: Reject::NotAuthorized { .. } | Reject::UnknownAccount { .. }, .. } = outcome
         {
             return false;
         }
         client::note_account(if command.is_order() {
-            self.budgets.owe_of_account(account, 1)
+            self.budgets.owe_of_account(account, orders(command))
         } else {
             self.budgets.left_of_account(account)
         });
@@ -173,8 +174,7 @@ impl Rpc {
 
     async fn execute_one(&self, unverified: Unverified) -> RpcResult<Ack> {
         let result = self.execute(vec![unverified]).await?.pop();
-        let nothing = || Err(ApiError::new(Code::Unavailable, "no answer", json!({})));
-        Ok(result.unwrap_or_else(nothing).map(|done| self.acknowledge(done))?)
+        Ok(result.unwrap_or_else(|| Err(no_answer())).map(|done| self.acknowledge(done))?)
     }
 
     async fn execute_many(&self, unverified: Vec<Unverified>) -> RpcResult<Vec<OrderOutcome>> {
@@ -187,16 +187,17 @@ impl Rpc {
     }
 
     fn acknowledge(&self, Done { sequence, head, effect }: Done) -> Ack {
-        Ack {
-            receipt: Receipt {
-                sequence,
-                log_sequence: head.sequence,
-                log_hash: B256::from(head.log_hash),
-                signature: signature_bytes(&self.promise(&head)).into(),
-            },
-            filled: effect.filled,
-            remaining: effect.remaining,
-            fills: effect.fills,
+        let Effect { filled, remaining, fills } = effect;
+        Ack { receipt: self.receipt(sequence, &head), filled, remaining, fills }
+    }
+
+    fn receipt(&self, sequence: u64, head: &Head) -> Receipt {
+        let head = head.promised();
+        Receipt {
+            sequence,
+            log_sequence: head.sequence,
+            log_hash: B256::from(head.log_hash),
+            signature: signature_bytes(&self.promise(head)).into(),
         }
     }
 
@@ -211,6 +212,8 @@ impl Rpc {
         trace::answered(command, &outcome);
         match outcome {
             Outcome::Done(done) => Ok(done),
+            // Trees are answered by themselves.
+            Outcome::Tree(_) => Err(no_answer()),
             Outcome::Rejected { reject, terms } => {
                 let signing = Signing::of_command(&self.domain, command);
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
@@ -247,6 +250,15 @@ impl Rpc {
     async fn query<R: Send + 'static>(&self, question: impl FnOnce(View<'_>) -> R + Send + 'static) -> RpcResult<R> {
         Ok(self.sequencer.query(question).await.map_err(ApiError::from)?)
     }
+}
+
+/// How many orders it brings, if it brings any.
+fn orders(command: &Command) -> u64 {
+    u64::try_from(command.count()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn no_answer() -> ApiError {
+    ApiError::new(Code::Unavailable, "the sequencer gave no answer", json!({}))
 }
 
 pub(crate) fn claimed<T: Typed + Copy>(
@@ -565,6 +577,12 @@ impl XosApiServer for Rpc {
     async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("orders", orders.len())?;
         self.execute_many(claimed_orders(&self.domain, &orders)).await
+    }
+
+    async fn place_tree(&self, tree: TreeRequest) -> RpcResult<TreeAck> {
+        let TreeAnswer { sequence, head, orders } = self.execute_tree(trees::claimed(&self.domain, &tree)?).await?;
+        let orders = orders.into_iter().map(trees::outcome).collect();
+        Ok(TreeAck { receipt: self.receipt(sequence, &head), orders })
     }
 
     async fn cancel(&self, cancel: CancelRequest) -> RpcResult<Ack> {

@@ -15,14 +15,16 @@ use tokio::sync::mpsc as tokio_mpsc;
 use xos_chain::InboxNews;
 use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
 use xos_journal::{Journal, JournalError, SealedBlock};
-use xos_types::{Command, Event, FillLine, Frame, Hash, InboxItem, InboxPayload, Logged, Reject, TimeMs};
+use xos_types::{
+    Command, Event, FillLine, Frame, Hash, InboxItem, InboxPayload, Logged, MarketId, Order, Reject, TimeMs,
+};
 
 use crate::feeds;
 use crate::history::History;
 use crate::ingress::{Backlog, Following, Ingress, Item, Placed, Query, maker_friendly};
 use crate::output::{Applied, Output, Outputs};
 use crate::prices::Prices;
-use crate::receipt::{Done, Effect, Head, Outcome, Terms};
+use crate::receipt::{Done, Effect, Head, Outcome, RefusedOrder, Terms, TreeDone};
 use crate::vitals::Vitals;
 
 /// Frames that wait for settlement when it counts as behind: one being mined, one being probed, one sealed meanwhile.
@@ -261,7 +263,7 @@ impl Core {
     /// Collects requests until the window has passed or is full. Queries that come meanwhile wait for its end.
     fn gather(&self, first: Ingress, items: &Receiver<Item>, queries: &mut Vec<Query>) -> (Vec<Ingress>, bool) {
         let end = Instant::now() + self.pace.ingress_window;
-        let mut count = first.commands.len();
+        let mut count = first.count();
         let mut requests = vec![first];
         while count < self.pace.window_commands {
             let left = end.saturating_duration_since(Instant::now());
@@ -272,7 +274,7 @@ impl Core {
             };
             match item {
                 Ok(Item::Commands(request)) => {
-                    count += request.commands.len();
+                    count += request.count();
                     requests.push(request);
                 }
                 Ok(Item::Query(query)) => queries.push(query),
@@ -302,6 +304,7 @@ impl Core {
         }
         let mut rest = maker_friendly(placed).into_iter();
         let mut opening = Some(Logged::new(Command::Window { time: TimeMs(unix_ms()) }));
+        let mut last_head = None;
         let mut begun = Instant::now();
         self.vitals.metrics.queue.observe(requests.first().map_or(0.0, |first| (begun - first.since).as_secs_f64()));
         while !rest.as_slice().is_empty() {
@@ -327,11 +330,9 @@ impl Core {
             let head = Head::new(self.engine.sequence(), self.engine.log_hash());
             for ((command, applied), place) in block.iter().zip(&applied).zip(places) {
                 let Some((request, position)) = place else { continue };
-                outcomes[request][position] = Some(match Effect::read(command.command(), &applied.events) {
-                    Ok(effect) => Outcome::Done(Done { sequence: applied.sequence, head: Arc::clone(&head), effect }),
-                    Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command.command()) },
-                });
+                outcomes[request][position] = Some(self.outcome(command.command(), applied, &head));
             }
+            last_head = Some(head);
             self.let_out(applied, executed);
             if self.engine.frame_gas() >= self.full_at() {
                 self.frame(false)?;
@@ -340,8 +341,23 @@ impl Core {
         }
         let outcomes = outcomes.into_iter().map(|outcomes| outcomes.into_iter().flatten().collect());
         let answers = requests.into_iter().zip(outcomes).collect();
-        self.outputs.hold(self.engine.sequence(), Output::Answered(answers));
+        self.outputs.hold(self.engine.sequence(), Output::Answered(answers, last_head));
         Ok(())
+    }
+
+    /// What a command came to.
+    fn outcome(&self, command: &Command, Applied { sequence, events, .. }: &Applied, head: &Arc<Head>) -> Outcome {
+        let (sequence, head) = (*sequence, Arc::clone(head));
+        if let Command::PlaceTree { tree, .. } = command {
+            let effects = Effect::read_tree(tree.orders(), events).into_iter().zip(tree.orders());
+            let refused = |reject, order: &Order| Box::new(RefusedOrder { reject, terms: self.terms(order.market) });
+            let orders = effects.map(|(effect, order)| effect.map_err(|reject| refused(reject, order)));
+            return Outcome::Tree(TreeDone { sequence, head, orders: orders.collect() });
+        }
+        match Effect::read(command, events) {
+            Ok(effect) => Outcome::Done(Done { sequence, head, effect }),
+            Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command) },
+        }
     }
 
     /// Why the command's signer may not act for its account, if so.
@@ -358,7 +374,11 @@ impl Core {
         else {
             return None;
         };
-        Some(Terms::of(self.engine.event(order.message.market.event())?.config))
+        self.terms(order.message.market)
+    }
+
+    fn terms(&self, market: MarketId) -> Option<Terms> {
+        Some(Terms::of(self.engine.event(market.event())?.config))
     }
 
     /// Seals the open frame and opens the next, a window of its own. `on_time` frames take inbox items with them; one that
@@ -421,7 +441,8 @@ impl Core {
     }
 
     fn apply(&mut self, command: &Logged) -> Applied {
-        let mut events = Vec::new();
+        // An order that moves makes three.
+        let mut events = Vec::with_capacity(3 * command.command().count());
         self.engine.apply(command, &mut events);
         Applied { sequence: self.engine.sequence(), time: self.engine.frame_time(), events }
     }
@@ -646,6 +667,7 @@ mod tests {
     fn sequence(outcome: &Outcome) -> u64 {
         match outcome {
             Outcome::Done(done) => done.sequence,
+            Outcome::Tree(done) => done.sequence,
             Outcome::Rejected { reject, .. } => panic!("rejected: {reject}"),
         }
     }
@@ -769,7 +791,7 @@ mod tests {
             .iter()
             .map(|outcome| match outcome {
                 Outcome::Rejected { reject, .. } => reject.clone(),
-                Outcome::Done(_) => panic!("a stranger's order was taken"),
+                Outcome::Done(_) | Outcome::Tree(_) => panic!("a stranger's order was taken"),
             })
             .collect();
         assert!(matches!(rejects[0], Reject::NotAuthorized { recovered, .. } if recovered == trader(BOB)));

@@ -12,8 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use tokio::sync::oneshot;
 use xos_api::ApiError;
-use xos_auth::{AuthError, Claim, Domain, KeyBook, Typed, Verifier};
-use xos_types::{AccountId, Act, Address, B256, Command, Signature, Signed};
+use xos_auth::{AuthError, Claim, Domain, KeyBook, Tree, Typed, Verifier};
+use xos_types::{AccountId, Act, Address, B256, Command, Instructions, Nonce, Signature, Signed, SignedTree};
 
 use crate::door::client;
 use crate::ingress::Refused;
@@ -48,6 +48,12 @@ enum Proof {
     Login,
 }
 
+impl Proof {
+    fn of(signature: Result<Signature, AuthError>) -> Self {
+        signature.map_or_else(Self::Malformed, Self::Signature)
+    }
+}
+
 /// A signature that is none: who is asked for it, and why it is none.
 pub(crate) struct Malformed {
     pub(crate) account: AccountId,
@@ -69,11 +75,21 @@ impl Unverified {
     ) -> Self {
         let signed =
             Signed { message, signature: signature.as_ref().copied().unwrap_or_default(), signer: Address::ZERO };
-        let proof = match signature {
-            Ok(signature) => Proof::Signature(signature),
-            Err(error) => Proof::Malformed(error),
-        };
-        Self { command: command(signed), account, digest, proof }
+        Self { command: command(signed), account, digest, proof: Proof::of(signature) }
+    }
+
+    /// Orders under one signature. Nobody has signed the tree yet.
+    pub(crate) fn tree(
+        domain: &Domain,
+        tree: SignedTree,
+        signature: Result<Signature, AuthError>,
+        replaces: Box<[Nonce]>,
+        instructions: Instructions,
+    ) -> Self {
+        let mut built = Tree::default();
+        built.build(domain, tree.orders()).expect("a signed tree has as many orders as a tree may");
+        let (account, digest, proof) = (tree.account(), domain.digest(&built.message()), Proof::of(signature));
+        Self { command: Command::PlaceTree { tree, replaces, instructions }, account, digest, proof }
     }
 
     /// Whether a signature is to be checked.

@@ -2,7 +2,7 @@
 
 use xos_types::{Command, Nonce};
 
-use crate::receipt::{Done, Outcome};
+use crate::receipt::{Done, Outcome, TreeDone};
 
 /// Writes down what became of a command.
 pub(crate) fn answered(command: &Command, outcome: &Outcome) {
@@ -13,16 +13,21 @@ pub(crate) fn answered(command: &Command, outcome: &Outcome) {
             let (filled, remaining) = (effect.filled.0, effect.remaining.0);
             tracing::debug!(account, nonce, sequence, filled, remaining, "command done");
         }
+        Outcome::Tree(TreeDone { sequence, orders, .. }) => {
+            let refused = orders.iter().filter(|order| order.is_err()).count();
+            tracing::debug!(account, nonce, sequence, orders = orders.len(), refused, "tree placed");
+        }
         Outcome::Rejected { reject, .. } => tracing::debug!(account, nonce, reason = %reject, "command rejected"),
     }
 }
 
-const fn nonce(command: &Command) -> Option<Nonce> {
+fn nonce(command: &Command) -> Option<Nonce> {
     Some(match command {
         Command::Place { order, .. }
         | Command::Replace { order, .. }
         | Command::Plan { order, .. }
         | Command::Replan { order, .. } => order.message.nonce,
+        Command::PlaceTree { tree, .. } => tree.orders()[0].nonce,
         Command::Cancel(signed) => signed.message.nonce,
         Command::Amend(signed) => signed.message.nonce,
         Command::CancelAll(signed) => signed.message.below,

@@ -479,6 +479,7 @@ mod tests {
             funding: Vec::new(),
             redemptions: Vec::new(),
             rescues: Vec::new(),
+            trees: Vec::new(),
             markets: Vec::new(),
             withdrawals: Vec::new(),
             transfers: Vec::new(),

@@ -12,6 +12,7 @@ use crate::order::{
 };
 use crate::plan::{Pace, Plan, Trigger};
 use crate::session::{Act, Session};
+use crate::tree::SignedTree;
 use crate::units::{AccountId, BuilderId, EventId, FeedId, MarketId, Nonce, TimeMs, VenueId};
 
 /// One step of the log.
@@ -91,6 +92,17 @@ pub enum Command {
         /// In which parts it goes.
         pace: Pace,
     },
+    /// Orders under one signature, placed one after the other as if each had come alone; one that is refused hinders no other.
+    /// Only the gas that their matches may add to the frame is that of one order.
+    PlaceTree {
+        /// The orders.
+        tree: SignedTree,
+        /// Orders that leave: the tree's first order takes the place of the first of them, and so on. Those that are left are placed
+        /// beside what rests.
+        replaces: Box<[Nonce]>,
+        /// How to go about each.
+        instructions: Instructions,
+    },
     /// What a connection does for an account that logged it in, with the login, so that it can be judged without knowing of any other
     /// command.
     InSession {
@@ -111,7 +123,20 @@ impl Command {
     /// Whether it brings an order, and with it risk.
     #[must_use]
     pub fn is_order(&self) -> bool {
-        matches!(self, Self::Place { .. } | Self::Replace { .. } | Self::Plan { .. } | Self::Replan { .. })
+        matches!(
+            self,
+            Self::Place { .. }
+                | Self::Replace { .. }
+                | Self::Plan { .. }
+                | Self::Replan { .. }
+                | Self::PlaceTree { .. }
+        )
+    }
+
+    /// How many commands it counts for where their number is bounded.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        if let Self::PlaceTree { tree, .. } = self { tree.orders().len() } else { 1 }
     }
 
     /// Says who signed it; nobody signs a frame.
@@ -121,6 +146,7 @@ impl Command {
             | Self::Replace { order, .. }
             | Self::Plan { order, .. }
             | Self::Replan { order, .. } => order.signer = signer,
+            Self::PlaceTree { tree, .. } => tree.signer = signer,
             Self::Cancel(signed) => signed.signer = signer,
             Self::Amend(signed) => signed.signer = signer,
             Self::CancelAll(signed) => signed.signer = signer,
@@ -143,6 +169,7 @@ impl Command {
             | Self::Replace { order, .. }
             | Self::Plan { order, .. }
             | Self::Replan { order, .. } => Some((order.message.account, order.signer)),
+            Self::PlaceTree { tree, .. } => Some((tree.account(), tree.signer)),
             Self::Cancel(signed) => Some((signed.message.account, signed.signer)),
             Self::Amend(signed) => Some((signed.message.account, signed.signer)),
             Self::CancelAll(signed) => Some((signed.message.account, signed.signer)),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{InboxItem, PriceUpdate};
 use crate::order::{Order, Signed, Transfer, Withdraw};
 use crate::rescue::Rescue;
+use crate::tree::{SignedTree, TreeId};
 use crate::units::{AccountId, Atoms, FeedId, Hash, Lots, MarketId, TimeMs};
 
 /// Everything that happened between two seals, netted, in the order of the batch's steps.
@@ -28,6 +29,8 @@ pub struct Frame {
     pub redemptions: Vec<Redemption>,
     /// What happened to accounts that fail, before any fill.
     pub rescues: Vec<Rescue>,
+    /// The trees that its lines refer to, by number.
+    pub trees: Vec<(TreeId, SignedTree)>,
     /// Fills netted per order, by market in ascending order; within a market in order of the order's first fill.
     pub markets: Vec<(MarketId, Vec<FillLine>)>,
     /// Signed withdrawals, in order.
@@ -49,7 +52,7 @@ pub struct FundingUpdate {
 /// One order's netted execution in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FillLine {
-    /// The order and its signature.
+    /// The order and its signature, or in its place the number of the tree that it is of.
     pub order: Signed<Order>,
     /// Lots filled in this frame.
     pub filled: Lots,

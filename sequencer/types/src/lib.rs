@@ -18,6 +18,7 @@ mod precedence;
 mod reject;
 mod rescue;
 mod session;
+mod tree;
 mod units;
 
 pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
@@ -38,6 +39,7 @@ pub use precedence::{Precedence, WindowOrder};
 pub use reject::{PlanFault, Reject, Restriction};
 pub use rescue::{Counterparty, Rescue};
 pub use session::{Act, Scope, Session};
+pub use tree::{SignedTree, TreeId, UnfitTree};
 pub use units::{
     AccountId, Atoms, BuilderId, EventId, FeedId, Hash, Lots, MarketId, Nonce, Position, Ppm, Rate, Ticks, TimeMs,
     VenueId,

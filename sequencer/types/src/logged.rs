@@ -16,7 +16,13 @@ impl Logged {
     /// Encodes a command.
     #[must_use]
     pub fn new(command: Command) -> Self {
-        // All but frames fit: one allocation of the right size.
+        if let Command::PlaceTree { tree, .. } = &command {
+            // With numbers of the usual size an order takes some forty bytes.
+            let room = Vec::with_capacity(256 + 40 * tree.orders().len());
+            let bytes = postcard::to_extend(&command, room).expect("plain data always encodes");
+            return Self { command, bytes };
+        }
+        // All others but frames fit: one allocation of the right size.
         let mut buffer = [0; 256];
         let bytes = match postcard::to_slice(&command, &mut buffer) {
             Ok(bytes) => bytes.to_vec(),

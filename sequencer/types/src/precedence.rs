@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::command::Command;
-use crate::order::OrderKind;
+use crate::order::{Order, OrderKind};
 use crate::session::Act;
 use crate::units::{AccountId, Nonce};
 
-/// Makers before takers: a quote can be withdrawn before it is hit. What has the same precedence goes in order of arrival.
+/// Makers before takers, and a tree goes with its slowest order: a quote can be withdrawn before it is hit. What has the same precedence goes in order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precedence {
     /// Whatever takes orders away.
@@ -37,7 +37,11 @@ impl Precedence {
             {
                 Some(Self::PostOnly)
             }
+            Command::PlaceTree { tree, .. } if tree.orders().iter().all(|order| order.kind == OrderKind::PostOnly) => {
+                Some(Self::PostOnly)
+            }
             Command::Place { .. }
+            | Command::PlaceTree { .. }
             | Command::Replace { .. }
             | Command::Plan { .. }
             | Command::Replan { .. }
@@ -69,6 +73,9 @@ impl WindowOrder {
             Command::Replace { nonce, order: by, .. } | Command::Replan { nonce, order: by, .. } => {
                 order(by.message.account, *nonce)
             }
+            Command::PlaceTree { tree, replaces, .. } => {
+                replaces.iter().filter_map(|nonce| order(tree.account(), *nonce)).max()
+            }
             Command::CancelAll(signed) => self.last.get(&signed.message.account).copied(),
             Command::CancelMany(signed) => self.last.get(&signed.message.account).copied(),
             Command::InSession { login, act } => match act {
@@ -79,14 +86,17 @@ impl WindowOrder {
             _ => None,
         };
         let turn = Precedence::of(command)?.max(taken.unwrap_or(Precedence::Cancel));
-        if let Command::Place { order, .. }
-        | Command::Replace { order, .. }
-        | Command::Plan { order, .. }
-        | Command::Replan { order, .. } = command
-        {
-            let (account, nonce) = (order.message.account, order.message.nonce);
-            self.orders.insert((account, nonce), turn);
-            let last = self.last.entry(account).or_insert(turn);
+        let arriving = match command {
+            Command::Place { order, .. }
+            | Command::Replace { order, .. }
+            | Command::Plan { order, .. }
+            | Command::Replan { order, .. } => std::slice::from_ref(&order.message),
+            Command::PlaceTree { tree, .. } => tree.orders(),
+            _ => return Some(turn),
+        };
+        self.orders.extend(arriving.iter().map(|order| ((order.account, order.nonce), turn)));
+        if let Some(Order { account, .. }) = arriving.first() {
+            let last = self.last.entry(*account).or_insert(turn);
             *last = turn.max(*last);
         }
         Some(turn)

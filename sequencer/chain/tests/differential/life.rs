@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloy::primitives::aliases::{I24, U24, U96};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolError, SolEvent};
-use xos_auth::{Domain, Key};
+use xos_auth::{Domain, Key, Tree};
 use xos_chain::abi::IRiskGroup::{self, BatchSettled, Probed};
 use xos_chain::abi::{self, IGateway, IGroupViews, IToken};
 use xos_chain::{Attribution, SettleCall, describe_revert, inbox_item_hash};
@@ -18,7 +18,7 @@ use xos_engine::Engine;
 use xos_types::{
     AccountId, Atoms, Cancel, CancelAll, CancelReason, Command, Event, EventId, Frame, GroupConfig, GroupTerms,
     InboxItem, InboxPayload, Instructions, Lots, MarketId, Nonce, Order, OrderKind, Pace, Plan, Position, Ppm, Side,
-    Signed, Ticks, TimeMs, Trigger, TriggerSource, TriggerWhen, Withdraw,
+    Signed, SignedTree, Ticks, TimeMs, Trigger, TriggerSource, TriggerWhen, Withdraw,
 };
 
 pub(crate) use isolated::IsolatedStep;
@@ -139,6 +139,7 @@ pub(crate) struct Totals {
     partial: u64,
     agents: u64,
     rebates: u64,
+    tree_lines: u64,
     referred: u64,
     shared: u64,
     revoked: u64,
@@ -194,6 +195,7 @@ impl Totals {
         self.partial += other.partial;
         self.agents += other.agents;
         self.rebates += other.rebates;
+        self.tree_lines += other.tree_lines;
         self.referred += other.referred;
         self.shared += other.shared;
         self.revoked += other.revoked;
@@ -231,7 +233,7 @@ impl Totals {
         self.closest_rescue = self.closest_rescue.max(other.closest_rescue);
     }
 
-    pub(crate) fn kinds(&self) -> [(&'static str, u64); 27] {
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 28] {
         [
             ("order accepted", self.accepted),
             ("order rejected", self.rejected),
@@ -244,6 +246,7 @@ impl Totals {
             ("partly filled order compared", self.partial),
             ("order by a key that acts for the owner", self.agents),
             ("rebate", self.rebates),
+            ("line of an order of a tree", self.tree_lines),
             ("referrer's share", self.referred),
             ("share of the protocol", self.shared),
             ("order of a revoked key cancelled", self.revoked),
@@ -722,10 +725,9 @@ impl Life {
             _ => {}
         }
         let agent = (60..=79).contains(&p.twist);
-        let key = if agent { self.agent(p.twist) } else { self.key(signer) };
-        let signed = key.sign_typed(&self.domain, order);
+        let key = if agent { self.agent(p.twist) } else { self.key(signer) }.clone();
         let accepted = self.totals.accepted;
-        let command = self.planned(signed, p.plan);
+        let command = self.planned(&key, order, p.plan);
         self.apply(command);
         self.totals.agents += u64::from(agent && self.totals.accepted > accepted);
     }
@@ -786,8 +788,32 @@ impl Life {
         self.less.get(&(account, nonce)).copied().unwrap_or(0)
     }
 
-    /// The command for an order, with the plan that `seed` makes.
-    fn planned(&self, order: Signed<Order>, seed: u64) -> Command {
+    /// Orders around one, on its side and now and then on the other, under one signature; some take the place of others.
+    fn tree(&mut self, key: &Key, order: Order, seed: u64) -> Command {
+        let count = 1 + seed % 20;
+        let orders: Vec<Order> = (0..count)
+            .map(|rung| {
+                let side = if seed >> (rung % 16) & 3 == 3 { order.side.opposite() } else { order.side };
+                let away = |price: u64| if side == Side::Buy { price.saturating_sub(rung) } else { price + rung };
+                let nonce = if rung == 0 { order.nonce } else { self.next_nonce(order.account) };
+                Order { side, nonce, price: Ticks(away(order.price.0)), ..order }
+            })
+            .collect();
+        let open = self.engine.open_orders(order.account).into_iter().map(|view| view.order.nonce);
+        let replaces = open.take(usize::try_from(seed >> 16 & 3).unwrap()).collect();
+        let mut tree = Tree::default();
+        tree.build(&self.domain, &orders).unwrap();
+        let Signed { signature, signer, .. } = key.sign_typed(&self.domain, tree.message());
+        let tree = SignedTree::new(orders, signature, signer).unwrap();
+        Command::PlaceTree { tree, replaces, instructions: Instructions::default() }
+    }
+
+    /// The command for an order, with the plan that `seed` makes, or with others in a tree.
+    fn planned(&mut self, key: &Key, order: Order, seed: u64) -> Command {
+        if seed % 4 == 1 {
+            return self.tree(key, order, seed / 4);
+        }
+        let order = key.sign_typed(&self.domain, order);
         if seed == 0 {
             return Command::place(order);
         }
@@ -1019,6 +1045,7 @@ impl Life {
                 self.totals.isolated_lines += u64::from(is_isolated);
                 let only = self.isolated_only.contains(&market.event());
                 self.totals.isolated_only_lines += u64::from(is_isolated && only);
+                self.totals.tree_lines += u64::from(line.order.signature.tree().is_some());
                 self.totals.reduce_only += u64::from(line.order.message.reduce_only);
                 self.totals.builders += u64::from(line.order.message.builder != 0);
             }

@@ -83,7 +83,7 @@ async fn a_market_maker_quotes_replaces_and_cancels_in_binary() {
     assert_eq!((results[0].refused, results[0].remaining.0), (None, 80));
     let cancel = Cancel { account: AccountId(ALICE), nonce: Nonce(4) };
     let cancel = Entry::Cancel(cancel, alice().sign_typed(&exchange.domain, cancel).signature);
-    let EntryAnswer::Done { results, .. } = client.ask(vec![cancel, cancel]).await else { panic!() };
+    let EntryAnswer::Done { results, .. } = client.ask(vec![cancel.clone(), cancel]).await else { panic!() };
     assert_eq!((results[0].refused, results[0].remaining.0), (None, 100));
     assert_eq!(results[1].refused, Some(Code::UnknownOrder));
     let all = CancelAll { account: AccountId(ALICE), below: Nonce(6) };

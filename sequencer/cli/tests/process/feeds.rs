@@ -1,6 +1,7 @@
 //! Copies of books that readers keep, over WebSockets: one who reads, one who pauses, one who comes back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use jsonrpsee::core::client::{Error as ClientError, Subscription};
@@ -22,6 +23,8 @@ use crate::exchange::{ALICE, BOB, Exchange, LONG, MARKET, alice, bob, order, pla
 
 const ROUNDS: u64 = 60;
 const EACH_ROUND: u64 = 50;
+/// After which nothing more is to come.
+const SILENCE: Duration = Duration::from_millis(500);
 /// Subscriptions of the reader who pauses.
 const SUBSCRIPTIONS: usize = 40;
 /// A price at which only the last order stands.
@@ -152,9 +155,11 @@ async fn copies_of_a_book_stay_the_book_for_readers_who_pause_and_who_come_back(
     orders_copy.apply(&orders.next().await.unwrap().unwrap()).unwrap();
 
     let taken = trade_at_random(&exchange, 1).await;
-    for _ in 0..5 {
-        copy.apply(&prices.next().await.unwrap().unwrap()).unwrap();
-        orders_copy.apply(&orders.next().await.unwrap().unwrap()).unwrap();
+    while let Ok(message) = tokio::time::timeout(SILENCE, prices.next()).await {
+        copy.apply(&message.unwrap().unwrap()).unwrap();
+    }
+    while let Ok(message) = tokio::time::timeout(SILENCE, orders.next()).await {
+        orders_copy.apply(&message.unwrap().unwrap()).unwrap();
     }
     drop((first, prices, orders));
     let taken = taken + trade_at_random(&exchange, 2).await;

@@ -23,6 +23,7 @@ mod rotation;
 mod sessions;
 mod stopping;
 mod trading;
+mod trees;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};

@@ -212,6 +212,7 @@ pub(crate) fn kinds_step() -> impl Strategy<Value = Step> {
     let frame = |later, items, quotes| Step::Frame { later, items, quotes };
     prop_oneof![
         500 => placing().prop_map(Step::Place),
+        40 => tree(placing()),
         60 => (placing(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         20 => (any::<usize>(), placing(), planning()).prop_map(replan),
         60 => (any::<usize>(), placing(), prop::bool::weighted(0.8))
@@ -262,6 +263,7 @@ pub(crate) fn stormy_step() -> impl Strategy<Value = Step> {
     let asset = prop_oneof![3 => Just(0u8), 1 => Just(ASSETS[0]), 1 => Just(ASSETS[1])];
     prop_oneof![
         60 => bold().prop_map(Step::Place),
+        6 => tree(bold()),
         5 => (bold(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         35 => (1_000u64..3_000, storm()).prop_map(move |(later, quotes)| frame(later, vec![], quotes)),
         8 => (1_000u64..2_000, prop::collection::vec(kinds_item(), 0..3), storm())

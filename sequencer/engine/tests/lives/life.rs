@@ -156,6 +156,26 @@ impl Life {
                 let (order, instructions) = self.order(placing);
                 Command::Place { order, instructions }
             }
+            Step::Tree { placings, replaces, pick } => {
+                let account = placings[0].order.account;
+                let (stranger, instructions) = (placings[0].stranger, placings[0].instructions);
+                let orders = (0..).zip(placings).map(|(number, mut placing)| {
+                    placing.order.account = account;
+                    // Those before it may have spent what a fill-or-kill order needs, which the oracle cannot know.
+                    if number > 0 && placing.order.kind == OrderKind::FillOrKill {
+                        placing.order.kind = OrderKind::ImmediateOrCancel;
+                    }
+                    let mut order = self.order(placing).0.message;
+                    order.nonce.0 = order.nonce.0.saturating_add(number);
+                    order
+                });
+                let Signed { message: orders, signature, signer } =
+                    self.sign(orders.collect::<Vec<_>>(), account, stranger);
+                let replaces = (0..replaces).map(|number| self.any_order(account, pick.wrapping_add(number)).nonce);
+                let replaces = replaces.collect();
+                let tree = SignedTree::new(orders, signature, signer).unwrap();
+                Command::PlaceTree { tree, replaces, instructions }
+            }
             Step::Plan { mut placing, planning } => {
                 let Planning { after, cancels, trigger, pace, reduce_only, twin } = planning;
                 placing.order.reduce_only |= reduce_only;
@@ -513,6 +533,9 @@ impl Life {
         if let Command::Place { order, .. } | Command::Replace { order, .. } = &command {
             self.compare_book(order.message.market);
         }
+        if let Command::PlaceTree { tree, .. } = &command {
+            tree.orders().iter().for_each(|order| self.compare_book(order.market));
+        }
         self.follower.follow(&events, &self.engine, &self.naive);
         for event in &events {
             if let (Event::FrameSealed(frame), Some(contract)) = (event, &mut self.contract) {
@@ -548,6 +571,7 @@ impl Life {
 fn name(event: &Event) -> String {
     match event {
         Event::Rejected { reject, .. } => format!("Rejected {}", variant(reject)),
+        Event::FrameSealed(frame) if !frame.trees.is_empty() => "FrameSealed with trees".into(),
         Event::Filled(fill) if fill.taker_nonce == Nonce::FORCED => "Filled by force".into(),
         Event::RescueRefused { reject, .. } => format!("RescueRefused {}", variant(reject)),
         Event::Cancelled { reason, .. } => format!("Cancelled {reason:?}"),

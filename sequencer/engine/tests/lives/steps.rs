@@ -9,19 +9,80 @@ use super::life::ACCOUNTS;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Place(Placing),
-    Plan { placing: Placing, planning: Planning },
-    Replace { pick: usize, placing: Placing, in_its_market: bool },
-    Replan { pick: usize, placing: Placing, trigger: Option<Trigger>, pace: Pace },
-    Amend { account: u64, pick: usize, percent: u64, stranger: bool },
-    CancelMany { account: u64, venue: u32, market: (u32, u8), sides: Sides, nonce: Choice, stranger: bool },
-    CancelAfter { account: u64, later: u64, nonce: Choice, stranger: bool },
-    Cancel { account: u64, pick: usize, stranger: bool },
-    CancelAll { account: u64, up: i64, stranger: bool },
-    Withdraw { account: u64, asset: u8, share: u32, nonce: Choice, expires_in: Option<i64>, oddity: u8 },
-    Transfer { account: u64, to: u64, asset: u8, share: u32, nonce: Choice, oddity: u8 },
+    /// Orders of the first one's account; so many of them take the place of others.
+    Tree {
+        placings: Vec<Placing>,
+        replaces: usize,
+        pick: usize,
+    },
+    Plan {
+        placing: Placing,
+        planning: Planning,
+    },
+    Replace {
+        pick: usize,
+        placing: Placing,
+        in_its_market: bool,
+    },
+    Replan {
+        pick: usize,
+        placing: Placing,
+        trigger: Option<Trigger>,
+        pace: Pace,
+    },
+    Amend {
+        account: u64,
+        pick: usize,
+        percent: u64,
+        stranger: bool,
+    },
+    CancelMany {
+        account: u64,
+        venue: u32,
+        market: (u32, u8),
+        sides: Sides,
+        nonce: Choice,
+        stranger: bool,
+    },
+    CancelAfter {
+        account: u64,
+        later: u64,
+        nonce: Choice,
+        stranger: bool,
+    },
+    Cancel {
+        account: u64,
+        pick: usize,
+        stranger: bool,
+    },
+    CancelAll {
+        account: u64,
+        up: i64,
+        stranger: bool,
+    },
+    Withdraw {
+        account: u64,
+        asset: u8,
+        share: u32,
+        nonce: Choice,
+        expires_in: Option<i64>,
+        oddity: u8,
+    },
+    Transfer {
+        account: u64,
+        to: u64,
+        asset: u8,
+        share: u32,
+        nonce: Choice,
+        oddity: u8,
+    },
     Liquidate(Rescuing),
     Convert(Rescuing),
-    Frame { later: u64, items: Vec<Item>, quotes: Vec<Quote> },
+    Frame {
+        later: u64,
+        items: Vec<Item>,
+        quotes: Vec<Quote>,
+    },
 }
 
 /// What a keeper wants of one who fails.
@@ -247,6 +308,16 @@ pub(crate) fn place() -> impl Strategy<Value = Placing> {
         )
 }
 
+/// Few enough orders to meet no limit of gas, of which the oracle knows nothing.
+pub(crate) fn tree(placing: impl Strategy<Value = Placing>) -> impl Strategy<Value = Step> {
+    let replaces = prop_oneof![2 => Just(0), 1 => 0usize..5];
+    (prop::collection::vec(placing, 1..6), replaces, any::<usize>()).prop_map(|(placings, replaces, pick)| Step::Tree {
+        placings,
+        replaces,
+        pick,
+    })
+}
+
 /// An order that takes a waiting one's place, or tries.
 pub(crate) fn replan((pick, placing, planning): (usize, Placing, Planning)) -> Step {
     let Planning { trigger, pace, .. } = planning;
@@ -328,6 +399,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let sides = || prop_oneof![Just(Sides::Buy), Just(Sides::Sell), Just(Sides::Both)];
     prop_oneof![
         50 => place().prop_map(Step::Place),
+        6 => tree(place()),
         12 => (place(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         14 => (any::<usize>(), place()).prop_map(|(pick, placing)| Step::Replace { pick, placing, in_its_market: false }),
         3 => (any::<usize>(), place(), planning()).prop_map(replan),
@@ -374,6 +446,7 @@ pub(crate) fn crowded_step() -> impl Strategy<Value = Step> {
     };
     prop_oneof![
         20 => placing().prop_map(Step::Place),
+        4 => tree(placing()),
         20 => (placing(), planning()).prop_map(|(placing, planning)| Step::Plan { placing, planning }),
         3 => (any::<usize>(), placing()).prop_map(|(pick, placing)| Step::Replace { pick, placing, in_its_market: false }),
         3 => (any::<usize>(), placing(), planning()).prop_map(replan),

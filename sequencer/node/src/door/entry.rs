@@ -6,9 +6,10 @@ use xos_api::{
 use xos_auth::Domain;
 use xos_types::{Act, B256, Command, Lots, Order};
 
-use crate::receipt::Done;
+use crate::receipt::{Done, Effect, Head};
 use crate::rpc::{COMMANDS_MAX, Rpc};
 use crate::signatures::{Unverified, in_session};
+use crate::trees::TreeAnswer;
 
 /// The answer to one message.
 pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
@@ -17,6 +18,18 @@ pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
         Err(error) => {
             return refused(tag_of(message), &ApiError::new(Code::InvalidRequest, error.to_string(), ().into()));
         }
+    };
+    let entries = match <[Entry; 1]>::try_from(entries) {
+        Ok([Entry::Tree(tree, replaces, instructions)]) => {
+            let signature = Ok(tree.signature);
+            let claimed = Unverified::tree(&rpc.domain, tree, signature, replaces, instructions);
+            return match rpc.execute_tree(claimed).await {
+                Ok(answer) => done_tree(rpc, tag, answer),
+                Err(error) => refused(tag, &error),
+            };
+        }
+        Ok([entry]) => vec![entry],
+        Err(entries) => entries,
     };
     let outcomes = match claimed(&rpc.domain, entries) {
         Ok(claimed) => rpc.execute(claimed).await,
@@ -37,7 +50,7 @@ fn claimed(domain: &Domain, entries: Vec<Entry>) -> Result<Vec<Unverified>, ApiE
         .iter()
         .filter_map(|entry| match entry {
             Entry::Place(order, ..) | Entry::Replace(_, order, ..) => Some(*order),
-            Entry::Cancel(..) | Entry::CancelAll(..) => None,
+            Entry::Cancel(..) | Entry::CancelAll(..) | Entry::Tree(..) => None,
         })
         .collect();
     let mut digests = Vec::with_capacity(orders.len());
@@ -62,6 +75,10 @@ fn claimed(domain: &Domain, entries: Vec<Entry>) -> Result<Vec<Unverified>, ApiE
             Entry::CancelAll(cancel, signature) => {
                 Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::CancelAll)
             }
+            Entry::Tree(tree, replaces, instructions) => {
+                let signature = Ok(tree.signature);
+                Unverified::tree(domain, tree, signature, replaces, instructions)
+            }
         })
     });
     claimed.collect()
@@ -70,23 +87,37 @@ fn claimed(domain: &Domain, entries: Vec<Entry>) -> Result<Vec<Unverified>, ApiE
 fn done(rpc: &Rpc, tag: u32, outcomes: Vec<Result<Done, ApiError>>) -> EntryAnswer {
     // The last command's promise covers those before it.
     let last = outcomes.iter().flatten().max_by_key(|done| done.head.sequence);
-    let promise = last.map_or_else(EntryPromise::default, |Done { head, .. }| EntryPromise {
-        sequence: head.sequence,
-        log_hash: head.log_hash,
-        signature: rpc.promise(head),
-    });
+    let promise = last.map_or_else(EntryPromise::default, |Done { head, .. }| promise(rpc, head));
     let mut reasons = Vec::new();
-    let results = (0_u16..).zip(outcomes).map(|(number, outcome)| match outcome {
-        Ok(Done { sequence, effect, .. }) => {
-            EntryResult { refused: None, sequence, filled: effect.filled, remaining: effect.remaining }
-        }
+    let results = (0_u16..).zip(outcomes).map(|(number, outcome)| {
+        result(number, outcome.map(|Done { sequence, effect, .. }| (sequence, effect)), &mut reasons)
+    });
+    let budget = Budget::default();
+    EntryAnswer::Done { tag, promise, budget, results: results.collect(), reasons }
+}
+
+fn done_tree(rpc: &Rpc, tag: u32, TreeAnswer { sequence, head, orders }: TreeAnswer) -> EntryAnswer {
+    let mut reasons = Vec::new();
+    let results = (0_u16..)
+        .zip(orders)
+        .map(|(number, order)| result(number, order.map(|effect| (sequence, effect)), &mut reasons));
+    let (promise, budget) = (promise(rpc, &head), Budget::default());
+    EntryAnswer::Done { tag, promise, budget, results: results.collect(), reasons }
+}
+
+fn result(number: u16, outcome: Result<(u64, Effect), ApiError>, reasons: &mut Vec<(u16, String)>) -> EntryResult {
+    match outcome {
+        Ok((sequence, Effect { filled, remaining, .. })) => EntryResult { refused: None, sequence, filled, remaining },
         Err(error) => {
             reasons.push((number, error.message));
             EntryResult { refused: Some(error.name), sequence: 0, filled: Lots(0), remaining: Lots(0) }
         }
-    });
-    let budget = Budget::default();
-    EntryAnswer::Done { tag, promise, budget, results: results.collect(), reasons }
+    }
+}
+
+fn promise(rpc: &Rpc, head: &Head) -> EntryPromise {
+    let head = head.promised();
+    EntryPromise { sequence: head.sequence, log_hash: head.log_hash, signature: rpc.promise(head) }
 }
 
 fn refused(tag: u32, error: &ApiError) -> EntryAnswer {

@@ -18,6 +18,7 @@ pub(crate) struct Allowed(Option<HeaderValue>);
 impl Origins {
     /// # Errors
     /// If the request comes from a page that may not talk to the node.
+    #[allow(clippy::result_large_err, reason = "whoever asks gives the answer on as it is")]
     pub(crate) fn allow(&self, headers: &HeaderMap) -> Result<Allowed, HttpResponse> {
         let Some(origin) = headers.get(ORIGIN) else { return Ok(Allowed(None)) };
         match self {

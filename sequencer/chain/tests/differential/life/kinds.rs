@@ -528,7 +528,7 @@ impl Life {
                 self.apply(Command::place(signed));
             }
             _ => {
-                let command = self.planned(signed, plan.plan);
+                let command = self.planned(&key, order, plan.plan);
                 self.apply(command);
             }
         }

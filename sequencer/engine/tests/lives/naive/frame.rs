@@ -99,6 +99,7 @@ impl Naive {
             return;
         }
         self.frames += 1;
+        let used: BTreeSet<TreeId> = open.parts.iter().filter_map(|part| part.signed.signature.tree()).collect();
         out.push(Event::FrameSealed(Box::new(Frame {
             id: self.frames,
             time: TimeMs(open.time),
@@ -109,6 +110,7 @@ impl Naive {
             funding: open.funding,
             redemptions: open.redemptions,
             rescues: open.rescues,
+            trees: used.into_iter().map(|number| (number, self.trees[&number].clone())).collect(),
             markets: net(&open.parts),
             withdrawals: open.withdrawals,
             transfers: open.transfers,

@@ -56,6 +56,8 @@ pub(crate) struct Naive {
     queue: BTreeSet<(EventId, AccountId)>,
     arrivals: u64,
     commands: u64,
+    /// All that ever came.
+    trees: BTreeMap<TreeId, SignedTree>,
     pub(crate) switches: BTreeMap<AccountId, u64>,
     pub(crate) waiting: Vec<plans::Waiting>,
     pairs: Vec<plans::Pair>,
@@ -154,6 +156,7 @@ impl Naive {
             queue: BTreeSet::new(),
             arrivals: 0,
             commands: 0,
+            trees: BTreeMap::new(),
             switches: BTreeMap::new(),
             waiting: vec![],
             pairs: vec![],
@@ -173,39 +176,24 @@ impl Naive {
     pub(crate) fn apply(&mut self, command: &Command, log_hash: Hash) -> Vec<Event> {
         let mut out = vec![];
         match command {
-            Command::Place { order, instructions } => {
-                let Order { account, nonce, .. } = order.message;
-                match self.refusal(order, *instructions) {
-                    Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
-                    None => self.execute(*order, *instructions, &mut out),
+            Command::Place { order, instructions } => self.place(order, *instructions, &mut out),
+            Command::PlaceTree { tree, replaces, instructions } => {
+                let number = TreeId(self.commands + 1);
+                self.trees.insert(number, tree.clone());
+                for (index, message) in tree.orders().iter().enumerate() {
+                    let order =
+                        Signed { message: *message, signature: Signature::of_tree(number), signer: tree.signer };
+                    match replaces.get(index) {
+                        Some(old) => self.replace(*old, &order, *instructions, &mut out),
+                        None => self.place(&order, *instructions, &mut out),
+                    }
                 }
             }
             Command::Plan { order, instructions, plan } => self.plan(order, *instructions, *plan, &mut out),
             Command::Replan { nonce, order, instructions, trigger, pace } => {
                 self.replan(*nonce, order, *instructions, Some((*trigger, *pace)), &mut out);
             }
-            Command::Replace { nonce: old, order, instructions } if self.waits(order.message.account, *old) => {
-                self.replan(*old, order, *instructions, None, &mut out);
-            }
-            Command::Replace { nonce: old, order, instructions } => {
-                let Order { account, nonce, .. } = order.message;
-                let refusal =
-                    self.signer(account, order.signer).or_else(|| self.unknown(account, *old)).or_else(|| {
-                        let mut without = self.clone();
-                        let index = self.index_of(account, *old).unwrap();
-                        let leaves = without.orders.remove(index).signed.message;
-                        without.leaving = Some(leaves);
-                        self.cannot_replace(&leaves, &order.message).or_else(|| without.refusal(order, *instructions))
-                    });
-                match refusal {
-                    Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
-                    None => {
-                        self.rename(account, *old, nonce);
-                        self.cancel(account, *old, CancelReason::Replaced, &mut out);
-                        self.execute(*order, *instructions, &mut out);
-                    }
-                }
-            }
+            Command::Replace { nonce: old, order, instructions } => self.replace(*old, order, *instructions, &mut out),
             Command::Amend(signed) => {
                 let Amend { account, nonce, size } = signed.message;
                 let (current, remaining) = self.lots(account, nonce).unwrap_or((0, 0));
@@ -266,6 +254,36 @@ impl Naive {
         }
         self.commands += 1;
         out
+    }
+
+    fn place(&mut self, order: &Signed<Order>, instructions: Instructions, out: &mut Vec<Event>) {
+        let Order { account, nonce, .. } = order.message;
+        match self.refusal(order, instructions) {
+            Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
+            None => self.execute(*order, instructions, out),
+        }
+    }
+
+    fn replace(&mut self, old: Nonce, order: &Signed<Order>, instructions: Instructions, out: &mut Vec<Event>) {
+        let Order { account, nonce, .. } = order.message;
+        if self.waits(account, old) {
+            return self.replan(old, order, instructions, None, out);
+        }
+        let refusal = self.signer(account, order.signer).or_else(|| self.unknown(account, old)).or_else(|| {
+            let mut without = self.clone();
+            let index = self.index_of(account, old).unwrap();
+            let leaves = without.orders.remove(index).signed.message;
+            without.leaving = Some(leaves);
+            self.cannot_replace(&leaves, &order.message).or_else(|| without.refusal(order, instructions))
+        });
+        match refusal {
+            Some(reject) => out.push(Event::Rejected { account, nonce, reject }),
+            None => {
+                self.rename(account, old, nonce);
+                self.cancel(account, old, CancelReason::Replaced, out);
+                self.execute(*order, instructions, out);
+            }
+        }
     }
 
     fn act(&mut self, login: &Signed<Session>, act: Act, out: &mut Vec<Event>) {
