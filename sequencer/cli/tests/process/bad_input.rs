@@ -78,9 +78,18 @@ async fn every_bad_request_is_answered_with_its_code_and_what_was_expected() {
     a_stopped_market_says_how_far(&mut table).await;
     after_the_event_nothing_trades(&mut table).await;
 
-    // The others are those of a node that is overloaded, stopping or a standby, and of limits that take 10,000 orders to reach.
-    let elsewhere =
-        [Code::LimitReached, Code::Overloaded, Code::Unavailable, Code::DiskFull, Code::Stopping, Code::Standby];
+    // The others are those of a node that is overloaded, stopping or a standby, of subscriptions, of budgets, and of limits that take 10,000
+    // orders to reach.
+    let elsewhere = [
+        Code::LimitReached,
+        Code::NotKept,
+        Code::OverBudget,
+        Code::Overloaded,
+        Code::Unavailable,
+        Code::DiskFull,
+        Code::Stopping,
+        Code::Standby,
+    ];
     for code in Code::ALL.into_iter().filter(|code| !elsewhere.contains(code)) {
         assert!(table.seen.contains(&(code as i32)), "{code:?} was provoked");
     }
@@ -192,6 +201,9 @@ async fn unknown_things_are_named(table: &mut Table<'_>) {
     let cancel = json!({ "account": "3", "nonce": "5", "signature": alloy::hex::encode_prefixed(signature) });
     let data = table.refused_as(Code::UnknownOrder, "xos_cancel", &[cancel]).await;
     assert_eq!(data["nonce"], "5");
+    let unsigned = json!({ "account": "3", "nonce": "5" });
+    let data = table.refused_as(Code::NoSession, "xos_cancel", &[unsigned]).await;
+    assert!(data["message"].as_str().unwrap().contains("WebSocket"), "{data}");
 }
 
 async fn bad_numbers_come_with_the_nearest_good_ones(table: &mut Table<'_>) {

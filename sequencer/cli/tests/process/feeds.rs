@@ -111,7 +111,7 @@ impl Paused {
         while self.copies.len() < SUBSCRIPTIONS || !self.copies.values().all(has_last) {
             let Message::Text(text) = self.socket.next().await.unwrap().unwrap() else { continue };
             let message: Value = serde_json::from_str(&text).unwrap();
-            if message["method"] == "bookUpdate" {
+            if message["method"] == "xos_bookUpdate" {
                 let update: BookMessage = serde_json::from_value(message["params"]["result"].clone()).unwrap();
                 self.wholes += usize::from(update.previous.is_none());
                 self.changes += usize::from(update.previous.is_some());
