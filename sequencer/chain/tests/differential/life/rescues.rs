@@ -431,15 +431,7 @@ impl Life {
     /// that rounding counts. What it forces stops no batch.
     pub(crate) fn a_part_may_be_an_atom_dearer_than_the_whole(event: EventPlan, terms: &TermsPlan, feed: FeedPlan) {
         let mut life = Self::begin(&[event]);
-        let perpetual = PerpetualPlan {
-            initial: [10; 4],
-            maintenance: 20,
-            bounds: [1; 3],
-            funding_cap: 0,
-            loss_cap: 1_000_000_000,
-            feed,
-        };
-        life.list_perpetual(None, terms, &perpetual);
+        life.list_perpetual(None, terms, &in_cheap_lots(feed));
         life.price(110);
         // 42 lots bought at 11 and worth 10.3 each leave 2 of 32 atoms; 1 % is needed for new risk, half of it to stay.
         let [account, keeper] = [(0, 32), (1, 8)].map(|(owner, amount)| {
@@ -477,15 +469,7 @@ impl Life {
     /// side has the rest with the next batch.
     pub(crate) fn a_forced_close_meets_the_book(event: EventPlan, terms: &TermsPlan, feed: FeedPlan) {
         let mut life = Self::begin(&[event]);
-        let perpetual = PerpetualPlan {
-            initial: [10; 4],
-            maintenance: 20,
-            bounds: [1; 3],
-            funding_cap: 0,
-            loss_cap: 1_000_000_000,
-            feed,
-        };
-        life.list_perpetual(None, terms, &perpetual);
+        life.list_perpetual(None, terms, &in_cheap_lots(feed));
         life.price(110);
         life.deposit(0, None, 1_000);
         let account = AccountId(life.accounts.len() as u64);
@@ -511,4 +495,9 @@ impl Life {
         self.kinds.crash(0, 1_000);
         self.frame(1_000, 255, 0);
     }
+}
+
+/// A perpetual of which one percent is needed for new risk, at any size.
+fn in_cheap_lots(feed: FeedPlan) -> PerpetualPlan {
+    PerpetualPlan { initial: [10; 4], maintenance: 20, bounds: [1; 3], funding_cap: 0, loss_cap: 1_000_000_000, feed }
 }
