@@ -227,14 +227,18 @@ fn listings() -> impl Strategy<Value = Vec<Step>> {
     let assets = proptest::collection::vec(asset_plan(), 1..3);
     let spots = proptest::collection::vec((any::<u8>(), terms_plan()), 1..3);
     let perpetuals = proptest::collection::vec((terms_plan(), perpetual_plan()), 1..4);
-    (assets, spots, perpetuals, any::<u64>()).prop_map(|(assets, spots, perpetuals, prices)| {
+    // Another venue and an event that may be its: else few lives have any.
+    let venue = (venue_plan(), event_plan())
+        .prop_map(|(venue, event)| [Step::Venue(VenuePlan { pick: 0, ..venue }), Step::Open(event)]);
+    (venue, assets, spots, perpetuals, any::<u64>()).prop_map(|(venue, assets, spots, perpetuals, prices)| {
         let admit = assets.into_iter().map(|plan| KindStep::Admit(AssetPlan { pick: 255, ..plan }));
         let spots = spots.into_iter().map(|(asset, terms)| KindStep::Spot { asset, terms });
         let perpetuals = perpetuals.into_iter().map(|(terms, perpetual)| KindStep::Perpetual { terms, perpetual });
         let deposits = (0..24_u8).map(|n| KindStep::Deposit { account: n, asset: n / 8, amount: u64::from(n) << 50 });
         let open = Step::Frame { ms: 1_000, items: u8::MAX, prices };
         let steps = admit.chain(spots).chain(perpetuals).chain(deposits).map(Step::Kind);
-        steps.chain([open.clone()]).chain(isolated_accounts()).chain([open]).collect()
+        let steps = venue.into_iter().chain(steps).chain([open.clone()]);
+        steps.chain(isolated_accounts()).chain([open]).collect()
     })
 }
 
