@@ -53,10 +53,11 @@ fn main() {
         let count = size.max(SINGLE);
         versus(&format!("batch_{size}"), batches(&known(&many, KEYS), &many[..count], size), count);
     }
-    for size in [256, 1_024, 4_096] {
+    for size in [16, 32, 256, 1_024, 4_096] {
+        let count = size.max(SINGLE);
         for (signers, claims) in [("", &many), ("_one_signer", &one)] {
-            let spent = batches(&known(claims, 0), &claims[..size], size);
-            report(&format!("auth.batch_{size}{signers}_no_tables_us"), Unit::Microseconds, spent, size);
+            let spent = batches(&known(claims, 0), &claims[..count], size);
+            report(&format!("auth.batch_{size}{signers}_no_tables_us"), Unit::Microseconds, spent, count);
         }
     }
     let mut one_false = many[..1_024].to_vec();
@@ -70,6 +71,7 @@ fn main() {
     let mut met = strangers;
     Verifier::new().verify(&mut met, &many[..1_024], &mut Vec::new());
     report("auth.second_contact_us", Unit::Microseconds, once(&met, &many[..1_024]), 1_024);
+    report("auth.second_contact_of_few_us", Unit::Microseconds, once(&met, &many[..8]), 8);
 
     let mut digests = Vec::new();
     let bulk = best(|| {
@@ -90,10 +92,10 @@ fn recover_one(claim: &Claim) {
     assert_eq!(recover(black_box(claim.digest), &claim.signature).ok(), claim.signer);
 }
 
-/// A book that has seen the signers twice, so that it has tables of as many as there is room for.
+/// A book that has seen the signers twice, a few at a time, so that it has tables of as many as there is room for.
 fn known(claims: &[Claim], tables: usize) -> KeyBook {
     let mut book = KeyBook::with_tables(KEYS, tables);
-    for _ in 0..2 {
+    for claims in claims.chunks(8).chain(claims.chunks(8)) {
         Verifier::new().verify(&mut book, claims, &mut Vec::new());
     }
     book

@@ -15,7 +15,7 @@ const KEYS_PER_TABLE: usize = 32;
 const USES_PER_TABLE: u8 = 8;
 
 /// Public keys by address. A signature shows its signer's key only after a whole recovery; whoever has shown it once is
-/// checked by it from then on, and from the second time by a table of its multiples, which is two and a half times as fast.
+/// checked by it from then on, and from the second time by a table of its multiples, which is three times as fast.
 ///
 /// Bounded: it holds at least the last half of its capacity of signers used, and forgets older ones, and so with the tables. It
 /// learns only signers that the caller named ([`Claim::signer`](crate::Claim::signer)) and
@@ -65,20 +65,25 @@ impl KeyBook {
         self.keys.recent.contains_key(&signer) || self.keys.older.contains_key(&signer)
     }
 
-    /// The signer's key, and its table if there is one; a use keeps both.
-    pub(crate) fn key(&mut self, signer: Address) -> Option<(Affine, Option<Arc<Comb>>)> {
+    /// The signer's key, and its table if there is one or it is time for one; a use keeps both. `makable` counts the tables that
+    /// may still be made.
+    pub(crate) fn key(&mut self, signer: Address, makable: &mut usize) -> Option<(Affine, Option<Arc<Comb>>)> {
         let known = self.keys.get(signer)?;
         if let Some(comb) = self.combs.get(signer) {
             return Some((known.key, Some(Arc::clone(comb))));
         }
-        let due = known.uses == 0 && self.combs.size > 0;
-        known.uses = (known.uses + 1) % USES_PER_TABLE;
-        let comb = due.then(|| {
-            let comb = Arc::new(Comb::of_signer(known.key));
-            self.combs.insert(signer, Arc::clone(&comb));
-            comb
-        });
-        Some((known.key, comb))
+        if known.uses > 0 || self.combs.size == 0 {
+            known.uses = (known.uses + 1) % USES_PER_TABLE;
+            return Some((known.key, None));
+        }
+        if *makable == 0 {
+            return Some((known.key, None));
+        }
+        known.uses = 1;
+        *makable -= 1;
+        let (key, comb) = (known.key, Arc::new(Comb::of_signer(known.key)));
+        self.combs.insert(signer, Arc::clone(&comb));
+        Some((key, Some(comb)))
     }
 
     pub(crate) fn learn(&mut self, signer: Address, key: Affine) {

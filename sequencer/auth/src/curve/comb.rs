@@ -39,7 +39,7 @@ pub(crate) struct Comb {
 
 /// An entry of a table, or its opposite.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Digit(u16);
+pub(super) struct Digit(u32);
 
 impl Digit {
     pub(super) const fn is_negative(self) -> bool {
@@ -86,23 +86,38 @@ impl Comb {
         self.spacing
     }
 
-    /// What is added in each column for `number` times the point.
+    /// What is added in each column for `number` times the point, and no sense in columns that it does not have.
+    ///
+    /// Inlined into what is compiled for wide vectors; without branches, so that any can be used.
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "only as many bits are looked at as there are columns")]
     pub(super) fn digits(&self, number: Odd) -> [Digit; COLUMNS] {
+        const BITS: [u32; COLUMNS] = {
+            let mut bits = [1; COLUMNS];
+            let mut column = 1;
+            while column < COLUMNS {
+                bits[column] = bits[column - 1] << 1;
+                column += 1;
+            }
+            bits
+        };
         // Half an odd number has a one for each positive sign, but for the highest of all, which is always positive.
-        let mut signs = [0_u16; COLUMNS];
+        let mut signs = [0_u32; COLUMNS];
         for tooth in 0..self.teeth {
-            let bits = (number.half >> (tooth as usize * self.spacing)) as u32;
-            for (column, signs) in signs[..self.spacing].iter_mut().enumerate() {
-                *signs |= ((bits >> column & 1) as u16) << tooth;
+            let row = (number.half >> (tooth as usize * self.spacing)) as u32;
+            let one = 1 << tooth;
+            for (signs, bit) in signs.iter_mut().zip(BITS) {
+                *signs |= if row & bit == 0 { 0 } else { one };
             }
         }
         let highest = 1 << (self.teeth - 1);
         signs[self.spacing - 1] |= highest;
+        let all = highest - 1;
+        let negative = u32::from(number.negative);
         signs.map(|signs| {
-            let opposite = signs & highest == 0;
-            let entry = if opposite { !signs } else { signs } & (highest - 1);
-            Digit(entry << 1 | u16::from(opposite ^ number.negative))
+            let opposite = u32::from(signs & highest == 0);
+            let entry = (signs ^ opposite.wrapping_neg()) & all;
+            Digit(entry << 1 | (opposite ^ negative))
         })
     }
 
@@ -128,6 +143,7 @@ pub(crate) struct Combination<'a> {
 
 impl Combination<'_> {
     /// The digits of both halves of both factors, the point's first.
+    #[inline(always)]
     pub(super) fn digits(&self) -> [[[Digit; COLUMNS]; 2]; 2] {
         [
             split_odd(&self.factor).map(|number| self.comb.digits(number)),

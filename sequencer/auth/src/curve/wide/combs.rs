@@ -31,15 +31,16 @@ struct Part<'a> {
 /// Appends up to eight sums; infinity for one that is not known.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(in super::super) fn sums((combinations, sums): (&[Combination<'_>], &mut Vec<Jacobian>)) {
-    // The last stands in for those that are missing.
-    let all: [_; LANES] = std::array::from_fn(|index| combinations.get(index).or(combinations.last()));
-    let all = all.map(|combination| combination.expect("there is one"));
-    let digits = all.map(Combination::digits);
+    let mut digits = [[[[Digit::default(); Comb::SIGNER_COLUMNS]; 2]; 2]; LANES];
+    for (digits, combination) in digits.iter_mut().zip(combinations) {
+        *digits = combination.digits();
+    }
     // Lanes of a combination, of which each goes through the parts that are left.
     let each = LANES / combinations.len().next_power_of_two();
     let part = |pass: usize, lane: usize| {
-        let (index, number) = (lane / each, pass * each + lane % each);
-        let comb = if number & 2 == 0 { all[index].comb } else { &*GENERATOR };
+        // The last stands in for those that are missing.
+        let (index, number) = ((lane / each).min(combinations.len() - 1), pass * each + lane % each);
+        let comb = if number & 2 == 0 { combinations[index].comb } else { &*GENERATOR };
         let digits = &digits[index][number >> 1 & 1][number & 1][..comb.columns()];
         let (low, high) = digits.split_at(comb.columns() / 2);
         let digits = match (each == LANES, number & 4 == 0) {
