@@ -2,8 +2,8 @@
 //!
 //! **Beats.** A book may change ten thousand times a second, and nobody reads that fast. What is quick (books, trades, candles)
 //! leaves in beats: the first change after a quiet moment at once, what follows together when the beat is over, as one change from
-//! the one state to the next. A beat is about three times as long as it takes to hand its messages to their readers, at least
-//! [`BEAT_MIN`] and at most [`BEAT_MAX`]; so a crowd of readers takes a third of a core. Everything else leaves when it happens.
+//! the one state to the next. A beat is two to three times as long as it takes to hand its messages to their readers, at least
+//! [`BEAT_MIN`] and at most [`BEAT_MAX`]; so a crowd of readers takes less than half of a core. Everything else leaves when it happens.
 //!
 //! **While nobody listens** it is told of frames only, for what they list and seal, and sleeps in between: then the feeds cost a window
 //! nothing. The first reader wakes it in the order of the log; it sleeps again when the last one has left and nobody was woken for since.
@@ -41,8 +41,8 @@ use crate::output::Applied;
 const BEAT_MIN: Duration = Duration::from_millis(5);
 /// The longest one: readers beyond that many are told late rather than less often.
 const BEAT_MAX: Duration = Duration::from_millis(40);
-/// Of a beat, for every message to every reader: about three times what it costs to hand it over.
-const BEAT_PER_READER: Duration = Duration::from_micros(30);
+/// Of a beat, for every message to every reader: two to three times what it costs to hand it over.
+const BEAT_PER_READER: Duration = Duration::from_micros(24);
 /// How long a topic goes on without readers, so that who was cut off can resume.
 const LINGER: Duration = Duration::from_secs(60);
 /// Between two looks for topics that nobody listens to.
