@@ -11,7 +11,7 @@
 //!   entry, of 16 by JSON, sent ahead of their answers. `.node_ns` and `.load_ns` say what an order took of the processors of the
 //!   node and of this program.
 //! - `wire.at_20k.p50_us`, `.p99_us`, `.p999_us`: at 20,000 orders a second, one a message, each sent at its planned time and
-//!   measured from that time (no coordinated omission), the ingress window shortened to 100 µs.
+//!   measured from that time (no coordinated omission), the ingress window shortened to 200 µs.
 //!
 //! A word behind `--` (`single`, `tree`, `json_tree` or `at_20k`) runs that one alone.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
@@ -183,7 +183,7 @@ async fn main() {
     let mut exchange = Exchange::prepare().await;
     let config = std::fs::read_to_string(exchange.path("node.toml")).unwrap();
     let config = config.replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000");
-    std::fs::write(exchange.path("node.toml"), config.replace("frame_interval_ms = 250", "ingress_window_us = 100"))
+    std::fs::write(exchange.path("node.toml"), config.replace("frame_interval_ms = 250", "ingress_window_us = 200"))
         .unwrap();
     pin(NODE_CORE);
     exchange.start_node().await;
