@@ -131,8 +131,10 @@ impl Book {
     ) -> Handle {
         let ladder = &mut self.ladders[side as usize];
         let level = orders.levels.level_for(ladder, self.market.0, side, key_of(side, price));
-        let older = orders.levels.get(level).youngest;
         let handle = orders.occupy(cold);
+        let queue = orders.levels.get_mut(level);
+        let older = queue.youngest;
+        queue.join(handle.0.get(), lots.0);
         let order = &mut orders.records[handle.place()];
         order.remaining = lots.0;
         order.nonce = nonce.0;
@@ -142,7 +144,6 @@ impl Book {
         order.hot = hot;
         // In an empty level this is the place that belongs to no order.
         orders.records[older as usize].younger = handle.0.get();
-        orders.levels.get_mut(level).join(handle.0.get(), lots.0);
         handle
     }
 
@@ -171,9 +172,10 @@ impl Book {
         orders.records[younger as usize].older = older;
         orders.levels.leave(&mut self.ladders, level, older, younger, remaining);
         let level = orders.levels.level_for(&mut self.ladders[side as usize], self.market.0, side, key_of(side, price));
-        let last = orders.levels.get(level).youngest;
+        let queue = orders.levels.get_mut(level);
+        let last = queue.youngest;
+        queue.join(handle.0.get(), lots.0);
         orders.records[last as usize].younger = handle.0.get();
-        orders.levels.get_mut(level).join(handle.0.get(), lots.0);
         let order = &mut orders.records[handle.place()];
         order.remaining = lots.0;
         order.nonce = nonce.0;

@@ -238,7 +238,8 @@ impl Levels {
     /// Reads a bit of a level and of its leaf.
     #[inline]
     pub(crate) fn glance(&self, id: LevelId) -> u64 {
-        self.leaves[id.leaf()].key ^ self.get(id).lots_low
+        let level = self.get(id);
+        self.leaves[id.leaf()].key ^ u64::from(level.oldest ^ level.orders)
     }
 
     #[inline]

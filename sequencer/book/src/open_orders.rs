@@ -98,11 +98,12 @@ impl OpenOrders {
         self.places[place].map(|handle| (place, handle))
     }
 
-    /// The order that most likely has that nonce, without a look at it.
+    /// Those orders that most likely have that nonce, without a look at them: what lies at its home and right behind.
     #[inline]
     #[must_use]
-    pub fn glance(&self, nonce: Nonce) -> Option<Handle> {
-        self.probe(nonce).next().and_then(|home| self.places[home])
+    pub fn glance(&self, nonce: Nonce) -> [Option<Handle>; 2] {
+        let (places, mut probe) = (&*self.places, self.probe(nonce));
+        [probe.next(), probe.next()].map(|place| places[place.unwrap_or_default()])
     }
 
     /// Adds an order of a nonce that is not here yet.

@@ -10,7 +10,7 @@
 use std::hint::black_box;
 
 use xos_book::{Guess, Handle};
-use xos_types::{AccountId, Command, MarketId, MarketKind, Nonce, Side, Ticks};
+use xos_types::{AccountId, Command, MarketId, MarketKind, Nonce, Order};
 
 use crate::account::Account;
 use crate::engine::Engine;
@@ -24,13 +24,14 @@ const CACHED: usize = 10_000;
 
 /// What a command is going to touch.
 #[derive(Clone, Copy, Default)]
-struct Target {
+struct Target<'a> {
     account: AccountId,
-    /// The order that it is about.
+    /// The order that it is about, and what that may be by its account's index.
     nonce: Option<Nonce>,
+    candidates: [Option<Handle>; 2],
     handle: Option<Handle>,
-    /// Where a new one may come to rest.
-    arriving: Option<(MarketId, Side, Ticks)>,
+    /// The one that may come to rest.
+    arriving: Option<&'a Order>,
     /// Where in the book that is, and where the order lies that it would meet first.
     queue: Option<Guess>,
     crossing: Option<Guess>,
@@ -40,16 +41,15 @@ struct Target {
     met: Option<Handle>,
 }
 
-impl Target {
-    fn of(command: &Command) -> Option<Self> {
-        let (account, nonce, order) = match command {
+impl<'a> Target<'a> {
+    fn of(command: &'a Command) -> Option<Self> {
+        let (account, nonce, arriving) = match command {
             Command::Place { order, .. } => (order.message.account, None, Some(&order.message)),
             Command::Replace { nonce, order, .. } => (order.message.account, Some(*nonce), Some(&order.message)),
             Command::Cancel(signed) => (signed.message.account, Some(signed.message.nonce), None),
             Command::Amend(signed) => (signed.message.account, Some(signed.message.nonce), None),
             _ => return None,
         };
-        let arriving = order.map(|order| (order.market, order.side, order.price));
         Some(Self { account, nonce, arriving, ..Self::default() })
     }
 }
@@ -77,11 +77,11 @@ impl Engine {
             seen ^= self.find_account(target.account).map_or(0, Account::glance);
         }
         for target in targets.iter_mut() {
-            if let Some((market, side, price)) = target.arriving
-                && let Some(book) = self.find_book(market)
+            if let Some(order) = target.arriving
+                && let Some(book) = self.find_book(order.market)
             {
-                target.queue = book.guess(&self.orders.resting, side, price);
-                target.crossing = book.guess_crossing(side, price);
+                target.queue = book.guess(&self.orders.resting, order.side, order.price);
+                target.crossing = book.guess_crossing(order.side, order.price);
             }
         }
         for guess in targets.iter().filter_map(|target| target.queue) {
@@ -89,11 +89,14 @@ impl Engine {
         }
         for target in targets.iter_mut() {
             let Some(account) = self.find_account(target.account) else { continue };
-            target.handle = target.nonce.and_then(|nonce| account.orders.glance(nonce));
+            target.candidates = target.nonce.map_or([None; 2], |nonce| account.orders.glance(nonce));
+            // Where the arriving one will have its place.
+            let place = target.arriving.map_or([None; 2], |order| account.orders.glance(order.nonce));
+            seen ^= u64::from(place[0].is_some());
         }
         for target in targets.iter() {
-            if let (Some(account), Some((market, ..))) = (self.find_account(target.account), target.arriving) {
-                seen ^= self.glance_at_margin(account, market);
+            if let (Some(account), Some(order)) = (self.find_account(target.account), target.arriving) {
+                seen ^= self.glance_at_margin(account, order.market);
             }
         }
         for target in targets.iter_mut() {
@@ -101,10 +104,17 @@ impl Engine {
             target.met = target.crossing.and_then(|guess| self.orders.resting.oldest_at(guess));
         }
         for target in targets.iter() {
+            let [first, second] = target.candidates;
+            let glance = |seen, order| seen ^ self.orders.resting.glance(order);
+            seen ^= [first, second, target.youngest].into_iter().fold(0, glance);
+        }
+        for target in targets.iter_mut() {
+            target.handle = target.nonce.and_then(|nonce| self.resting(target.account, nonce));
+        }
+        for target in targets.iter() {
             for handle in [target.handle, target.met].into_iter().flatten() {
                 seen ^= self.orders.glance(handle);
             }
-            seen ^= target.youngest.map_or(0, |handle| self.orders.nonce(handle).0);
         }
         for target in targets.iter() {
             for handle in [target.handle, target.met].into_iter().flatten() {
@@ -114,11 +124,16 @@ impl Engine {
                 seen ^= self.find_account(self.orders.account(met)).map_or(0, Account::glance);
             }
         }
+        for target in targets.iter().filter(|target| target.arriving.is_none()) {
+            if let (Some(account), Some(handle)) = (self.find_account(target.account), target.handle) {
+                seen ^= self.glance_at_margin(account, self.orders.market(handle));
+            }
+        }
         for (target, met) in targets.iter().filter_map(|target| Some((target, target.met?))) {
             let maker = self.find_account(self.orders.account(met)).zip(target.arriving);
-            seen ^= maker.map_or(0, |(maker, (market, ..))| {
+            seen ^= maker.map_or(0, |(maker, order)| {
                 let index = maker.orders.glance(self.orders.nonce(met));
-                self.glance_at_margin(maker, market) ^ u64::from(index == Some(met))
+                self.glance_at_margin(maker, order.market) ^ u64::from(index.contains(&Some(met)))
             });
         }
         black_box(seen);
@@ -143,7 +158,7 @@ impl Engine {
 mod tests {
     use xos_types::{
         Address, Cancel, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Instructions, Lots,
-        Order, OrderKind, Ppm, Signature, Signed, TimeMs, TradingTerms, VenueConfig, VenueId,
+        OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
     };
 
     use super::*;

@@ -174,9 +174,9 @@ impl Engine {
             }
         }
 
-        let market_state = self.market_state(market);
-        let (buyer, bid_refilled) = self.fill_in_auction(bid, price, size, market_state);
-        let (seller, ask_refilled) = self.fill_in_auction(ask, price, size, market_state);
+        self.open_lines(market);
+        let (buyer, bid_refilled) = self.fill_in_auction(bid, price, size);
+        let (seller, ask_refilled) = self.fill_in_auction(ask, price, size);
         let listing = &mut self.listings[event_index(market.event())];
         listing.volume += u128::from(size.0);
         listing.fees += buyer.fee.0 + seller.fee.0;
@@ -204,13 +204,7 @@ impl Engine {
     }
 
     /// One side of a trade at a price that is its order's or better; and what an iceberg shows then, if it shows its next part.
-    fn fill_in_auction(
-        &mut self,
-        handle: Handle,
-        price: Ticks,
-        size: Lots,
-        market_state: gas::MarketState,
-    ) -> (AuctionParty, Option<Lots>) {
+    fn fill_in_auction(&mut self, handle: Handle, price: Ticks, size: Lots) -> (AuctionParty, Option<Lots>) {
         let (account, nonce) = (self.orders.account(handle), self.orders.nonce(handle));
         let standing = self.orders.standing(handle);
         let Standing { market, side, price: limit, lots } = standing;
@@ -228,10 +222,9 @@ impl Engine {
         let progress = Progress { partly_filled: line.has_filled(), completes: remaining.0 == 0 && is_whole };
         let state = &self.accounts[account];
         let trade = Trade { price, size, fee };
-        let netted =
-            self.frame.fill(&self.orders.trees, (account, nonce, market), &mut line, trade, market_state, || {
-                (signed, state.line_state(&terms, &signed.message, progress, payees))
-            });
+        let netted = self.frame.fill(&self.orders.trees, (account, nonce, market), &mut line, trade, || {
+            (signed, state.line_state(&terms, &signed.message, progress, payees))
+        });
         let builder_fee = netted.builder_fee(&terms, trade);
 
         let hot = self.orders.hot_mut(handle);

@@ -298,8 +298,7 @@ impl Feed {
             let bound = u128::from(config.max_move.0).saturating_mul(elapsed.into());
             let bound = mul_div(self.price.unsigned_abs(), bound, 1_000_000_000);
             let bound = i128::try_from(bound).unwrap_or(i128::MAX).min(INDEX_MAX);
-            let lowest = self.price - bound.min(self.price - 1);
-            price = told.max(lowest).min(self.price + bound);
+            price = told.clamp(self.price - bound, self.price + bound);
             breached |= price != told;
         }
         (self.price, self.time, self.breached) = (price, update.published_at, breached);
@@ -413,5 +412,16 @@ mod tests {
         assert_eq!(moves, 5);
         assert_eq!((often.funding_index, often.remainder), (seldom.funding_index, seldom.remainder));
         assert_eq!(often.funding_index, 99_993 * 5_000 / CONVERGENCE_MS);
+    }
+
+    #[test]
+    fn what_is_above_the_cap_is_forgone_to_the_last_part() {
+        let mut feed = perpetual();
+        // Of 2,083,333 and a third that are due, as much as the whole price in an hour.
+        let premium = 60_000_000_001;
+        assert!(feed.fund(FeedId(1), feed.price + premium, TimeMs(1_000)).is_some());
+        assert_eq!((feed.funding_index, feed.remainder), (7_000_000_007 / 3_600, 0));
+        // With that third two thirds more would move the index.
+        assert_eq!(feed.fund(FeedId(1), feed.price + 19_200, TimeMs(2_000)), None);
     }
 }

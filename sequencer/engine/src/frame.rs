@@ -229,27 +229,37 @@ impl OpenFrame {
         self.transfers.push(transfer);
     }
 
-    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; `market_state` and what
-    /// `open` returns say what that will cost. Returns what of the order the line had before, for its builder's fee.
+    /// Whether something has traded in the market.
+    pub(crate) fn has_lines(&self, market: MarketId) -> bool {
+        self.markets.contains_key(&market)
+    }
+
+    /// Makes room for a market's lines; `state` says what having some will cost.
+    pub(crate) fn open_lines(&mut self, market: MarketId, state: gas::MarketState) {
+        self.gas += gas::market(state);
+        self.markets.insert(market, Vec::with_capacity(self.room));
+    }
+
+    /// Nets a fill into the order's line, and opens the line at the order's first fill of the frame; what `open` returns says
+    /// what that will cost. Returns what of the order the line had before, for its builder's fee.
     ///
     /// The contract takes lines one after the other and refuses a reduce-only one that does not reduce *there*. So once such an
     /// order of an account has filled, only the account's last line in the market still grows, and any other of its orders that
     /// fills gets a further line: what stands before a line is then what was there when its fills happened.
+    ///
+    /// # Panics
+    /// If the market's lines were not [opened](Self::open_lines).
     pub(crate) fn fill(
         &mut self,
         trees: &Trees,
         (account, nonce, market): (AccountId, Nonce, MarketId),
         line: &mut LineRef,
         trade: Trade,
-        market_state: gas::MarketState,
         open: impl FnOnce() -> (Signed<Order>, gas::LineState),
     ) -> Netted {
         let Trade { price, size, fee } = trade;
         let notional = u128::from(price.0) * u128::from(size.0);
-        let lines = self.markets.entry(market).or_insert_with(|| {
-            self.gas += gas::market(market_state);
-            Vec::with_capacity(self.room)
-        });
+        let lines = self.markets.get_mut(&market).expect("whoever trades has opened the market's lines");
         let last = if self.reduced.is_empty() { None } else { self.reduced.get_mut(&(account, market)) };
         let is_its = |found: &&mut FillLine| {
             (found.order.message.account, found.order.message.nonce) == (account, nonce)

@@ -424,6 +424,13 @@ impl Holdings {
     #[inline]
     pub(crate) fn requote(&mut self, id: FeedId, feed: &Feed, gone: Option<Offer>, comes: Option<Offer>) {
         let at = self.place_of(id);
+        if self.list.tag(at) & PERPETUAL != 0 {
+            let (size, before) = Perpetual::position(&self.list, at);
+            let mut offered = before;
+            gone.into_iter().for_each(|gone| offered[gone.side as usize] -= gone.lots.0);
+            comes.into_iter().for_each(|comes| offered[comes.side as usize] += comes.lots.0);
+            return self.offer(at, feed, size, [before, offered], [gone, comes]);
+        }
         let mut held = Held::load(&self.list, at);
         let moved = held.requote(feed, gone, comes);
         held.store(&mut self.list, at);
@@ -444,15 +451,31 @@ impl Holdings {
         if size * towards + on_side > most.cast_signed() {
             return false;
         }
-        let gone_loss = if gone.lots == Lots(0) { 0 } else { gone.loss(feed.price) };
-        let moved = comes.loss(feed.price) - gone_loss;
-        if moved != 0 || !Perpetual::offer(&mut self.list, at, side, offered[side as usize]) {
-            let mut held = Held::load(&self.list, at);
-            let worth = held.perpetual().value(feed);
-            held.perpetual().offered = offered;
-            held.perpetual().loss += moved;
-            held.store(&mut self.list, at);
-            self.sums.usd += held.perpetual().value(feed) - worth;
+        let gone = (gone.lots != Lots(0)).then_some(gone);
+        self.offer(at, feed, size, [before, offered], [gone, Some(comes)]);
+        true
+    }
+
+    /// Other lots are offered of a perpetual than before, because an offer leaves, another comes, or both. Most orders lose nothing
+    /// against the index and lie on the side that is not the larger: then nothing is to be reckoned.
+    #[inline(always)]
+    fn offer(
+        &mut self,
+        at: usize,
+        feed: &Feed,
+        size: i64,
+        [before, offered]: [[u64; 2]; 2],
+        [gone, comes]: [Option<Offer>; 2],
+    ) {
+        let loss = |offer: Option<Offer>| offer.map_or(0, |offer| offer.loss(feed.price));
+        let moved = loss(comes) - loss(gone);
+        if moved != 0 || !Perpetual::offer(&mut self.list, at, offered) {
+            let (tag, mut held) = (self.list.tag(at), self.perpetual_at(at));
+            let worth = held.value(feed);
+            held.offered = offered;
+            held.loss += moved;
+            held.store(&mut self.list, at, tag);
+            self.sums.usd += held.value(feed) - worth;
         }
         let (was, now) = (largest(size, before), largest(size, offered));
         if was != now {
@@ -460,7 +483,6 @@ impl Holdings {
             let counted = if self.len == 1 { -self.sums.margin } else { requirement(was, feed) };
             self.sums.margin += counted - requirement(now, feed);
         }
-        true
     }
 
     /// An offer of an asset leaves (of no lots if there was none) and another comes, on the same side, unless there is no place for

@@ -15,6 +15,7 @@ use crate::gas;
 use crate::limits::MATCHES_MAX;
 use crate::orders::Hot;
 use crate::place::Arriving;
+use crate::shares::referrer;
 use crate::terms::Terms;
 use crate::wide::{MILLION, ceil};
 
@@ -196,14 +197,13 @@ impl Engine {
         let taker = &arriving.signed.message;
         let market = taker.market;
         let frame = self.frame.id();
-        let listing = &self.listings[event_index(market.event())];
-        let terms = listing.terms;
-        let referrer_share = self.referrer_share(taker.account, &self.venues[&terms.venue]);
-        let market_state = self.market_state(market);
-        let cash_word = |payee: AccountId| (payee, self.accounts[payee].cash_word());
-        let taker_referrer = self.referrer_of(taker.account).map(cash_word);
-        let maker_referrer = self.referrer_of(self.orders.account(handle)).map(cash_word);
-        let builder_of = |order: &Order| self.builders.get(&BuilderId(order.builder)).copied().map(cash_word);
+        self.open_lines(market);
+        let terms = self.listings[event_index(market.event())].terms;
+        let rebate_rate = terms.maker_fee.rebate();
+        let referrer_share = match rebate_rate {
+            Ppm(0) => Ppm(0),
+            _ => self.referrer_share(taker.account, &self.venues[&terms.venue]),
+        };
 
         let (maker, maker_nonce) = (self.orders.account(handle), self.orders.nonce(handle));
         let standing = self.orders.standing(handle);
@@ -213,8 +213,8 @@ impl Engine {
         let taker_fee = arriving.credit.charge(base, terms.taker_fee);
         let reserved = self.orders.reserved_fee(handle, standing, &terms);
         let Hot { mut credit, mut line, .. } = *self.orders.hot_mut(handle);
-        let maker_fee = credit.charge(base, terms.maker_fee.fee())
-            - rebate(base, terms.maker_fee.rebate(), taker_fee, referrer_share);
+        let maker_fee =
+            credit.charge(base, terms.maker_fee.fee()) - rebate(base, rebate_rate, taker_fee, referrer_share);
         let maker_remaining = Lots(resting.0 - size.0);
         arriving.remaining = Lots(arriving.remaining.0 - size.0);
         let maker_leaves = maker_remaining.0 == 0;
@@ -222,16 +222,21 @@ impl Engine {
         // The contract remembers how far an order is filled unless it is full or may not rest.
         let taker_completes = arriving.unfilled() == 0 || !may_rest(taker.kind);
 
+        // What only an order's first fill of a frame asks for.
+        let payees = |order: &Order| {
+            let referrer = referrer(&self.builders, &self.accounts[order.account]);
+            let builder = self.builders.get(&BuilderId(order.builder)).copied();
+            [referrer, builder].map(|payee| payee.map(|payee| (payee, self.accounts[payee].cash_word())))
+        };
         let state = &self.accounts[maker];
         let trade = Trade { price, size, fee: maker_fee };
         let trees = &self.orders.trees;
         let partly_filled = line.has_filled();
-        let netted = self.frame.fill(trees, (maker, maker_nonce, market), &mut line, trade, market_state, || {
+        let netted = self.frame.fill(trees, (maker, maker_nonce, market), &mut line, trade, || {
             let signed = self.orders.signed(handle, &self.accounts);
             let is_whole = self.orders.altered(handle).is_none_or(|altered| altered.less == Lots(0));
             let progress = Progress { partly_filled, completes: maker_leaves && is_whole };
-            let payees = [maker_referrer, builder_of(&signed.message)];
-            (signed, state.line_state(&terms, &signed.message, progress, payees))
+            (signed, state.line_state(&terms, &signed.message, progress, payees(&signed.message)))
         });
         let maker_builder = netted.builder_fee(&terms, trade);
         let maker_held_back = netted.builder_reserve(&terms, price) * i128::from(size.0);
@@ -241,17 +246,10 @@ impl Engine {
         let progress = Progress { partly_filled: arriving.line.has_filled(), completes: taker_completes };
         let trade = Trade { price, size, fee: taker_fee };
         let trees = &self.orders.trees;
-        let netted = self.frame.fill(
-            trees,
-            (taker.account, taker.nonce, market),
-            &mut arriving.line,
-            trade,
-            market_state,
-            || {
-                let payees = [taker_referrer, builder_of(taker)];
-                (*arriving.signed, state.line_state(&terms, taker, progress, payees))
-            },
-        );
+        let name = (taker.account, taker.nonce, market);
+        let netted = self.frame.fill(trees, name, &mut arriving.line, trade, || {
+            (*arriving.signed, state.line_state(&terms, taker, progress, payees(taker)))
+        });
         let taker_builder = netted.builder_fee(&terms, trade);
 
         let listing = &mut self.listings[event_index(market.event())];

@@ -54,7 +54,7 @@ impl Nonces {
     }
 
     /// The last nonce of all is spent from the start: only a closed account's set holds it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_spent(&self, nonce: Nonce) -> bool {
         nonce.0 == CLOSED || self.spent.contains(nonce.0, || self.apart.as_ref().map(|apart| &apart.spent))
     }
@@ -64,7 +64,7 @@ impl Nonces {
         self.spend_all(nonce.0, nonce.0);
     }
 
-    #[inline]
+    #[inline(always)]
     fn spend_all(&mut self, first: u64, last: u64) {
         if !self.spent.grow(first, last) {
             insert(&mut self.spent, &mut self.apart.get_or_insert_default().spent, first, last);
@@ -127,7 +127,7 @@ impl Top {
         self.0 > self.1
     }
 
-    #[inline]
+    #[inline(always)]
     fn contains<'a>(self, number: u64, below: impl FnOnce() -> Option<&'a Below>) -> bool {
         if number >= self.0 {
             return number <= self.1;

@@ -279,8 +279,9 @@ impl Orders {
     #[inline]
     pub(crate) fn glance(&self, handle: Handle) -> u64 {
         let cold = self.resting.cold(handle);
-        let order = self.resting.get(handle);
-        order.nonce().0 ^ u64::from(order.hot.account) ^ cold.expiry.0 ^ u64::from(cold.signature.vs[31])
+        let Hot { account, credit, .. } = self.resting.get(handle).hot;
+        let hot = u64::from(account) ^ u64::from(credit == FeeCredit::default());
+        self.resting.glance(Some(handle)) ^ hot ^ cold.expiry.0 ^ u64::from(cold.signature.r[0] ^ cold.signature.vs[31])
     }
 
     #[inline]

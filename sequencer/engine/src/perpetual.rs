@@ -144,12 +144,12 @@ impl Perpetual {
         (i64::from(record[SIZE].cast_signed()), [record[BIDS].into(), record[BIDS + 1].into()])
     }
 
-    /// Gives a record other lots of orders on one side, if there is room for them; whether there was.
+    /// Gives a record other lots of bids and asks, if there is room for them; whether there was.
     #[inline(always)]
-    pub(crate) fn offer(list: &mut Packed, at: usize, side: Side, lots: u64) -> bool {
+    pub(crate) fn offer(list: &mut Packed, at: usize, offered: [u64; 2]) -> bool {
         let record = list.record_mut(at);
-        match u32::try_from(lots) {
-            Ok(lots) if record.len() < WIDE => record[BIDS + side as usize] = lots,
+        match offered.map(u32::try_from) {
+            [Ok(bids), Ok(asks)] if record.len() < WIDE => record[BIDS..BIDS + 2].copy_from_slice(&[bids, asks]),
             _ => return false,
         }
         true
@@ -351,11 +351,12 @@ mod tests {
                 let at = list.find(key).unwrap();
                 perpetual.store(&mut list, at, 3);
                 held[key as usize] = perpetual;
-                let (first, side) = (perpetual.offered[0] / 3, Side::Buy);
-                if Perpetual::offer(&mut list, at, side, first) {
-                    held[key as usize].offered[0] = first;
+                let offered = perpetual.offered.map(|lots| lots / 3);
+                if Perpetual::offer(&mut list, at, offered) {
+                    held[key as usize].offered = offered;
                 } else {
-                    prop_assert!(list.record(at).len() == WIDE || u32::try_from(first).is_err());
+                    let wide = offered.iter().any(|lots| u32::try_from(*lots).is_err());
+                    prop_assert!(list.record(at).len() == WIDE || wide);
                 }
                 for (key, held) in (0..3).zip(held) {
                     let at = list.find(key).unwrap();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use xos_types::{AccountId, Atoms, BuilderId, Event, FillLine, MarketId, Ppm, VenueConfig};
 
+use crate::account::Account;
 use crate::engine::{Engine, event_index};
 use crate::fees::{builder_fee, share};
 use crate::gas::{MarketState, Word};
@@ -70,8 +71,7 @@ impl Engine {
 
     /// Who is paid a share of the account's fees, if anybody.
     pub(crate) fn referrer_of(&self, account: AccountId) -> Option<AccountId> {
-        let referrer = self.accounts[account].referrer;
-        self.builders.get(&referrer).copied()
+        referrer(&self.builders, &self.accounts[account])
     }
 
     /// The most of a taker's fee that goes to its referrer.
@@ -79,8 +79,16 @@ impl Engine {
         self.referrer_of(account).map_or(Ppm(0), |_| venue.referrer_share)
     }
 
+    /// Lets the frame have lines of a market.
+    pub(crate) fn open_lines(&mut self, market: MarketId) {
+        if !self.frame.has_lines(market) {
+            let state = self.market_state(market);
+            self.frame.open_lines(market, state);
+        }
+    }
+
     /// What the contract holds of a market and of those who get its fees.
-    pub(crate) fn market_state(&self, market: MarketId) -> MarketState {
+    fn market_state(&self, market: MarketId) -> MarketState {
         let listing = &self.listings[event_index(market.event())];
         let venue = &self.venues[&listing.terms.venue];
         let cash_word = |payee: AccountId| self.accounts[payee].cash_word();
@@ -106,6 +114,11 @@ impl Engine {
         add(accrued, payee, amount);
         amount
     }
+}
+
+/// See [`Engine::referrer_of`].
+pub(crate) fn referrer(builders: &BTreeMap<BuilderId, AccountId>, account: &Account) -> Option<AccountId> {
+    builders.get(&account.referrer).copied()
 }
 
 fn add(accrued: &mut BTreeMap<AccountId, Atoms>, account: AccountId, amount: i128) {

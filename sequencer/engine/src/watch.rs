@@ -210,3 +210,32 @@ fn judge(now: Health, before: Before, grew: bool, spent: bool, holdings_max: usi
 
 /// Accounts to look at when a frame's prices are known.
 pub(crate) type Suspects = BTreeSet<AccountId>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a batch may end with an account that had so much before, and has that now.
+    fn judged((usd, maintenance): (i128, i128), now: (i128, i128), (grew, spent): (bool, bool)) -> bool {
+        let (before, (usd, equity)) = (Before { usd, maintenance }, now);
+        let now = Health { usd, initial_equity: equity, maintenance_equity: equity, ..Health::default() };
+        judge(now, before, grew, spent, 32)
+    }
+
+    #[test]
+    fn who_is_below_zero_may_not_fall_further() {
+        let reduced = (false, false);
+        assert!(judged((5, -10), (5, -10), reduced) && judged((5, -10), (5, -9), reduced));
+        assert!(!judged((5, -10), (5, -11), reduced));
+        assert!(judged((5, 10), (5, 0), reduced), "above zero it may");
+        assert!(!judged((5, -10), (5, -9), (true, false)), "and nobody takes new risk there");
+    }
+
+    #[test]
+    fn nobody_spends_cash_that_is_not_there() {
+        let spent = (false, true);
+        assert!(judged((-5, 10), (-5, 10), spent) && judged((5, 10), (0, 10), spent));
+        assert!(!judged((-5, 10), (-6, 10), spent) && !judged((5, 10), (-1, 10), spent));
+        assert!(judged((5, 10), (-1, 10), (false, false)), "a loss may take it");
+    }
+}

@@ -180,6 +180,22 @@ fn a_flag_is_renewed_after_a_minute_and_not_before() {
     assert_eq!(count(&failing.frame(1, vec![])), 1);
 }
 
+#[test]
+fn who_owes_cash_keeps_no_order_that_spends_some() {
+    let mut failing = Failing::usual();
+    let (account, owner) = (AccountId(ALICE), owner(ALICE));
+    let gold = InboxPayload::Deposit { account, owner, token: GOLD_TOKEN, amount: 100_000 };
+    failing.frame(100, vec![gold]);
+    // She may buy back what she sold, until she owes 55,000 that her gold carries.
+    failing.group.buy(BOB, 10, 500);
+    failing.group.sell(ALICE, 10, 500);
+    failing.group.buy(ALICE, 10, 400);
+    let events = failing.at(790, 1_000);
+    assert_eq!(failing.health(ALICE).usd, -55_000);
+    assert_eq!(cancelled(&events), [(10, CancelReason::Margin)]);
+    assert!(!events.contains(&Event::Failing { account }), "{events:?}");
+}
+
 // ---------------------------------------------------------------------- keepers
 
 #[test]
@@ -275,6 +291,19 @@ fn a_keepers_key_must_be_good_when_its_message_happens() {
 }
 
 #[test]
+fn a_floor_that_a_keeper_raises_takes_back_what_waits() {
+    let mut failing = Failing::usual();
+    failing.at(840, 1_000);
+    let request = failing.request(CAROL, ALICE, 10);
+    failing.group.apply(Command::Liquidate(signed(CAROL, request)));
+    let (account, below) = (AccountId(CAROL), Nonce(request.nonce.0 + 1));
+    failing.group.apply(Command::CancelAll(signed(CAROL, CancelAll { account, below })));
+    let events = failing.at(840, 1_000);
+    assert_eq!(*refused(&events), Reject::NonceSpent { nonce: request.nonce, next: below });
+    assert_eq!(failing.size(CAROL), 0);
+}
+
+#[test]
 fn only_so_many_messages_of_keepers_wait() {
     let mut failing = Failing::usual();
     for _ in 0..KEEPERS_QUEUE_MAX {
@@ -360,6 +389,33 @@ fn after_the_keepers_time_the_fund_takes_the_position_at_the_bankruptcy_price() 
     assert_eq!((failing.size(INSURANCE), failing.health(INSURANCE).usd), (5_000, 1_200_000));
     let entry = failing.engine().holdings(AccountId::INSURANCE)[0].entry;
     assert_eq!(entry, Ticks(800), "what it paid for a lot");
+}
+
+#[test]
+fn the_fund_takes_losses_up_to_the_markets_cap() {
+    for (loss_cap, takes) in [(50_000, true), (49_999, false)] {
+        let mut failing = Failing::new(PerpetualConfig { loss_cap, ..bitcoin() });
+        failing.trade(ALICE, BOB, 5_000, 1_000);
+        failing.frame(1_000, vec![deposit(INSURANCE, 1_000_000)]);
+        failing.at(790, 1_000);
+        let events = failing.frame(5_000, vec![]);
+        assert_eq!(events.iter().any(|event| matches!(event, Event::TakenOver { .. })), takes, "{events:?}");
+        assert_eq!((failing.size(ALICE), failing.size(INSURANCE)), (0, if takes { 5_000 } else { 0 }));
+    }
+}
+
+#[test]
+fn no_position_carries_more_of_a_debt_than_it_is_worth() {
+    let mut failing = Failing::usual();
+    failing.frame(1_000, vec![deposit(INSURANCE, 1_000_000)]);
+    // It is worth 5,000, and she owes 3,995,000 with it.
+    failing.at(1, 1_000);
+    let events = failing.frame(5_000, vec![]);
+    let received = pick(&events, |event| match event {
+        Event::TakenOver { received, .. } => Some(received.0),
+        _ => None,
+    });
+    assert_eq!(received, 10_000);
 }
 
 #[test]
@@ -533,6 +589,22 @@ fn dust_of_assets_goes_to_the_fund_when_nothing_else_is_left() {
     let events = failing.frame(5_000, vec![]);
     assert!(events.contains(&Event::Swept { account: AccountId(ALICE), asset: GOLD, amount: 10 }), "{events:?}");
     assert_eq!(failing.engine().holdings(AccountId::INSURANCE)[0].amount, 10);
+}
+
+#[test]
+fn dust_is_worth_a_million_atoms_at_most() {
+    for (amount, is_dust) in [(100_000, true), (100_010, false)] {
+        let mut failing = Failing::usual();
+        let (account, owner) = (AccountId(ALICE), owner(ALICE));
+        failing.frame(100, vec![InboxPayload::Deposit { account, owner, token: GOLD_TOKEN, amount }]);
+        // She owes 600,000, and her gold counts for 500,000.
+        failing.at(680, 1_000);
+        failing.liquidate(CAROL, ALICE, 5_000);
+        failing.at(680, 1_000);
+        let events = failing.frame(5_000, vec![]);
+        let is_swept = |event: &Event| matches!(event, Event::Swept { amount: swept, .. } if *swept == amount);
+        assert_eq!(events.iter().any(is_swept), is_dust, "{events:?}");
+    }
 }
 
 // ---------------------------------------------------------------------- what owners and keepers force

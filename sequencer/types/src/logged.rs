@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::decode::take_common;
+use crate::units::TimeMs;
 
 /// A command and the bytes that stand for it in the log (postcard). They are made once, by whoever lets the command in, and
 /// are what the journal writes and what the engine's log hash covers. The two always belong together: there is no other
@@ -36,9 +37,9 @@ impl Logged {
     /// # Errors
     /// If no command stands there.
     pub fn take_from(log: &[u8]) -> Result<(Self, &[u8]), postcard::Error> {
-        let (command, rest) = decode(log)?;
-        let bytes = log[..log.len() - rest.len()].to_vec();
-        Ok((Self { command, bytes }, rest))
+        let mut logged = Self { command: Command::Window { time: TimeMs(0) }, bytes: Vec::new() };
+        let rest = logged.take_over(log)?;
+        Ok((logged, rest))
     }
 
     /// As [`Self::take_from`], in the memory of a command that is done with.
@@ -46,8 +47,7 @@ impl Logged {
     /// # Errors
     /// If no command stands there; then nothing has changed.
     pub fn take_over<'a>(&mut self, log: &'a [u8]) -> Result<&'a [u8], postcard::Error> {
-        let (command, rest) = decode(log)?;
-        self.command = command;
+        let rest = decode(log, &mut self.command)?;
         self.bytes.clear();
         self.bytes.extend_from_slice(&log[..log.len() - rest.len()]);
         Ok(rest)
@@ -80,9 +80,12 @@ impl From<Command> for Logged {
     }
 }
 
-fn decode(log: &[u8]) -> Result<(Command, &[u8]), postcard::Error> {
-    match take_common(log) {
-        Some(common) => Ok(common),
-        None => postcard::take_from_bytes(log),
+/// Decodes the first command of `log` over another one; what follows it.
+fn decode<'a>(log: &'a [u8], command: &mut Command) -> Result<&'a [u8], postcard::Error> {
+    if let Some(rest) = take_common(log, command) {
+        return Ok(rest);
     }
+    let (found, rest) = postcard::take_from_bytes(log)?;
+    *command = found;
+    Ok(rest)
 }
