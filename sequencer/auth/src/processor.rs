@@ -12,11 +12,24 @@ pub(crate) fn choose<Input, Output>(
     portable: fn(Input) -> Output,
 ) -> Output {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma") {
+    if has_lanes() {
         #[allow(unsafe_code, reason = "a function for a processor that was just asked")]
         // SAFETY: what is passed are safe functions; all that calling them asks for is that the processor knows the
         // instructions that they were compiled to, as it has just said.
         return unsafe { wide(input) };
     }
     portable(input)
+}
+
+/// Whether [`choose`] takes what is compiled for AVX-512.
+#[inline]
+pub(crate) fn has_lanes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
 }

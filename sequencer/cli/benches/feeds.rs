@@ -5,13 +5,13 @@
 //! before the clock starts. Prints one line of JSON for each of:
 //!
 //! - `feeds.p50_ms`, `.p99_ms`: from the moment at which an order should be sent until the message that has it is with a reader, over all
-//!   readers, at 10,000 orders a second of which each is two changes of the book. Its way through the node, the journal's fsync and
-//!   the wait for the beat are in it.
+//!   readers, at 10,000 changes of the book a second: 5,000 orders that each take another one's place. Its way through the node, the
+//!   journal's fsync and the wait for the beat are in it.
 //! - `feeds.messages_per_reader`: messages a second that each reader got for these.
 //! - `feeds.readers_core_pct`, `feeds.node_core_pct`: of a core, what readers and traders took meanwhile, and what the node took.
-//! - `feeds.engine_slowdown_pct`: how much more processor time the thread that matches takes for an order with the readers than
-//!   without, as fast as orders are taken.
-//! - `feeds.throughput_slowdown_pct`: how many fewer orders a second are taken then. That is what the readers' messages cost the one
+//! - `feeds.engine_ns_per_order`, `.engine_slowdown_pct`: the processor time that the thread which matches takes for an order with the
+//!   readers, and how much more that is than without them, at the same pace.
+//! - `feeds.throughput`, `.throughput_slowdown_pct`: orders a second with the readers, as fast as they are taken, and how many fewer that is. That is what the readers' messages cost the one
 //!   core that the node has here, and the one that traders share with the readers.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 #![allow(dead_code, reason = "shared with the tests, which use more of it")]
@@ -52,9 +52,9 @@ const LADDER: u64 = 64;
 const RUSHED: u64 = 64_000;
 const TOGETHER: u64 = 32;
 const ON_THEIR_WAY: usize = 64;
-const PACED_RATE: u64 = 10_000;
-const PACED_ORDERS: u64 = 50_000;
-/// Orders in a paced message: every millisecond one from each trader.
+const PACED_RATE: u64 = 5_000;
+const PACED_ORDERS: u64 = 25_000;
+/// Orders in a paced message: every two milliseconds one from each trader.
 const PACED_TOGETHER: u64 = 5;
 
 struct Trader {
@@ -128,8 +128,9 @@ impl Trader {
     }
 
     /// Sends a message every `gap`, and says when each order should have left.
-    async fn pace(self, messages: Vec<Bytes>, gap: Duration) -> Sent {
-        let (mut to, mut from) = self.socket.split();
+    async fn pace(self, messages: Vec<Bytes>, gap: Duration) -> (Self, Sent) {
+        let Self { account, side, key, next, socket } = self;
+        let (mut to, mut from) = socket.split();
         let (begun, count) = (Instant::now() + Duration::from_millis(50), messages.len());
         let answers = tokio::spawn(async move {
             let (mut sent, mut answered) = (Sent::new(), 0);
@@ -138,13 +139,14 @@ impl Trader {
                 sent.extend(sequences.into_iter().map(|sequence| (sequence, begun + gap * tag)));
                 answered += 1;
             }
-            sent
+            (from, sent)
         });
         for (message, number) in messages.into_iter().zip(0..) {
             tokio::time::sleep_until((begun + gap * number).into()).await;
             to.send(Message::Binary(message)).await.unwrap();
         }
-        answers.await.unwrap()
+        let (from, sent) = answers.await.unwrap();
+        (Self { account, side, key, next, socket: from.reunite(to).unwrap() }, sent)
     }
 }
 
@@ -211,8 +213,9 @@ fn processor_time(process: u32, thread: Option<&str>) -> Duration {
     times.sum()
 }
 
-fn pin(core: &str, process: u32) {
-    let pinned = Command::new("taskset").args(["-a", "-c", "-p", core, &process.to_string()]).output().unwrap();
+fn pin(core: &str) {
+    let itself = std::process::id().to_string();
+    let pinned = Command::new("taskset").args(["-a", "-c", "-p", core, &itself]).output().unwrap();
     assert!(pinned.status.success(), "{pinned:?}");
 }
 
@@ -220,17 +223,43 @@ fn print(bench: &str, value: f64, unit: &str) {
     println!(r#"{{"bench":"{bench}","value":{value:.1},"unit":"{unit}"}}"#);
 }
 
-/// What an order takes of the matching thread in nanoseconds, and orders a second, as fast as they are taken.
-async fn rush(exchange: &Exchange, traders: &mut [Trader; 2]) -> (f64, f64) {
+/// Orders a second, as fast as they are taken.
+async fn rush(exchange: &Exchange, traders: &mut [Trader; 2]) -> f64 {
     let [one, two] = traders;
     let (first, second) =
         (one.moves(&exchange.domain, RUSHED / 2, TOGETHER), two.moves(&exchange.domain, RUSHED / 2, TOGETHER));
-    let before = processor_time(exchange.process(), Some("sequencer"));
     let begun = Instant::now();
     tokio::join!(one.rush(first), two.rush(second));
-    let took = begun.elapsed();
-    let engine = processor_time(exchange.process(), Some("sequencer")) - before;
-    (engine.as_secs_f64() * 1e9 / RUSHED as f64, RUSHED as f64 / took.as_secs_f64())
+    RUSHED as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// A run at [`PACED_RATE`].
+struct Paced {
+    sent: Sent,
+    took: Duration,
+    /// Of the thread that matches, for an order.
+    engine_ns: f64,
+    /// Of a core, what traders and readers took, and what the node took.
+    shares: [f64; 2],
+}
+
+async fn pace(exchange: &Exchange, mut traders: [Trader; 2]) -> ([Trader; 2], Paced) {
+    let gap = Duration::from_nanos(2 * PACED_TOGETHER * 1_000_000_000 / PACED_RATE);
+    let [first, second] =
+        traders.each_mut().map(|trader| trader.moves(&exchange.domain, PACED_ORDERS / 2, PACED_TOGETHER));
+    let node = exchange.process();
+    let used = || {
+        [(std::process::id(), None), (node, None), (node, Some("sequencer"))]
+            .map(|(of, thread)| processor_time(of, thread))
+    };
+    let (before, begun) = (used(), Instant::now());
+    let [one, two] = traders;
+    let ((one, mut sent), (two, others)) = tokio::join!(one.pace(first, gap), two.pace(second, gap));
+    let (after, took) = (used(), begun.elapsed());
+    sent.extend(others);
+    let spent = |which: usize| (after[which] - before[which]).as_secs_f64();
+    let shares = [0, 1].map(|which| spent(which) / took.as_secs_f64());
+    ([one, two], Paced { sent, took, engine_ns: spent(2) * 1e9 / PACED_ORDERS as f64, shares })
 }
 
 struct Crowd {
@@ -259,20 +288,22 @@ impl Crowd {
     }
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
+    // A process begins on the core of whoever starts it, and makes as many threads as it sees cores.
+    pin(OTHER_CORE);
     let mut exchange = Exchange::prepare().await;
     let config = fs::read_to_string(exchange.path("node.toml")).unwrap();
     let config = config
         .replace("frame_interval_ms = 250\n", "")
         .replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000");
     fs::write(exchange.path("node.toml"), config).unwrap();
+    pin(NODE_CORE);
     exchange.start_node().await;
+    pin(OTHER_CORE);
     exchange
         .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(BOB)).await.is_ok())
         .await;
-    pin(NODE_CORE, exchange.process());
-    pin(OTHER_CORE, std::process::id());
     let mut traders = [
         Trader::open(&exchange, ALICE, Side::Buy, alice()).await,
         Trader::open(&exchange, BOB, Side::Sell, bob()).await,
@@ -283,24 +314,12 @@ async fn main() {
     let crowded = rush(&exchange, &mut traders).await;
     crowd.leave().await;
     let alone_again = rush(&exchange, &mut traders).await;
-    let alone = ((alone.0 + alone_again.0) / 2.0, (alone.1 + alone_again.1) / 2.0);
-    print("feeds.engine_ns_per_order", crowded.0, "ns");
-    print("feeds.engine_slowdown_pct", (crowded.0 / alone.0 - 1.0) * 100.0, "%");
-    print("feeds.throughput", crowded.1, "orders/s");
-    print("feeds.throughput_slowdown_pct", (1.0 - crowded.1 / alone.1) * 100.0, "%");
+    print("feeds.throughput", crowded, "orders/s");
+    print("feeds.throughput_slowdown_pct", (1.0 - crowded * 2.0 / (alone + alone_again)) * 100.0, "%");
 
+    let (traders, before) = pace(&exchange, traders).await;
     let crowd = Crowd::gather(&exchange).await;
-    let gap = Duration::from_nanos(2 * PACED_TOGETHER * 1_000_000_000 / PACED_RATE);
-    let domain = exchange.domain;
-    let messages = traders.each_mut().map(|trader| trader.moves(&domain, PACED_ORDERS / 2, PACED_TOGETHER));
-    let processes = [std::process::id(), exchange.process()];
-    let before = processes.map(|process| processor_time(process, None));
-    let begun = Instant::now();
-    let ([one, two], [first, second]) = (traders, messages);
-    let (mut sent, others) = tokio::join!(one.pace(first, gap), two.pace(second, gap));
-    let took = begun.elapsed();
-    let after = processes.map(|process| processor_time(process, None));
-    sent.extend(others);
+    let (traders, Paced { sent, took, engine_ns, shares }) = pace(&exchange, traders).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut waits = Histogram::<u64>::new(3).unwrap();
     let mut messages = 0u64;
@@ -319,7 +338,9 @@ async fn main() {
     print("feeds.p50_ms", ms(0.5), "ms");
     print("feeds.p99_ms", ms(0.99), "ms");
     print("feeds.messages_per_reader", messages as f64 / READERS as f64 / took.as_secs_f64(), "messages/s");
-    let share = |which: usize| (after[which] - before[which]).as_secs_f64() / took.as_secs_f64() * 100.0;
-    print("feeds.readers_core_pct", share(0), "%");
-    print("feeds.node_core_pct", share(1), "%");
+    print("feeds.readers_core_pct", shares[0] * 100.0, "%");
+    print("feeds.node_core_pct", shares[1] * 100.0, "%");
+    let (_, after) = pace(&exchange, traders).await;
+    print("feeds.engine_ns_per_order", engine_ns, "ns");
+    print("feeds.engine_slowdown_pct", (engine_ns * 2.0 / (before.engine_ns + after.engine_ns) - 1.0) * 100.0, "%");
 }

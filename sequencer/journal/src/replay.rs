@@ -9,7 +9,7 @@ use xos_types::{GroupConfig, Logged};
 use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::format::decode_commands;
-use crate::scan::{Chain, DroppedTail, Next};
+use crate::scan::{Block, Chain, DroppedTail, Next};
 
 /// Commands that are handed over at a time, about.
 const BATCH_COMMANDS: usize = 4096;
@@ -216,17 +216,23 @@ fn read_block(chain: &mut Chain, from: u64, batch: &mut Batch) -> Result<Option<
         Next::End => return Ok(Some(None)),
         Next::TornTail(tail) => return Ok(Some(Some(tail))),
     };
+    decode(chain, &block, from, batch)?;
+    Ok(None)
+}
+
+/// Adds the commands of a block from `from` on to `batch`, if there are any.
+pub(crate) fn decode(chain: &Chain, block: &Block, from: u64, batch: &mut Batch) -> Result<(), JournalError> {
     if block.head.last() < from {
-        return Ok(None);
+        return Ok(());
     }
     let before = batch.len();
-    decode_commands(chain.payload(&block), block.head.commands, batch).map_err(|what| {
+    decode_commands(chain.payload(block), block.head.commands, batch).map_err(|what| {
         batch.truncate(before);
         chain.damaged(format!("the block before is intact, but {what}; was it written by another version?"))
     })?;
     let early = usize::try_from(from.saturating_sub(block.head.first)).unwrap_or(usize::MAX);
     batch.skip(before, early);
-    Ok(None)
+    Ok(())
 }
 
 /// Reads a journal from command `from` on, for an audit: takes no lock and changes nothing. The tail that a running node is

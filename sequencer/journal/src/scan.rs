@@ -281,6 +281,28 @@ impl Chain {
         self.segment.bytes(block)
     }
 
+    /// Reads from the file again what was read ahead of the tip.
+    pub(crate) fn forget(&mut self) {
+        self.segment.forget();
+    }
+
+    /// [`Self::advance`] in a journal that is being written, whose next block is known to be on the disk: perhaps in a segment
+    /// that was not there when reading began.
+    pub(crate) fn advance_written(&mut self, dir: &Path) -> Result<Block, JournalError> {
+        if let Some(block) = self.segment.block(self.offset).map_err(|error| self.io(error))? {
+            return self.stepped(block);
+        }
+        self.later = segment::list(dir)?;
+        self.later.retain(|segment| segment.first > self.header.first);
+        self.later.reverse();
+        match self.advance()? {
+            Next::Block(block) => Ok(block),
+            Next::End | Next::TornTail(_) => {
+                Err(self.damaged("nothing intact stands there, which is durable".to_owned()))
+            }
+        }
+    }
+
     /// Reads and checks what follows the tip, and moves the tip behind it if it is a block.
     pub(crate) fn advance(&mut self) -> Result<Next, JournalError> {
         loop {
@@ -295,6 +317,11 @@ impl Chain {
     }
 
     fn step(&mut self, block: Block) -> Result<Next, JournalError> {
+        self.stepped(block).map(Next::Block)
+    }
+
+    /// The block, with the tip behind it, if it continues the chain.
+    fn stepped(&mut self, block: Block) -> Result<Block, JournalError> {
         let BlockHead { first, previous, .. } = block.head;
         if previous != self.tip.hash || first != self.tip.sequence + 1 {
             let what = "an intact block of commands from {first} on stands there, but it does not continue the chain";
@@ -302,7 +329,7 @@ impl Chain {
         }
         self.tip = block.tip();
         self.offset += block.head.block_bytes();
-        Ok(Next::Block(block))
+        Ok(block)
     }
 
     /// A segment that is followed by another is complete: zeros up to its end, and the other goes on from here.

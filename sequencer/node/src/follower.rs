@@ -13,7 +13,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use xos_history::{History, HistoryError};
-use xos_journal::{Durability, JournalError, OldSegments};
+use xos_journal::{Durability, JournalError, OldSegments, Reader};
 use xos_types::{Event, GroupConfig, TimeMs};
 
 use crate::ingress::Backlog;
@@ -21,8 +21,6 @@ use crate::snapshots::{Saved, Snapshots};
 
 /// Between two looks at how far the disk has come.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Commands whose events are noted together.
-const NOTED_TOGETHER: usize = 1024;
 
 /// The niceness of what has no hurry at all.
 #[cfg(target_os = "linux")]
@@ -116,17 +114,16 @@ impl Follower {
         let (mut state, noting) = self.begin(shared)?;
         let mut saved = self.snapshots.newest_sequence();
         let mut saves = VecDeque::new();
+        let mut journal = Reader::open(&self.journal, state.engine.sequence() + 1)?;
         let is_stopped = || shared.stop.load(Ordering::Relaxed);
         while !is_stopped() {
-            let durable = self.durability.sequence();
-            // It may be ahead of a journal whose end was lost and comes again from the log of the nodes.
-            if state.engine.sequence() >= durable {
+            // Nothing is read that is not durable.
+            let Some((first, commands)) = journal.next_batch(self.durability.sequence())? else {
                 std::thread::sleep(PAUSE);
                 continue;
-            }
+            };
             let mut noted: Vec<(u64, TimeMs, Vec<Event>)> = Vec::new();
-            for command in xos_journal::read_only(&self.journal, state.engine.sequence() + 1)? {
-                let (sequence, command) = command?;
+            for (sequence, command) in (first..).zip(commands) {
                 let mut events = Vec::new();
                 state.engine.apply(&command, &mut events);
                 for event in &events {
@@ -138,10 +135,8 @@ impl Follower {
                     noted.push((sequence, state.engine.frame_time(), events));
                 }
                 let save = self.snapshot_every > 0 && sequence >= saved + self.snapshot_every;
-                if save || noted.len() == NOTED_TOGETHER {
-                    self.note(&mut noted)?;
-                }
                 if save {
+                    self.note(&mut noted)?;
                     // The history must not be behind the snapshot that a restart of the follower begins with.
                     self.history.flush()?;
                     let path = self.snapshots.write(&state)?;
@@ -151,10 +146,6 @@ impl Follower {
                     if noting {
                         self.retire(&mut saves);
                     }
-                }
-                // Nothing is read that is not durable.
-                if sequence == durable || is_stopped() {
-                    break;
                 }
             }
             self.note(&mut noted)?;

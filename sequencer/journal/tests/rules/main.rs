@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
-use xos_journal::{Journal, JournalError, LOCK_FILE, Recovery, Replay, Settings, read_only};
+use xos_journal::{Journal, JournalError, LOCK_FILE, Reader, Recovery, Replay, Settings, read_only};
 use xos_types::*;
 
 /// Room for a header and seven small blocks.
@@ -198,6 +198,38 @@ fn segments_are_named_by_their_first_command_and_reading_begins_at_any_of_them()
     let recovery = open(dir.path()).unwrap();
     assert_eq!(recovery.tips(1).unwrap()[0].sequence, 7);
     assert!(matches!(recovery.begin_at(1), Err(JournalError::BeginsLater { first: 8, wanted: 1, .. })));
+}
+
+#[test]
+fn who_reads_on_behind_the_writer_gets_every_command_once() {
+    let dir = tempdir().unwrap();
+    let mut journal = resume(dir.path()).unwrap();
+    let durability = journal.durability();
+    append(&mut journal, &window(0, 5));
+    let mut readers = [1, 4, 40].map(|from| (from, Reader::open(dir.path(), from).unwrap(), Vec::new()));
+    // Over several segments, which were not there when reading began; now and then nothing new has come.
+    for from in (5..200).step_by(5) {
+        for (_, reader, read) in &mut readers {
+            while let Some((first, commands)) = reader.next_batch(durability.sequence()).unwrap() {
+                read.extend((first..).zip(commands));
+            }
+        }
+        let last = journal.append(&window(from, 5)).unwrap();
+        if from % 3 == 0 {
+            durability.wait_for(last).unwrap();
+        }
+    }
+    journal.close().unwrap();
+    assert!(segments(dir.path()).len() > 3);
+    for (from, mut reader, mut read) in readers {
+        while let Some((first, commands)) = reader.next_batch(200).unwrap() {
+            read.extend((first..).zip(commands));
+        }
+        let expected: Vec<_> = (from..).zip(window(from - 1, 201 - from)).collect();
+        assert_eq!(read, expected, "from {from}");
+        let error = reader.next_batch(201).unwrap_err();
+        assert!(matches!(error, JournalError::Damaged { sequence: 201, .. }), "{error}");
+    }
 }
 
 #[test]
