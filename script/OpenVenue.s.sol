@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {AccountId, GroupTerms, VenueConfig} from "../contracts/group/Types.sol";
+import {AccountId, FeeTier, GroupTerms, VenueConfig} from "../contracts/group/Types.sol";
+import {Listings} from "../contracts/venue/Listings.sol";
 import {VenueRegistry} from "../contracts/venue/VenueRegistry.sol";
 import {Group, GroupNumber, GroupSpec, VenueNumber, VenueRequest} from "../contracts/venue/VenueTypes.sol";
 import {XipNumber} from "../contracts/xip/XipTypes.sol";
@@ -13,6 +14,7 @@ import {Broadcaster} from "./Broadcaster.sol";
 ///     forge script script/OpenVenue.s.sol --sig 'file(string)' script/config/venue-worldcup.json --rpc-url … --broadcast
 ///     forge script script/OpenVenue.s.sol --sig 'execute(string,uint64)' script/config/venue-worldcup.json 1 …
 ///     forge script script/OpenVenue.s.sol --sig 'change(string,uint32)' script/config/venue-worldcup.json 1 …
+///     forge script script/OpenVenue.s.sol --sig 'tiers(string,uint32)' script/config/venue-perpetuals.json 2 …
 ///
 /// The deployer must have staked.
 contract OpenVenue is Broadcaster {
@@ -26,11 +28,15 @@ contract OpenVenue is Broadcaster {
         vm.stopBroadcast();
     }
 
+    /// @notice Opens the venue, with its fee tiers if the configuration has any; then by its deployer only.
     function execute(string calldata path, uint64 number) external returns (VenueNumber venue) {
-        VenueRequest memory request = read(vm.readFile(path));
+        string memory json = vm.readFile(path);
+        VenueRequest memory request = read(json);
         VenueRegistry registry = venueRegistry();
         startBroadcast();
         venue = registry.executeVenue(XipNumber.wrap(number), request);
+        FeeTier[] memory table = tiersOf(json);
+        if (table.length > 0) Listings(coreContract("listings")).setFeeTiers(venue, table);
         vm.stopBroadcast();
         if (GroupNumber.unwrap(request.group) == 0) write(registry, registry.venueOf(venue).group, request.spec);
     }
@@ -42,6 +48,34 @@ contract OpenVenue is Broadcaster {
         startBroadcast();
         registry.setVenue(VenueNumber.wrap(venue), request.registrar, request.config);
         vm.stopBroadcast();
+    }
+
+    /// @notice Gives a venue the fee tiers of a configuration; none ends all discounts. Its deployer, or a key for prices.
+    function tiers(string calldata path, uint32 venue) external {
+        FeeTier[] memory table = tiersOf(vm.readFile(path));
+        startBroadcast();
+        Listings(coreContract("listings")).setFeeTiers(VenueNumber.wrap(venue), table);
+        vm.stopBroadcast();
+    }
+
+    function tiersOf(string memory json) private view returns (FeeTier[] memory table) {
+        uint256 count;
+        while (vm.keyExistsJson(json, tierAt(count, ""))) {
+            ++count;
+        }
+        table = new FeeTier[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            // As below.
+            // forge-lint: disable-start(unsafe-typecast)
+            table[i].volume = uint128(vm.parseJsonUint(json, tierAt(i, ".volume")));
+            table[i].takerShare = uint24(vm.parseJsonUint(json, tierAt(i, ".takerShare")));
+            table[i].makerShare = uint24(vm.parseJsonUint(json, tierAt(i, ".makerShare")));
+            // forge-lint: disable-end(unsafe-typecast)
+        }
+    }
+
+    function tierAt(uint256 index, string memory field) private pure returns (string memory) {
+        return string.concat(".feeTiers[", vm.toString(index), "]", field);
     }
 
     function read(string memory json) private view returns (VenueRequest memory request) {

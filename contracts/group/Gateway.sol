@@ -19,6 +19,7 @@ import {
     BuilderId,
     EventConfig,
     EventId,
+    FeeTier,
     FeedId,
     GroupTerms,
     Hours,
@@ -306,6 +307,13 @@ contract Gateway is IGateway, ReentrancyGuardTransient {
         if (++load.memberships > MEMBERSHIPS_PER_BLOCK) revert InboxBusy(block.number, MEMBERSHIPS_PER_BLOCK);
         _load = load;
         _enqueue(InboxKind.MembershipSet, abi.encode(id, venue, until));
+    }
+
+    /// @inheritdoc IGateway
+    function setFeeTiers(VenueId id, FeeTier[] calldata tiers) external {
+        _requireDeployer(id);
+        Limits.requireFeeTiers(tiers);
+        _enqueue(InboxKind.FeeTiersSet, abi.encode(id, tiers));
     }
 
     // ----------------------------------------------------------------- markets

@@ -7,6 +7,7 @@ import {
     BuilderId,
     EventConfig,
     EventId,
+    FeeTier,
     FeedId,
     GroupTerms,
     Hours,
@@ -124,6 +125,10 @@ interface IGateway {
 
     /// @notice Records that an account is a member of the venue until a date (0: no longer). The venue's registrar only.
     function setMembership(AccountId account, VenueId venue, uint64 until) external;
+
+    /// @notice Sets what those pay who trade much at the venue: at most eight tiers, each of more volume than the one before
+    /// and of shares that are not higher; none ends all discounts. The deployer only.
+    function setFeeTiers(VenueId venue, FeeTier[] calldata tiers) external;
 
     // ----------------------------------------------------------------- markets (the venue's deployer only)
 

@@ -7,6 +7,7 @@ import {PPM} from "./Rounding.sol";
 import {
     AssetConfig,
     EventConfig,
+    FeeTier,
     FeedConfig,
     GroupTerms,
     Hours,
@@ -37,6 +38,7 @@ library Limits {
     uint256 internal constant MAX_HOLDINGS = 32;
     /// @dev Half a minute: half the life of a flag.
     uint256 internal constant MAX_GRACE = 30_000;
+    uint256 internal constant MAX_FEE_TIERS = 8;
     uint256 private constant MINUTES_OF_DAY = 1440;
 
     function requireEvent(EventConfig calldata config) internal pure {
@@ -101,6 +103,18 @@ library Limits {
         if (treasury == 0 || treasury > accounts) revert IGateway.InvalidConfig("treasury");
         uint256 shares = uint256(config.protocolShare) + config.insuranceShare + config.referrerShare;
         if (shares > PPM) revert IGateway.InvalidConfig("shares");
+    }
+
+    /// @dev No tier charges more than the market's own rate, nor more than the tier below it.
+    function requireFeeTiers(FeeTier[] calldata tiers) internal pure {
+        if (tiers.length > MAX_FEE_TIERS) revert IGateway.InvalidConfig("tiers");
+        (uint256 volume, uint256 takerShare, uint256 makerShare) = (0, PPM, PPM);
+        for (uint256 i = 0; i < tiers.length; ++i) {
+            if (tiers[i].volume <= volume) revert IGateway.InvalidConfig("volume");
+            if (tiers[i].takerShare > takerShare) revert IGateway.InvalidConfig("takerShare");
+            if (tiers[i].makerShare > makerShare) revert IGateway.InvalidConfig("makerShare");
+            (volume, takerShare, makerShare) = (tiers[i].volume, tiers[i].takerShare, tiers[i].makerShare);
+        }
     }
 
     function requireHours(Hours calldata tradingHours) internal pure {

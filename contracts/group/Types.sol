@@ -293,6 +293,17 @@ struct VenueConfig {
     uint24 referrerShare;
 }
 
+/// @notice What whoever trades much at a venue pays there. The sequencer keeps count of volumes; batches are held to the rates of
+/// the markets themselves, which a tier only ever lowers.
+/// @param volume Atoms that an account must have traded there, taking and making, in the trailing period.
+/// @param takerShare What it pays of a market's `takerFee`, parts per million.
+/// @param makerShare What it pays of a market's `makerFee`, parts per million; a rebate stays as it is.
+struct FeeTier {
+    uint128 volume;
+    uint24 takerShare;
+    uint24 makerShare;
+}
+
 /// @notice What may change of a group while it runs.
 /// @param sequencer Whose signature batches need.
 /// @param maxHoldings Most assets and perpetuals that an account may hold at once.
@@ -345,7 +356,9 @@ enum InboxKind {
     /// payload: `abi.encode(GroupTerms terms)`
     TermsSet,
     /// payload: `abi.encode(MarketId market, Hours tradingHours)`; the sequencer keeps them
-    HoursSet
+    HoursSet,
+    /// payload: `abi.encode(VenueId venue, FeeTier[] tiers)`; the sequencer keeps them
+    FeeTiersSet
 }
 
 /// @param time Block time (unix milliseconds) at which the item was queued.

@@ -7,6 +7,7 @@ import {IGateway} from "../group/IGateway.sol";
 import {IGroupViews} from "../group/IGroupViews.sol";
 import {
     EventConfig,
+    FeeTier,
     Hours,
     MarketId,
     MarketKind,
@@ -42,7 +43,7 @@ contract Listings is Governed, ReentrancyGuardTransient {
     uint64 public constant MAX_PAUSE = 30 days;
 
     /// @notice What a key may do for a venue.
-    /// @param price Announce terms of a perpetual: fees, margin, price source.
+    /// @param price Announce terms of a perpetual: fees, margin, price source. Set fee tiers.
     /// @param list List, set trading hours, announce a delisting.
     /// @param halt Move a market from phase to phase.
     struct Powers {
@@ -246,6 +247,18 @@ contract Listings is Governed, ReentrancyGuardTransient {
         if (market.kind != MarketKind.Perpetual) revert NoSuchMarket(number, id);
         if (market.crossApproved && config.terms.isolatedOnly) revert CrossIsForGood(number, id);
         _checkPerpetual(number, registry.groupOf(venue.group), config, market.crossApproved);
+    }
+
+    // ----------------------------------------------------------------- fee tiers
+
+    /// @notice Sets what those pay who trade much at the venue. Without notice, for a tier takes from nobody what a market's terms
+    /// promise: it only lowers fees, and orders allow the full rate.
+    function setFeeTiers(VenueNumber number, FeeTier[] calldata tiers) external {
+        Venue memory venue = registry.venueOf(number);
+        if (msg.sender != venue.deployer && !_powers[number][msg.sender].price) {
+            revert NotPermitted(number, msg.sender);
+        }
+        _gatewayOf(venue).setFeeTiers(venue.id, tiers);
     }
 
     // ----------------------------------------------------------------- phases

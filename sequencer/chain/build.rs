@@ -30,6 +30,7 @@ const ADDITIONS: &str = "
     struct PerpetualSetPayload { MarketId market; FeedId feed; PerpetualConfig config; }
     struct PhaseSetPayload { MarketId market; Phase phase; }
     struct HoursSetPayload { MarketId market; Hours tradingHours; }
+    struct FeeTiersSetPayload { VenueId venue; FeeTier[] tiers; }
     struct TermsSetPayload { GroupTerms terms; }
 
     interface IToken {

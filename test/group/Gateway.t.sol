@@ -9,6 +9,7 @@ import {
     AssetConfig,
     BuilderId,
     EventId,
+    FeeTier,
     FeedId,
     GroupTerms,
     Hours,
@@ -779,6 +780,66 @@ contract GatewayTest is GroupTest {
         gateway.setHours(where, Hours({weekdays: 1, opens: 1440, closes: 0}));
         vm.expectRevert(invalid("closes"));
         gateway.setHours(where, Hours({weekdays: 1, opens: 0, closes: 1441}));
+    }
+
+    function test_the_deployer_sets_what_those_pay_who_trade_much() public {
+        FeeTier[] memory tiers = tiersOf(8);
+        vm.prank(deployer);
+        gateway.setFeeTiers(VENUE, tiers);
+        noteQueued(InboxKind.FeeTiersSet, abi.encode(VENUE, tiers));
+        vm.prank(deployer);
+        gateway.setFeeTiers(VENUE, tiersOf(0));
+        noteQueued(InboxKind.FeeTiersSet, abi.encode(VENUE, tiersOf(0)));
+        settleInbox();
+        address[3] memory others = [governor, guardian, alice.owner];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(others[i]);
+            vm.expectRevert(notDeployer(VENUE, others[i], deployer));
+            gateway.setFeeTiers(VENUE, tiers);
+        }
+        vm.prank(deployer);
+        vm.expectRevert(notDeployer(VenueId.wrap(9), deployer, address(0)));
+        gateway.setFeeTiers(VenueId.wrap(9), tiers);
+    }
+
+    function test_a_table_of_tiers_that_raises_a_fee_is_refused_by_its_field() public {
+        assertTiersRefused("tiers", tiersOf(9));
+        FeeTier[] memory tiers = tiersOf(3);
+        tiers[0].volume = 0;
+        assertTiersRefused("volume", tiers);
+        tiers = tiersOf(3);
+        tiers[2].volume = tiers[1].volume;
+        assertTiersRefused("volume", tiers);
+        tiers = tiersOf(3);
+        tiers[0].takerShare = 1_000_001;
+        assertTiersRefused("takerShare", tiers);
+        tiers = tiersOf(3);
+        tiers[2].takerShare = tiers[1].takerShare + 1;
+        assertTiersRefused("takerShare", tiers);
+        tiers = tiersOf(3);
+        tiers[0].makerShare = 1_000_001;
+        assertTiersRefused("makerShare", tiers);
+        tiers = tiersOf(3);
+        tiers[1].makerShare = tiers[0].makerShare + 1;
+        assertTiersRefused("makerShare", tiers);
+    }
+
+    function assertTiersRefused(bytes32 field, FeeTier[] memory tiers) private {
+        vm.prank(deployer);
+        vm.expectRevert(invalid(field));
+        gateway.setFeeTiers(VENUE, tiers);
+    }
+
+    /// @dev The first costs nothing less, and the same shares as below are a tier, too.
+    function tiersOf(uint24 count) private pure returns (FeeTier[] memory tiers) {
+        tiers = new FeeTier[](count);
+        for (uint24 i = 0; i < count; ++i) {
+            tiers[i] = FeeTier({
+                volume: 1 + 1000 * uint128(i),
+                takerShare: 1_000_000 - 100_000 * i,
+                makerShare: 1_000_000 - 200_000 * (i / 2)
+            });
+        }
     }
 
     function test_a_halted_event_resolves() public {

@@ -6,8 +6,10 @@ import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {
     AssetConfig,
     EventConfig,
+    FeeTier,
     FeedId,
     Hours,
+    InboxKind,
     Lots,
     MarketId,
     MarketKind,
@@ -174,6 +176,7 @@ contract ListingsTest is VenueTest {
         PerpetualConfig memory config = perpetualOf(venue);
         vm.startPrank(key);
         listings.announceTerms(venue, market, config);
+        listings.setFeeTiers(venue, oneTier());
         vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, venue, key));
         listings.listPerpetual(venue, config);
         vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, venue, key));
@@ -187,6 +190,8 @@ contract ListingsTest is VenueTest {
         vm.startPrank(key);
         listings.listEvent(venue, eventConfig);
         listings.setHours(venue, market, Hours(31, 480, 1000));
+        vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, venue, key));
+        listings.setFeeTiers(venue, oneTier());
         vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, venue, key));
         listings.announceTerms(venue, market, config);
         vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, venue, key));
@@ -209,6 +214,27 @@ contract ListingsTest is VenueTest {
         vm.prank(key);
         vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, venue, key));
         listings.setPhase(venue, market, Phase.Open);
+    }
+
+    function test_a_deployer_sets_the_tiers_of_its_own_venue_only() public {
+        address group = groupOf(venue).group;
+        bytes memory payload = abi.encode(registry.venueOf(venue).id, oneTier());
+        vm.expectEmit(false, false, false, true, group);
+        emit IRiskGroup.InboxQueued(0, InboxKind.FeeTiersSet, uint64(vm.getBlockTimestamp()) * 1000, payload);
+        vm.prank(deployer);
+        listings.setFeeTiers(venue, oneTier());
+        vm.prank(alice);
+        vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, venue, alice));
+        listings.setFeeTiers(venue, oneTier());
+        VenueNumber none = VenueNumber.wrap(99);
+        vm.prank(deployer);
+        vm.expectRevert(abi.encodeWithSelector(Listings.NotPermitted.selector, none, deployer));
+        listings.setFeeTiers(none, oneTier());
+    }
+
+    function oneTier() private pure returns (FeeTier[] memory tiers) {
+        tiers = new FeeTier[](1);
+        tiers[0] = FeeTier({volume: 1e12, takerShare: 500_000, makerShare: 0});
     }
 
     function setPowers(Listings.Powers memory powers) private {

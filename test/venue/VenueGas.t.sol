@@ -5,6 +5,7 @@ import {IGateway} from "../../contracts/group/IGateway.sol";
 import {
     EventConfig,
     EventId,
+    FeeTier,
     MarketId,
     MarketKind,
     PerpetualConfig,
@@ -50,6 +51,13 @@ contract VenueGasTest is VenueTest {
         vm.prank(deployer);
         listings.announceTerms(venue, market, config);
         snap("announce terms");
+        FeeTier[] memory tiers = new FeeTier[](8);
+        for (uint24 i = 0; i < 8; ++i) {
+            tiers[i] = FeeTier({volume: 1 + i, takerShare: 800_000 - 100_000 * i, makerShare: 0});
+        }
+        vm.prank(deployer);
+        listings.setFeeTiers(venue, tiers);
+        snap("set eight fee tiers");
         vm.prank(guardian);
         listings.pause(venue, market);
         snap("pause a market");

@@ -8,7 +8,16 @@ import {IGateway} from "../../contracts/group/IGateway.sol";
 import {IGroupViews} from "../../contracts/group/IGroupViews.sol";
 import {IRiskGroup} from "../../contracts/group/IRiskGroup.sol";
 import {SimulatedToken} from "../../contracts/group/SimulatedToken.sol";
-import {AccountId, EventId, MarketId, MarketKind, Phase} from "../../contracts/group/Types.sol";
+import {
+    AccountId,
+    EventId,
+    FeeTier,
+    InboxKind,
+    MarketId,
+    MarketKind,
+    Phase,
+    VenueId
+} from "../../contracts/group/Types.sol";
 import {QuorumSource} from "../../contracts/oracle/QuorumSource.sol";
 import {CommitteeResolver} from "../../contracts/resolver/CommitteeResolver.sol";
 import {OptimisticResolver} from "../../contracts/resolver/OptimisticResolver.sol";
@@ -114,11 +123,26 @@ contract CoreScriptsTest is Test {
         assertEq(core.registry.venueOf(venue).deployer, deployer);
         assertWritten(core, deployer);
         opening.change("script/config/venue-perpetuals.json", VenueNumber.unwrap(venue));
+        setTiers(core, opening, venue);
         vm.warp(vm.getBlockTimestamp() + 1 days);
         new Stake().bid(2, VenueNumber.unwrap(venue), 10 ether);
         vm.warp(vm.getBlockTimestamp() + 15 minutes);
         core.auction.settle(MarketKind.Perpetual);
         assertEq(core.slots.countOf(venue, MarketKind.Perpetual).bought, 1);
+    }
+
+    /// @dev What reaches the group is what the file says.
+    function setTiers(Core memory core, OpenVenue opening, VenueNumber venue) private {
+        IGroupViews views = IGroupViews(core.registry.groupOf(GroupNumber.wrap(1)).group);
+        (, uint64 next) = views.inbox();
+        opening.tiers("script/config/venue-perpetuals.json", VenueNumber.unwrap(venue));
+        FeeTier[] memory tiers = new FeeTier[](3);
+        tiers[0] = FeeTier({volume: 100_000e6, takerShare: 900_000, makerShare: 800_000});
+        tiers[1] = FeeTier({volume: 1_000_000e6, takerShare: 800_000, makerShare: 500_000});
+        tiers[2] = FeeTier({volume: 10_000_000e6, takerShare: 600_000, makerShare: 0});
+        bytes memory payload = abi.encode(VenueId.wrap(1), tiers);
+        uint64 time = uint64(vm.getBlockTimestamp()) * 1000;
+        assertEq(views.inboxHash(next), keccak256(abi.encode(InboxKind.FeeTiersSet, time, payload)));
     }
 
     /// @dev Everything that a node needs of a group is in the file that its opening leaves.

@@ -15,6 +15,7 @@ mod rpc;
 mod session;
 mod trading;
 mod tree;
+mod venues;
 mod wire;
 
 pub use entry::{BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
@@ -34,6 +35,7 @@ pub use trading::{
     AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest, Wait, WaitsFor,
 };
 pub use tree::{Placed, TreeAck, TreeOrder, TreeOutcome, TreeRequest};
+pub use venues::{FeeTierInfo, TradedInfo, VenueInfo};
 pub use wire::{
     AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, EventStatus,
     FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus,

@@ -14,6 +14,7 @@ use crate::indexed::{HoldingInfo, IndexMarketInfo};
 use crate::session::{Budget, LoggedIn, LoginRequest};
 use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest};
 use crate::tree::{TreeAck, TreeRequest};
+use crate::venues::VenueInfo;
 use crate::wire::{
     AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, Info,
     LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
@@ -39,6 +40,10 @@ pub trait XosApi {
     /// in between the last one is repeated.
     #[method(name = "stateHash")]
     async fn state_hash(&self) -> RpcResult<StateHash>;
+
+    /// Every venue of the group, in order.
+    #[method(name = "venues")]
+    async fn venues(&self) -> RpcResult<Vec<VenueInfo>>;
 
     /// Every event of the group, in order.
     #[method(name = "events")]

@@ -9,6 +9,7 @@ use xos_types::{
 
 use crate::error::ApiError;
 use crate::session::is_unsigned;
+use crate::venues::TradedInfo;
 
 /// A signed order. Field for field what was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -422,6 +423,8 @@ pub struct AccountInfo {
     pub next_nonce: Nonce,
     /// What it holds.
     pub positions: Vec<PositionInfo>,
+    /// What it and its isolated accounts have traded at venues that have volume tiers, and what they pay there.
+    pub traded: Vec<TradedInfo>,
 }
 
 /// One position.

@@ -6,9 +6,9 @@ use alloy::primitives::{B256, keccak256};
 use alloy::sol_types::abi::TokenSeq;
 use alloy::sol_types::{SolType, SolValue};
 use xos_types::{
-    AccountId, AssetConfig, BuilderId, EventConfig, FeedConfig, FeedId, GroupTerms, Hours, InboxItem, InboxPayload,
-    Liquidate, Lots, MarketId, Nonce, PerpetualConfig, Phase, Ppm, Rate, SignerGrant, SpotConfig, TimeMs, TradingTerms,
-    VenueConfig, VenueId,
+    AccountId, AssetConfig, BuilderId, EventConfig, FeeTier, FeedConfig, FeedId, GroupTerms, Hours, InboxItem,
+    InboxPayload, Liquidate, Lots, MarketId, Nonce, PerpetualConfig, Phase, Ppm, Rate, SignerGrant, SpotConfig, TimeMs,
+    TradingTerms, VenueConfig, VenueId,
 };
 
 use crate::abi;
@@ -89,6 +89,10 @@ pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> 
                 closes: p.tradingHours.closes,
             },
         }),
+        Ok(abi::InboxKind::FeeTiersSet) => read(payload, |p: abi::FeeTiersSetPayload| InboxPayload::FeeTiersSet {
+            venue: VenueId(p.venue),
+            tiers: p.tiers.iter().map(tier_from_abi).collect(),
+        }),
         Ok(abi::InboxKind::TermsSet) => {
             read(payload, |p: abi::TermsSetPayload| InboxPayload::TermsSet(terms_from_abi(&p.terms)))
         }
@@ -117,7 +121,7 @@ pub fn decode_inbox_item(index: u64, kind: u8, time: TimeMs, payload: &[u8]) -> 
 }
 
 /// The highest number of the contract's `InboxKind`.
-const LAST_KIND: u8 = abi::InboxKind::HoursSet as u8;
+const LAST_KIND: u8 = abi::InboxKind::FeeTiersSet as u8;
 
 /// The hash that the contract stored when the item was queued.
 #[must_use]
@@ -142,6 +146,7 @@ pub(crate) fn item_to_abi(item: &InboxItem) -> abi::InboxItem {
         InboxPayload::VenueSet { .. } => abi::InboxKind::VenueSet,
         InboxPayload::PhaseSet { .. } => abi::InboxKind::PhaseSet,
         InboxPayload::HoursSet { .. } => abi::InboxKind::HoursSet,
+        InboxPayload::FeeTiersSet { .. } => abi::InboxKind::FeeTiersSet,
         InboxPayload::TermsSet(_) => abi::InboxKind::TermsSet,
         InboxPayload::AssetSet { .. } => abi::InboxKind::AssetSet,
         InboxPayload::SpotListed { .. } => abi::InboxKind::SpotListed,
@@ -202,6 +207,10 @@ fn encode_payload(payload: &InboxPayload) -> Vec<u8> {
         InboxPayload::HoursSet { market, hours: Hours { weekdays, opens, closes } } => {
             let hours = abi::Hours { weekdays: *weekdays, opens: *opens, closes: *closes };
             abi::HoursSetPayload { market: market.0, tradingHours: hours }.abi_encode_params()
+        }
+        InboxPayload::FeeTiersSet { venue, tiers } => {
+            abi::FeeTiersSetPayload { venue: venue.0, tiers: tiers.iter().map(tier_to_abi).collect() }
+                .abi_encode_params()
         }
         InboxPayload::PhaseSet { market, phase } => {
             abi::PhaseSetPayload { market: market.0, phase: phase_to_abi(*phase) }.abi_encode_params()
@@ -370,6 +379,18 @@ pub(crate) fn venue_from_abi(config: &abi::VenueConfig) -> VenueConfig {
         insurance_share: Ppm(config.insuranceShare.to()),
         referrer_share: Ppm(config.referrerShare.to()),
     }
+}
+
+fn tier_to_abi(tier: &FeeTier) -> abi::FeeTier {
+    abi::FeeTier {
+        volume: tier.volume,
+        takerShare: abi::parts(tier.taker_share),
+        makerShare: abi::parts(tier.maker_share),
+    }
+}
+
+fn tier_from_abi(tier: &abi::FeeTier) -> FeeTier {
+    FeeTier { volume: tier.volume, taker_share: Ppm(tier.takerShare.to()), maker_share: Ppm(tier.makerShare.to()) }
 }
 
 pub(crate) fn grant_to_abi(grant: &SignerGrant) -> abi::SignerGrant {
@@ -587,6 +608,15 @@ mod tests {
         )
     }
 
+    fn fee_tier() -> impl Strategy<Value = FeeTier> {
+        let share = || (0_u32..1 << 24).prop_map(Ppm);
+        (any::<u128>(), share(), share()).prop_map(|(volume, taker_share, maker_share)| FeeTier {
+            volume,
+            taker_share,
+            maker_share,
+        })
+    }
+
     fn liquidate() -> impl Strategy<Value = Liquidate> {
         any::<(u64, u64, u32, u64, u128, u64, u64)>().prop_map(
             |(keeper, account, market, size, limit, nonce, expiry)| Liquidate {
@@ -640,6 +670,8 @@ mod tests {
                 InboxPayload::HoursSet { market, hours: Hours { weekdays, opens, closes } }
             }),
             (venue(), venue_config()).prop_map(|(venue, config)| InboxPayload::VenueSet { venue, config }),
+            (venue(), proptest::collection::vec(fee_tier(), 0..9))
+                .prop_map(|(venue, tiers)| InboxPayload::FeeTiersSet { venue, tiers }),
             terms.prop_map(InboxPayload::TermsSet),
             (any::<u8>(), asset_config())
                 .prop_map(|(feed, config)| InboxPayload::AssetSet { feed: FeedId(feed), config }),
@@ -702,7 +734,7 @@ mod tests {
         dirty[0] = 1;
         assert!(decode_inbox_item(0, 0, TimeMs(0), &dirty).is_err());
         let error = decode_inbox_item(9, LAST_KIND + 1, TimeMs(0), &bytes).unwrap_err().to_string();
-        assert!(error.contains("inbox item 9") && error.contains("kind 18"), "{error}");
+        assert!(error.contains("inbox item 9") && error.contains("kind 19"), "{error}");
     }
 
     #[test]

@@ -10,8 +10,9 @@ use crate::error::CliError;
 use crate::markets::{price, shares};
 use crate::output::{Output, table};
 use crate::session::{KeyFlags, NodeFlags, Session};
+use crate::venues::percent;
 
-/// Show accounts: cash, positions, and orders that rest or wait
+/// Show accounts: cash, volume tiers, positions, and orders that rest or wait
 #[derive(Args)]
 #[command(after_help = "Examples:
   xos account                    the accounts of your key
@@ -105,6 +106,15 @@ fn describe(shown: &Shown, markets: &[(EventInfo, MarketInfo)], decimals: u8) ->
         money(account.available),
         account.next_nonce,
     );
+    for traded in account.traded.iter().filter(|traded| traded.volume > 0) {
+        let volume = tokens(i128::try_from(traded.volume).unwrap_or(i128::MAX), decimals);
+        let [taker, maker] = [traded.taker_share, traded.maker_share].map(percent);
+        let tier = match traded.tier {
+            0 => "no volume tier yet".to_owned(),
+            tier => format!("tier {tier}: pays {taker} % of taker fees, {maker} % of maker fees"),
+        };
+        text.push_str(&format!("  venue {}: traded {volume}, {tier}\n", traded.venue));
+    }
     if !account.positions.is_empty() {
         let rows: Vec<_> = account
             .positions

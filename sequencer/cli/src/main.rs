@@ -17,6 +17,7 @@ mod session;
 mod shards;
 mod transfer;
 mod venue;
+mod venues;
 mod withdraw;
 
 use std::process::ExitCode;

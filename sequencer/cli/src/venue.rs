@@ -10,19 +10,23 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use xos_auth::Key;
 use xos_chain::{Core, ProtocolLimits, Registry, Scripts, Standing, Terms};
-use xos_types::Address;
+use xos_types::{Address, FeeTier};
 
 use crate::error::CliError;
 use crate::session::KeyFlags;
+use crate::venues::List;
 
 const OKB: u128 = 1_000_000_000_000_000_000;
+/// Of a simulated dollar.
+const ATOMS: u128 = 1_000_000;
 /// Gas of a Venue XIP that makes a group (docs/governance.md), and of listing one event.
-const GROUP_GAS: u64 = 12_100_000;
+const GROUP_GAS: u64 = 12_200_000;
 const EVENT_GAS: u64 = 250_000;
 
-/// Open a venue
+/// Open a venue, or list those of a group
 #[derive(Args)]
 #[command(after_help = "Examples:
+  xos venue list                                venues, and what those pay there who trade much
   xos venue new                                 asks, explains, and opens an outcome venue
   xos venue new --from plan.json --yes          the same for machines
   xos venue new --dry-run                       writes the plan and opens nothing")]
@@ -33,6 +37,7 @@ pub(crate) struct Venue {
 
 #[derive(Subcommand)]
 enum Action {
+    List(List),
     New(New),
 }
 
@@ -103,6 +108,7 @@ impl Kind {
 impl Venue {
     pub(crate) async fn run(self) -> Result<(), CliError> {
         match self.action {
+            Action::List(list) => list.run().await,
             Action::New(new) => new.run().await,
         }
     }
@@ -243,6 +249,16 @@ fn faults(plan: &Plan, limits: &ProtocolLimits) -> Vec<String> {
         within(venue, "requestFeeWei", 0, limits.max_request_fee);
     }
     within(venue, "protocolShare", limits.min_protocol_share.into(), 1_000_000);
+    let tiers = &venue["feeTiers"];
+    let (mut volume, mut takers, mut makers) = (0, 1_000_000, 1_000_000);
+    for tier in tiers.as_array().into_iter().flatten() {
+        within(tier, "volume", volume + 1, u128::MAX);
+        within(tier, "takerShare", 0, takers);
+        within(tier, "makerShare", 0, makers);
+        volume = number(&tier["volume"]).unwrap_or(volume).min(u128::MAX - 1);
+        takers = number(&tier["takerShare"]).unwrap_or(takers);
+        makers = number(&tier["makerShare"]).unwrap_or(makers);
+    }
     for listed in &plan.markets {
         let config = &listed.config;
         within(config, "takerFee", 0, limits.max_fee.into());
@@ -270,6 +286,9 @@ fn faults(plan: &Plan, limits: &ProtocolLimits) -> Vec<String> {
             limits.min_maintenance_fraction.into(),
             1_000_000,
         );
+    }
+    if !tiers.is_null() && tiers.as_array().is_none_or(|tiers| tiers.len() > FeeTier::MOST) {
+        found.push(format!("`feeTiers` is no list of at most {} tiers", FeeTier::MOST));
     }
     found
 }
@@ -403,6 +422,12 @@ fn ask(key: &Key, core: &Core, limits: &ProtocolLimits, dialog: &mut Dialog<'_>)
             _ => Err(format!("{least} to 1000000")),
         },
     )?;
+    let tiers = dialog.ask(
+        "Who trades much pays less? As dollars:percent of the fee, separated by commas (100000:80, 1000000:60), or `no`.\n\
+         What one trades counts for 14 to 28 days.",
+        "no",
+        |answer| if answer == "no" { Ok(Vec::new()) } else { answer.split(',').map(tier).collect() },
+    )?;
     let resolver = dialog.ask(
         "Who says how it ended: `me`, or `anyone` with a bond that anyone may dispute?",
         "anyone",
@@ -412,7 +437,22 @@ fn ask(key: &Key, core: &Core, limits: &ProtocolLimits, dialog: &mut Dialog<'_>)
             _ => Err("me or anyone".into()),
         },
     )?;
-    Ok(outcome_plan(&name, &title, &labels, fee, share, resolver))
+    let mut plan = outcome_plan(&name, &title, &labels, fee, share, resolver);
+    plan.venue["feeTiers"] = json!(tiers);
+    Ok(plan)
+}
+
+/// A tier in words: so many dollars, and such a part of the fee. Makers pay nothing in the venue that is asked about.
+fn tier(text: &str) -> Result<Value, String> {
+    let wrong = || format!("`{}` is not like 100000:80", text.trim());
+    let (dollars, percent) = text.trim().split_once(':').ok_or_else(wrong)?;
+    let (dollars, percent) =
+        (dollars.parse::<u64>().map_err(|_| wrong())?, percent.parse::<u32>().map_err(|_| wrong())?);
+    if dollars == 0 || percent > 100 {
+        return Err(wrong());
+    }
+    let volume = u128::from(dollars) * ATOMS;
+    Ok(json!({ "volume": volume.to_string(), "takerShare": percent * 10_000, "makerShare": percent * 10_000 }))
 }
 
 fn outcome_plan(name: &str, title: &str, labels: &[String], fee: u32, share: u32, resolver: Address) -> Plan {
@@ -475,19 +515,27 @@ mod tests {
         ];
         let mut plan = Plan { name: "all".into(), venue, markets };
         assert_eq!(faults(&plan, &limits()), Vec::<String>::new());
+        plan.venue = shipped("venue-perpetuals");
+        assert_eq!(faults(&plan, &limits()), Vec::<String>::new());
+        plan.venue["feeTiers"][1]["volume"] = plan.venue["feeTiers"][0]["volume"].clone();
+        plan.venue["feeTiers"][2]["takerShare"] = json!(900_000);
+        plan.venue["feeTiers"][0]["makerShare"] = json!(1_000_001);
         plan.venue["protocolShare"] = json!(1);
         plan.markets[0].config["takerFee"] = json!(20_001);
         plan.markets[1].config["initialFractions"][0] = json!(19_999);
         plan.markets[3].config["feed"]["maxAgeMs"] = json!("60001");
         let found = faults(&plan, &limits());
-        let names = ["protocolShare", "takerFee", "initialFractions", "maxAgeMs"];
+        plan.venue["feeTiers"] = json!("none");
+        assert!(faults(&plan, &limits()).iter().any(|fault| fault.contains("at most 8 tiers")));
+        let tiers = ["makerShare", "volume", "takerShare"];
+        let names = [&["protocolShare"][..], &tiers, &["takerFee", "initialFractions", "maxAgeMs"]].concat();
         assert_eq!(found.len(), names.len(), "{found:?}");
         assert!(found.iter().zip(names).all(|(fault, name)| fault.contains(name)), "{found:?}");
     }
 
     #[test]
     fn questions_are_asked_again_until_they_are_answered() {
-        let answers = "coin\nIs it heads?\nYes\nYes, No\n30000\n500\n\nnobody\nme\n";
+        let answers = "coin\nIs it heads?\nYes\nYes, No\n30000\n500\n\n100000\n1000:80, 20000:0\nnobody\nme\n";
         let mut asked = Vec::new();
         let key = Key::from_bytes([1; 32]).unwrap();
         let core: Core = serde_json::from_value(json!({
@@ -501,6 +549,12 @@ mod tests {
         drop(dialog);
         assert_eq!(plan.name, "coin");
         assert_eq!(plan.venue["protocolShare"], 100_000);
+        let tiers = json!([
+            { "volume": "1000000000", "takerShare": 800_000, "makerShare": 800_000 },
+            { "volume": "20000000000", "takerShare": 0, "makerShare": 0 },
+        ]);
+        assert_eq!(plan.venue["feeTiers"], tiers);
+        assert_eq!(faults(&plan, &limits()), Vec::<String>::new());
         let event = &plan.markets[0].config;
         assert_eq!((event["takerFee"].as_u64(), event["resolver"].clone()), (Some(500), json!(key.address())));
         assert_eq!(event["from"], json!([{ "title": "Is it heads?", "labels": ["Yes", "No"] }]));
@@ -508,6 +562,7 @@ mod tests {
         assert_eq!(asked.matches("2 to 128 names").count(), 1);
         assert_eq!(asked.matches("  0 to 20000").count(), 1);
         assert_eq!(asked.matches("  me or anyone").count(), 1);
+        assert_eq!(asked.matches("is not like").count(), 1);
         let mut dialog = Dialog { answers: Box::new("coin\n".as_bytes()), questions: Box::new(std::io::sink()) };
         assert!(ask(&key, &core, &limits(), &mut dialog).unwrap_err().to_string().contains("--from"));
     }

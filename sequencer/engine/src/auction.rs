@@ -213,7 +213,7 @@ impl Engine {
         let reserved = self.orders.reserved(handle, standing, &terms);
         let signed = self.orders.signed(handle, &self.accounts);
         let Hot { mut credit, mut line, .. } = *self.orders.hot_mut(handle);
-        let fee = credit.charge(terms.fee_base(price, size), terms.maker_fee.fee());
+        let fee = credit.charge(terms.fee_base(price, size), self.maker_rate(&terms, account));
 
         let cash_word = |payee: AccountId| (payee, self.accounts[payee].cash_word());
         let builder = self.builders.get(&BuilderId(signed.message.builder)).copied();

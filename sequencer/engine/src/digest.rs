@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::engine::{Engine, Listing};
 
 /// Names the records and their order.
-pub(crate) const STATE: &str = "exchange-os/state/12";
+pub(crate) const STATE: &str = "exchange-os/state/13";
 /// Bytes that are gathered before they are hashed and written.
 const GATHERED: usize = 1 << 16;
 
@@ -61,7 +61,8 @@ impl Engine {
         let mut digest = Digest::new(writer);
         digest.record(STATE)?;
         digest.record(&(self.config, &self.log, self.next_inbox, self.pool))?;
-        digest.record(&(&self.venues, &self.builders, self.group_terms))?;
+        digest.record(&(&self.venues, &self.tiers))?;
+        digest.record(&(&self.builders, self.group_terms))?;
         digest.record(&(&self.board, &self.watched, &self.lingering, &self.rescues))?;
         digest.record(&self.frame)?;
         digest.record(&(self.accounts.len() - self.accounts.isolated_len()))?;

@@ -29,6 +29,7 @@ use crate::replan::Wait;
 use crate::rescue::Rescues;
 use crate::rights::Rights;
 use crate::terms::Terms;
+use crate::tiers::Tiers;
 use crate::watch::{Before, Moved, Suspects};
 use crate::wide::{PRICE_SCALE, floor};
 
@@ -67,6 +68,8 @@ pub struct Engine {
     pub(crate) moved: BTreeSet<FeedId>,
     /// Where each venue's fees go.
     pub(crate) venues: BTreeMap<VenueId, VenueConfig>,
+    /// Of venues that have any.
+    pub(crate) tiers: BTreeMap<VenueId, Tiers>,
     /// Where the fees of builders and referrers go.
     pub(crate) builders: BTreeMap<BuilderId, AccountId>,
     /// The group's terms now.
@@ -182,6 +185,7 @@ impl Engine {
             lingering: Vec::new(),
             moved: BTreeSet::new(),
             venues: BTreeMap::new(),
+            tiers: BTreeMap::new(),
             builders: BTreeMap::new(),
             group_terms: config.terms,
             rights: Rights::default(),
@@ -266,6 +270,7 @@ impl Engine {
         let fees = self.frame_fees();
         let (pool, paid) = self.settled_pool(fees.repaid);
         self.settle_entries();
+        self.count_volume();
         for (account, asset) in std::mem::take(&mut self.lingering) {
             let holdings = &mut self.accounts[account].holdings;
             if holdings.contains(asset) {
@@ -314,7 +319,9 @@ impl Engine {
     /// liquidations that are forced, redemptions, rescues, then fills: forced closes, auctions, and what has waited for prices or
     /// time. Each sees the state that the contract will see.
     fn open(&mut self, time: TimeMs, inbox: &[InboxItem], prices: &[PriceUpdate], events: &mut Vec<Event>) {
-        self.frame.time = self.frame.time.max(time);
+        let before = self.frame.time;
+        self.frame.time = before.max(time);
+        self.turn_periods(before);
         self.expire(events);
         self.fire_switches(events);
         self.lapse(events);

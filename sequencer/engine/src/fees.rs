@@ -8,6 +8,11 @@
 //! frame raises `A` by `a ≤ V·R`, and the engine charges `ceil((A+a) / 1e6) − ceil(A / 1e6) ≤ ceil(a / 1e6)`, because the
 //! ceiling of a sum is at most the sum of the ceilings.
 //!
+//! Volume tiers (`tiers`) lower the rate of a fill to a part of it, rounded up, and so leave both sides of that: `a ≤ V·R` still
+//! holds. A resting order's reserve, `ceil((W·R − c) / 1e6)` for what is left of it, `W`, and what it has prepaid, `c`, stays at the
+//! full rate. A fill of `v` at a lower rate `r` lowers it by its fee `f` at least, as what is left is then
+//! `ceil(((W−v)·R − (c + f·1e6 − v·r)) / 1e6) = ceil((W·R − c − v·(R−r)) / 1e6) − f`.
+//!
 //! A rebate is rounded down fill by fill, in favour of the venue: the contract allows `floor(V·R / 1e6)` for a frame, and a sum
 //! of floors is at most the floor of the sum.
 
@@ -26,6 +31,13 @@ pub(crate) fn share(amount: i128, rate: Ppm) -> i128 {
         return 0;
     }
     amount * i128::from(rate.0) / MILLION
+}
+
+/// What of a rate is charged, rounded up to a millionth, in favour of the treasury and never above the rate.
+#[inline]
+pub(crate) fn part(rate: Ppm, share: Ppm) -> Ppm {
+    let part = (u64::from(rate.0) * u64::from(share.0)).div_ceil(MILLION_LOW);
+    Ppm(u32::try_from(part).expect("a share is at most all of it"))
 }
 
 /// What a maker gets back of `base`: at most what the order that took pays for the same fill, less `referrer_share` of it,
@@ -123,17 +135,28 @@ mod tests {
         }
 
         #[test]
+        fn a_part_of_a_rate_is_never_above_it_and_less_than_a_millionth_too_much(
+            rate in 0u32..=1_000_000, share in 0u32..=1_000_000,
+        ) {
+            let (part, exact) = (u64::from(part(Ppm(rate), Ppm(share)).0), u64::from(rate) * u64::from(share));
+            prop_assert!(part <= u64::from(rate));
+            prop_assert!(part * 1_000_000 >= exact && part * 1_000_000 < exact + 1_000_000);
+        }
+
+        #[test]
         fn a_frame_never_pays_more_than_the_contract_allows(
-            before in prop::collection::vec(0i128..10_000_000, 0..20),
+            before in prop::collection::vec((0i128..10_000_000, 0u32..=1_000_000), 0..20),
             frame in prop::collection::vec((0i128..10_000_000, any::<bool>()), 1..20),
-            taker in 0u32..=1_000_000, maker in 0u32..=1_000_000,
+            taker in 0u32..=1_000_000, maker in 0u32..=1_000_000, tier in [0u32..=1_000_000, 0u32..=1_000_000],
         ) {
             let mut credit = FeeCredit::default();
-            for value in before { credit.charge(value, Ppm(maker)); }
+            // In earlier frames its account may have had other tiers.
+            for (value, share) in before { credit.charge(value, part(Ppm(maker), Ppm(share))); }
             let mut paid = 0;
             let mut traded = 0;
+            let rates = [part(Ppm(maker), Ppm(tier[0])), part(Ppm(taker), Ppm(tier[1]))];
             for (value, takes) in frame {
-                paid += credit.charge(value, Ppm(if takes { taker } else { maker }));
+                paid += credit.charge(value, rates[usize::from(takes)]);
                 traded += value;
             }
             let allowed = (traded * i128::from(taker.max(maker)) + MILLION - 1) / MILLION;
@@ -152,6 +175,24 @@ mod tests {
                 let fee = credit.charge(part, Ppm(rate));
                 rest -= part;
                 prop_assert_eq!(before - fee, credit.outstanding(rest, Ppm(rate)));
+            }
+            prop_assert_eq!(credit.outstanding(rest, Ppm(rate)), 0);
+        }
+
+        #[test]
+        fn a_reserve_at_the_full_rate_is_never_short_whatever_tiers_its_fills_have(
+            fills in prop::collection::vec((0i128..10_000_000_000, 0u32..=1_000_000), 1..30), spent in 0i128..1_000_000,
+            rate in 0u32..=1_000_000,
+        ) {
+            let mut credit = FeeCredit::default();
+            credit.charge(spent, Ppm(rate));
+            let mut rest: i128 = fills.iter().map(|(value, _)| value).sum();
+            for (value, share) in fills {
+                let reserved = credit.outstanding(rest, Ppm(rate));
+                let fee = credit.charge(value, part(Ppm(rate), Ppm(share)));
+                rest -= value;
+                let still_reserved = credit.outstanding(rest, Ppm(rate));
+                prop_assert!(reserved - still_reserved >= fee, "{reserved} - {still_reserved} pays no {fee}");
             }
             prop_assert_eq!(credit.outstanding(rest, Ppm(rate)), 0);
         }

@@ -261,7 +261,7 @@ pub(crate) fn inbox_item(payload: &InboxPayload) -> u64 {
         | InboxPayload::BuilderSet { .. }
         | InboxPayload::VenueSet { .. }
         | InboxPayload::TermsSet(_) => FIRST_WRITE,
-        InboxPayload::HoursSet { .. } => 0,
+        InboxPayload::HoursSet { .. } | InboxPayload::FeeTiersSet { .. } => 0,
         InboxPayload::ForcedClose { .. } => 3 * COLD_READ + FIRST_WRITE,
         // What it does is counted when it is tried.
         InboxPayload::ForcedLiquidation(_) => 0,
@@ -344,6 +344,7 @@ fn abi_bytes(payload: &InboxPayload) -> u64 {
         InboxPayload::ForcedLiquidation(_) => 7 * WORD,
         InboxPayload::SignerSet { .. } => 9 * WORD,
         InboxPayload::VenueSet { .. } => 5 * WORD,
+        InboxPayload::FeeTiersSet { tiers, .. } => (3 + 3 * tiers.len() as u64) * WORD,
         InboxPayload::HoursSet { .. } | InboxPayload::TermsSet(_) => 4 * WORD,
         InboxPayload::AssetSet { .. } => 13 * WORD,
         InboxPayload::SpotListed { config, .. } => 14 * WORD + text(&config.title),

@@ -64,6 +64,7 @@ impl Engine {
             }
             InboxPayload::BuilderSet { builder, account } => self.set_builder(*builder, *account, events),
             InboxPayload::VenueSet { venue, config } => self.set_venue(*venue, *config, events),
+            InboxPayload::FeeTiersSet { venue, tiers } => self.set_fee_tiers(*venue, tiers, events),
             InboxPayload::PhaseSet { market, phase } => self.set_phase(*market, *phase, events),
             InboxPayload::HoursSet { market, hours } => self.set_hours(*market, *hours, events),
             InboxPayload::TermsSet(terms) => {

@@ -47,6 +47,7 @@ impl Engine {
         }
         assert!(self.moved.is_empty() && self.suspects.is_empty(), "a frame opens with everybody looked at");
         self.check_rescues();
+        self.check_tiers();
         self.switches.check();
         self.check_plans();
         let altered = self.accounts.iter().flat_map(|account| account.orders.iter());

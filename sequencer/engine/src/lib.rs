@@ -13,7 +13,7 @@
 //! `feeds` takes prices and funding, `holdings` is what has a price, `perpetual` a position in one, `holders` who has any, `health` what the contract will say of an account,
 //! `watch` who needs a closer look; `rescue` says what happens to accounts that fail and in which order, `keepers` and
 //! `exits` who takes what they hold, `handover` how it changes hands, `forced` offers closes that owners force in the books, `losses` what all share; `departures` is what leaves;
-//! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds and `shares` says
+//! `log` numbers and hashes what came in, `ahead` fetches what the next commands will touch; `fees` rounds, `tiers` lowers what those pay who trade much and `shares` says
 //! who gets them; `frame` nets fills into what one batch settles; `inbox` applies what the chain said; `rights` knows who
 //! may act and who may only reduce, `sessions` what a connection does without signatures; `views` answers questions, `depth` rebuilds books from events, `digest` walks the state
 //! for its hash and for the `snapshot` that an engine can start from.
@@ -76,6 +76,7 @@ mod sessions;
 mod shares;
 mod snapshot;
 mod terms;
+mod tiers;
 mod trees;
 mod triggers;
 mod views;
@@ -91,6 +92,7 @@ pub use indexed::IndexMarketView;
 pub use listed::ListingView;
 pub use log::{HashBlocks, hash_block};
 pub use snapshot::SnapshotError;
+pub use tiers::TradedView;
 pub use views::{
     AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView, PlannedView, WaitsFor,
 };

@@ -37,6 +37,7 @@ use crate::orders::{Rested, ToRest};
 use crate::plans::{Name, Pair, Plans, Waiting};
 use crate::rescue::Rescues;
 use crate::terms::Terms;
+use crate::tiers::Tiers;
 use crate::trees::Trees;
 use crate::watch::Before;
 
@@ -123,8 +124,8 @@ impl<'a> Records<'a> {
         let (config, log, next_inbox, pool) = self.next::<(GroupConfig, Log, u64, Pool)>()?;
         let mut engine = Engine::new(config);
         (engine.log, engine.next_inbox, engine.pool) = (log, next_inbox, pool);
-        (engine.venues, engine.builders, engine.group_terms) =
-            self.next::<(BTreeMap<VenueId, VenueConfig>, BTreeMap<BuilderId, AccountId>, GroupTerms)>()?;
+        (engine.venues, engine.tiers) = self.next::<(BTreeMap<VenueId, VenueConfig>, BTreeMap<VenueId, Tiers>)>()?;
+        (engine.builders, engine.group_terms) = self.next::<(BTreeMap<BuilderId, AccountId>, GroupTerms)>()?;
         (engine.board, engine.watched, engine.lingering, engine.rescues) =
             self.next::<(Board, BTreeMap<AccountId, Before>, Vec<(AccountId, FeedId)>, Rescues)>()?;
         engine.frame = self.next::<OpenFrame>()?;

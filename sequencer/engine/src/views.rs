@@ -465,10 +465,9 @@ impl Engine {
         Some(BookView { bids: side(Side::Buy).collect(), asks: side(Side::Sell).collect() })
     }
 
-    /// Where a venue's fees go.
-    #[must_use]
-    pub fn venue(&self, venue: VenueId) -> Option<VenueConfig> {
-        self.venues.get(&venue).copied()
+    /// Every venue, by number, and where its fees go.
+    pub fn venues(&self) -> impl Iterator<Item = (VenueId, VenueConfig)> + use<'_> {
+        self.venues.iter().map(|(venue, config)| (*venue, *config))
     }
 
     /// Every event, by number.

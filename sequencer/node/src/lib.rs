@@ -67,6 +67,7 @@ mod testing;
 mod trace;
 mod trading;
 mod trees;
+mod venues;
 mod vitals;
 
 pub use check::{Checked, Findings, check};

@@ -16,7 +16,7 @@ use xos_api::{
     FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LoggedIn, LoginRequest,
     MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder,
     PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest,
-    WithdrawRequest, XosApiServer,
+    VenueInfo, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, recover, signature_bytes};
 use xos_engine::OrderView;
@@ -42,6 +42,7 @@ use crate::signatures::{Malformed, Signatures, Unverified, Verified, in_session}
 use crate::trace;
 use crate::trading;
 use crate::trees::{self, TreeAnswer};
+use crate::venues;
 use crate::vitals::Vitals;
 
 /// Orders or cancellations in one call.
@@ -381,6 +382,10 @@ impl XosApiServer for Rpc {
         Ok(hash)
     }
 
+    async fn venues(&self) -> RpcResult<Vec<VenueInfo>> {
+        self.query(|View { engine, .. }| venues::infos(engine)).await
+    }
+
     async fn events(&self) -> RpcResult<Vec<EventInfo>> {
         self.query(|View { engine, .. }| {
             let events = engine.events().map(|event| EventInfo {
@@ -465,6 +470,7 @@ impl XosApiServer for Rpc {
                     available: view.available,
                     next_nonce: view.next_nonce,
                     positions: positions.map(|(market, lots)| PositionInfo { market, lots }).collect(),
+                    traded: venues::traded(engine, account),
                 })
             })
             .await?;

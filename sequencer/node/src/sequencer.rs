@@ -515,6 +515,7 @@ fn payload_bytes(payload: &InboxPayload) -> usize {
             ITEM + text(&config.title) + config.labels.iter().map(text).sum::<usize>()
         }
         InboxPayload::EventResolved { payouts, .. } => payouts.len() * WORD,
+        InboxPayload::FeeTiersSet { tiers, .. } => 3 * tiers.len() * WORD,
     }
 }
 

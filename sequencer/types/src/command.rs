@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    AssetConfig, EventConfig, GroupTerms, Hours, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
+    AssetConfig, EventConfig, FeeTier, GroupTerms, Hours, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
 use crate::instructions::Instructions;
 use crate::order::{
@@ -338,5 +338,12 @@ pub enum InboxPayload {
         feed: FeedId,
         /// Its terms.
         config: PerpetualConfig,
+    },
+    /// A venue charges less of those who trade much.
+    FeeTiersSet {
+        /// Which venue.
+        venue: VenueId,
+        /// Its tiers, lowest first; none ends all discounts.
+        tiers: Vec<FeeTier>,
     },
 }

@@ -192,6 +192,28 @@ pub struct VenueConfig {
     pub referrer_share: Ppm,
 }
 
+/// What whoever trades much at a venue pays there. Mirrors `FeeTier` in `Types.sol`.
+///
+/// Of a venue's tiers each is of more volume than the one before, and its shares are not higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeTier {
+    /// Atoms that an account must have traded there, taking and making, in the trailing period.
+    #[serde(with = "crate::number")]
+    pub volume: u128,
+    /// What it pays of a market's taker fee.
+    pub taker_share: Ppm,
+    /// What it pays of a market's maker fee; a rebate stays as it is.
+    pub maker_share: Ppm,
+}
+
+impl FeeTier {
+    /// Most tiers that a venue has.
+    pub const MOST: usize = 8;
+
+    /// Who has traded less than the first tier asks for pays every fee in full.
+    pub const NONE: Self = Self { volume: 0, taker_share: Ppm(1_000_000), maker_share: Ppm(1_000_000) };
+}
+
 /// What may change of a group while it runs. Mirrors `GroupTerms` in `Types.sol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupTerms {

@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    AssetConfig, EventConfig, GroupTerms, Hours, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
+    AssetConfig, EventConfig, FeeTier, GroupTerms, Hours, PerpetualConfig, Phase, SignerGrant, SpotConfig, VenueConfig,
 };
 use crate::frame::Frame;
 use crate::instructions::Instructions;
@@ -463,6 +463,13 @@ pub enum Event {
         venue: VenueId,
         /// Where its fees go.
         config: VenueConfig,
+    },
+    /// A venue's tiers are these from now on.
+    FeeTiersSet {
+        /// Which venue.
+        venue: VenueId,
+        /// Its tiers, lowest first.
+        tiers: Vec<FeeTier>,
     },
     /// A listing is in another phase.
     PhaseSet {

@@ -23,7 +23,7 @@ mod units;
 
 pub use command::{Command, InboxItem, InboxPayload, PriceUpdate};
 pub use config::{
-    AssetConfig, EventConfig, FeedConfig, GroupConfig, GroupTerms, Hours, MarketKind, PerpetualConfig, Phase,
+    AssetConfig, EventConfig, FeeTier, FeedConfig, GroupConfig, GroupTerms, Hours, MarketKind, PerpetualConfig, Phase,
     SignerGrant, SpotConfig, TradingTerms, VenueConfig,
 };
 pub use event::{AuctionFill, AuctionParty, CancelReason, Event, Fill};

@@ -59,6 +59,7 @@ fn account(account: AccountId) -> AccountInfo {
         available: Atoms(0),
         next_nonce: Nonce(7),
         positions: Vec::new(),
+        traded: Vec::new(),
     }
 }
 

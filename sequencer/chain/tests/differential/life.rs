@@ -4,6 +4,7 @@ mod isolated;
 mod kinds;
 mod options;
 mod rescues;
+mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -27,6 +28,7 @@ use kinds::{Kinds, KindsSnapshot};
 pub(crate) use options::Options;
 pub(crate) use rescues::RescueStep;
 use rescues::{RescueSnapshot, RescueTotals};
+pub(crate) use tiers::TiersPlan;
 
 use crate::evm::{CHAIN_ID, Done, Evm, GAS_LIMIT, Reverted, queued};
 
@@ -56,6 +58,7 @@ pub(crate) enum Step {
     Register { account: u8 },
     Refer { account: u8, builder: u8 },
     Venue(VenuePlan),
+    FeeTiers(TiersPlan),
     Join { account: u8, venue: u8, ms: u64 },
     Phase { event: u8, phase: u8 },
     Terms,
@@ -139,6 +142,7 @@ pub(crate) struct Totals {
     partial: u64,
     agents: u64,
     rebates: u64,
+    discounts: u64,
     tree_lines: u64,
     referred: u64,
     shared: u64,
@@ -195,6 +199,7 @@ impl Totals {
         self.partial += other.partial;
         self.agents += other.agents;
         self.rebates += other.rebates;
+        self.discounts += other.discounts;
         self.tree_lines += other.tree_lines;
         self.referred += other.referred;
         self.shared += other.shared;
@@ -233,7 +238,7 @@ impl Totals {
         self.closest_rescue = self.closest_rescue.max(other.closest_rescue);
     }
 
-    pub(crate) fn kinds(&self) -> [(&'static str, u64); 28] {
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 29] {
         [
             ("order accepted", self.accepted),
             ("order rejected", self.rejected),
@@ -246,6 +251,7 @@ impl Totals {
             ("partly filled order compared", self.partial),
             ("order by a key that acts for the owner", self.agents),
             ("rebate", self.rebates),
+            ("fill at a discount", self.discounts),
             ("line of an order of a tree", self.tree_lines),
             ("referrer's share", self.referred),
             ("share of the protocol", self.shared),
@@ -269,7 +275,7 @@ impl Totals {
 
 impl Totals {
     /// What lives with assets and perpetuals must have seen.
-    pub(crate) fn more_kinds(&self) -> [(&'static str, u64); 15] {
+    pub(crate) fn more_kinds(&self) -> [(&'static str, u64); 16] {
         [
             ("line of a perpetual", self.perpetual_lines),
             ("line of a spot market", self.spot_lines),
@@ -286,6 +292,7 @@ impl Totals {
             ("line of a reduce-only order", self.reduce_only),
             ("builder's fee", self.builders),
             ("deposit without room", self.uncredited),
+            ("fill at a discount", self.discounts),
         ]
     }
 }
@@ -434,6 +441,7 @@ impl Life {
                 Step::Register { account } => self.register(account),
                 Step::Refer { account, builder } => self.refer(account, builder),
                 Step::Venue(plan) => self.venue(&plan),
+                Step::FeeTiers(plan) => self.fee_tiers(&plan),
                 Step::Join { account, venue, ms } => self.join(account, venue, ms),
                 Step::Phase { event, phase } => self.phase(usize::from(event) % self.events.len(), phase),
                 Step::Terms => self.terms(),
@@ -880,7 +888,10 @@ impl Life {
                 Some(_) => self.totals.kinds_auctioned += 1,
                 None => self.totals.auctioned += 1,
             },
-            Event::Filled(fill) => self.totals.rebates += u64::from(fill.maker_fee.0 < 0),
+            Event::Filled(fill) => {
+                self.totals.rebates += u64::from(fill.maker_fee.0 < 0);
+                self.note_discount(fill);
+            }
             Event::FeesPaid { account: AccountId::PROTOCOL, .. } => self.totals.shared += 1,
             Event::FeesPaid { account, .. } => self.totals.referred += u64::from(self.builders.contains(account)),
             Event::Planned { .. } => self.totals.accepted += 1,

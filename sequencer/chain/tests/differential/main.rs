@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 
 use crate::life::{
     AssetPlan, EventPlan, FeedPlan, IsolatedStep, KindStep, Life, PerpetualPlan, Placement, RescueStep, Step,
-    TermsPlan, TradePlan, VenuePlan,
+    TermsPlan, TiersPlan, TradePlan, VenuePlan,
 };
 
 const LIVES: u32 = 64;
@@ -66,6 +66,14 @@ fn venue_plan() -> impl Strategy<Value = VenuePlan> {
     })
 }
 
+fn tiers_plan() -> impl Strategy<Value = TiersPlan> {
+    let more =
+        prop_oneof![3 => 1_u64..1_000_000, 1 => 1_u64..10_000_000_000, 1 => any::<u64>().prop_map(|more| more.max(1))];
+    let less = || prop_oneof![1 => Just(0_u32), 3 => 0_u32..600_000];
+    let steps = proptest::collection::vec((more, less(), less()), 0..=8);
+    (any::<u8>(), steps).prop_map(|(venue, steps)| TiersPlan { venue, steps })
+}
+
 fn size() -> impl Strategy<Value = u64> {
     prop_oneof![20 => 1_u64..100, 4 => 100_u64..1_000, 2 => 1_u64..20_000, 1 => 1_u64..1_000_000_000_000, 1 => Just(0)]
 }
@@ -110,6 +118,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(|account| Step::Register { account }),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(account, builder)| Step::Refer { account, builder }),
         1 => venue_plan().prop_map(Step::Venue),
+        2 => tiers_plan().prop_map(Step::FeeTiers),
         6 => (any::<u8>(), any::<u8>(), 0_u64..60_000)
             .prop_map(|(account, venue, ms)| Step::Join { account, venue, ms }),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(event, phase)| Step::Phase { event, phase }),

@@ -1,14 +1,15 @@
 //! The whole life of a venue of each kind, on a live node: opened, traded on, ended, closed, and the stake back in its
 //! deployer's wallet.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use xos_api::{EventStatus, IndexMarketInfo};
+use xos_api::{AccountInfo, EventStatus, IndexMarketInfo};
 use xos_chain::{At, EventState, Registry, Wallet};
-use xos_types::{EventId, Lots, MarketId, OrderKind, Side, Ticks, TimeMs};
+use xos_types::{EventId, Lots, MarketId, OrderKind, Side, Ticks, TimeMs, VenueId};
 use xos_worldcup::prices::{Reporters, Tape};
 use xos_worldcup::session::{Intent, Session, Venue};
 use xos_worldcup::tally::Tally;
@@ -59,15 +60,18 @@ impl Desk {
         self.sessions[0].index_markets().await.unwrap().remove(0)
     }
 
-    /// The second sells to the first at that price.
-    async fn deal(&mut self, market: MarketId, price: Ticks, lots: u64) {
+    /// The second sells to the first at that price; what the first pays for taking it.
+    async fn deal(&mut self, market: MarketId, price: Ticks, lots: u64) -> i128 {
+        let mut fee = 0;
         for (session, side) in self.sessions.iter_mut().zip([Side::Buy, Side::Sell]).rev() {
             let kind = OrderKind::GoodTillCancelled;
             let intent = Intent { market, side, kind, size: Lots(lots), price, expiry: TimeMs(0) };
             let placed = session.place(&[intent]).await.unwrap().remove(0).outcome.unwrap();
             let filled: u64 = placed.fills.iter().map(|fill| fill.size.0).sum();
             assert_eq!(filled, if side == Side::Buy { lots } else { 0 });
+            fee += placed.fills.iter().map(|fill| fill.fee.0).sum::<i128>();
         }
+        fee
     }
 
     /// Everybody has been paid and takes it home; answers what both have together.
@@ -140,7 +144,9 @@ async fn a_venue_of_each_kind_is_opened_traded_on_ended_and_its_stake_released()
     world.script(first, "Prices", "quorum(string)", &[&world.write("prices", &quorum)]).await;
     reporters.sign_for(world.part("quorumSource"));
     let market = json!([{ "list": "perpetual", "config": shipped("market-btc") }]);
-    world.open_with(first, "perpetuals", &shipped("venue-perpetuals"), &market);
+    // Who has traded a hundred dollars there pays half.
+    let tiers = json!([{ "volume": "100000000", "takerShare": 500_000, "makerShare": 0 }]);
+    world.open_with(first, "perpetuals", &with("venue-perpetuals", &[("feeTiers", tiers)]), &market);
     let open_to_all = ("registrar", json!("0x0000000000000000000000000000000000000000"));
     let market = json!([{ "list": "spot", "config": with("market-stock", &[("restricted", json!(false))]) }]);
     world.open_with(second, "stock", &with("venue-stock", &[open_to_all]), &market);
@@ -151,7 +157,20 @@ async fn a_venue_of_each_kind_is_opened_traded_on_ended_and_its_stake_released()
     let heads = MarketId::new(EventId(1), 0);
     desk.deal(heads, Ticks(600), 400).await;
     let btc = desk.market().await;
-    desk.deal(btc.market, btc.index_ticks, 100).await;
+    let fee = desk.deal(btc.market, btc.index_ticks, 100).await;
+    let tier = |info: AccountInfo| info.traded.iter().map(|traded| (traded.venue, traded.tier)).collect::<Vec<_>>();
+    let reached = || async { tier(desk.sessions[0].account_info().await.unwrap()) == [(VenueId(2), 1)] };
+    until("the frame that counts the trade", reached).await;
+    let listed = Command::new(env!("CARGO_BIN_EXE_xos"))
+        .args(["venue", "list", "--rpc", &world.node(1).unwrap().http])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("venue 2, of the fees") && !listed.contains("venue 1, of the fees"), "{listed}");
+    let shown = world.xos_ok(1, TRADERS[0], &["account"]);
+    assert!(shown.contains("tier 1: pays 50 % of taker fees, 0 % of maker fees"), "{shown}");
+    let less = desk.deal(btc.market, btc.index_ticks, 100).await;
+    assert!(fee > 0 && (2 * less - fee).abs() <= 2, "half of {fee} is {less}");
     let mut spot_desk = Desk::open(&world, 2).await;
     let seller = spot_desk.sessions[1].account();
     spot_desk.wallets[1].fund_asset(world.core().simulated_asset, seller, STOCK).await.unwrap();

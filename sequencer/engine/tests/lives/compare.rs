@@ -72,6 +72,19 @@ impl Life {
         }
     }
 
+    pub(crate) fn compare_tiers(&self) {
+        for account in self.naive.accounts.keys() {
+            let mut seen = self.engine.traded(*account);
+            for venue in self.naive.tiers.keys() {
+                let FeeTier { taker_share, maker_share, .. } = self.naive.tier(*venue, *account);
+                let view = seen.next().unwrap();
+                assert_eq!((view.venue, view.volume), (*venue, self.naive.volume(*venue, *account)), "{account}");
+                assert_eq!((view.taker_share, view.maker_share), (taker_share, maker_share), "tier of {account}");
+            }
+            assert_eq!(seen.next(), None);
+        }
+    }
+
     pub(crate) fn compare_book(&self, market: MarketId) {
         let Some(book) = self.engine.book(market, usize::MAX) else { return };
         for (side, seen) in [(Side::Buy, book.bids), (Side::Sell, book.asks)] {

@@ -104,7 +104,10 @@ impl Contract {
                 InboxPayload::PhaseSet { market, phase } => {
                     self.phases.insert(market.event(), *phase);
                 }
-                InboxPayload::ForcedWithdrawal { .. } | InboxPayload::TermsSet(_) | InboxPayload::HoursSet { .. } => {}
+                InboxPayload::ForcedWithdrawal { .. }
+                | InboxPayload::TermsSet(_)
+                | InboxPayload::HoursSet { .. }
+                | InboxPayload::FeeTiersSet { .. } => {}
                 other => panic!("not part of these lives: {other:?}"),
             }
         }

@@ -404,6 +404,7 @@ impl Life {
                     let config = VenueConfig { treasury, protocol_share, insurance_share, referrer_share };
                     payloads.push(InboxPayload::VenueSet { venue: VENUE, config });
                 }
+                Item::FeeTiers { tiers } => payloads.push(InboxPayload::FeeTiersSet { venue: VENUE, tiers }),
                 Item::Register { account } => {
                     builders += 1;
                     let builder = BuilderId(u32::try_from(builders).unwrap());
@@ -529,6 +530,7 @@ impl Life {
         self.engine.check_invariants();
         self.compare_accounts();
         self.compare_feeds();
+        self.compare_tiers();
         assert_eq!(self.engine.accrued_fees(), self.naive.accrued());
         if let Command::Place { order, .. } | Command::Replace { order, .. } = &command {
             self.compare_book(order.message.market);
@@ -543,12 +545,23 @@ impl Life {
                 compare_contract(contract, &before);
             }
             *self.seen.entry(name(event)).or_default() += 1;
+            if let Event::Filled(fill) = event
+                && self.is_discounted(fill)
+            {
+                *self.seen.entry("Filled at a discount".into()).or_default() += 1;
+            }
         }
         let (tried, refused) = self.tally.entry(self.sort(&command)).or_default();
         *tried += 1;
         *refused += u64::from(matches!(events[..], [Event::Rejected { .. }]));
         self.log.push(command);
         assert_eq!(self.engine.sequence(), self.log.len() as u64);
+    }
+
+    /// Whether the taker paid less than the market's rate.
+    fn is_discounted(&self, fill: &Fill) -> bool {
+        let terms = self.naive.listings[&fill.market.event()].terms;
+        terms.taker_fee > Ppm(0) && self.naive.tier(terms.venue, fill.taker) != FeeTier::NONE
     }
 
     /// What a command asks for, and of what kind of market.

@@ -157,6 +157,10 @@ pub(crate) enum Item {
         treasury: u64,
         shares: [u32; 3],
     },
+    /// The venue charges less of those who trade much.
+    FeeTiers {
+        tiers: Vec<FeeTier>,
+    },
     Refer {
         account: u64,
         builder: u32,
@@ -359,6 +363,22 @@ pub(crate) fn fees() -> impl Strategy<Value = Fees> {
     })
 }
 
+/// Tables that a few fills, or no life, climb.
+fn fee_tiers() -> impl Strategy<Value = Vec<FeeTier>> {
+    let more =
+        prop_oneof![4 => 1u128..3_000, 2 => 1u128..100_000, 1 => 1u128..10_000_000_000, 1 => Just(u128::MAX / 8)];
+    let lower = || prop_oneof![1 => Just(0u32), 3 => 0u32..600_000];
+    prop::collection::vec((more, lower(), lower()), 0..=FeeTier::MOST).prop_map(|steps| {
+        let climb = |below: &mut FeeTier, (more, taker, maker): (u128, u32, u32)| {
+            let lower = |share: Ppm, by: u32| Ppm(share.0.saturating_sub(by));
+            let (taker_share, maker_share) = (lower(below.taker_share, taker), lower(below.maker_share, maker));
+            *below = FeeTier { volume: below.volume + more, taker_share, maker_share };
+            Some(*below)
+        };
+        steps.into_iter().scan(FeeTier::NONE, climb).collect()
+    })
+}
+
 /// Around the first minute of a Thursday, in which lives pass; mostly open.
 pub(crate) fn hours() -> impl Strategy<Value = Hours> {
     prop_oneof![
@@ -382,6 +402,7 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
         1 => (2u8..6, fees()).prop_map(|(outcomes, fees)| Item::Open { outcomes, fees }),
         1 => (1u64..=ACCOUNTS, [0u32..333_333, 0u32..333_333, 0u32..333_333])
             .prop_map(|(treasury, shares)| Item::Venue { treasury, shares }),
+        1 => fee_tiers().prop_map(|tiers| Item::FeeTiers { tiers }),
         1 => (1u64..=ACCOUNTS, 1u32..4).prop_map(|(account, builder)| Item::Refer { account, builder }),
         1 => (1u64..=ACCOUNTS).prop_map(|account| Item::Register { account }),
         1 => (1u64..=ACCOUNTS, -9i64..3).prop_map(|(account, up)| Item::CancelAll { account, up }),
@@ -421,6 +442,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         ),
         4 => (500u64..5_000).prop_map(|later| Step::Frame { later, items: vec![], quotes: vec![] }),
         8 => (0u64..12, prop::collection::vec(item(), 0..3)).prop_map(|(later, items)| Step::Frame { later, items, quotes: vec![] }),
+        // A week or two, after which volumes count no longer, or for the last time.
+        1 => (1u64..=4).prop_map(|weeks| Step::Frame { later: weeks * 604_800_000, items: vec![], quotes: vec![] }),
     ]
 }
 

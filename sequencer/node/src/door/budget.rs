@@ -63,6 +63,7 @@ pub(crate) const WEIGHTS: [(u64, &[&str]); 3] = [
             "xos_subscribeBook",
             "xos_subscribeMarkets",
             "xos_subscribeOrders",
+            "xos_venues",
         ],
     ),
     // They may read from the disk, or look at the whole state.

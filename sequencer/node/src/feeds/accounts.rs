@@ -122,6 +122,7 @@ fn parties(event: &Event) -> [Option<AccountId>; 2] {
         | Event::SessionTurned { .. }
         | Event::AuctionHeld { .. }
         | Event::VenueSet { .. }
+        | Event::FeeTiersSet { .. }
         | Event::TermsSet(_)
         | Event::AssetSet { .. }
         | Event::SpotListed { .. }

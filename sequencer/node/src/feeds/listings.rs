@@ -102,7 +102,9 @@ impl Listings {
     pub(crate) fn located(&self, event: &Event) -> MarketEvent {
         let market = market_of(event);
         let venue = match event {
-            Event::VenueSet { venue, .. } | Event::MembershipSet { venue, .. } => Some(*venue),
+            Event::VenueSet { venue, .. } | Event::FeeTiersSet { venue, .. } | Event::MembershipSet { venue, .. } => {
+                Some(*venue)
+            }
             _ => market.and_then(|market| self.venue(market)),
         };
         MarketEvent { venue, market, event: json(event) }

@@ -272,7 +272,7 @@ impl Publisher {
         for event in events {
             let changed = self.listings.note(event);
             listed.extend(changed);
-            if changed.is_some() || matches!(event, Event::VenueSet { .. }) {
+            if changed.is_some() || matches!(event, Event::VenueSet { .. } | Event::FeeTiersSet { .. }) {
                 listing_events.push(event);
             }
             match event {

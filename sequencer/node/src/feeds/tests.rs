@@ -9,7 +9,9 @@ use xos_api::{
 };
 use xos_engine::Engine;
 use xos_types::OrderKind::{GoodTillCancelled, PostOnly};
-use xos_types::{AccountId, Command, Event, EventId, FeedId, Hours, InboxItem, InboxPayload, Logged, Side};
+use xos_types::{
+    AccountId, Command, Event, EventId, FeeTier, FeedId, Hours, InboxItem, InboxPayload, Logged, Ppm, Side, VenueId,
+};
 
 use super::publisher::Join;
 use super::ring::{Next, Reader};
@@ -228,6 +230,18 @@ async fn sessions_are_announced_when_the_one_before_has_turned() {
     exchange.frame(HOUR, Some(InboxPayload::EventResolved { event: EventId(1), payouts: vec![1_000, 0] }));
     let over: MarketsMessage = next(&mut reader).await;
     assert_eq!((over.listings[0].turns, over.listings[0].payouts.clone()), (None, Some(vec![1_000, 0])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_venue_charges_those_who_trade_much_is_announced() {
+    let mut exchange = Exchange::open();
+    let (_, mut reader) = exchange.listen::<MarketsMessage>(Topic::Markets).await;
+    let tiers = vec![FeeTier { volume: 1_000, taker_share: Ppm(500_000), maker_share: Ppm(0) }];
+    exchange.frame(1, Some(InboxPayload::FeeTiersSet { venue: VenueId(1), tiers }));
+    let set: MarketsMessage = next(&mut reader).await;
+    let [event] = &set.events[..] else { panic!("one thing happened: {:?}", set.events) };
+    assert_eq!((event.venue, event.market), (Some(VenueId(1)), None));
+    assert_eq!(event.event["FeeTiersSet"]["tiers"][0]["taker_share"], 500_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

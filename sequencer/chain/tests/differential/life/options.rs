@@ -28,6 +28,7 @@ impl Options {
             InboxPayload::EventOpened { .. }
             | InboxPayload::SignerSet { .. }
             | InboxPayload::VenueSet { .. }
+            | InboxPayload::FeeTiersSet { .. }
             | InboxPayload::AssetSet { .. }
             | InboxPayload::SpotListed { .. }
             | InboxPayload::PerpetualSet { .. }
@@ -44,6 +45,11 @@ impl Options {
                 self.add_value(path, field);
             }
             return;
+        }
+        if let Value::Array(items) = value
+            && items.iter().any(Value::is_object)
+        {
+            return items.iter().for_each(|item| self.add_value(format!("{path}[]"), item));
         }
         let values = self.0.entry(path).or_default();
         if values.len() < ENOUGH {

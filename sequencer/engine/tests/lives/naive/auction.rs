@@ -53,8 +53,9 @@ impl Naive {
         };
         let listing = self.listing(market).clone();
         let [buyer, seller] = indices.map(|index| {
+            let rate = self.maker_rate(&self.orders[index].signed.message);
             let resting = &mut self.orders[index];
-            let fee = resting.charge(listing.base(price, size), listing.terms.maker_fee.fee());
+            let fee = resting.charge(listing.base(price, size), rate);
             resting.fill(size);
             let (signed, limit, remaining) = (resting.signed, Ticks(resting.price), Lots(resting.remaining));
             let Order { account, nonce, .. } = signed.message;

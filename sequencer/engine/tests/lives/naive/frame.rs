@@ -93,6 +93,7 @@ impl Naive {
             }
             self.accounts.get_mut(&account).unwrap().entries.insert(market, entry);
         }
+        self.note_traded();
         let open = std::mem::take(&mut self.open);
         self.open.time = open.time;
         if open.is_empty() {

@@ -50,6 +50,7 @@ impl Naive {
                 self.venues.insert(*venue, *config);
                 out.push(Event::VenueSet { venue: *venue, config: *config });
             }
+            InboxPayload::FeeTiersSet { venue, tiers } => self.set_fee_tiers(*venue, tiers, out),
             InboxPayload::BuilderSet { builder, account } => {
                 self.builders.insert(*builder, *account);
                 out.push(Event::BuilderSet { builder: *builder, account: *account });

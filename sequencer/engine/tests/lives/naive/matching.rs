@@ -164,14 +164,15 @@ impl Naive {
         let (market, price) = (maker.market, self.orders[index].price);
         let listing = self.listing(market).clone();
         let base = listing.base(price, size);
-        let taker_fee = taker.charge(base, listing.terms.taker_fee);
+        let (taker_rate, maker_rate) = (self.taker_rate(&order), self.maker_rate(&maker));
+        let taker_fee = taker.charge(base, taker_rate);
         let share = match self.referrer_of(order.account) {
             Some(_) => self.venues[&listing.terms.venue].referrer_share,
             None => Ppm(0),
         };
         let most = taker_fee - ceil(taker_fee * i128::from(share.0), MILLION);
         let rebate = (base * i128::from(listing.terms.maker_fee.rebate().0) / MILLION).min(most);
-        let maker_fee = self.orders[index].charge(base, listing.terms.maker_fee.fee()) - rebate;
+        let maker_fee = self.orders[index].charge(base, maker_rate) - rebate;
         self.orders[index].fill(size);
         taker.fill(size);
         for (signed, fee) in [(self.orders[index].signed, maker_fee), (taker.signed, taker_fee)] {

@@ -23,6 +23,7 @@ mod matching;
 mod plans;
 mod reducing;
 mod rescue;
+mod tiers;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,9 @@ pub(crate) struct Naive {
     /// Where each market last traded.
     last_trades: BTreeMap<MarketId, u64>,
     venues: BTreeMap<VenueId, VenueConfig>,
+    /// Of venues that have any, and what was traded there meanwhile.
+    pub(crate) tiers: BTreeMap<VenueId, Vec<FeeTier>>,
+    traded: Vec<tiers::Traded>,
     pub(crate) builders: BTreeMap<BuilderId, AccountId>,
     pub(crate) orders: Vec<Resting>,
     /// An order that is about to be replaced: what it was for is still there.
@@ -150,6 +154,8 @@ impl Naive {
             feeds: BTreeMap::new(),
             last_trades: BTreeMap::new(),
             venues: BTreeMap::new(),
+            tiers: BTreeMap::new(),
+            traded: vec![],
             builders: BTreeMap::new(),
             orders: vec![],
             leaving: None,
