@@ -59,6 +59,12 @@ nginx: ## Install the reverse proxy that a test puts before a node
 		|| { apt-get update && apt-get install --yes --no-install-recommends nginx-light openssl; } \
 		|| echo "==> nginx cannot be installed here: THE TEST THAT NEEDS IT WILL BE SKIPPED"
 
+.PHONY: chromium
+chromium: ## Install the browser that a test opens the node's page in
+	@command -v chromium > /dev/null \
+		|| { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
+		|| echo "==> chromium cannot be installed here: THE TEST THAT NEEDS IT WILL BE SKIPPED"
+
 .PHONY: contracts
 contracts: deps ## Build the contracts
 	@echo "==> building contracts"
@@ -101,7 +107,7 @@ test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the con
 	@! grep -q WARNING target/test-proofs.log
 
 .PHONY: test-rust
-test-rust: contracts $(NATS) nginx ## Rust tests, the differential ones among them
+test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
 	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log

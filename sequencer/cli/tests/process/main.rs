@@ -5,6 +5,7 @@ mod answers;
 #[path = "../../../chain/tests/artifact/mod.rs"]
 mod artifact;
 mod bad_input;
+mod browser;
 mod chain_away;
 mod clients;
 mod crowd;

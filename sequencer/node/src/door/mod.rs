@@ -181,6 +181,9 @@ impl Door {
             return allowed.preflight();
         }
         if !is_upgrade(request.headers()) {
+            if let Some(page) = http::page(&client, &request) {
+                return page;
+            }
             return allowed.read(http::answer(client, request, self.limits.request_bytes, service).await);
         }
         // Who comes by a proxy was not counted yet.
