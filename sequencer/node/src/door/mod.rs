@@ -11,6 +11,8 @@ pub(crate) mod budget;
 mod calls;
 pub(crate) mod client;
 mod entry;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod metered;
 mod origins;
