@@ -13,7 +13,7 @@ use xos_types::{
     AccountId, Act, Amend, Cancel, CancelAfter, CancelAll, CancelMany, Command, Convert, Crossing, EventConfig,
     EventId, FeedId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Instructions, Liquidate, Logged, Lots, MarketId,
     Nonce, Order, OrderKind, Pace, Plan, Ppm, PriceUpdate, Scope, SelfTrade, Session, Side, Sides, Signature, Signed,
-    SignedTree, Ticks, TimeMs, TradingTerms, Transfer, Trigger, TriggerSource, TriggerWhen, VenueId, Withdraw,
+    SignedTree, Ticks, TimeMs, TradingTerms, Transfer, Trigger, TriggerSource, TriggerWhen, VenueConfig, VenueId, Withdraw,
 };
 
 use crate::signatures::CLAIM_BYTES;
@@ -192,7 +192,14 @@ pub(crate) fn log() -> Vec<Logged> {
         labels: ["Spain", "Draw", "Argentina"].map(String::from).to_vec(),
     };
     let deposit = InboxPayload::Deposit { account, owner: signer(3).address(), token: TOKEN, amount: 1_000_000_000 };
-    let items = [deposit, InboxPayload::EventOpened { event: EventId(1), config: event }];
+    let shares = VenueConfig {
+        treasury: AccountId::PROTOCOL,
+        protocol_share: Ppm(100_000),
+        insurance_share: Ppm(100_000),
+        referrer_share: Ppm(0),
+    };
+    let opened = InboxPayload::EventOpened { event: EventId(1), config: event };
+    let items = [deposit, InboxPayload::VenueSet { venue, config: shares }, opened];
     let inbox = (0..).zip(items).map(|(index, payload)| InboxItem { index, time: TimeMs(1_000), payload }).collect();
     let price =
         PriceUpdate { feed: FeedId(1), answer: 61_234_500_000, published_at: TimeMs(900), proof: vec![0xab; 100] };
