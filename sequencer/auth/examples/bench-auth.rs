@@ -1,7 +1,8 @@
 //! What one core spends on signatures and hashes: a JSON line per result.
 //!
 //! A batch is by as many signers as it has signatures, which is the dearest, unless it says "one signer", which is the
-//! cheapest. All but first contacts are by known signers. Time is what the thread had a core for, so that others on the
+//! cheapest. All but recoveries and first contacts are by known signers, of whom the book has tables unless it says "no
+//! tables". Time is what the thread had a core for, so that others on the
 //! machine are seen only in its caches.
 
 use std::hint::black_box;
@@ -16,6 +17,8 @@ use xos_types::{AccountId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, S
 
 const ORDERS: usize = 4_096;
 const SINGLE: usize = 256;
+/// Keys that a node's thread remembers, so that it has tables of all signers here.
+const KEYS: usize = 1 << 18;
 /// Short rounds and many of them: on a shared machine some are left alone.
 const ROUNDS: u32 = 60;
 
@@ -36,27 +39,37 @@ fn main() {
         }
     };
     report("auth.sign_us", Unit::Microseconds, best(sign), SINGLE);
-    report("auth.single_us", Unit::Microseconds, best(|| many[..SINGLE].iter().for_each(recover_one)), SINGLE);
+    let theirs = libsecp256k1(&many[..SINGLE]);
+    report("auth.libsecp256k1_recover_us", Unit::Microseconds, theirs, SINGLE);
+    let versus = |bench: &str, ours: Duration, claims: usize| {
+        report(&format!("auth.{bench}_us"), Unit::Microseconds, ours, claims);
+        let ratio = ours.as_secs_f64() / claims as f64 / (theirs.as_secs_f64() / SINGLE as f64);
+        println!(r#"{{"bench":"auth.{bench}_vs_libsecp256k1","unit":"times","value":{ratio:.3}}}"#);
+    };
+    versus("recover", best(|| many[..SINGLE].iter().for_each(recover_one)), SINGLE);
+    versus("single", batches(&known(&many, KEYS), &many[..SINGLE], 1), SINGLE);
+    versus("single_no_table", batches(&known(&many, 0), &many[..SINGLE], 1), SINGLE);
+    for size in [1, 2, 4, 8, 16, 32, 256, 1_024, 4_096] {
+        let count = size.max(SINGLE);
+        versus(&format!("batch_{size}"), batches(&known(&many, KEYS), &many[..count], size), count);
+    }
     for size in [256, 1_024, 4_096] {
         for (signers, claims) in [("", &many), ("_one_signer", &one)] {
-            report(
-                &format!("auth.batch_{size}{signers}_us"),
-                Unit::Microseconds,
-                batch(&claims[..size], &claims[..size]),
-                size,
-            );
+            let spent = batches(&known(claims, 0), &claims[..size], size);
+            report(&format!("auth.batch_{size}{signers}_no_tables_us"), Unit::Microseconds, spent, size);
         }
     }
     let mut one_false = many[..1_024].to_vec();
     one_false[500].digest = one_false[501].digest;
-    report("auth.batch_1024_one_false_us", Unit::Microseconds, batch(&many[..1_024], &one_false), 1_024);
-    report("auth.first_contact_us", Unit::Microseconds, first_contact(&many[..1_024]), 1_024);
-
-    let libsecp256k1 = libsecp256k1(&many[..SINGLE]);
-    report("auth.libsecp256k1_recover_us", Unit::Microseconds, libsecp256k1, SINGLE);
-    let theirs = libsecp256k1.as_secs_f64() / SINGLE as f64;
-    let ours = batch(&many[..1_024], &many[..1_024]).as_secs_f64() / 1_024.0;
-    println!(r#"{{"bench":"auth.vs_libsecp256k1","unit":"times","value":{:.2}}}"#, theirs / ours);
+    for (tables, room) in [("", KEYS), ("_no_tables", 0)] {
+        let spent = batches(&known(&many, room), &one_false, 1_024);
+        report(&format!("auth.batch_1024_one_false{tables}_us"), Unit::Microseconds, spent, 1_024);
+    }
+    let strangers = KeyBook::new(KEYS);
+    report("auth.first_contact_us", Unit::Microseconds, once(&strangers, &many[..1_024]), 1_024);
+    let mut met = strangers;
+    Verifier::new().verify(&mut met, &many[..1_024], &mut Vec::new());
+    report("auth.second_contact_us", Unit::Microseconds, once(&met, &many[..1_024]), 1_024);
 
     let mut digests = Vec::new();
     let bulk = best(|| {
@@ -77,29 +90,39 @@ fn recover_one(claim: &Claim) {
     assert_eq!(recover(black_box(claim.digest), &claim.signature).ok(), claim.signer);
 }
 
-/// Claims by signers who are known from others, checked together.
-fn batch(known: &[Claim], claims: &[Claim]) -> Duration {
-    let mut book = KeyBook::new(2 * ORDERS);
-    let mut verifier = Verifier::new();
-    let mut verdicts = Vec::new();
-    verifier.verify(&mut book, known, &mut verdicts);
+/// A book that has seen the signers twice, so that it has tables of as many as there is room for.
+fn known(claims: &[Claim], tables: usize) -> KeyBook {
+    let mut book = KeyBook::with_tables(KEYS, tables);
+    for _ in 0..2 {
+        Verifier::new().verify(&mut book, claims, &mut Vec::new());
+    }
+    book
+}
+
+/// Claims by known signers, so many at a time.
+fn batches(book: &KeyBook, claims: &[Claim], size: usize) -> Duration {
+    let (mut book, mut verifier, mut verdicts) = (book.clone(), Verifier::new(), Vec::new());
     best(|| {
         verdicts.clear();
-        verifier.verify(&mut book, black_box(claims), &mut verdicts);
+        for batch in black_box(claims).chunks(size) {
+            verifier.verify(&mut book, batch, &mut verdicts);
+        }
         let wrong =
             verdicts.iter().zip(claims).filter(|(verdict, claim)| verdict.as_ref().ok() != claim.signer.as_ref());
         assert!(wrong.count() <= 1);
     })
 }
 
-/// Claims by signers that nobody has seen before.
-fn first_contact(claims: &[Claim]) -> Duration {
+/// Claims checked by a book that nobody has added to meanwhile.
+fn once(book: &KeyBook, claims: &[Claim]) -> Duration {
     let mut verifier = Verifier::new();
-    let mut verdicts = Vec::new();
-    best(|| {
-        verdicts.clear();
-        verifier.verify(&mut KeyBook::new(2 * ORDERS), black_box(claims), &mut verdicts);
-    })
+    let rounds = (0..ROUNDS).map(|_| {
+        let (mut book, mut verdicts) = (book.clone(), Vec::new());
+        let start = spent();
+        verifier.verify(&mut book, black_box(claims), &mut verdicts);
+        spent() - start
+    });
+    rounds.min().expect("there are rounds")
 }
 
 fn libsecp256k1(claims: &[Claim]) -> Duration {
@@ -136,7 +159,7 @@ fn trees(domain: &Domain, keys: &[Key]) -> Duration {
         .zip(keys)
         .map(|(orders, key)| key.sign_typed(domain, build(orders, Signature::default(), None).1).signature)
         .collect();
-    let mut book = KeyBook::new(2 * ORDERS);
+    let mut book = KeyBook::new(KEYS);
     let mut verifier = Verifier::new();
     let (mut claims, mut verdicts) = (Vec::new(), Vec::new());
     best(|| {

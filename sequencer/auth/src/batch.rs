@@ -30,12 +30,15 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
 use k256::Scalar;
 use xos_types::Signature;
 
-use crate::curve::{Affine, Field, LANES, Summer, halves, lambda};
+use crate::curve::{
+    Affine, Comb, Combination, Field, Jacobian, LANES, Summer, generator_and_point, halves, invert, lambda, sums,
+};
 use crate::key_book::KeyBook;
 use crate::signature::{AuthError, Parts, address_of, recover, recover_key, scalar_of};
 
@@ -60,30 +63,49 @@ pub type Verdict = Result<Address, AuthError>;
 /// Checks signatures in batches. Keeps its memory from one batch to the next.
 #[derive(Debug, Default)]
 pub struct Verifier {
+    /// Claims by signers with a table, each checked by itself.
+    direct: Vec<Equation>,
+    /// Claims by other known signers.
     equations: Vec<Equation>,
-    signers: Vec<(Address, Affine)>,
+    signers: Vec<Signer>,
     numbers: HashMap<Address, usize>,
     random: Vec<u8>,
     products: Vec<Scalar>,
     factors: Vec<Scalar>,
     terms: Vec<(Affine, u128)>,
     summer: Summer,
+    sums: Vec<Jacobian>,
+    points: Vec<Option<Affine>>,
 }
 
-/// A claim by a known signer, multiplied by its weight: `u·R + v·λR = z·G + r·Q`.
+#[derive(Debug)]
+struct Signer {
+    key: Affine,
+    comb: Option<Arc<Comb>>,
+}
+
+/// A claim by a known signer: `R = z·G + r·Q`, once both are divided by `s`.
 #[derive(Debug)]
 struct Equation {
     claim: usize,
     signer: usize,
     x: Field,
     odd: bool,
-    /// Filled in when the batch is complete.
-    point: Affine,
-    u: i64,
-    v: i64,
     s: Scalar,
     z: Scalar,
     r: Scalar,
+    /// Filled in for a batch: `R`, and the weight that all is multiplied by, `u + v·λ`.
+    point: Affine,
+    u: i64,
+    v: i64,
+    weight: Scalar,
+}
+
+impl Equation {
+    /// Whether this is its `R`.
+    fn is_by(&self, point: Option<Affine>) -> bool {
+        point.is_some_and(|point| point.x == self.x && point.y.is_odd() == self.odd)
+    }
 }
 
 impl Verifier {
@@ -93,27 +115,34 @@ impl Verifier {
         Self::default()
     }
 
-    /// Appends a verdict for each claim, in their order. Signers in the book are checked together; others are recovered
-    /// singly, and learned where they were named rightly.
+    /// Appends a verdict for each claim, in their order. Claims by signers of whom the book has a table are checked each by
+    /// itself, eight side by side; those by others that it knows are checked together; the rest are recovered singly, and
+    /// learned where they were named rightly.
     ///
-    /// A claim that names a known signer and is by another fails its batch, and costs two more batches of the same size
-    /// and a few single recoveries. If every eighth claim is false, all are recovered singly, after a sum for each time
-    /// that the batch can be halved: at 1,024, less than twice what recovering all at once would have cost.
+    /// A claim that names a known signer and is by another is recovered in the end. If the signer has no table, it fails its
+    /// batch, and costs two more batches of the same size and a few single checks. If every eighth claim is false, all are
+    /// checked singly, after a sum for each time that the batch can be halved: at 1,024, less than twice what recovering
+    /// all at once would have cost.
     pub fn verify(&mut self, keys: &mut KeyBook, claims: &[Claim], verdicts: &mut Vec<Verdict>) {
         let first = verdicts.len();
+        self.direct.clear();
         self.equations.clear();
         self.signers.clear();
         self.numbers.clear();
         for (index, claim) in claims.iter().enumerate() {
             verdicts.push(match self.enter(keys, index, claim) {
-                // Stands until its batch fails.
+                // Stands until it is found wrong.
                 Ok(Some(signer)) => Ok(signer),
                 Ok(None) => first_contact(keys, claim),
                 Err(error) => Err(error),
             });
         }
         let verdicts = &mut verdicts[first..];
-        self.find_points(verdicts);
+        self.divide_by_s();
+        self.settle_directly(claims, verdicts);
+        if self.equations.len() > FEW {
+            self.find_points(verdicts);
+        }
         if self.equations.len() <= FEW || self.weigh().is_err() {
             // Too few to save anything, or no randomness to say something about many at once.
             return self.settle_singly(0..self.equations.len(), claims, verdicts);
@@ -124,29 +153,71 @@ impl Verifier {
     /// Takes a claim into the batch and names its signer, or none if no key is known.
     fn enter(&mut self, keys: &mut KeyBook, index: usize, claim: &Claim) -> Result<Option<Address>, AuthError> {
         let parts = Parts::read(&claim.signature)?;
-        let Some(signer) = claim.signer else { return Ok(None) };
-        let number = match self.numbers.get(&signer) {
+        let Some(address) = claim.signer else { return Ok(None) };
+        let signer = match self.numbers.get(&address) {
             Some(&number) => number,
             None => {
-                let Some(key) = keys.key(signer) else { return Ok(None) };
-                self.signers.push((signer, key));
-                self.numbers.insert(signer, self.signers.len() - 1);
+                let Some((key, comb)) = keys.key(address) else { return Ok(None) };
+                self.signers.push(Signer { key, comb });
+                self.numbers.insert(address, self.signers.len() - 1);
                 self.signers.len() - 1
             }
         };
-        self.equations.push(Equation {
+        let list = if self.signers[signer].comb.is_some() { &mut self.direct } else { &mut self.equations };
+        list.push(Equation {
             claim: index,
-            signer: number,
+            signer,
             x: parts.x,
             odd: parts.odd,
-            point: Affine::GENERATOR,
-            u: 0,
-            v: 0,
             s: parts.s,
             z: scalar_of(claim.digest),
             r: parts.r,
+            point: Affine::GENERATOR,
+            u: 0,
+            v: 0,
+            weight: Scalar::ONE,
         });
-        Ok(Some(signer))
+        Ok(Some(address))
+    }
+
+    /// Divides each `z` and `r` by its `s`. One inversion serves all (Montgomery's trick).
+    fn divide_by_s(&mut self) {
+        self.products.clear();
+        let mut product = Scalar::ONE;
+        for equation in self.direct.iter().chain(&self.equations) {
+            self.products.push(product);
+            product *= equation.s;
+        }
+        // A product of numbers that are not zero, modulo a prime.
+        let mut inverse = invert(&product);
+        for equation in self.direct.iter_mut().chain(&mut self.equations).rev() {
+            let own = inverse * self.products.pop().expect("a product for each");
+            inverse *= equation.s;
+            equation.z *= own;
+            equation.r *= own;
+        }
+    }
+
+    /// Settles the claims by signers who have a table.
+    fn settle_directly(&mut self, claims: &[Claim], verdicts: &mut [Verdict]) {
+        self.sums.clear();
+        self.points.clear();
+        for group in self.direct.chunks(LANES) {
+            let combination = |equation: &Equation| {
+                let comb = self.signers[equation.signer].comb.as_deref().expect("its signer has a table");
+                Combination { generator: equation.z, factor: equation.r, comb }
+            };
+            let first = combination(&group[0]);
+            let combinations: [_; LANES] = std::array::from_fn(|lane| group.get(lane).map_or(first, combination));
+            sums(&combinations[..group.len()], &mut self.sums);
+        }
+        Jacobian::to_affine_together(&self.sums, &mut self.points);
+        for (equation, point) in self.direct.iter().zip(&self.points) {
+            if !equation.is_by(*point) {
+                let claim = &claims[equation.claim];
+                verdicts[equation.claim] = recover(claim.digest, &claim.signature);
+            }
+        }
     }
 
     /// Finds each signature's point; a claim without one leaves the batch.
@@ -165,32 +236,19 @@ impl Verifier {
         self.equations.retain(|equation| verdicts[equation.claim].is_ok());
     }
 
-    /// Draws weights and multiplies the right sides by `weight / s`. One inversion serves all (Montgomery's trick).
+    /// Draws weights.
     fn weigh(&mut self) -> Result<(), getrandom::Error> {
         self.random.resize(self.equations.len() * 16, 0);
         getrandom::fill(&mut self.random)?;
-        self.products.clear();
-        let mut product = Scalar::ONE;
-        for equation in &self.equations {
-            self.products.push(product);
-            product *= equation.s;
-        }
-        // A product of numbers that are not zero, modulo a prime.
-        let mut inverse = product.invert_vartime().expect("s is never zero");
         let lambda = lambda();
-        for (equation, random) in self.equations.iter_mut().zip(self.random.chunks_exact_mut(16)).rev() {
+        for (equation, random) in self.equations.iter_mut().zip(self.random.chunks_exact_mut(16)) {
             while random.iter().all(|&byte| byte == 0) {
                 getrandom::fill(random)?;
             }
             let (u, v) = random.split_at(8);
             equation.u = i64::from_le_bytes(u.try_into().expect("half of 16 bytes"));
             equation.v = i64::from_le_bytes(v.try_into().expect("half of 16 bytes"));
-            let weight = signed(equation.u) + signed(equation.v) * lambda;
-            let prefix = self.products.pop().expect("a product for each");
-            let factor = weight * inverse * prefix;
-            inverse *= equation.s;
-            equation.z *= factor;
-            equation.r *= factor;
+            equation.weight = signed(equation.u) + signed(equation.v) * lambda;
         }
         Ok(())
     }
@@ -219,8 +277,11 @@ impl Verifier {
 
     fn settle_singly(&self, part: Range<usize>, claims: &[Claim], verdicts: &mut [Verdict]) {
         for equation in &self.equations[part] {
-            let claim = &claims[equation.claim];
-            verdicts[equation.claim] = recover(claim.digest, &claim.signature);
+            let sum = generator_and_point(&equation.z, &equation.r, self.signers[equation.signer].key);
+            if !equation.is_by(sum.to_affine()) {
+                let claim = &claims[equation.claim];
+                verdicts[equation.claim] = recover(claim.digest, &claim.signature);
+            }
         }
     }
 
@@ -235,14 +296,14 @@ impl Verifier {
             let (u, v) = (equation.u, equation.v);
             self.terms.push((equation.point.negate_if(u > 0), u.unsigned_abs().into()));
             self.terms.push((equation.point.endomorphism().negate_if(v > 0), v.unsigned_abs().into()));
-            generator += equation.z;
-            self.factors[equation.signer] += equation.r;
+            generator += equation.z * equation.weight;
+            self.factors[equation.signer] += equation.r * equation.weight;
         }
         self.terms.extend(halves(&generator, Affine::GENERATOR));
-        for (factor, (_, key)) in self.factors.iter().zip(&self.signers) {
+        for (factor, signer) in self.factors.iter().zip(&self.signers) {
             // Signers of other parts have no share in this one.
             if !bool::from(factor.is_zero()) {
-                self.terms.extend(halves(factor, *key));
+                self.terms.extend(halves(factor, signer.key));
             }
         }
         self.summer.sum(&self.terms).is_infinity()

@@ -3,7 +3,9 @@
 //! k256 keeps its field to itself and spends twice the time (docs/decisions/0027), so that field and points are written
 //! here, as small as verifying needs. Scalars are k256's. Tests hold every operation to k256's.
 
+mod comb;
 mod field;
+mod inverse;
 mod pairs;
 mod point;
 mod scalar;
@@ -15,8 +17,9 @@ mod wide;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use comb::{Comb, Combination, sums};
 pub(crate) use field::{Field, LANES};
-pub(crate) use point::Affine;
-pub(crate) use scalar::{halves, lambda};
+pub(crate) use point::{Affine, Jacobian};
+pub(crate) use scalar::{halves, invert, lambda};
 pub(crate) use sum::Summer;
 pub(crate) use two::generator_and_point;

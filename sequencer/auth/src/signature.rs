@@ -8,7 +8,7 @@ use k256::elliptic_curve::scalar::IsHigh;
 use k256::{FieldBytes, Scalar};
 use xos_types::{Signature, Signed};
 
-use crate::curve::{Affine, Field, generator_and_point};
+use crate::curve::{Affine, Field, generator_and_point, invert};
 use crate::domain::Domain;
 use crate::typed::Typed;
 
@@ -80,7 +80,7 @@ pub fn recover(digest: B256, signature: &Signature) -> Result<Address, AuthError
 pub(crate) fn recover_key(digest: B256, signature: &Signature) -> Result<Affine, AuthError> {
     let parts = Parts::read(signature)?;
     let point = Affine::decompress(parts.x, parts.odd).ok_or(AuthError::NotRecoverable)?;
-    let inverse = parts.r.invert_vartime().expect("r is never zero");
+    let inverse = invert(&parts.r);
     let generator = -(scalar_of(digest) * inverse);
     generator_and_point(&generator, &(parts.s * inverse), point).to_affine().ok_or(AuthError::NotRecoverable)
 }

@@ -34,7 +34,7 @@ fn the_way_of_an_order_allocates_nothing() {
     let domain = Domain::new(196, Address::repeat_byte(3));
     let orders: Vec<Order> = (0..200).map(order).collect();
     let keys: Vec<Key> = (1..=20).map(|seed| Key::from_bytes([seed; 32]).unwrap()).collect();
-    let (mut tree, mut book, mut verifier) = (Tree::default(), KeyBook::new(64), Verifier::new());
+    let (mut tree, mut book, mut verifier) = (Tree::default(), KeyBook::with_tables(64, 64), Verifier::new());
     let (mut digests, mut claims, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
 
     let mut allocations = Vec::new();

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use k256::Scalar;
 use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 use k256::elliptic_curve::ff::PrimeField;
 use k256::elliptic_curve::ops::Reduce;
+use k256::elliptic_curve::scalar::IsHigh;
+use k256::{ProjectivePoint, Scalar};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use xos_auth::{AuthError, Claim, Key, KeyBook, Verdict, Verifier, recover};
@@ -152,9 +153,19 @@ fn verify(book: &mut KeyBook, claims: &[Claim]) -> Vec<Verdict> {
     verdicts
 }
 
+/// How claims by known signers are checked.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Tables,
+    Sums,
+}
+
 /// A book that knows signers 0 to `known`.
-fn book(known: u8) -> KeyBook {
-    let mut book = KeyBook::new(64);
+fn book(known: u8, way: Way) -> KeyBook {
+    let mut book = match way {
+        Way::Tables => KeyBook::with_tables(64, 64),
+        Way::Sums => KeyBook::with_tables(64, 0),
+    };
     let claims: Vec<Claim> = (0..known).map(|signer| honest(signer, B256::ZERO)).collect();
     assert!(verify(&mut book, &claims).iter().all(Result::is_ok));
     assert_eq!(book.len(), usize::from(known));
@@ -172,6 +183,23 @@ fn judge_alike(book: &mut KeyBook, claims: &[Claim]) {
     }
 }
 
+fn ways() -> impl Strategy<Value = Way> {
+    prop_oneof![Just(Way::Tables), Just(Way::Sums)]
+}
+
+/// Small factors, their opposites, and those of the endomorphism among others.
+fn edges() -> impl Strategy<Value = Scalar> {
+    let lambda = U256::from_be_slice(&alloy_primitives::hex!(
+        "5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72"
+    ));
+    let small = (1_u64..6).prop_map(Scalar::from);
+    let of_lambda = (1_u64..4).prop_map(move |n| Scalar::from(n) * number(lambda.to_be_bytes()));
+    let whatever = any::<[u8; 32]>().prop_map(number);
+    (prop_oneof![small, of_lambda, whatever], any::<bool>())
+        .prop_map(|(n, opposite)| if opposite { -n } else { n })
+        .prop_filter("not zero", |n| !bool::from(n.is_zero()))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -179,14 +207,19 @@ proptest! {
     fn a_batch_judges_as_everybody_does(
         plan in vec((0_u8..4, any::<[u8; 32]>(), changes()), 1..80),
         known in 0_u8..=4,
+        way in ways(),
     ) {
-        judge_alike(&mut book(known), &claims(&plan));
+        judge_alike(&mut book(known, way), &claims(&plan));
     }
 
     /// The fuzz target: whatever bytes there are, cut into claims. `PROPTEST_CASES=1000000 cargo test --release -p
     /// xos-auth --test batch any_bytes` runs it for longer.
     #[test]
-    fn any_bytes_are_judged_as_by_everybody(bytes in vec(any::<u8>(), 0..4_000), signers in vec(any::<u8>(), 41)) {
+    fn any_bytes_are_judged_as_by_everybody(
+        bytes in vec(any::<u8>(), 0..4_000),
+        signers in vec(any::<u8>(), 41),
+        way in ways(),
+    ) {
         let claims: Vec<Claim> = bytes
             .chunks_exact(96)
             .zip(&signers)
@@ -204,14 +237,47 @@ proptest! {
                 }
             })
             .collect();
-        judge_alike(&mut book(4), &claims);
+        judge_alike(&mut book(4, way), &claims);
+    }
+
+    /// Where parts of a sum are nothing, equal or opposite, signed and not.
+    #[test]
+    fn edges_of_the_sum_are_judged_as_by_everybody(
+        key in edges(),
+        cases in vec((edges(), prop_oneof![edges().prop_map(Some), Just(None)], edges(), 0_u8..4, any::<bool>()), 1..20),
+        way in ways(),
+    ) {
+        let key_pair = Key::from_bytes(key.to_repr().into()).unwrap();
+        let mut book = book(0, way);
+        let first = Claim { digest: B256::ZERO, signature: key_pair.sign(B256::ZERO), signer: Some(key_pair.address()) };
+        assert_eq!(verify(&mut book, &[first]), [Ok(key_pair.address())]);
+        let claims: Vec<Claim> = cases
+            .iter()
+            .map(|&(nonce, s, z, how, odd)| {
+                use k256::elliptic_curve::point::AffineCoordinates;
+                let point = (ProjectivePoint::GENERATOR * nonce).to_affine();
+                let r = number(point.x().into());
+                // Nothing, and what makes the two parts equal and opposite.
+                let z = [z, Scalar::ZERO, r * key, -(r * key)][usize::from(how)];
+                // Of a signature whose point is known, or of none.
+                let s = s.unwrap_or_else(|| (z + r * key) * nonce.invert().unwrap());
+                let twin = bool::from(s.is_high());
+                let s = if twin { -s } else { s };
+                let odd = odd ^ twin ^ bool::from(point.y_is_odd());
+                let mut vs: [u8; 32] = s.to_repr().into();
+                vs[0] |= u8::from(odd) << 7;
+                let signature = Signature { r: r.to_repr().into(), vs };
+                Claim { digest: B256::new(z.to_repr().into()), signature, signer: Some(key_pair.address()) }
+            })
+            .collect();
+        judge_alike(&mut book, &claims);
     }
 }
 
 #[test]
 fn errors_that_cancel_are_found() {
-    let mut book = book(2);
-    for signers in [[0, 0], [0, 1]] {
+    for (signers, way) in [([0, 0], Way::Sums), ([0, 1], Way::Sums), ([0, 0], Way::Tables), ([0, 1], Way::Tables)] {
+        let mut book = book(2, way);
         let mut plan: Vec<_> = (0..64).map(|i| (signers[usize::from(i % 2)], [i; 32], Change::Nothing)).collect();
         plan[41].2 = Change::CancelLast(77);
         let claims = claims(&plan);
@@ -225,8 +291,9 @@ fn errors_that_cancel_are_found() {
 
 #[test]
 fn each_place_of_a_batch_can_be_the_false_one() {
-    let mut book = book(4);
-    for size in [9_u8, 10, 17, 33, 100] {
+    for (size, way) in [1_u8, 2, 3, 8, 9, 10, 17, 33, 100].into_iter().flat_map(|n| [(n, Way::Tables), (n, Way::Sums)])
+    {
+        let mut book = book(4, way);
         for place in 0..usize::from(size) {
             let mut plan: Vec<_> = (0..size).map(|i| (i % 4, [i; 32], Change::Nothing)).collect();
             plan[place].2 = Change::FlipDigest(place);
@@ -242,12 +309,14 @@ fn each_place_of_a_batch_can_be_the_false_one() {
 
 #[test]
 fn a_wrong_guess_names_the_true_signer() {
-    let mut book = book(4);
-    let mut claims: Vec<Claim> = (0..40).map(|i| honest(i % 4, B256::repeat_byte(i))).collect();
-    claims[20].signer = Some(key(1).address());
-    let verdicts = verify(&mut book, &claims);
-    assert_eq!(verdicts[20], Ok(key(0).address()));
-    judge_alike(&mut book, &claims);
+    for way in [Way::Tables, Way::Sums] {
+        let mut book = book(4, way);
+        let mut claims: Vec<Claim> = (0..40).map(|i| honest(i % 4, B256::repeat_byte(i))).collect();
+        claims[20].signer = Some(key(1).address());
+        let verdicts = verify(&mut book, &claims);
+        assert_eq!(verdicts[20], Ok(key(0).address()));
+        judge_alike(&mut book, &claims);
+    }
 }
 
 #[test]
@@ -260,8 +329,10 @@ fn a_point_with_an_x_above_the_order_is_not_accepted() {
         signer: Some(key(0).address()),
     };
     let claims = vec![claim; 20];
-    let verdicts = verify(&mut book(1), &claims);
-    assert!(verdicts.iter().all(|verdict| *verdict == Err(AuthError::ScalarOutOfRange { scalar: "r" })));
+    for way in [Way::Tables, Way::Sums] {
+        let verdicts = verify(&mut book(1, way), &claims);
+        assert!(verdicts.iter().all(|verdict| *verdict == Err(AuthError::ScalarOutOfRange { scalar: "r" })));
+    }
 }
 
 #[test]
@@ -279,7 +350,7 @@ fn signers_are_learned_when_they_were_named_rightly() {
 
 #[test]
 fn a_full_book_forgets_who_was_not_used() {
-    let mut book = KeyBook::new(8);
+    let mut book = KeyBook::with_tables(8, 4);
     for signer in 0..100 {
         judge_alike(&mut book, &[honest(0, B256::ZERO), honest(signer, B256::ZERO)]);
         assert!(book.len() <= 8);
@@ -324,11 +395,15 @@ fn wycheproof_vectors_are_judged_as_by_everybody() {
         }
     }
     assert!(valid > 100 && claims.len() > 2 * valid, "{valid} of {}", claims.len());
-    let mut book = KeyBook::new(1_000);
-    // Twice: first all signers are new, then all are known.
-    judge_alike(&mut book, &claims);
-    assert!(book.len() > 10);
-    judge_alike(&mut book, &claims);
+    for tables in [0, 1_000] {
+        let mut book = KeyBook::with_tables(1_000, tables);
+        // Twice: first all signers are new, then all are known.
+        judge_alike(&mut book, &claims);
+        assert!(book.len() > 10);
+        judge_alike(&mut book, &claims);
+        // And one by one.
+        claims.iter().for_each(|claim| judge_alike(&mut book, &[*claim]));
+    }
 }
 
 fn sha256(message: &[u8]) -> [u8; 32] {

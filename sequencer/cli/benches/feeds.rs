@@ -211,8 +211,9 @@ fn processor_time(process: u32, thread: Option<&str>) -> Duration {
     times.sum()
 }
 
-fn pin(core: &str, process: u32) {
-    let pinned = Command::new("taskset").args(["-a", "-c", "-p", core, &process.to_string()]).output().unwrap();
+fn pin(core: &str) {
+    let itself = std::process::id().to_string();
+    let pinned = Command::new("taskset").args(["-a", "-c", "-p", core, &itself]).output().unwrap();
     assert!(pinned.status.success(), "{pinned:?}");
 }
 
@@ -259,20 +260,22 @@ impl Crowd {
     }
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
+    // A process begins on the core of whoever starts it, and makes as many threads as it sees cores.
+    pin(OTHER_CORE);
     let mut exchange = Exchange::prepare().await;
     let config = fs::read_to_string(exchange.path("node.toml")).unwrap();
     let config = config
         .replace("frame_interval_ms = 250\n", "")
         .replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000");
     fs::write(exchange.path("node.toml"), config).unwrap();
+    pin(NODE_CORE);
     exchange.start_node().await;
+    pin(OTHER_CORE);
     exchange
         .until("the deposits are credited", async |exchange| exchange.client.account(AccountId(BOB)).await.is_ok())
         .await;
-    pin(NODE_CORE, exchange.process());
-    pin(OTHER_CORE, std::process::id());
     let mut traders = [
         Trader::open(&exchange, ALICE, Side::Buy, alice()).await,
         Trader::open(&exchange, BOB, Side::Sell, bob()).await,

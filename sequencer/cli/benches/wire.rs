@@ -169,27 +169,31 @@ fn print(bench: &str, value: u64, unit: &str) {
     println!(r#"{{"bench":"{bench}","value":{value},"unit":"{unit}"}}"#);
 }
 
-fn pin(core: &str, process: u32) {
-    let pinned = Command::new("taskset").args(["-a", "-c", "-p", core, &process.to_string()]).output().unwrap();
+fn pin(core: &str) {
+    let itself = std::process::id().to_string();
+    let pinned = Command::new("taskset").args(["-a", "-c", "-p", core, &itself]).output().unwrap();
     assert!(pinned.status.success(), "{pinned:?}");
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+// On the one core that it has, a second thread would only wait until this one has spun its time away.
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
+    // A process begins on the core of whoever starts it, and makes as many threads as it sees cores.
+    pin(OTHER_CORE);
     let mut exchange = Exchange::prepare().await;
     let config = std::fs::read_to_string(exchange.path("node.toml")).unwrap();
     let config = config.replace("journal_segment_mb = 1\nsnapshot_commands = 500", "snapshot_commands = 10000000");
     std::fs::write(exchange.path("node.toml"), config.replace("frame_interval_ms = 250", "ingress_window_us = 100"))
         .unwrap();
+    pin(NODE_CORE);
     exchange.start_node().await;
+    pin(OTHER_CORE);
     exchange
         .until("the deposits are credited", async |exchange| {
             use xos_api::XosApiClient;
             exchange.client.account(xos_types::AccountId(BOB)).await.is_ok()
         })
         .await;
-    pin(NODE_CORE, exchange.process());
-    pin(OTHER_CORE, std::process::id());
     let traders = [
         Trader { account: ALICE, side: Side::Buy, key: alice() },
         Trader { account: BOB, side: Side::Sell, key: bob() },

@@ -1,7 +1,8 @@
 //! A thread that hashes the log's blocks, so that the one that changes state does not wait for it.
 //!
-//! A block lies in a queue for 50 µs at most. Nobody is woken for it, which would cost the sender as much as the hash; only
-//! while nothing comes does the thread sleep until it is called. Whoever asks for the hash does what is left in the queue
+//! A block lies in a queue for 50 µs while many come, and up to a millisecond after a while in which others hashed what came.
+//! Nobody is woken for it, which would cost the sender as much as the hash; only while nothing comes does the thread sleep until it
+//! is called. Whoever asks for the hash does what is left in the queue
 //! itself, and waits for the one block at most that the thread is about: on its feet, because to sleep until it is called would
 //! take longer than the block.
 
@@ -14,10 +15,11 @@ use std::time::Duration;
 use xos_engine::{HashBlocks, hash_block};
 use xos_types::Hash;
 
-/// How long the thread lets blocks gather.
+/// How long the thread lets blocks gather. Each nap in which none came doubles the next one.
 const NAP: Duration = Duration::from_micros(50);
+const LONGEST_NAP: Duration = Duration::from_millis(1);
 /// How many naps without a block make it sleep.
-const NAPS: u32 = 200;
+const NAPS: u32 = 20;
 /// How often somebody looks for the thread to end its block before sleeping: some ten microseconds, a few blocks.
 const LOOKS: u32 = 1_000;
 
@@ -79,7 +81,7 @@ impl Shared {
                 naps = 0;
             }
             if naps < NAPS {
-                std::thread::sleep(NAP);
+                std::thread::sleep(LONGEST_NAP.min(NAP * (1 << naps.min(5))));
                 continue;
             }
             self.sleeps.store(true, Ordering::SeqCst);
@@ -164,7 +166,7 @@ mod tests {
             }
             // Ask while it works, when it has done everything, and when it has fallen asleep.
             match round {
-                38 => std::thread::sleep(NAP * NAPS * 3),
+                38 => std::thread::sleep(LONGEST_NAP * NAPS * 3),
                 odd if odd % 2 == 1 => std::thread::sleep(NAP * 4),
                 _ => {}
             }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -472,6 +473,8 @@ fn start_sequencer(
     std::thread::Builder::new()
         .name("sequencer".into())
         .spawn(move || {
+            // Windows of microseconds end when they should, and not 50 later.
+            let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
             // If it panics, `end` is dropped, and the waiting side knows.
             let result = core.run(&items).map_err(|stopped| match stopped {
                 Stopped::Journal(error) => NodeError::Journal(error),

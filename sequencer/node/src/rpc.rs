@@ -112,7 +112,7 @@ impl Rpc {
                 },
                 Err(Withheld::Malformed(malformed)) => {
                     known = false;
-                    Err(self.explain(*malformed).await)
+                    Err(Box::pin(self.explain(*malformed)).await)
                 }
                 Err(Withheld::Short(short)) => {
                     // Nobody has seen yet whether its signer may.
@@ -268,19 +268,11 @@ pub(crate) fn claimed<T: Typed + Copy>(
     signature: &[u8],
     command: impl FnOnce(Signed<T>) -> Command,
 ) -> Unverified {
-    Unverified::new(account, message, domain.digest(&message), parse_signature(signature), command)
+    Unverified::new(domain, account, message, parse_signature(signature), command)
 }
 
-/// Many are hashed faster together.
-fn claimed_orders(domain: &Domain, requests: &[OrderRequest]) -> Vec<Unverified> {
-    let orders: Vec<Order> = requests.iter().map(Order::from).collect();
-    let mut digests = Vec::with_capacity(orders.len());
-    domain.digests(&orders, &mut digests);
-    let orders = requests.iter().zip(orders).zip(digests);
-    let claimed = orders.map(|((request, order), digest)| {
-        Unverified::new(order.account, order, digest.into(), parse_signature(&request.signature), Command::place)
-    });
-    claimed.collect()
+pub(crate) fn claimed_order(request: &OrderRequest, command: impl FnOnce(Signed<Order>) -> Command) -> Unverified {
+    Unverified::order(Order::from(request), parse_signature(&request.signature), command)
 }
 
 fn claimed_cancel(domain: &Domain, request: &CancelRequest) -> Result<Unverified, ApiError> {
@@ -570,13 +562,12 @@ impl XosApiServer for Rpc {
     }
 
     async fn place_order(&self, order: OrderRequest) -> RpcResult<Ack> {
-        let message = Order::from(&order);
-        self.execute_one(claimed(&self.domain, message.account, message, &order.signature, Command::place)).await
+        self.execute_one(claimed_order(&order, Command::place)).await
     }
 
     async fn place_orders(&self, orders: Vec<OrderRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("orders", orders.len())?;
-        self.execute_many(claimed_orders(&self.domain, &orders)).await
+        self.execute_many(orders.iter().map(|order| claimed_order(order, Command::place)).collect()).await
     }
 
     async fn place_tree(&self, tree: TreeRequest) -> RpcResult<TreeAck> {
@@ -603,15 +594,12 @@ impl XosApiServer for Rpc {
 
     async fn plan_orders(&self, orders: Vec<PlanRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("orders", orders.len())?;
-        self.execute_many(orders.iter().map(|request| trading::claimed_plan(&self.domain, request)).collect()).await
+        self.execute_many(orders.iter().map(|request| trading::claimed_plan(request)).collect()).await
     }
 
     async fn replace_orders(&self, replacements: Vec<ReplaceRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("replacements", replacements.len())?;
-        self.execute_many(
-            replacements.iter().map(|request| trading::claimed_replacement(&self.domain, request)).collect(),
-        )
-        .await
+        self.execute_many(replacements.iter().map(|request| trading::claimed_replacement(request)).collect()).await
     }
 
     async fn amend_orders(&self, amendments: Vec<AmendRequest>) -> RpcResult<Vec<OrderOutcome>> {

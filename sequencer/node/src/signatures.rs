@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use tokio::sync::oneshot;
 use xos_api::ApiError;
 use xos_auth::{AuthError, Claim, Domain, KeyBook, Tree, Typed, Verifier};
-use xos_types::{AccountId, Act, Address, B256, Command, Instructions, Nonce, Signature, Signed, SignedTree};
+use xos_types::{AccountId, Act, Address, B256, Command, Instructions, Nonce, Order, Signature, Signed, SignedTree};
 
 use crate::door::client;
 use crate::ingress::Refused;
@@ -36,8 +36,15 @@ pub(crate) struct Unverified {
     /// With nobody as its signer, if it is to be signed.
     command: Command,
     account: AccountId,
-    digest: B256,
+    digest: Digest,
     proof: Proof,
+}
+
+/// What is signed.
+enum Digest {
+    Of(B256),
+    /// The command's order is still to be hashed, which is cheaper together with others.
+    OfOrder,
 }
 
 /// What comes with a command.
@@ -65,17 +72,26 @@ pub(crate) struct Malformed {
 pub(crate) type Verified = Result<Command, Box<Malformed>>;
 
 impl Unverified {
-    /// `digest` is the message's, `signature` what came with it.
+    /// `signature` is what came with the message.
     pub(crate) fn new<T: Typed>(
+        domain: &Domain,
         account: AccountId,
         message: T,
-        digest: B256,
         signature: Result<Signature, AuthError>,
         command: impl FnOnce(Signed<T>) -> Command,
     ) -> Self {
-        let signed =
-            Signed { message, signature: signature.as_ref().copied().unwrap_or_default(), signer: Address::ZERO };
-        Self { command: command(signed), account, digest, proof: Proof::of(signature) }
+        let digest = Digest::Of(domain.digest(&message));
+        Self { command: command(unsigned(message, &signature)), account, digest, proof: Proof::of(signature) }
+    }
+
+    /// An order, and what is to be done with it.
+    pub(crate) fn order(
+        order: Order,
+        signature: Result<Signature, AuthError>,
+        command: impl FnOnce(Signed<Order>) -> Command,
+    ) -> Self {
+        let command = command(unsigned(order, &signature));
+        Self { command, account: order.account, digest: Digest::OfOrder, proof: Proof::of(signature) }
     }
 
     /// Orders under one signature. Nobody has signed the tree yet.
@@ -88,13 +104,29 @@ impl Unverified {
     ) -> Self {
         let mut built = Tree::default();
         built.build(domain, tree.orders()).expect("a signed tree has as many orders as a tree may");
-        let (account, digest, proof) = (tree.account(), domain.digest(&built.message()), Proof::of(signature));
+        let digest = Digest::Of(domain.digest(&built.message()));
+        let (account, proof) = (tree.account(), Proof::of(signature));
         Self { command: Command::PlaceTree { tree, replaces, instructions }, account, digest, proof }
     }
 
     /// Whether a signature is to be checked.
     pub(crate) fn is_signed(&self) -> bool {
         matches!(self.proof, Proof::Signature(_))
+    }
+
+    /// The order that is to be hashed, if its signature is to be checked.
+    fn unhashed(&self) -> Option<Order> {
+        match (&self.digest, &self.proof, &self.command) {
+            (
+                Digest::OfOrder,
+                Proof::Signature(_),
+                Command::Place { order, .. }
+                | Command::Replace { order, .. }
+                | Command::Plan { order, .. }
+                | Command::Replan { order, .. },
+            ) => Some(order.message),
+            _ => None,
+        }
     }
 
     /// Takes its verdict if a signature was checked.
@@ -115,13 +147,18 @@ impl Unverified {
     }
 }
 
+/// With nobody as its signer until somebody has looked.
+fn unsigned<T>(message: T, signature: &Result<Signature, AuthError>) -> Signed<T> {
+    Signed { message, signature: signature.as_ref().copied().unwrap_or_default(), signer: Address::ZERO }
+}
+
 /// What a session of the connection that asks does for an account.
 ///
 /// # Errors
 /// If it has none for it.
 pub(crate) fn in_session(account: AccountId, act: Act) -> Result<Unverified, ApiError> {
     let command = client::sessions()?.command(account, act)?;
-    Ok(Unverified { command, account, digest: B256::ZERO, proof: Proof::Login })
+    Ok(Unverified { command, account, digest: Digest::Of(B256::ZERO), proof: Proof::Login })
 }
 
 struct Job {
@@ -267,16 +304,26 @@ impl Drop for Checking {
 impl Checking {
     fn run(self) {
         let (mut verifier, mut keys) = (Verifier::new(), KeyBook::new(KEYS));
+        let (mut orders, mut digests) = (Vec::new(), Vec::new());
         let (mut claims, mut verdicts) = (Vec::new(), Vec::new());
         while let Some(jobs) = self.next_jobs() {
+            orders.clear();
+            digests.clear();
             claims.clear();
             verdicts.clear();
+            orders.extend(jobs.iter().flat_map(|job| &job.unverified).filter_map(Unverified::unhashed));
+            self.domain.digests(&orders, &mut digests);
+            let mut digests = digests.iter();
             {
                 let signers = self.signers.0.lock().unwrap_or_else(PoisonError::into_inner);
                 claims.extend(jobs.iter().flat_map(|job| &job.unverified).filter_map(|unverified| {
                     let Proof::Signature(signature) = unverified.proof else { return None };
                     let signer = signers.get(&unverified.account).copied();
-                    Some(Claim { digest: unverified.digest, signature, signer })
+                    let digest = match unverified.digest {
+                        Digest::Of(digest) => digest,
+                        Digest::OfOrder => B256::from(*digests.next().expect("a digest for each order")),
+                    };
+                    Some(Claim { digest, signature, signer })
                 }));
             }
             self.vitals.metrics.verifying(|| verifier.verify(&mut keys, &claims, &mut verdicts));
@@ -303,7 +350,10 @@ impl Checking {
             if lanes.closed {
                 return None;
             }
-            lanes = self.queue.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            drop(self.queue.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner));
+            // Whoever waits for this core may bring more, and several are cheaper together.
+            std::thread::yield_now();
+            lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -314,8 +364,12 @@ mod tests {
     use crate::testing::cancel;
 
     fn job(count: usize) -> Job {
-        let unverified =
-            || Unverified { command: cancel(1), account: AccountId(3), digest: B256::ZERO, proof: Proof::Login };
+        let unverified = || Unverified {
+            command: cancel(1),
+            account: AccountId(3),
+            digest: Digest::Of(B256::ZERO),
+            proof: Proof::Login,
+        };
         Job { unverified: (0..count).map(|_| unverified()).collect(), reply: oneshot::channel().0 }
     }
 

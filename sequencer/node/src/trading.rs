@@ -5,23 +5,21 @@ use xos_api::{
 };
 use xos_auth::Domain;
 use xos_engine::PlannedView;
-use xos_types::{Act, Amend, CancelAfter, CancelMany, Command, Instructions, Order};
+use xos_types::{Act, Amend, CancelAfter, CancelMany, Command, Instructions};
 
-use crate::rpc::{claimed, claimed_or};
+use crate::rpc::{claimed, claimed_or, claimed_order};
 use crate::signatures::Unverified;
 
-pub(crate) fn claimed_plan(domain: &Domain, request: &PlanRequest) -> Unverified {
-    let order = Order::from(&request.order);
+pub(crate) fn claimed_plan(request: &PlanRequest) -> Unverified {
     let (plan, instructions) =
         (request.plan, Instructions { self_trade: request.self_trade, crossing: request.crossing });
-    claimed(domain, order.account, order, &request.order.signature, |order| Command::Plan { order, instructions, plan })
+    claimed_order(&request.order, |order| Command::Plan { order, instructions, plan })
 }
 
-pub(crate) fn claimed_replacement(domain: &Domain, request: &ReplaceRequest) -> Unverified {
-    let order = Order::from(&request.order);
+pub(crate) fn claimed_replacement(request: &ReplaceRequest) -> Unverified {
     let instructions = Instructions { self_trade: request.self_trade, crossing: request.crossing };
     let nonce = request.replaces;
-    claimed(domain, order.account, order, &request.order.signature, |order| match request.wait {
+    claimed_order(&request.order, |order| match request.wait {
         Some(Wait { trigger, pace }) => Command::Replan { nonce, order, instructions, trigger, pace },
         None => Command::Replace { nonce, order, instructions },
     })

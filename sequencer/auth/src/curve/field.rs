@@ -4,6 +4,7 @@
 //! canonical one; what is compared or written out is brought to it first. Everything here works on public data and takes
 //! its time from it.
 
+use super::inverse::Modulus;
 use crate::processor::choose;
 
 /// `2^256 − p`: what a carry out of the fourth limb is worth.
@@ -142,14 +143,10 @@ impl Field {
         reduce([t0, t1, t2, t3, t4, t5, t6, t7])
     }
 
-    /// `1 / self` by Fermat's theorem; 0 for 0.
+    /// `1 / self`; 0 for 0.
     pub(crate) fn invert(self) -> Self {
-        let [x2, x22, x223] = runs([self]);
-        let [power] = mul(squares(x223, 23), x22);
-        let [power] = mul(squares([power], 5), [self]);
-        let [power] = mul(squares([power], 3), x2);
-        let [power] = mul(squares([power], 2), [self]);
-        power
+        const MODULUS: Modulus = Modulus::new(PRIME);
+        Self(MODULUS.invert(self.normal().0))
     }
 }
 
@@ -184,7 +181,7 @@ pub(crate) fn portable_roots<const LANES: usize>(values: [Field; LANES]) -> [Fie
     squares(power, 2)
 }
 
-/// `a^(2^k − 1)` for `k` of 2, 22 and 223: the runs of ones in `p − 2` and `(p + 1) / 4`.
+/// `a^(2^k − 1)` for `k` of 2, 22 and 223: the runs of ones in `(p + 1) / 4`.
 fn runs<const LANES: usize>(x: [Field; LANES]) -> [[Field; LANES]; 3] {
     let x2 = mul(squares(x, 1), x);
     let x3 = mul(squares(x2, 1), x);

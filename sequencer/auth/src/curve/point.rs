@@ -6,7 +6,7 @@
 use super::field::{Field, LANES, portable_roots, roots};
 
 /// `λ·(x, y) = (β·x, y)`: one multiplication stands for one of 128 doublings and more.
-const BETA: Field =
+pub(super) const BETA: Field =
     Field::from_limbs([0xc139_6c28_7195_01ee, 0x9cf0_4975_12f5_8995, 0x6e64_479e_ac34_34e9, 0x7ae9_6a2b_657c_0710]);
 
 const SEVEN: Field = Field::from_limbs([7, 0, 0, 0]);
@@ -80,9 +80,9 @@ impl Affine {
 /// A point `(x/z², y/z³)`, which is added to without dividing; `z` of zero is the point at infinity.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Jacobian {
-    x: Field,
-    y: Field,
-    z: Field,
+    pub(super) x: Field,
+    pub(super) y: Field,
+    pub(super) z: Field,
 }
 
 impl From<Affine> for Jacobian {
@@ -101,12 +101,35 @@ impl Jacobian {
 
     /// Nothing for the point at infinity.
     pub(crate) fn to_affine(self) -> Option<Affine> {
-        if self.is_infinity() {
-            return None;
+        (!self.is_infinity()).then(|| self.divided(self.z.invert()))
+    }
+
+    /// Appends what [`Self::to_affine`] says of each, by one inversion (Montgomery's trick).
+    pub(crate) fn to_affine_together(points: &[Self], affine: &mut Vec<Option<Affine>>) {
+        let first = affine.len();
+        let mut product = Field::ONE;
+        for point in points {
+            if point.is_infinity() {
+                affine.push(None);
+                continue;
+            }
+            // Where the point will stand, the product of those before it waits.
+            affine.push(Some(Affine { x: product, y: Field::ZERO }));
+            product = product.mul(point.z);
         }
-        let inverse = self.z.invert();
+        let mut inverse = product.invert();
+        for (point, affine) in points.iter().zip(&mut affine[first..]).rev() {
+            if let Some(affine) = affine {
+                *affine = point.divided(inverse.mul(affine.x));
+                inverse = inverse.mul(point.z);
+            }
+        }
+    }
+
+    /// The point by `1/z`.
+    fn divided(self, inverse: Field) -> Affine {
         let square = inverse.square();
-        Some(Affine { x: self.x.mul(square), y: self.y.mul(square.mul(inverse)) })
+        Affine { x: self.x.mul(square), y: self.y.mul(square.mul(inverse)) }
     }
 
     pub(crate) fn negate_if(self, negative: bool) -> Self {

@@ -4,6 +4,7 @@ use k256::Scalar;
 use k256::elliptic_curve::ff::PrimeField;
 
 use super::field::{limbs, product};
+use super::inverse::Modulus;
 use super::point::Affine;
 
 /// Round(2^384 · b₂ / n) and round(2^384 · −b₁ / n): division by the order `n` as a multiplication.
@@ -14,6 +15,9 @@ const G2: [u64; 4] = [0x1571_b4ae_8ac4_7f71, 0x2212_08ac_9df5_06c6, 0x6f54_7fa9_
 const A1: [u64; 3] = [0xe86c_90e4_9284_eb15, 0x3086_d221_a7d4_6bcd, 0];
 const MINUS_B1: [u64; 3] = [0x6f54_7fa9_0abf_e4c3, 0xe443_7ed6_010e_8828, 0];
 const A2: [u64; 3] = [0x57c1_108d_9d44_cfd8, 0x14ca_50f7_a8e2_f3f6, 1];
+
+/// The order `n` of the curve, least limb first.
+const ORDER: [u64; 4] = [0xbfd2_5e8c_d036_4141, 0xbaae_dce6_af48_a03b, 0xffff_ffff_ffff_fffe, u64::MAX];
 
 /// `λ`, by which [`Affine::endomorphism`] multiplies: a cube root of 1.
 const LAMBDA: [u8; 32] = [
@@ -43,11 +47,53 @@ pub(crate) fn halves(scalar: &Scalar, point: Affine) -> [(Affine, u128); 2] {
 /// both stay below 0.64 · 2^128 is shown in k256 and in libsecp256k1, whose constants these are.
 pub(crate) fn split(scalar: &Scalar) -> [Half; 2] {
     let k = limbs(&scalar.to_repr().into());
-    let (c1, c2) = (multiply_shift(k, G1), multiply_shift(k, G2));
-    // Only 129 bits and a sign are left of each difference, so that the lowest 192 bits say everything.
+    less_lattice(k, multiply_shift(k, G1), multiply_shift(k, G2)).map(|(negative, [r0, r1, r2])| {
+        debug_assert_eq!(r2, 0);
+        Half { negative, size: join(r0, r1) }
+    })
+}
+
+/// An odd number below 2^129 in size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Odd {
+    pub(crate) negative: bool,
+    /// Half of its size, rounded down.
+    pub(crate) half: u128,
+}
+
+/// As [`split`], with both numbers odd: the lattice has points of every parity, and one beside the nearest has the wanted one.
+/// Of its vectors only `a₂` is even, so that `k₁` is odd if one of `k` and `c₁` is, and `k₂` if one of `c₁` and `c₂` is.
+/// Each factor is off by 1.5 at most, so that `k₁` is at most 1.5·(a₁ + a₂) < 1.91 · 2^128 in size, and `k₂` less.
+pub(crate) fn split_odd(scalar: &Scalar) -> [Odd; 2] {
+    let k = limbs(&scalar.to_repr().into());
+    let lowest = u128::from(k[0] & 1);
+    let (c1, c2) = (multiply_shift(k, G1) & !1 | (1 - lowest), multiply_shift(k, G2) & !1 | lowest);
+    less_lattice(k, c1, c2).map(|(negative, [r0, r1, r2])| {
+        debug_assert!(r0 & 1 == 1 && r2 <= 1);
+        Odd { negative, half: join(r0 >> 1 | r1 << 63, r1 >> 1 | r2 << 63) }
+    })
+}
+
+/// `1 / scalar`; 0 for 0.
+pub(crate) fn invert(scalar: &Scalar) -> Scalar {
+    const MODULUS: Modulus = Modulus::new(ORDER);
+    let inverse = MODULUS.invert(limbs(&scalar.to_repr().into()));
+    let mut bytes = [0; 32];
+    for (chunk, limb) in bytes.chunks_exact_mut(8).zip(inverse.iter().rev()) {
+        chunk.copy_from_slice(&limb.to_be_bytes());
+    }
+    Scalar::from_repr(bytes.into()).expect("an inverse is below the order")
+}
+
+/// Signs and sizes of `k₁ = k − c₁·a₁ − c₂·a₂` and `k₂ = −c₁·b₁ − c₂·b₂`. Little more than 128 bits and a sign are left of each
+/// difference, so that the lowest 192 bits say everything.
+fn less_lattice(k: [u64; 4], c1: u128, c2: u128) -> [(bool, [u64; 3]); 2] {
     let k1 = subtract(subtract([k[0], k[1], k[2]], multiple(c1, A1)), multiple(c2, A2));
     let k2 = subtract(multiple(c1, MINUS_B1), multiple(c2, A1));
-    [half(k1), half(k2)]
+    [k1, k2].map(|k| {
+        let negative = k[2] >> 63 == 1;
+        (negative, if negative { subtract([0; 3], k) } else { k })
+    })
 }
 
 /// `round(a·b / 2^384)`.
@@ -71,13 +117,6 @@ fn subtract(a: [u64; 3], b: [u64; 3]) -> [u64; 3] {
     let (r1, borrow) = a[1].borrowing_sub(b[1], borrow);
     let (r2, _) = a[2].borrowing_sub(b[2], borrow);
     [r0, r1, r2]
-}
-
-fn half(k: [u64; 3]) -> Half {
-    let negative = k[2] >> 63 == 1;
-    let [r0, r1, r2] = if negative { subtract([0; 3], k) } else { k };
-    debug_assert_eq!(r2, 0);
-    Half { negative, size: join(r0, r1) }
 }
 
 const fn join(low: u64, high: u64) -> u128 {

@@ -9,10 +9,11 @@ use k256::{ProjectivePoint, Scalar};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::comb::{Comb, Combination, portable_sums, sums};
 use super::field::{Field, LANES, portable_roots, roots};
 use super::pairs::Pairs;
 use super::point::{Affine, Jacobian};
-use super::scalar::{halves, lambda, split};
+use super::scalar::{Odd, halves, invert, lambda, split, split_odd};
 use super::sum::Summer;
 use super::two::generator_and_point;
 use crate::processor::choose;
@@ -71,6 +72,20 @@ fn same(ours: Jacobian, theirs: &ProjectivePoint) -> bool {
 fn scaled(point: Affine) -> Jacobian {
     let five = Jacobian::from(Affine::GENERATOR).double().double().add_affine(Affine::GENERATOR);
     Jacobian::from(point).add(five).add(five.negate_if(true))
+}
+
+/// What the given columns of a comb add up to for a number, seen from the lowest of them.
+fn part_of(number: Odd, teeth: usize, spacing: usize, columns: std::ops::Range<usize>) -> Scalar {
+    let lowest = columns.start;
+    let places = columns.flat_map(|column| (0..teeth).map(move |tooth| tooth * spacing + column));
+    let sum: Scalar = places
+        .map(|place| {
+            let size = (lowest..place).fold(Scalar::ONE, |size, _| size + size);
+            let positive = place + 1 == teeth * spacing || place < 128 && number.half >> place & 1 == 1;
+            if positive { size } else { -size }
+        })
+        .sum();
+    if number.negative { -sum } else { sum }
 }
 
 proptest! {
@@ -176,6 +191,79 @@ proptest! {
             if half.negative { -size } else { size }
         });
         prop_assert_eq!(a + b * lambda(), scalar);
+    }
+
+    #[test]
+    fn odd_halves_make_the_whole(scalar in scalars()) {
+        let [a, b] = split_odd(&scalar).map(|Odd { negative, half }| {
+            assert!(half < u128::MAX / 100 * 96);
+            let size = Scalar::from(half) + Scalar::from(half) + Scalar::ONE;
+            if negative { -size } else { size }
+        });
+        prop_assert_eq!(a + b * lambda(), scalar);
+    }
+
+    #[test]
+    fn an_inverse_of_a_scalar_is_k256s(scalar in scalars()) {
+        prop_assert_eq!(invert(&scalar), scalar.invert().into_option().unwrap_or(Scalar::ZERO));
+    }
+
+    #[test]
+    fn points_become_affine_together_as_alone(points in vec(prop::option::of(points()), 0..20)) {
+        let points: Vec<_> =
+            points.iter().map(|point| point.map_or(Jacobian::INFINITY, |point| scaled(affine(&point)))).collect();
+        let mut together = Vec::new();
+        Jacobian::to_affine_together(&points, &mut together);
+        prop_assert_eq!(together, points.into_iter().map(Jacobian::to_affine).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn combinations_are_k256s(terms in vec((scalars(), scalars(), any::<u128>()), 1..=LANES)) {
+        let points: Vec<_> =
+            terms.iter().map(|(_, _, n)| ProjectivePoint::GENERATOR * Scalar::from(n.saturating_add(1 << 64))).collect();
+        let combs: Vec<_> = points.iter().map(|point| Comb::of_signer(affine(point))).collect();
+        let combinations: Vec<_> = terms
+            .iter()
+            .zip(&combs)
+            .map(|((generator, factor, _), comb)| Combination { generator: *generator, factor: *factor, comb })
+            .collect();
+        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        sums(&combinations, &mut together);
+        portable_sums((&combinations, &mut alone));
+        prop_assert_eq!((together.len(), alone.len()), (terms.len(), terms.len()));
+        for (((a, b, _), point), (together, alone)) in terms.iter().zip(&points).zip(together.into_iter().zip(alone)) {
+            let theirs = ProjectivePoint::GENERATOR * a + *point * b;
+            prop_assert!(same(together, &theirs));
+            prop_assert!(same(alone, &theirs));
+        }
+    }
+
+    /// A point whose own part of the sum is, halfway, just the generator's digit that is added next, or its opposite.
+    #[test]
+    fn a_point_that_meets_the_generator_is_never_summed_wrongly(
+        a in scalars(),
+        b in scalars(),
+        // More than four go a lane each; two halves of fewer go apart.
+        (in_one_lane, opposite) in any::<(bool, bool)>(),
+        others in vec(1_u128 << 64.., 0..LANES),
+    ) {
+        let [first, second] = split_odd(&b).map(|half| part_of(half, 6, 22, 11..22));
+        let next = part_of(split_odd(&a)[0], 11, 12, 11..12);
+        let own = if in_one_lane { first + second * lambda() } else { first };
+        let key = next * own.invert().unwrap();
+        let keys: Vec<Scalar> = [if opposite { -key } else { key }].into_iter().chain(others.into_iter().map(Scalar::from)).collect();
+        let points: Vec<_> = keys.iter().map(|key| ProjectivePoint::GENERATOR * key).collect();
+        let combs: Vec<_> = points.iter().map(|point| Comb::of_signer(affine(point))).collect();
+        let combinations: Vec<_> = combs.iter().map(|comb| Combination { generator: a, factor: b, comb }).collect();
+        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        sums(&combinations, &mut together);
+        portable_sums((&combinations, &mut alone));
+        for (number, (key, (together, alone))) in keys.iter().zip(together.into_iter().zip(alone)).enumerate() {
+            let theirs = ProjectivePoint::GENERATOR * (a + b * key);
+            prop_assert!(same(alone, &theirs));
+            // Side by side it is right, or says that it does not know.
+            prop_assert!(number == 0 && together.is_infinity() || same(together, &theirs));
+        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! Eight sums of points side by side, and eight roots: numbers modulo `p` in five limbs of 52 bits, which is what
-//! AVX-512's multiplier takes. [`super::pairs`] and [`super::field`] do the same one by one, and tests hold both together.
+//! Eight sums of points side by side, and eight roots, and eight combinations by combs: numbers modulo `p` in five limbs of 52 bits, which is what
+//! AVX-512's multiplier takes. [`super::pairs`], [`super::field`] and [`super::comb`] do the same one by one, and tests hold both together.
 //!
 //! Between operations a limb has at most 52 bits and the last at most 49, so that any value goes into any operation. A
 //! column of a product is a sum of at most ten parts of 52 bits, for which 64 have room.
 
+mod combs;
+
 use core::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_or_si512,
-    _mm512_set_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_sub_epi64,
+    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_sub_epi64,
+    _mm512_or_si512, _mm512_set_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srli_epi64,
+    _mm512_sub_epi64,
 };
 
 use zerocopy::{FromBytes, IntoBytes};
@@ -14,6 +17,8 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::field::Field;
 use super::pairs::Job;
 use super::point::Affine;
+
+pub(super) use combs::sums;
 
 /// Numbers side by side.
 pub(crate) const LANES: usize = 8;
@@ -161,9 +166,39 @@ impl Wide {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn sub(self, other: Self) -> Self {
+        self.less::<0, 0>(other)
+    }
+
+    /// `self · 2^OWN − other · 2^OTHER`, for up to 8 times.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn less<const OWN: u32, const OTHER: u32>(self, other: Self) -> Self {
         let mut limbs = self.0;
         for ((limb, &other), primes) in limbs.iter_mut().zip(&other.0).zip(FOUR_PRIMES) {
-            *limb = _mm512_add_epi64(*limb, _mm512_sub_epi64(_mm512_set1_epi64(primes), other));
+            let opposite = _mm512_sub_epi64(_mm512_set1_epi64(primes), other);
+            *limb = _mm512_add_epi64(_mm512_slli_epi64::<OWN>(*limb), _mm512_slli_epi64::<OTHER>(opposite));
+        }
+        settle(limbs)
+    }
+
+    /// `self · (2^BITS + 1)`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn more<const BITS: u32>(self) -> Self {
+        let mut limbs = self.0;
+        for limb in &mut limbs {
+            *limb = _mm512_add_epi64(_mm512_slli_epi64::<BITS>(*limb), *limb);
+        }
+        settle(limbs)
+    }
+
+    /// The opposites of the lanes of the mask.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn negate_where(self, mask: u8) -> Self {
+        let mut limbs = self.0;
+        for (limb, primes) in limbs.iter_mut().zip(FOUR_PRIMES) {
+            *limb = _mm512_mask_sub_epi64(*limb, mask, _mm512_set1_epi64(primes), *limb);
         }
         settle(limbs)
     }

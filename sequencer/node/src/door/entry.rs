@@ -4,7 +4,7 @@ use xos_api::{
     ApiError, BY_SESSION, Budget, Code, Entry, EntryAnswer, EntryPromise, EntryRequest, EntryResult, tag_of,
 };
 use xos_auth::Domain;
-use xos_types::{Act, B256, Command, Lots, Order};
+use xos_types::{Act, Command, Lots};
 
 use crate::receipt::{Done, Effect, Head};
 use crate::rpc::{COMMANDS_MAX, Rpc};
@@ -23,7 +23,7 @@ pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
         Ok([Entry::Tree(tree, replaces, instructions)]) => {
             let signature = Ok(tree.signature);
             let claimed = Unverified::tree(&rpc.domain, tree, signature, replaces, instructions);
-            return match rpc.execute_tree(claimed).await {
+            return match Box::pin(rpc.execute_tree(claimed)).await {
                 Ok(answer) => done_tree(rpc, tag, answer),
                 Err(error) => refused(tag, &error),
             };
@@ -41,39 +41,26 @@ pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
     }
 }
 
-/// Every entry as a command that is still to be verified. Orders are hashed together.
+/// Every entry as a command that is still to be verified.
 ///
 /// # Errors
 /// If something is neither signed nor covered by a session.
 fn claimed(domain: &Domain, entries: Vec<Entry>) -> Result<Vec<Unverified>, ApiError> {
-    let orders: Vec<Order> = entries
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Place(order, ..) | Entry::Replace(_, order, ..) => Some(*order),
-            Entry::Cancel(..) | Entry::CancelAll(..) | Entry::Tree(..) => None,
-        })
-        .collect();
-    let mut digests = Vec::with_capacity(orders.len());
-    domain.digests(&orders, &mut digests);
-    let mut digests = digests.into_iter().map(B256::from);
-    let mut next = || digests.next().expect("a digest for each order");
     let claimed = entries.into_iter().map(|entry| {
         Ok::<_, ApiError>(match entry {
             Entry::Cancel(cancel, BY_SESSION) => in_session(cancel.account, Act::Cancel { nonce: cancel.nonce })?,
             Entry::CancelAll(cancel, BY_SESSION) => in_session(cancel.account, Act::CancelAll { below: cancel.below })?,
             Entry::Place(order, instructions, signature) => {
-                let place = |order| Command::Place { order, instructions };
-                Unverified::new(order.account, order, next(), Ok(signature), place)
+                Unverified::order(order, Ok(signature), |order| Command::Place { order, instructions })
             }
             Entry::Replace(nonce, order, instructions, signature) => {
-                let replace = |order| Command::Replace { nonce, order, instructions };
-                Unverified::new(order.account, order, next(), Ok(signature), replace)
+                Unverified::order(order, Ok(signature), |order| Command::Replace { nonce, order, instructions })
             }
             Entry::Cancel(cancel, signature) => {
-                Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::Cancel)
+                Unverified::new(domain, cancel.account, cancel, Ok(signature), Command::Cancel)
             }
             Entry::CancelAll(cancel, signature) => {
-                Unverified::new(cancel.account, cancel, domain.digest(&cancel), Ok(signature), Command::CancelAll)
+                Unverified::new(domain, cancel.account, cancel, Ok(signature), Command::CancelAll)
             }
             Entry::Tree(tree, replaces, instructions) => {
                 let signature = Ok(tree.signature);

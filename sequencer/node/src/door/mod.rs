@@ -56,7 +56,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// What every connection needs.
 #[derive(Clone)]
 struct Door {
-    rpc: Rpc,
+    rpc: Arc<Rpc>,
     methods: Methods,
     limits: Limits,
     stop: StopHandle,
@@ -78,7 +78,7 @@ pub(crate) async fn open(config: &Config, rpc: Rpc) -> Result<(SocketAddr, Serve
     let limits = config.limits;
     let crowd = Crowd::new(limits.address_connections);
     let (proxies, origins) = (config.trusted_proxies.clone().into(), Arc::new(config.allowed_origins.clone()));
-    tokio::spawn(accept(listener, Door { rpc, methods, limits, stop, crowd, proxies, origins }));
+    tokio::spawn(accept(listener, Door { rpc: Arc::new(rpc), methods, limits, stop, crowd, proxies, origins }));
     Ok((address, handle))
 }
 

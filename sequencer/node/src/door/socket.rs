@@ -40,7 +40,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// One connection, before it is served.
 pub(crate) struct Socket {
-    rpc: Rpc,
+    rpc: Arc<Rpc>,
     calls: Calls,
     request_bytes: usize,
     client: Client,
@@ -67,7 +67,7 @@ impl Socket {
             response_bytes: size(limits.response_bytes),
             batch_requests: size(limits.batch_requests),
         };
-        let (rpc, stop) = (door.rpc.clone(), door.stop.clone());
+        let (rpc, stop) = (Arc::clone(&door.rpc), door.stop.clone());
         let client = client.with_sessions(Arc::clone(&sessions));
         let request_bytes = size(limits.request_bytes);
         Self { rpc, calls, request_bytes, client, sessions, updates, answered, answers, stop }
@@ -103,7 +103,8 @@ impl Socket {
                     }
                 };
                 writer.feed(first).await?;
-                // What waits goes with it.
+                // Answers are let out together, each to its own task: the others' go with it.
+                tokio::task::yield_now().await;
                 while let Some(message) = next_of(&mut answered, &mut updates) {
                     writer.feed(message).await?;
                 }
@@ -142,11 +143,12 @@ impl Socket {
             let share = if client.is_known() { 1 } else { STRANGE_SHARE };
             let place = tokio::time::timeout(SILENCE_MAX, Arc::clone(&room).acquire_many_owned(share)).await;
             let Ok(Ok(place)) = place else { break None };
+            // Tasks are moved about when they are started, so what is large in them is boxed.
             match message {
                 Message::Text(text) => {
                     let (client, calls, answers) = (client.clone(), calls.clone(), answers.clone());
                     let work = async move {
-                        if let (Some(answer), budget) = client.clone().asks(calls.execute(&text)).await {
+                        if let (Some(answer), budget) = client.clone().asks(Box::pin(calls.execute(&text))).await {
                             client.pays_for_answer(answer.get().len());
                             // If the client has left, it does not want to know.
                             let _ = answers.send(with_budget(answer, budget)).await;
@@ -156,9 +158,9 @@ impl Socket {
                     tokio::spawn(turns.next().of(work));
                 }
                 Message::Binary(bytes) => {
-                    let (client, rpc, answers) = (client.clone(), rpc.clone(), answers.clone());
+                    let (client, rpc, answers) = (client.clone(), Arc::clone(&rpc), answers.clone());
                     let work = async move {
-                        let (answer, budget) = client.asks(entry::answer(&rpc, &bytes)).await;
+                        let (answer, budget) = client.asks(Box::pin(entry::answer(&rpc, &bytes))).await;
                         let answer = answer.with_budget(budget).encode();
                         let _ = answers.send(Message::Binary(Bytes::from(answer))).await;
                         drop(place);
