@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use jsonrpsee::core::server::{BoundedSubscriptions, ConnectionId, MethodSink, Methods};
-use proptest::collection::vec;
 use serde_json::Value;
 use xos_api::Explained;
 
