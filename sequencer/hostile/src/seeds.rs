@@ -13,7 +13,8 @@ use xos_types::{
     AccountId, Act, Amend, Cancel, CancelAfter, CancelAll, CancelMany, Command, Convert, Crossing, EventConfig,
     EventId, FeedId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Instructions, Liquidate, Logged, Lots, MarketId,
     Nonce, Order, OrderKind, Pace, Plan, Ppm, PriceUpdate, Scope, SelfTrade, Session, Side, Sides, Signature, Signed,
-    SignedTree, Ticks, TimeMs, TradingTerms, Transfer, Trigger, TriggerSource, TriggerWhen, VenueConfig, VenueId, Withdraw,
+    SignedTree, Ticks, TimeMs, TradingTerms, Transfer, Trigger, TriggerSource, TriggerWhen, VenueConfig, VenueId,
+    Withdraw,
 };
 
 use crate::signatures::CLAIM_BYTES;
