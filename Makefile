@@ -59,6 +59,12 @@ nginx: ## Install the reverse proxy that a test puts before a node
 		|| { apt-get update && apt-get install --yes --no-install-recommends nginx-light openssl; } \
 		|| echo "==> nginx cannot be installed here: THE TEST THAT NEEDS IT WILL BE SKIPPED"
 
+.PHONY: chromium
+chromium: ## Install the browser that a test opens the node's page in
+	@command -v chromium > /dev/null \
+		|| { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
+		|| echo "==> chromium cannot be installed here: THE TEST THAT NEEDS IT WILL BE SKIPPED"
+
 .PHONY: contracts
 contracts: deps ## Build the contracts
 	@echo "==> building contracts"
@@ -101,7 +107,7 @@ test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the con
 	@! grep -q WARNING target/test-proofs.log
 
 .PHONY: test-rust
-test-rust: contracts $(NATS) nginx ## Rust tests, the differential ones among them
+test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
 	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
@@ -137,15 +143,39 @@ test-demo: contracts ## The whole demo, faster, with the node killed on the way
 	$(XOS) demo --exit --speed 4 --kill-node 2
 
 .PHONY: test-long
-test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, six thousand connections, a thousand seeds
+test-long: contracts $(NATS) ## Long fuzzing and soaks: contract invariants, lives of engine and contracts, hundreds of killed nodes, six thousand connections, an hour of hostile clients, a thousand seeds, hostile bytes
 	FOUNDRY_FUZZ_RUNS=20000 FOUNDRY_INVARIANT_RUNS=512 FOUNDRY_INVARIANT_DEPTH=256 $(FORGE) test
 	PROPTEST_CASES=20000 cargo test --release --locked -p xos-engine --test lives
 	tools/mutants
 	XOS_LIVES=3000 cargo test --release --locked -p xos-chain --test differential -- --nocapture
 	XOS_KILLS=200 cargo test --release --locked -p xos-cli --test process kill_9 -- --nocapture
 	ulimit -n 20000 && XOS_CROWD=5000 cargo test --release --locked -p xos-cli --test process crowd -- --nocapture
+	XOS_STORMS=450 cargo test --release --locked -p xos-cli --test process while_others_do_their_worst -- --nocapture
 	XOS_KILLS=100 cargo test --release --locked -p xos-cli --test cluster leaders_die -- --nocapture
 	SEEDS=1000 cargo test --release --locked -p xos-simulation every_seed -- --nocapture
+	$(MAKE) --no-print-directory fuzz SECONDS=600
+
+# Counters of what was reached, as libFuzzer wants them; both flags are stable. Its own Rust sources need no sanitizer: nothing of
+# ours is unsafe.
+COUNTERS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing
+FUZZED := target/fuzz
+FUZZ_SECONDS = $(or $(SECONDS),60)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder, each for a minute (SECONDS=n)
+	@mkdir -p $(FUZZED)
+	@cargo run --quiet --release --locked -p xos-hostile --example seeds -- $(FUZZED)/seeds > $(FUZZED)/decoders
+	@echo "==> building the fuzz targets"
+	cd fuzz && RUSTFLAGS="$(COUNTERS)" cargo build --release --locked --target $$(rustc -vV | sed -n 's/^host: //p') --target-dir ../$(FUZZED)/build
+	@for decoder in $$(cat $(FUZZED)/decoders); do \
+		echo "==> $$decoder, $(FUZZ_SECONDS) s"; \
+		mkdir -p $(FUZZED)/corpus/$$decoder $(FUZZED)/found; \
+		$(FUZZED)/build/*/release/$$decoder -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix=$(FUZZED)/found/$$decoder- $(FUZZED)/corpus/$$decoder $(FUZZED)/seeds/$$decoder 2> $(FUZZED)/$$decoder.log \
+			|| { tail -40 $(FUZZED)/$$decoder.log; exit 1; }; \
+		grep -E 'number_of_executed_units|peak_rss' $(FUZZED)/$$decoder.log; \
+	done
 
 .PHONY: lint
 lint: contracts ## Formatters and linters, warnings are errors

@@ -8,7 +8,7 @@ use xos_types::{
     SelfTrade, Side, Signature, SignedTree, Ticks, TimeMs, UnfitTree,
 };
 
-use crate::error::Code;
+use crate::codes::Code;
 use crate::session::Budget;
 
 /// The first byte of every message.

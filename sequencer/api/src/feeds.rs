@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    AccountId, EventId, FeedId, Hours, Lots, MarketId, Nonce, Phase, Side, Ticks, TimeMs, VenueId, number,
+    AccountId, EventId, FeedId, Hours, Lots, MarketId, Nonce, Number, Phase, Side, Ticks, TimeMs, VenueId,
 };
 
 use crate::history::{Candle, Interval};
@@ -18,12 +19,12 @@ use crate::wire::{BatchInfo, Level, TradeInfo};
 pub const CHECKSUM_LEVELS: usize = 10;
 
 /// A place in the log: commands that came before it and the one that ends there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Sequence(#[serde(with = "number")] pub u64);
+pub struct Sequence(#[serde(with = "Number::<u64>")] pub u64);
 
 /// A book by price (level 2): the whole book, or the levels that changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BookMessage {
     /// The venue that lists the market.
@@ -43,7 +44,7 @@ pub struct BookMessage {
 }
 
 /// A book by order (level 3): every order, or what became of some, in the order in which it did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrdersMessage {
     /// The venue that lists the market.
@@ -61,12 +62,12 @@ pub struct OrdersMessage {
 }
 
 /// What a resting order is called in public. It says nothing of whose it is, and lasts as long as the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct PublicOrder(#[serde(with = "number")] pub u64);
+pub struct PublicOrder(#[serde(with = "Number::<u64>")] pub u64);
 
 /// What became of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderChange {
     /// The command that caused it.
@@ -84,7 +85,7 @@ pub struct OrderChange {
 }
 
 /// What happened to an order in a book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// It came, or an iceberg shows its next part.
@@ -98,7 +99,7 @@ pub enum Cause {
 }
 
 /// The best prices of a book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BboMessage {
     /// The venue that lists the market.
@@ -116,7 +117,7 @@ pub struct BboMessage {
 }
 
 /// Trades, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TradesMessage {
     /// The last one's command.
@@ -128,7 +129,7 @@ pub struct TradesMessage {
 }
 
 /// A trade and where it happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Trade {
     /// The venue that lists the market.
@@ -139,7 +140,7 @@ pub struct Trade {
 }
 
 /// Candles that changed: the open one as it stands, behind those that are complete since the message before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CandlesMessage {
     /// The venue that lists the market.
@@ -157,7 +158,7 @@ pub struct CandlesMessage {
 }
 
 /// Index and mark prices of a frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PricesMessage {
     /// The command that opened the frame.
@@ -171,7 +172,7 @@ pub struct PricesMessage {
 }
 
 /// The prices of a market.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceInfo {
     /// The venue that lists it.
@@ -181,12 +182,12 @@ pub struct PriceInfo {
     /// Its index price's feed.
     pub feed: FeedId,
     /// Index price, atoms per lot times 1e9; 0 before the first.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub index: u128,
     /// When that was published.
     pub index_time: TimeMs,
     /// Index and book blended: the median of the index, the middle of the book and the last trade; in the same units.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub mark: u128,
     /// The mark price in ticks, rounded down.
     pub mark_ticks: Ticks,
@@ -195,7 +196,7 @@ pub struct PriceInfo {
 }
 
 /// Funding indices that moved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FundingMessage {
     /// The command that moved them.
@@ -209,7 +210,7 @@ pub struct FundingMessage {
 }
 
 /// A perpetual's funding index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FundingInfo {
     /// The venue that lists it.
@@ -217,15 +218,15 @@ pub struct FundingInfo {
     /// Which perpetual.
     pub market: MarketId,
     /// What a long lot has paid since the market began, atoms times 1e9.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<i128>")]
     pub index: i128,
     /// By how much that moved.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<i128>")]
     pub moved: i128,
 }
 
 /// What happened to accounts that fail.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LiquidationsMessage {
     /// The command that caused it.
@@ -239,7 +240,7 @@ pub struct LiquidationsMessage {
 }
 
 /// An event of the engine, and where it happened if it happened in a market.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MarketEvent {
     /// The venue that lists the market.
@@ -251,7 +252,7 @@ pub struct MarketEvent {
 }
 
 /// What concerns an account: what a command did to it, or that a batch is settled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountMessage {
     /// Whose.
@@ -278,7 +279,7 @@ pub struct AccountMessage {
 }
 
 /// An order of an account, and what it is called in its book's feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderName {
     /// The order.
@@ -288,7 +289,7 @@ pub struct OrderName {
 }
 
 /// Listings, or those that changed, as they are now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MarketsMessage {
     /// The command that changed them.
@@ -304,7 +305,7 @@ pub struct MarketsMessage {
 }
 
 /// An event, a perpetual or a spot market, and when it trades.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListingInfo {
     /// The venue that lists it.
@@ -326,7 +327,7 @@ pub struct ListingInfo {
 }
 
 /// Whether a listing trades at this hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Session {
     /// It does, as far as its phase lets it.

@@ -1,15 +1,16 @@
 //! What happened, as it travels: orders, fills, candles and funding.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, Atoms, CancelReason, Lots, MarketId, Nonce, Order, Position, Side, Ticks, TimeMs, number};
+use xos_types::{AccountId, Atoms, CancelReason, Lots, MarketId, Nonce, Number, Order, Position, Side, Ticks, TimeMs};
 
 /// The end of the page before: the sequence number of its last entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Before(#[serde(with = "number")] pub u64);
+pub struct Before(#[serde(with = "Number::<u64>")] pub u64);
 
 /// An order from the moment that it was accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderRecord {
     /// What was signed.
@@ -21,24 +22,24 @@ pub struct OrderRecord {
     /// Lots that still may.
     pub remaining: Lots,
     /// Σ price · lots of its fills, in ticks: divided by `filled` it is the average price.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub notional: u128,
     /// What its venue charged, less rebates. A builder's fee is charged apart, when a frame is sealed.
     pub fees: Atoms,
     /// The command that placed it.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub placed: u64,
     /// Time of that command's frame.
     pub placed_at: TimeMs,
     /// The command that changed it last.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub changed: u64,
     /// Time of that command's frame.
     pub changed_at: TimeMs,
 }
 
 /// Where an order stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// It waits for a price, a time or another order.
@@ -52,7 +53,7 @@ pub enum OrderState {
 }
 
 /// One side of a trade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FillRecord {
     /// Whose.
@@ -72,14 +73,14 @@ pub struct FillRecord {
     /// Its part in the trade.
     pub role: Role,
     /// The command that caused it.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sequence: u64,
     /// Time of that command's frame.
     pub time: TimeMs,
 }
 
 /// Which part an order had in a trade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// It rested.
@@ -91,7 +92,7 @@ pub enum Role {
 }
 
 /// Trades of a market in a stretch of time that had any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Candle {
     /// First millisecond; the stretch is as long as was asked for.
@@ -105,14 +106,14 @@ pub struct Candle {
     /// The last.
     pub close: Ticks,
     /// Lots traded.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub volume: u128,
     /// How many trades.
     pub trades: u32,
 }
 
 /// How long a candle lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Interval {
     /// A minute.
     #[serde(rename = "1m")]
@@ -154,7 +155,7 @@ impl Interval {
 }
 
 /// What funding brought a position when its index moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FundingRecord {
     /// In which perpetual.
@@ -162,13 +163,13 @@ pub struct FundingRecord {
     /// What was held.
     pub position: Position,
     /// By how much the index moved: atoms a long lot paid, times 1e9.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<i128>")]
     pub moved: i128,
     /// What that brought (negative: cost), rounded down. What an account is charged is rounded once, when its position next
     /// changes, so these may add up to a little less.
     pub amount: Atoms,
     /// The command that moved it.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sequence: u64,
     /// Time of that command's frame.
     pub time: TimeMs,

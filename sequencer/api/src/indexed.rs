@@ -1,12 +1,13 @@
 //! Markets that follow an index price, and what accounts hold at them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xos_types::{FeedId, Lots, MarketId, Ppm, Rate, Ticks, TimeMs, VenueId, number};
+use xos_types::{FeedId, Lots, MarketId, Number, Ppm, Rate, Ticks, TimeMs, VenueId};
 
 use crate::wire::EventStatus;
 
 /// What a position in a market is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IndexKind {
     /// Signed contracts.
@@ -16,7 +17,7 @@ pub enum IndexKind {
 }
 
 /// A perpetual or a spot market.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IndexMarketInfo {
     /// Its number.
@@ -34,7 +35,7 @@ pub struct IndexMarketInfo {
     /// Coins in one lot, in decimals.
     pub lot_size: String,
     /// Atoms per tick·lot.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub quantum: u64,
     /// Taker fee, parts per million of value.
     pub taker_fee: Ppm,
@@ -45,7 +46,7 @@ pub struct IndexMarketInfo {
     /// Its index price's number.
     pub feed: FeedId,
     /// Index price, atoms per lot times 1e9; 0 before the first.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub index: u128,
     /// The same in ticks, rounded down.
     pub index_ticks: Ticks,
@@ -54,7 +55,7 @@ pub struct IndexMarketInfo {
     /// Whether it may not carry new risk: too old, or it broke a rule.
     pub stale: bool,
     /// What a long lot of a perpetual has paid so far, atoms times 1e9.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<i128>")]
     pub funding_index: i128,
     /// Lots open.
     pub open_interest: Lots,
@@ -67,7 +68,7 @@ pub struct IndexMarketInfo {
 }
 
 /// What an account holds at one index price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HoldingInfo {
     /// Which index price.
@@ -75,11 +76,11 @@ pub struct HoldingInfo {
     /// Its perpetual; none for an asset.
     pub market: Option<MarketId>,
     /// Signed lots of a perpetual, atoms of an asset.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<i128>")]
     pub amount: i128,
     /// Average price at which a perpetual was entered; 0 for an asset.
     pub entry: Ticks,
     /// Atoms of an asset that resting orders offer.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub offered: u128,
 }

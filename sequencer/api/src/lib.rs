@@ -4,6 +4,7 @@
 //! Numbers of 64 bits and more travel as decimal strings (a JSON number is accepted too), hashes, addresses and
 //! signatures as `0x…`. Prices are ticks and sizes are lots, as signed; [`MarketInfo`] says what they mean in decimals.
 
+mod codes;
 mod entry;
 mod error;
 mod feeds;
@@ -18,8 +19,9 @@ mod tree;
 mod venues;
 mod wire;
 
+pub use codes::{Code, Data, Explained, Field};
 pub use entry::{BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
-pub use error::{ApiError, Code};
+pub use error::ApiError;
 pub use feeds::{
     AccountMessage, BboMessage, BookCopy, BookMessage, CHECKSUM_LEVELS, CandlesMessage, Cause, FundingInfo,
     FundingMessage, LiquidationsMessage, ListingInfo, MarketEvent, MarketsMessage, NotTheBook, OrderChange, OrderName,

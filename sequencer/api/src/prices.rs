@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use jsonrpsee::core::RpcResult;
 use jsonrpsee::proc_macros::rpc;
 use serde::{Deserialize, Serialize};
-use xos_types::{TimeMs, number};
+use xos_types::{Number, TimeMs};
 
 /// A reporter's word on a price, good for one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct PriceReport {
     /// What the source calls what is priced.
     pub feed: B256,
     /// Dollars with 18 decimals.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub price: u128,
     /// When the reporter saw it.
     pub time: TimeMs,

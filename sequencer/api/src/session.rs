@@ -1,11 +1,12 @@
 //! What travels over the RPC of sessions, and of what is left to a client.
 
 use alloy_primitives::{Address, B256, Bytes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, Scope, TimeMs};
+use xos_types::{AccountId, Hex, Scope, TimeMs};
 
 /// A signed login of one connection for one account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginRequest {
     /// For which account.
@@ -15,21 +16,24 @@ pub struct LoginRequest {
     /// The last millisecond at which it may.
     pub expiry: TimeMs,
     /// What `xos_challenge` gave this connection.
+    #[schemars(with = "Hex<32>")]
     pub challenge: B256,
     /// Everything of the account is to be cancelled when the connection ends.
     #[serde(default)]
     pub cancel_on_disconnect: bool,
     /// Over the EIP-712 `Session`.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A connection is logged in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedIn {
     /// For which account.
     pub account: AccountId,
     /// Who allowed it.
+    #[schemars(with = "Hex<20>")]
     pub signer: Address,
     /// What it may do.
     pub scope: Scope,
@@ -45,7 +49,7 @@ pub(crate) fn is_unsigned(signature: &Bytes) -> bool {
 }
 
 /// Tokens that are left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// To the client's address.
     pub address: u64,

@@ -1,17 +1,18 @@
 //! What travels over the RPC of orders beyond the plain one: planned, replaced, made smaller, cancelled many at a time.
 
 use alloy_primitives::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    AccountId, Crossing, Lots, MarketId, Nonce, Order, OrderKind, Pace, Plan, SelfTrade, Side, Sides, Ticks, TimeMs,
-    Trigger, VenueId,
+    AccountId, Crossing, Hex, Lots, MarketId, Nonce, Order, OrderKind, Pace, Plan, SelfTrade, Side, Sides, Ticks,
+    TimeMs, Trigger, VenueId,
 };
 
 use crate::session::is_unsigned;
 use crate::wire::OrderRequest;
 
 /// A signed order that goes to the book later, in parts, or with instructions. Only the order is signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlanRequest {
     /// The order.
@@ -28,7 +29,7 @@ pub struct PlanRequest {
 }
 
 /// A signed order that takes another one's place, where that one rests or waits. Both happen or neither.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReplaceRequest {
     /// The order that leaves, of the same account.
@@ -47,7 +48,7 @@ pub struct ReplaceRequest {
 }
 
 /// How a waiting order waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wait {
     /// The price that it waits for, if any.
@@ -57,7 +58,7 @@ pub struct Wait {
 }
 
 /// A signed wish for a smaller order, which keeps its place in the queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AmendRequest {
     /// Whose order.
@@ -67,11 +68,12 @@ pub struct AmendRequest {
     /// Lots that it is to have, counting those that have filled.
     pub size: Lots,
     /// Over the EIP-712 `Amend`.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A signed cancellation of every order of a venue, a market or a side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelManyRequest {
     /// Whose orders.
@@ -89,11 +91,12 @@ pub struct CancelManyRequest {
     pub nonce: Nonce,
     /// Over the EIP-712 `CancelMany`; nothing if a session of the connection stands in for it.
     #[serde(default, skip_serializing_if = "is_unsigned")]
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A signed dead-man switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelAfterRequest {
     /// Whose orders.
@@ -105,11 +108,12 @@ pub struct CancelAfterRequest {
     pub nonce: Nonce,
     /// Over the EIP-712 `CancelAfter`; nothing if a session of the connection stands in for it.
     #[serde(default, skip_serializing_if = "is_unsigned")]
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// An order of which something waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedOrder {
     /// Its name within the account.
@@ -139,7 +143,7 @@ pub struct PlannedOrder {
 }
 
 /// What a planned order waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsFor {
     /// The order that it follows.

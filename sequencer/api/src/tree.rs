@@ -1,14 +1,17 @@
 //! What travels over the RPC of orders under one signature.
 
 use alloy_primitives::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, Crossing, Lots, MarketId, Nonce, Order, OrderKind, Ppm, SelfTrade, Side, Ticks, TimeMs};
+use xos_types::{
+    AccountId, Crossing, Hex, Lots, MarketId, Nonce, Order, OrderKind, Ppm, SelfTrade, Side, Ticks, TimeMs,
+};
 
 use crate::error::ApiError;
 use crate::wire::{FillInfo, Receipt};
 
 /// Orders of one account under one signature, placed in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TreeRequest {
     /// The account that trades.
@@ -25,11 +28,12 @@ pub struct TreeRequest {
     #[serde(default)]
     pub crossing: Crossing,
     /// Over the EIP-712 `OrderTree`: 64 bytes (ERC-2098) or 65 bytes.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// An order of a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TreeOrder {
     /// The book.
@@ -79,7 +83,7 @@ impl From<&Order> for TreeOrder {
 }
 
 /// A tree stands in the log and is durable; its orders came to something each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TreeAck {
     /// Proof of it, for all of them.
@@ -89,7 +93,7 @@ pub struct TreeAck {
 }
 
 /// What became of one order of a tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TreeOutcome {
     /// It took effect.
@@ -99,7 +103,7 @@ pub enum TreeOutcome {
 }
 
 /// An order that was placed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Placed {
     /// Lots filled at once.

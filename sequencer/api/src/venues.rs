@@ -1,10 +1,11 @@
 //! Venues: who gets their fees, and what those pay who trade much there.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, FeeTier, Ppm, VenueId, number};
+use xos_types::{AccountId, FeeTier, Ppm, VenueId};
 
 /// A venue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VenueInfo {
     /// Its number.
@@ -22,11 +23,11 @@ pub struct VenueInfo {
 }
 
 /// What those pay who have traded so much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FeeTierInfo {
     /// Atoms to have traded.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub volume: u128,
     /// Of every market's taker fee, parts per million.
     pub taker_share: Ppm,
@@ -41,13 +42,13 @@ impl From<FeeTier> for FeeTierInfo {
 }
 
 /// What an account has traded at a venue that has tiers, and what it pays there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TradedInfo {
     /// Which venue.
     pub venue: VenueId,
     /// Atoms that count, of this period and the one before.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub volume: u128,
     /// How many of the venue's tiers that reaches.
     pub tier: u8,

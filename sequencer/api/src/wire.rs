@@ -1,10 +1,11 @@
 //! What travels over the RPC.
 
 use alloy_primitives::{Address, B256, Bytes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xos_types::{
-    AccountId, Atoms, EventId, FeedId, Lots, MarketId, Nonce, OrderKind, Position, Ppm, Rate, Side, Ticks, TimeMs,
-    VenueId, number,
+    AccountId, Atoms, EventId, FeedId, Hex, Lots, MarketId, Nonce, Number, OrderKind, Position, Ppm, Rate, Side, Ticks,
+    TimeMs, VenueId,
 };
 
 use crate::error::ApiError;
@@ -12,7 +13,7 @@ use crate::session::is_unsigned;
 use crate::venues::TradedInfo;
 
 /// A signed order. Field for field what was signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderRequest {
     /// The account that trades.
@@ -44,11 +45,12 @@ pub struct OrderRequest {
     #[serde(default)]
     pub builder_fee: Ppm,
     /// Over the EIP-712 `Order`: 64 bytes (ERC-2098) or 65 bytes.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A signed cancellation of one order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelRequest {
     /// Whose order.
@@ -57,11 +59,12 @@ pub struct CancelRequest {
     pub nonce: Nonce,
     /// Over the EIP-712 `Cancel`; nothing if a session of the connection stands in for it.
     #[serde(default, skip_serializing_if = "is_unsigned")]
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A signed cancellation of every order below a nonce.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CancelAllRequest {
     /// Whose orders.
@@ -70,19 +73,21 @@ pub struct CancelAllRequest {
     pub below: Nonce,
     /// Over the EIP-712 `CancelAll`; nothing if a session of the connection stands in for it.
     #[serde(default, skip_serializing_if = "is_unsigned")]
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A signed withdrawal to the account's owner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WithdrawRequest {
     /// Whose money.
     pub account: AccountId,
     /// The settlement token.
+    #[schemars(with = "Hex<20>")]
     pub token: Address,
     /// Atoms.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub amount: u128,
     /// Any number not used before by this account.
     pub nonce: Nonce,
@@ -90,24 +95,27 @@ pub struct WithdrawRequest {
     #[serde(default)]
     pub expiry: TimeMs,
     /// Over the EIP-712 `Withdraw`.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A signed transfer to another account of the same owner, or to another group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransferRequest {
     /// Whose money.
     pub account: AccountId,
     /// The gateway of the group that it goes to; the zero address, or nothing, for this one.
     #[serde(default)]
+    #[schemars(with = "Hex<20>")]
     pub gateway: Address,
     /// Where it goes. Here, an isolated account that is not there yet is opened.
     pub to: AccountId,
     /// The settlement token, or an asset's.
+    #[schemars(with = "Hex<20>")]
     pub token: Address,
     /// Atoms.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub amount: u128,
     /// Any number not used before by this account.
     pub nonce: Nonce,
@@ -115,11 +123,12 @@ pub struct TransferRequest {
     #[serde(default)]
     pub expiry: TimeMs,
     /// Over the EIP-712 `Transfer`.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A keeper's signed wish to take a position of a failing account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LiquidateRequest {
     /// Who takes.
@@ -131,7 +140,7 @@ pub struct LiquidateRequest {
     /// At most so many lots of it.
     pub size: Lots,
     /// Worst index price for the keeper, atoms per lot times 1e9: the highest for a long position, the lowest for a short one.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub limit: u128,
     /// Any number not used before by the keeper.
     pub nonce: Nonce,
@@ -139,11 +148,12 @@ pub struct LiquidateRequest {
     #[serde(default)]
     pub expiry: TimeMs,
     /// Over the EIP-712 `Liquidate`.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A keeper's signed wish to buy an asset of an account that owes cash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConvertRequest {
     /// Who buys.
@@ -153,10 +163,10 @@ pub struct ConvertRequest {
     /// The asset's feed.
     pub asset: FeedId,
     /// At most so many of its atoms.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub amount: u128,
     /// Highest index price for the keeper, atoms per lot times 1e9.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u128>")]
     pub limit: u128,
     /// Any number not used before by the keeper.
     pub nonce: Nonce,
@@ -164,28 +174,31 @@ pub struct ConvertRequest {
     #[serde(default)]
     pub expiry: TimeMs,
     /// Over the EIP-712 `Convert`.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// The sequencer's promise: the command stands in the log at `sequence`, and the log up to `log_sequence` hashes to
 /// `log_hash`. Signed (EIP-712 `LogHead(uint64 sequence,bytes32 logHash)`), so that a broken promise can be proven.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// Where the command stands in the log.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sequence: u64,
     /// End of the ingress window that it came in, or of a later one that was durable as soon.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub log_sequence: u64,
     /// Rolling hash of the log there.
+    #[schemars(with = "Hex<32>")]
     pub log_hash: B256,
     /// The sequencer's signature over (`log_sequence`, `log_hash`), 64 bytes.
+    #[schemars(with = "Hex")]
     pub signature: Bytes,
 }
 
 /// A command took effect and is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ack {
     /// Proof of it.
@@ -199,7 +212,7 @@ pub struct Ack {
 }
 
 /// What became of one item of a call that has several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderOutcome {
     /// It took effect.
@@ -209,7 +222,7 @@ pub enum OrderOutcome {
 }
 
 /// One fill of an arriving order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FillInfo {
     /// Ticks.
@@ -221,7 +234,7 @@ pub struct FillInfo {
 }
 
 /// What this node is and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Info {
     /// The software's version.
@@ -229,69 +242,75 @@ pub struct Info {
     /// EIP-712 domain: chain id.
     pub chain_id: u64,
     /// EIP-712 domain: verifying contract; the risk group.
+    #[schemars(with = "Hex<20>")]
     pub group: Address,
     /// The settlement token.
+    #[schemars(with = "Hex<20>")]
     pub token: Address,
     /// Decimals of the settlement token.
     pub token_decimals: u8,
     /// Who signs batches and receipts.
+    #[schemars(with = "Hex<20>")]
     pub sequencer: Address,
     /// Commands in the log.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sequence: u64,
     /// Rolling hash of the log.
+    #[schemars(with = "Hex<32>")]
     pub log_hash: B256,
     /// Time of the open frame.
     pub frame_time: TimeMs,
     /// Accounts that exist.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub accounts: u64,
     /// Whether the node takes commands; a standby only answers.
     pub leads: bool,
     /// How often the lead has changed; 0 for a node that is alone.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub epoch: u64,
     /// How settlement stands.
     pub settlement: SettlementInfo,
 }
 
 /// The state as a hash, at one point of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StateHash {
     /// Commands in the log.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sequence: u64,
     /// Rolling hash of the log there.
+    #[schemars(with = "Hex<32>")]
     pub log_hash: B256,
     /// Hash of everything that the engine holds there.
+    #[schemars(with = "Hex<32>")]
     pub state_hash: B256,
 }
 
 /// How far settlement is behind matching.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SettlementInfo {
     /// Last sealed frame.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sealed: u64,
     /// Last batch on chain; lower than before if its block was reorganised away.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub settled: u64,
     /// Last batch in a block that no reorganisation can take back; 0 until the node has seen one become so.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub finalized: u64,
     /// Batches, since the node started, that were settled in blocks which were reorganised away. They are settled again.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub reorganised: u64,
     /// Inbox items consumed by the log.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub inbox_consumed: u64,
     /// Inbox items seen on chain.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub inbox_seen: u64,
     /// Batches whose transaction reverted since the node started.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub reverted: u64,
     /// What settlement waits for, if anything is amiss (the chain's endpoint, gas money); it goes on by itself.
     pub waiting: Option<String>,
@@ -300,34 +319,36 @@ pub struct SettlementInfo {
 }
 
 /// One settled batch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchInfo {
     /// Its number.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub id: u64,
     /// Its hash, as stored by the contract.
+    #[schemars(with = "Hex<32>")]
     pub hash: B256,
     /// The transaction.
+    #[schemars(with = "Hex<32>")]
     pub transaction: B256,
     /// The block.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub block: u64,
     /// The frame's time.
     pub time: TimeMs,
     /// Orders filled in it (netted lines).
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub orders_filled: u64,
     /// Gas used, all in.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub gas_used: u64,
     /// Gas of the calldata alone (16 a byte, 4 a zero byte).
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub calldata_gas: u64,
 }
 
 /// One market: one book.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MarketInfo {
     /// Its number.
@@ -347,7 +368,7 @@ pub struct MarketInfo {
     /// Highest valid price, ticks.
     pub highest: Ticks,
     /// Atoms per tick·lot.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub quantum: u64,
     /// Taker fee, parts per million of value.
     pub taker_fee: Ppm,
@@ -362,7 +383,7 @@ pub struct MarketInfo {
 }
 
 /// Where an event stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
     /// Its markets take no orders yet.
@@ -384,7 +405,7 @@ pub enum EventStatus {
 }
 
 /// One event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventInfo {
     /// Its number.
@@ -400,16 +421,18 @@ pub struct EventInfo {
     /// What each outcome pays, ticks a lot, once resolved.
     pub payouts: Option<Vec<u64>>,
     /// Who may resolve it.
+    #[schemars(with = "Hex<20>")]
     pub resolver: Address,
 }
 
 /// One account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountInfo {
     /// Its number.
     pub account: AccountId,
     /// Who owns it.
+    #[schemars(with = "Hex<20>")]
     pub owner: Address,
     /// Atoms.
     pub cash: Atoms,
@@ -428,7 +451,7 @@ pub struct AccountInfo {
 }
 
 /// One position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PositionInfo {
     /// Where.
@@ -438,7 +461,7 @@ pub struct PositionInfo {
 }
 
 /// A resting order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenOrder {
     /// Its name within the account.
@@ -456,7 +479,7 @@ pub struct OpenOrder {
 }
 
 /// What the log knows of a nonce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
     /// Never seen: the order was not accepted.
@@ -470,7 +493,7 @@ pub enum OrderStatus {
 }
 
 /// The answer to `xos_order`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderInfo {
     /// What the log knows.
@@ -480,13 +503,13 @@ pub struct OrderInfo {
 }
 
 /// Price levels of one book, best first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BookInfo {
     /// Which.
     pub market: MarketId,
     /// Commands in the log when it looked like this.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sequence: u64,
     /// Buyers.
     pub bids: Vec<Level>,
@@ -495,7 +518,7 @@ pub struct BookInfo {
 }
 
 /// One price level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Level {
     /// Ticks.
@@ -507,13 +530,13 @@ pub struct Level {
 }
 
 /// One trade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TradeInfo {
     /// Where.
     pub market: MarketId,
     /// The command that caused it.
-    #[serde(with = "number")]
+    #[serde(with = "Number::<u64>")]
     pub sequence: u64,
     /// Time of its frame.
     pub time: TimeMs,

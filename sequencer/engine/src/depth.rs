@@ -16,7 +16,7 @@ pub struct Delta {
     /// Which market.
     pub market: MarketId,
     /// One more than that of the market's last change; the first is 1.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub number: u64,
     /// On which side.
     pub side: Side,
@@ -30,7 +30,7 @@ pub struct Delta {
     /// others, and so is an iceberg that shows its next part: it goes and comes back.
     pub shown: Lots,
     /// Lots of all orders at the price from now on.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub lots: u128,
     /// How many orders there are at the price from now on; 0 if the level is gone.
     pub orders: u32,

@@ -45,15 +45,15 @@ pub struct HoldingView {
     /// Which feed.
     pub feed: FeedId,
     /// Signed lots of a perpetual, atoms of an asset.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub amount: i128,
     /// Average price at which a perpetual was entered, once the open frame is settled; 0 of an asset.
     pub entry: Ticks,
     /// Funding index up to which a perpetual has paid; 0 of an asset.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub paid_up_to: i128,
     /// Atoms of an asset that resting orders offer.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub offered: u128,
 }
 
@@ -65,7 +65,7 @@ pub struct FeedView {
     /// Whether a perpetual is held at it, or an asset.
     pub perpetual: bool,
     /// Atoms per lot, times 1e9; 0 before the first.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub price: u128,
     /// When that was published.
     pub time: TimeMs,
@@ -74,13 +74,13 @@ pub struct FeedView {
     /// New risk may not rely on it.
     pub stale: bool,
     /// What a long lot of a perpetual has paid, atoms times 1e9.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub funding_index: i128,
     /// What a perpetual has cost others, in atoms.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub loss: u128,
     /// Atoms of an asset that accounts hold.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub custody: u128,
 }
 

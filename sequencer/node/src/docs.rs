@@ -1,49 +1,19 @@
 //! Holds `docs/rpc.md` to the code: every method, every code, and examples that parse.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde_json::Value;
-use xos_api::Code;
-use xos_auth::{Domain, Key};
+use xos_api::{Data, Explained};
 
 use crate::door::budget::WEIGHTS;
-use crate::feeds::serve::Subscriptions;
-use crate::ingress::{Backlog, Sequencer};
 use crate::params::refusal_of;
-use crate::rpc::Rpc;
-use crate::settlement::{Batches, Settlement};
-use crate::testing::{GROUP, idle_disk, idle_feeds};
-use crate::vitals::Vitals;
+use crate::testing::idle_rpc;
 
 const PAGE: &str = include_str!("../../../docs/rpc.md");
 
 /// Names of the methods that the node serves, without those that end subscriptions.
 fn methods() -> BTreeSet<String> {
-    let folder = tempfile::tempdir().unwrap();
-    let batches = Batches::open(&folder.path().join("batches.jsonl")).unwrap();
-    let backlog = Backlog::new(0, 0, 1);
-    let (_, status) = tokio::sync::watch::channel(xos_chain::SettlementStatus::default());
-    let vitals = Vitals::new(&GROUP, folder.path(), std::time::Duration::from_secs(1));
-    let domain = Domain::from(&GROUP);
-    let sequencer = Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk(), crate::replication::Role::alone()).0;
-    let past = xos_history::History::open(folder.path().join("history"), &GROUP).unwrap();
-    let rpc = Rpc {
-        sequencer: sequencer.clone(),
-        settlement: Arc::new(Settlement::new(batches, status, backlog)),
-        budgets: Arc::new(crate::door::budget::Budgets::new(&crate::testing::ample_limits())),
-        signatures: crate::signatures::Signatures::start(domain, Arc::clone(&vitals)).unwrap(),
-        vitals,
-        group: GROUP,
-        domain,
-        key: Key::from_bytes([1; 32]).unwrap(),
-        decimals: 6,
-        state_hash: std::sync::Arc::default(),
-        subscriptions: Arc::new(Subscriptions::new(idle_feeds(), sequencer, past.clone())),
-        past,
-        follower: Arc::default(),
-    };
-    let module = rpc.module();
+    let module = idle_rpc().module();
     module.method_names().filter(|name| !name.contains("unsubscribe")).map(String::from).collect()
 }
 
@@ -84,10 +54,22 @@ fn what_calls_cost_is_what_the_page_says() {
 }
 
 #[test]
-fn every_code_is_in_the_table() {
-    for code in Code::ALL {
-        let name = serde_json::to_value(code).unwrap();
-        let row = format!("| {} | {} |", code as i32, name.as_str().unwrap());
-        assert!(PAGE.contains(&row), "{row}");
+fn the_table_of_errors_is_the_catalogue() {
+    let row = |error: Explained| {
+        let Explained { code, name, meaning, remedy, data } = error;
+        let fields: Vec<String> = match data {
+            Data::Text => Vec::new(),
+            Data::Fields(fields) => fields.iter().map(|field| format!("`{}`", field.name)).collect(),
+        };
+        format!("| {code} | {name} | {meaning} | {remedy} | {} |\n", fields.join(", "))
+    };
+    let table: String = Explained::all().map(row).collect();
+    let begin = PAGE.find("| 1000 |").expect("the table begins with the first code");
+    let end = PAGE[begin..].find("\n\n").map_or(PAGE.len(), |length| begin + length + 1);
+    if std::env::var_os("BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rpc.md");
+        std::fs::write(path, [&PAGE[..begin], &table, &PAGE[end..]].concat()).unwrap();
+    } else {
+        assert_eq!(PAGE[begin..end], table, "run this test with BLESS=1 to write the table anew");
     }
 }

@@ -8,6 +8,7 @@ use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, RpcServiceT};
 use jsonrpsee::core::server::{BatchResponseBuilder, MethodResponse};
 use jsonrpsee::types::error::INVALID_PARAMS_CODE;
 use jsonrpsee::types::{ErrorObjectOwned, Request};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -16,7 +17,7 @@ use xos_api::{
     Interval, LiquidateRequest, LoginRequest, OrderRequest, PlanRequest, ReplaceRequest, Sequence, TransferRequest,
     TreeRequest, WithdrawRequest,
 };
-use xos_types::{AccountId, Address, EventId, MarketId, Nonce, TimeMs};
+use xos_types::{AccountId, Address, EventId, Hex, MarketId, Nonce, TimeMs};
 
 /// Wraps a service so that it names what is wrong with parameters.
 #[derive(Clone)]
@@ -108,21 +109,25 @@ fn is_subscription(method: &str) -> bool {
 }
 
 /// What is wrong with a parameter: where in it, and what.
-pub(crate) type Check = fn(&str) -> Result<(), (String, String)>;
+type Check = fn(&str) -> Result<(), (String, String)>;
+
+/// What values are described by.
+pub(crate) type Describe = fn(&mut SchemaGenerator) -> Schema;
 
 /// One parameter of a method.
 pub(crate) struct Param {
     pub(crate) name: &'static str,
     pub(crate) needed: bool,
     pub(crate) check: Check,
+    pub(crate) schema: Describe,
 }
 
-const fn needed<T: DeserializeOwned>(name: &'static str) -> Param {
-    Param { name, needed: true, check: check::<T> }
+const fn needed<T: DeserializeOwned + JsonSchema>(name: &'static str) -> Param {
+    Param { name, needed: true, check: check::<T>, schema: SchemaGenerator::subschema_for::<T> }
 }
 
-const fn optional<T: DeserializeOwned>(name: &'static str) -> Param {
-    Param { name, needed: false, check: check::<Option<T>> }
+const fn optional<T: DeserializeOwned + JsonSchema>(name: &'static str) -> Param {
+    Param { name, needed: false, check: check::<Option<T>>, schema: SchemaGenerator::subschema_for::<Option<T>> }
 }
 
 /// The parameters of a method, in order.
@@ -134,7 +139,10 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_account" | "xos_holdings" | "xos_openOrders" | "xos_plannedOrders" => {
             vec![needed::<AccountId>("account")]
         }
-        "xos_accountsOf" => vec![needed::<Address>("owner")],
+        "xos_accountsOf" => {
+            let schema: Describe = SchemaGenerator::subschema_for::<Hex<20>>;
+            vec![Param { name: "owner", needed: true, check: check::<Address>, schema }]
+        }
         "xos_order" => vec![needed::<AccountId>("account"), needed::<Nonce>("nonce")],
         "xos_orderHistory" | "xos_fills" => {
             vec![needed::<AccountId>("account"), optional::<Before>("before"), optional::<u32>("limit")]

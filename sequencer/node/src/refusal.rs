@@ -188,13 +188,15 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             (Code::FeeTooLow, json!({ "maxFee": max_fee, "required": required }))
         }
         Reject::UnknownBuilder { builder } => {
-            let field = if builder.0 == 0 { "builder_fee" } else { "builder" };
+            let field = if builder.0 == 0 { "builderFee" } else { "builder" };
             (Code::Unsupported, json!({ "field": field, "builder": builder }))
         }
         Reject::BuilderFeeTooHigh { builder_fee, highest } => {
-            (Code::Unsupported, json!({ "field": "builder_fee", "got": builder_fee, "highest": highest }))
+            (Code::Unsupported, json!({ "field": "builderFee", "got": builder_fee, "highest": highest }))
         }
-        Reject::TooManyHoldings { limit } => (Code::LimitReached, json!({ "what": "holdings", "limit": limit })),
+        Reject::TooManyHoldings { limit } => {
+            (Code::LimitReached, json!({ "what": "holdings", "limit": limit.to_string() }))
+        }
         Reject::HoldsStalePrice { account } => (Code::OnlyReducing, json!({ "account": account.to_string() })),
         Reject::InsufficientAsset { available, required } => {
             let data = json!({ "available": available.to_string(), "required": required.to_string() });
@@ -247,7 +249,9 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             (Code::NotFillable, json!({ "size": size.to_string(), "fillable": fillable.to_string() }))
         }
         Reject::OtherMarket { nonce, market, wanted } => {
-            let data = json!({ "field": "market", "got": wanted, "expected": market, "nonce": nonce.to_string() });
+            let data = json!({
+                "field": "market", "got": wanted.to_string(), "expected": market.to_string(), "nonce": nonce.to_string(),
+            });
             (Code::InvalidRequest, data)
         }
         Reject::Rests { nonce } => {
@@ -265,9 +269,11 @@ pub(crate) fn rejected(reject: &Reject, signing: Option<&Signing>, terms: Option
             (Code::InvalidRequest, json!({ "field": "amount", "got": amount.to_string(), "expected": "more" }))
         }
         Reject::AccountClosed { account } => (Code::UnknownAccount, json!({ "account": account.to_string() })),
-        Reject::QueueFull { limit } => (Code::LimitReached, json!({ "what": "keepers' requests", "limit": limit })),
+        Reject::QueueFull { limit } => {
+            (Code::LimitReached, json!({ "what": "keepers' requests", "limit": limit.to_string() }))
+        }
         Reject::NotPerpetual { market } => {
-            (Code::InvalidRequest, json!({ "field": "market", "got": market, "expected": "a perpetual" }))
+            (Code::InvalidRequest, json!({ "field": "market", "got": market.to_string(), "expected": "a perpetual" }))
         }
         Reject::SameOwner { keeper, account } => {
             let data = json!({ "field": "keeper", "keeper": keeper.to_string(), "account": account.to_string() });
@@ -323,6 +329,40 @@ fn set(data: &mut Value, name: &str, value: Value) {
 mod tests {
     use super::*;
     use xos_types::{AccountId, Lots, MarketId};
+
+    /// A refusal of each kind: serde says which there are, and what one misses.
+    fn every_reject() -> Vec<Reject> {
+        let values = [json!("1"), json!(Address::ZERO), json!("phase"), json!({ "fault": "no_index", "market": 1 })];
+        let one = |reason: &str| {
+            let mut reject = json!({ "reason": reason });
+            let (mut missing, mut tried) = (String::new(), values.iter());
+            loop {
+                let error = match serde_json::from_value::<Reject>(reject.clone()) {
+                    Ok(reject) => return reject,
+                    Err(error) => error.to_string(),
+                };
+                if let Some((_, name)) = error.split_once("missing field `") {
+                    (missing, tried) = (name.trim_end_matches('`').to_owned(), values.iter());
+                }
+                reject[&missing] = tried.next().unwrap_or_else(|| panic!("{reason}: {error}")).clone();
+            }
+        };
+        let error = serde_json::from_value::<Reject>(json!({ "reason": "?" })).unwrap_err().to_string();
+        error.split('`').skip(3).step_by(2).map(one).collect()
+    }
+
+    #[test]
+    fn the_data_of_every_refusal_is_what_the_catalogue_says() {
+        let rejects = every_reject();
+        assert!(rejects.len() > 50, "{rejects:?}");
+        for reject in rejects {
+            let error = rejected(&reject, None, None, 6);
+            let xos_api::Data::Fields(described) = error.name.explained().data else { panic!("{error:?}") };
+            for field in error.data.as_object().unwrap().keys() {
+                assert!(described.iter().any(|known| known.name == field), "{field} of {reject:?} is not described");
+            }
+        }
+    }
 
     #[test]
     fn limits_say_which_and_how_much() {

@@ -262,6 +262,9 @@ impl Signatures {
         let job = Job { unverified, reply };
         {
             let mut lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            if lanes.closed {
+                return Err(Refused::Stopped);
+            }
             if client::is_known() {
                 lanes.known.put(job, WAITING_MAX)?;
             } else {
@@ -284,6 +287,18 @@ struct Checking {
     queue: Arc<Queue>,
     signers: Arc<Signers>,
     vitals: Arc<Vitals>,
+}
+
+impl Drop for Checking {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.vitals.broke("a thread that checks signatures");
+            let mut lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody waits for verdicts that will not come.
+            *lanes = Lanes { closed: true, ..Lanes::default() };
+            self.queue.changed.notify_all();
+        }
+    }
 }
 
 impl Checking {
@@ -362,6 +377,29 @@ mod tests {
         let domain = Domain::from(&crate::testing::GROUP);
         let vitals = crate::testing::idle_vitals();
         Checking { domain, queue: Arc::clone(queue), signers: Arc::default(), vitals }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_thread_that_has_panicked_and_the_node_wants_to_be_started_again() {
+        let queue = Arc::<Queue>::default();
+        let checking = checking(&queue);
+        let vitals = Arc::clone(&checking.vitals);
+        let asking = Arc::new(Asking(Arc::downgrade(&queue)));
+        let signatures = Signatures { queue, signers: Arc::default(), _asking: asking };
+        let waits = tokio::spawn({
+            let signatures = signatures.clone();
+            async move { signatures.check(job(1).unverified).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(vitals.hangs(), None);
+        let thread = std::thread::spawn(move || {
+            let _checking = checking;
+            panic!("a test's panic");
+        });
+        assert!(thread.join().is_err());
+        assert!(matches!(waits.await.unwrap(), Err(Refused::Stopped)));
+        assert!(matches!(signatures.check(job(1).unverified).await, Err(Refused::Stopped)));
+        assert!(vitals.hangs().unwrap().contains("signatures panicked"));
     }
 
     #[test]

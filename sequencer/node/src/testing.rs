@@ -48,6 +48,35 @@ pub(crate) fn idle_feeds() -> crate::feeds::Feeds {
     Feeds::start(Publisher::new(OrderNames::new(b"a test"), &xos_engine::Engine::new(GROUP))).unwrap()
 }
 
+/// The API of a node whose sequencer has ended.
+pub(crate) fn idle_rpc() -> crate::rpc::Rpc {
+    use std::sync::Arc;
+
+    let folder = tempfile::tempdir().unwrap();
+    let batches = crate::settlement::Batches::open(&folder.path().join("batches.jsonl")).unwrap();
+    let backlog = crate::ingress::Backlog::new(0, 0, 1);
+    let (_, status) = tokio::sync::watch::channel(xos_chain::SettlementStatus::default());
+    let (vitals, domain) = (idle_vitals(), xos_auth::Domain::from(&GROUP));
+    let role = crate::replication::Role::alone();
+    let sequencer = crate::ingress::Sequencer::channel(1, 1, Arc::clone(&backlog), idle_disk(), role).0;
+    let past = xos_history::History::open(folder.path().join("history"), &GROUP).unwrap();
+    crate::rpc::Rpc {
+        sequencer: sequencer.clone(),
+        settlement: Arc::new(crate::settlement::Settlement::new(batches, status, backlog)),
+        budgets: Arc::new(crate::door::budget::Budgets::new(&ample_limits())),
+        signatures: crate::signatures::Signatures::start(domain, Arc::clone(&vitals)).unwrap(),
+        vitals,
+        group: GROUP,
+        domain,
+        key: xos_auth::Key::from_bytes([1; 32]).unwrap(),
+        decimals: 6,
+        state_hash: Arc::default(),
+        subscriptions: Arc::new(crate::feeds::serve::Subscriptions::new(idle_feeds(), sequencer, past.clone())),
+        past,
+        follower: Arc::default(),
+    }
+}
+
 /// The accounts of [`inbox`].
 pub(crate) const ALICE: u64 = 3;
 pub(crate) const BOB: u64 = 4;

@@ -95,6 +95,8 @@ pub(crate) struct Vitals {
     /// When items were queued that no settled batch is known to have consumed.
     inbox: Mutex<BTreeMap<u64, TimeMs>>,
     parts: OnceLock<Parts>,
+    /// What has panicked, if something has that nothing goes on without.
+    broken: OnceLock<&'static str>,
 }
 
 impl Vitals {
@@ -110,6 +112,7 @@ impl Vitals {
             unsettled: Mutex::default(),
             inbox: Mutex::default(),
             parts: OnceLock::new(),
+            broken: OnceLock::new(),
         })
     }
 
@@ -123,6 +126,12 @@ impl Vitals {
     pub(crate) fn attach(&self, sequencer: Sequencer, settlement: Arc<Settlement>, inbox_deadline: u64) {
         // There is one start in a life.
         let _ = self.parts.set(Parts { sequencer, settlement, inbox_deadline });
+    }
+
+    /// Something panicked that nothing goes on without.
+    pub(crate) fn broke(&self, what: &'static str) {
+        // The first says what is wrong.
+        let _ = self.broken.set(what);
     }
 
     /// The sequencer's thread came by.
@@ -218,6 +227,9 @@ impl Vitals {
 
     /// Why a restart might help, if so.
     pub(crate) fn hangs(&self) -> Option<String> {
+        if let Some(what) = self.broken.get() {
+            return Some(format!("{what} panicked, which is a bug; the node's log says where"));
+        }
         let age = self.heartbeat_age();
         let hangs = self.life() == Life::Serving && age > self.frame_interval + HANGS_AFTER;
         hangs.then(|| format!("the sequencer's thread has not come by for {} s; is the disk stuck?", age.as_secs()))

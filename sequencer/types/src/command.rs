@@ -191,7 +191,7 @@ pub struct PriceUpdate {
     /// Which feed.
     pub feed: FeedId,
     /// Dollars with 18 decimals.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub answer: u128,
     /// When the source published it.
     pub published_at: TimeMs,

@@ -1,6 +1,7 @@
 //! What a group and its events are made of.
 
 use alloy_primitives::{Address, B256};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{AccountId, FeedId, Lots, Ppm, Rate, TimeMs, VenueId};
@@ -113,7 +114,7 @@ pub struct FeedConfig {
     /// What the source calls it.
     pub name: B256,
     /// Index price per dollar of the source's price: atoms of cash per lot, times 1e9.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub unit: u128,
     /// Milliseconds after which the last price is too old for new risk.
     pub max_age: u32,
@@ -138,7 +139,7 @@ pub struct AssetConfig {
     /// What a keeper pays less than its index price.
     pub conversion_discount: Ppm,
     /// Most atoms that the group takes in.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub cap: u128,
     /// Its index price.
     pub feed: FeedConfig,
@@ -173,7 +174,7 @@ pub struct PerpetualConfig {
     /// Most that the funding index may move in an hour, of the index price.
     pub funding_cap: Ppm,
     /// Most atoms that this market may cost others.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub loss_cap: u128,
     /// What it is called, for people.
     pub title: String,
@@ -243,7 +244,7 @@ pub struct SignerGrant {
     /// Last millisecond at which it may; 0 revokes the key.
     pub expiry: TimeMs,
     /// Highest value in atoms of one order at its limit price; 0 for no limit.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub max_notional: u128,
     /// May sign orders.
     pub trade: bool,
@@ -290,7 +291,7 @@ const MINUTES_OF_DAY: u64 = 1_440;
 /// let (friday, monday) = (thursday + 24 * hour, thursday + 4 * 24 * hour);
 /// assert_eq!(hours.next_turn(TimeMs(friday + 22 * hour)), Some(TimeMs(monday + 14 * hour + hour / 2)));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hours {
     /// The days on which a session opens: bit 0 is Monday, bit 6 Sunday; 0 for a market that never closes.
     pub weekdays: u8,
@@ -339,7 +340,7 @@ impl Hours {
 
 /// How far a market's life has come: what its deployer, or to stop it the guardian, has set. The discriminants are the contract's
 /// `Phase`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Phase {

@@ -1,6 +1,7 @@
 //! What comes out of the engine. Books, accounts and histories can be rebuilt from these alone.
 
 use alloy_primitives::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
@@ -54,7 +55,7 @@ pub enum Event {
         /// Which asset.
         asset: FeedId,
         /// How many of its atoms.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         amount: u128,
         /// Whether it is the account's; else the account holds too many things already, and its owner may claim it.
         credited: bool,
@@ -87,7 +88,7 @@ pub enum Event {
         /// Which feed.
         feed: FeedId,
         /// Atoms per lot, times 1e9, as far as the feed's rules let it move.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         price: u128,
         /// When it was published.
         published_at: TimeMs,
@@ -104,7 +105,7 @@ pub enum Event {
         /// Which perpetual, by its feed.
         feed: FeedId,
         /// What a long lot has paid since the market began, atoms times 1e9.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         index: i128,
     },
     /// An account's maintenance health is below zero: its orders are gone and it is open to liquidation.
@@ -165,7 +166,7 @@ pub enum Event {
         /// Which asset.
         asset: FeedId,
         /// How many of its atoms.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         amount: u128,
         /// For how much cash.
         paid: Atoms,
@@ -210,7 +211,7 @@ pub enum Event {
         /// Which asset.
         asset: FeedId,
         /// How many of its atoms.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         amount: u128,
     },
     /// Nothing was left of an account but a debt. It is closed.
@@ -321,10 +322,10 @@ pub enum Event {
         /// The price of all of it.
         price: Ticks,
         /// Lots that bids would buy at it.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         demand: u128,
         /// Lots that asks would sell at it; the lesser of the two trades.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         supply: u128,
     },
     /// Two orders met in a call auction.
@@ -410,7 +411,7 @@ pub enum Event {
         /// Which asset.
         asset: FeedId,
         /// How many of its atoms.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         amount: u128,
         /// Asked for through the contract's inbox.
         forced: bool,
@@ -424,7 +425,7 @@ pub enum Event {
         /// Which asset; 0 for cash.
         asset: FeedId,
         /// How many atoms.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         amount: u128,
     },
     /// A key may act for an account, or what it may has changed.
@@ -572,7 +573,7 @@ pub struct AuctionParty {
 }
 
 /// Why the rest of an order went away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// Its owner cancelled it, or made it smaller.

@@ -45,7 +45,7 @@ pub struct FundingUpdate {
     /// Which perpetual, by its feed.
     pub feed: FeedId,
     /// Atoms times 1e9.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub index: i128,
 }
 

@@ -1,5 +1,6 @@
 //! How the sequencer is to go about an order, beyond what is signed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What comes with an order and is no part of what is signed and settled. An instruction only ever makes an order do less, or
@@ -13,7 +14,7 @@ pub struct Instructions {
 }
 
 /// What happens when an arriving order meets one of its own account. An account never trades with itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SelfTrade {
     /// The resting order is cancelled, and the arriving one goes on.
@@ -28,7 +29,7 @@ pub enum SelfTrade {
 }
 
 /// What happens to a post-only order that would trade.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Crossing {
     /// It is refused.

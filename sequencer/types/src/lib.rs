@@ -11,12 +11,13 @@ mod event;
 mod frame;
 mod instructions;
 mod logged;
-pub mod number;
+mod number;
 mod order;
 mod plan;
 mod precedence;
 mod reject;
 mod rescue;
+mod schema;
 mod session;
 mod tree;
 mod units;
@@ -30,6 +31,7 @@ pub use event::{AuctionFill, AuctionParty, CancelReason, Event, Fill};
 pub use frame::{FillLine, Frame, FundingUpdate, Redemption};
 pub use instructions::{Crossing, Instructions, SelfTrade};
 pub use logged::Logged;
+pub use number::Number;
 pub use order::{
     Amend, Cancel, CancelAfter, CancelAll, CancelMany, Convert, Liquidate, Order, OrderKind, OrderTree, Side, Sides,
     Signature, Signed, Transfer, Withdraw,
@@ -38,6 +40,7 @@ pub use plan::{Pace, Plan, Trigger, TriggerSource, TriggerWhen};
 pub use precedence::{Precedence, WindowOrder};
 pub use reject::{PlanFault, Reject, Restriction};
 pub use rescue::{Counterparty, Rescue};
+pub use schema::Hex;
 pub use session::{Act, Scope, Session};
 pub use tree::{SignedTree, TreeId, UnfitTree};
 pub use units::{

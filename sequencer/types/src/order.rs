@@ -1,12 +1,13 @@
 //! What a trader signs. Field for field the structs of `contracts/group/Types.sol`.
 
 use alloy_primitives::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{AccountId, FeedId, Hash, Lots, MarketId, Nonce, Ppm, Ticks, TimeMs, VenueId};
 
 /// Which side of the book; the discriminants are the wire's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Side {
@@ -28,7 +29,7 @@ impl Side {
 }
 
 /// What becomes of the part of an order that does not fill at once; the discriminants are the wire's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum OrderKind {
@@ -54,7 +55,8 @@ impl core::fmt::Display for OrderKind {
 }
 
 /// A limit order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Order {
     /// The account that trades.
     pub account: AccountId,
@@ -118,7 +120,7 @@ pub struct CancelMany {
 }
 
 /// One side of the books or both; the discriminants are the wire's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Sides {
@@ -204,7 +206,7 @@ pub struct Liquidate {
     /// At most so much of it.
     pub size: Lots,
     /// Worst index price for the keeper, per lot, times 1e9.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub limit: u128,
     /// From the same numbers as the keeper's orders; never reused.
     pub nonce: Nonce,
@@ -222,10 +224,10 @@ pub struct Convert {
     /// The asset's feed.
     pub asset: FeedId,
     /// At most so many of its atoms.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub amount: u128,
     /// Highest index price for the keeper, per lot, times 1e9.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub limit: u128,
     /// From the same numbers as the keeper's orders; never reused.
     pub nonce: Nonce,

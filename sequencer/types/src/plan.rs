@@ -1,12 +1,13 @@
 //! When an order goes to the book, and in which parts, if not at once and whole.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Lots, Nonce, Ticks};
 
 /// What an order waits for, which other one it excludes, and how much of it goes at a time. No part of it is signed: like an
 /// instruction it only ever makes an order do less, or do it later.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
     /// It sleeps until that order of the same account fills, and never is of more lots than that one filled. That order
@@ -22,7 +23,7 @@ pub struct Plan {
 }
 
 /// A price that an order waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// Which price.
@@ -34,7 +35,7 @@ pub struct Trigger {
 }
 
 /// Which of a market's prices a trigger looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerSource {
     /// Index and book blended: the median of three. Of an outcome: of the best bid, the best ask and the last trade.
@@ -44,7 +45,7 @@ pub enum TriggerSource {
 }
 
 /// Where the price must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerWhen {
     /// At the level or higher.
@@ -54,7 +55,7 @@ pub enum TriggerWhen {
 }
 
 /// In which parts an order goes to the book.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Pace {
     /// In one.

@@ -1,6 +1,7 @@
 //! Why the engine refused a command: what was wrong and what was expected, as data.
 
 use alloy_primitives::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::order::OrderKind;
@@ -173,17 +174,17 @@ pub enum Reject {
     #[error("needs {required} atoms of the asset; {available} are free")]
     InsufficientAsset {
         /// Atoms that are neither sold nor offered.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         available: u128,
         /// What this command needs.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         required: u128,
     },
     /// While the insurance fund is negative, what was paid in may leave, and profits wait.
     #[error("profits wait while the insurance fund is negative; {most} atoms may leave")]
     ProfitsWait {
         /// What may leave.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         most: u128,
     },
     /// The pool has fewer tokens than the claim.
@@ -313,7 +314,7 @@ pub enum Reject {
     #[error("while losses are shared, {amount} atoms are worth less than one")]
     WorthNothing {
         /// The amount that was given.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         amount: u128,
     },
     /// The account went bankrupt.
@@ -376,10 +377,10 @@ pub enum Reject {
     #[error("the index price is {price}, worse than the keeper's limit of {limit}")]
     KeeperLimit {
         /// The limit that was given: atoms per lot, times 1e9.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         limit: u128,
         /// The index price.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         price: u128,
     },
     /// The account is healthy.
@@ -404,10 +405,10 @@ pub enum Reject {
         /// The market that was given.
         market: MarketId,
         /// What it would have cost.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         loss: u128,
         /// The most that it may.
-        #[serde(with = "crate::number")]
+        #[serde(with = "crate::Number")]
         cap: u128,
     },
     /// The keeper could not carry what it would take.
@@ -437,7 +438,7 @@ pub enum Reject {
 }
 
 /// Why an account may only reduce its position in a market.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Restriction {
     /// The market's phase.

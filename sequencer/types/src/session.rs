@@ -1,5 +1,6 @@
 //! A session: one signature that lets a connection cancel for an account, for a while, without further ones.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::order::Sides;
@@ -19,7 +20,7 @@ pub struct Session {
 }
 
 /// What a session may do; the discriminants are the wire's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Scope {

@@ -4,10 +4,12 @@
 //! [`Atoms`] of the settlement token, so a trade never rounds.
 
 use core::fmt;
+use std::borrow::Cow;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::number;
+use crate::number::Number;
 
 macro_rules! newtype {
     ($(#[$meta:meta])* $name:ident($inner:ty)) => {
@@ -18,13 +20,27 @@ macro_rules! newtype {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                number::serialize(&self.0, serializer)
+                Number::serialize(&self.0, serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                number::deserialize(deserializer).map(Self)
+                Number::deserialize(deserializer).map(Self)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                Number::<$inner>::json_schema(generator)
             }
         }
 

@@ -11,12 +11,14 @@ use xos_auth::{Domain, Key, signature_bytes};
 use xos_chain::At;
 use xos_types::{AccountId, EventId, MarketId, Order, OrderKind, Phase, Ppm, Side, TimeMs, Withdraw};
 
+use crate::answers::Document;
 use crate::exchange::{ALICE, BOB, Exchange, MARKET, alice, bob, order, place, request};
 
 const INVALID_PARAMS: i32 = -32602;
 
 struct Table<'a> {
     exchange: &'a Exchange,
+    document: Document,
     /// Codes that were provoked.
     seen: BTreeSet<i32>,
 }
@@ -36,6 +38,7 @@ impl Table<'_> {
         assert_eq!(error.code(), code, "{method} {params:?}: {error:?}");
         self.seen.insert(code);
         let mut data: Value = serde_json::from_str(error.data().expect("every error has data").get()).unwrap();
+        self.document.error_fits(method, code.into(), &data);
         assert!(!error.message().is_empty() && error.message().lines().count() == 1);
         data["message"] = json!(error.message());
         data
@@ -67,7 +70,7 @@ fn altered(exchange: &Exchange, field: &str, value: Option<Value>) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bad_request_is_answered_with_its_code_and_what_was_expected() {
     let exchange = Exchange::open().await;
-    let mut table = Table { exchange: &exchange, seen: BTreeSet::new() };
+    let mut table = Table { exchange: &exchange, document: Document::of(&exchange).await, seen: BTreeSet::new() };
     malformed_parameters_name_the_field(&mut table).await;
     bad_signatures_show_what_was_signed(&mut table).await;
     unknown_things_are_named(&mut table).await;
@@ -226,7 +229,7 @@ async fn bad_numbers_come_with_the_nearest_good_ones(table: &mut Table<'_>) {
     let data = table.refused_order(Code::FeeTooLow, &alice(), Order { max_fee: Ppm(999), ..good }).await;
     assert_eq!((&data["maxFee"], &data["required"]), (&json!(999), &json!(1_000)));
     for (wrong, field) in
-        [(Order { builder: 7, ..good }, "builder"), (Order { builder_fee: Ppm(1), ..good }, "builder_fee")]
+        [(Order { builder: 7, ..good }, "builder"), (Order { builder_fee: Ppm(1), ..good }, "builderFee")]
     {
         let data = table.refused_order(Code::Unsupported, &alice(), wrong).await;
         assert_eq!(data["field"], field);

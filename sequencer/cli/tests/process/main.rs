@@ -1,9 +1,11 @@
 //! The real binary as a process, against a real chain: the whole path, sudden death, and garbage.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod answers;
 #[path = "../../../chain/tests/artifact/mod.rs"]
 mod artifact;
 mod bad_input;
+mod browser;
 mod chain_away;
 mod clients;
 mod crowd;
@@ -20,6 +22,7 @@ mod operations;
 mod protection;
 mod proxy;
 mod rotation;
+mod schema;
 mod sessions;
 mod stopping;
 mod trading;

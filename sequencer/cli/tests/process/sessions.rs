@@ -10,7 +10,7 @@ use crate::entry::Client;
 use crate::exchange::{ALICE, BOB, Exchange, alice, bob, order, place};
 
 /// The hour from now on, by the machine's clock.
-fn in_an_hour() -> TimeMs {
+pub(crate) fn in_an_hour() -> TimeMs {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     TimeMs(u64::try_from(now.as_millis()).unwrap() + 3_600_000)
 }
@@ -25,7 +25,14 @@ async fn challenge(client: &mut Client) -> B256 {
 }
 
 /// What logs `account` in, signed by `key` for that challenge.
-fn login(exchange: &Exchange, key: &Key, account: u64, expiry: TimeMs, challenge: B256, at_end: bool) -> Value {
+pub(crate) fn login(
+    exchange: &Exchange,
+    key: &Key,
+    account: u64,
+    expiry: TimeMs,
+    challenge: B256,
+    at_end: bool,
+) -> Value {
     let message = Session { account: AccountId(account), scope: Scope::Cancel, expiry, challenge: challenge.0 };
     let signature = signature_bytes(&key.sign_typed(&exchange.domain, message).signature);
     json!([{

@@ -11,13 +11,13 @@ use xos_types::{AccountId, Instructions, Nonce, Order, Side, Signature, SignedTr
 
 use crate::exchange::{ALICE, BOB, Exchange, alice, bob, key, order};
 
-fn sign(exchange: &Exchange, by: &Key, orders: &[Order]) -> Signature {
+pub(crate) fn sign(exchange: &Exchange, by: &Key, orders: &[Order]) -> Signature {
     let mut tree = Tree::default();
     tree.build(&exchange.domain, orders).unwrap();
     by.sign_typed(&exchange.domain, tree.message()).signature
 }
 
-fn request(signature: &Signature, orders: &[Order], replaces: &[u64]) -> TreeRequest {
+pub(crate) fn request(signature: &Signature, orders: &[Order], replaces: &[u64]) -> TreeRequest {
     TreeRequest {
         account: orders[0].account,
         orders: orders.iter().map(TreeOrder::from).collect(),

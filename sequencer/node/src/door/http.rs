@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
-use hyper::{Request, StatusCode};
+use hyper::header::{CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode};
 use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
 use jsonrpsee::server::{BatchRequestConfig, HttpBody, HttpResponse, Server, ServerConfig, http::response};
@@ -21,6 +21,27 @@ use crate::params::NamedParams;
 pub(super) const RATE_LIMIT: &str = "ratelimit";
 /// How long a client may take for a request's body.
 const BODY_WAIT: Duration = Duration::from_secs(10);
+
+/// Measures how far its reader is from the node.
+const LATENCY: &str = include_str!("latency.html");
+/// It has all that it needs, and talks to nodes.
+const LATENCY_MAY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src ws: wss:";
+
+/// The page for people, if they ask for it.
+pub(super) fn page(client: &Client, request: &Request<Incoming>) -> Option<HttpResponse> {
+    if request.method() != Method::GET || request.uri().path() != "/latency" {
+        return None;
+    }
+    if client.pays_for_message(LATENCY.len()).is_err() {
+        return Some(over_budget());
+    }
+    let mut response = HttpResponse::new(HttpBody::from(LATENCY));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(LATENCY_MAY));
+    Some(response)
+}
 
 /// Answers one request.
 pub(super) async fn answer<S>(client: Client, request: Request<Incoming>, most: u32, mut service: S) -> HttpResponse
@@ -41,10 +62,7 @@ where
         Err(_) => return last(refused(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive")),
     };
     if client.pays_for_message(body.len()).is_err() {
-        let mut response =
-            refused(StatusCode::TOO_MANY_REQUESTS, "more was asked for than the budget has, again and again");
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        return last(response);
+        return over_budget();
     }
     let work = service.call(Request::from_parts(parts, Full::new(body)));
     let (response, budget) = client.clone().asks(work).await;
@@ -70,6 +88,14 @@ pub(super) fn refused(status: StatusCode, why: &str) -> HttpResponse {
     let mut response = HttpResponse::new(HttpBody::from(format!("{why}\n")));
     *response.status_mut() = status;
     response
+}
+
+/// Who goes on asking all the same is disconnected.
+fn over_budget() -> HttpResponse {
+    let mut response =
+        refused(StatusCode::TOO_MANY_REQUESTS, "more was asked for than the budget has, again and again");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    last(response)
 }
 
 /// The last response on its connection.

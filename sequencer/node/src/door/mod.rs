@@ -11,6 +11,8 @@ pub(crate) mod budget;
 mod calls;
 pub(crate) mod client;
 mod entry;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod metered;
 mod origins;
@@ -181,6 +183,9 @@ impl Door {
             return allowed.preflight();
         }
         if !is_upgrade(request.headers()) {
+            if let Some(page) = http::page(&client, &request) {
+                return page;
+            }
             return allowed.read(http::answer(client, request, self.limits.request_bytes, service).await);
         }
         // Who comes by a proxy was not counted yet.

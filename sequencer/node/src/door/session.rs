@@ -57,7 +57,7 @@ impl Sessions {
             return Err(ApiError::new(
                 Code::LimitReached,
                 message,
-                json!({ "what": "sessions", "limit": ACCOUNTS_MAX }),
+                json!({ "what": "sessions", "limit": ACCOUNTS_MAX.to_string() }),
             ));
         }
         logins.insert(account, login);
