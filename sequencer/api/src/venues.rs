@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, FeeTier, Ppm, VenueId};
+use xos_types::{AccountId, FeeTier, Number, Ppm, VenueId};
 
 /// A venue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -213,8 +213,8 @@ impl Engine {
         let taker_fee = arriving.credit.charge(base, self.taker_rate(&terms, taker.account));
         let reserved = self.orders.reserved_fee(handle, standing, &terms);
         let Hot { mut credit, mut line, .. } = *self.orders.hot_mut(handle);
-        let maker_fee = credit.charge(base, self.maker_rate(&terms, maker))
-            - rebate(base, rebate_rate, taker_fee, referrer_share);
+        let maker_fee =
+            credit.charge(base, self.maker_rate(&terms, maker)) - rebate(base, rebate_rate, taker_fee, referrer_share);
         let maker_remaining = Lots(resting.0 - size.0);
         arriving.remaining = Lots(arriving.remaining.0 - size.0);
         let maker_leaves = maker_remaining.0 == 0;

@@ -78,7 +78,7 @@ pub struct TradedView {
     /// Which venue.
     pub venue: VenueId,
     /// Atoms that count: of this period and of the one before.
-    #[serde(with = "xos_types::number")]
+    #[serde(with = "xos_types::Number")]
     pub volume: u128,
     /// How many tiers that reaches.
     pub tier: u8,

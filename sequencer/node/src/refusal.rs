@@ -332,7 +332,8 @@ mod tests {
 
     /// A refusal of each kind: serde says which there are, and what one misses.
     fn every_reject() -> Vec<Reject> {
-        let values = [json!("1"), json!(Address::ZERO), json!("phase"), json!({ "fault": "no_index", "market": 1 })];
+        let values =
+            [json!("1"), json!(1), json!(Address::ZERO), json!("phase"), json!({ "fault": "no_index", "market": 1 })];
         let one = |reason: &str| {
             let mut reject = json!({ "reason": reason });
             let (mut missing, mut tried) = (String::new(), values.iter());

@@ -199,7 +199,7 @@ pub struct VenueConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeeTier {
     /// Atoms that an account must have traded there, taking and making, in the trailing period.
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::Number")]
     pub volume: u128,
     /// What it pays of a market's taker fee.
     pub taker_share: Ppm,

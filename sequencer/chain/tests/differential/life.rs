@@ -232,7 +232,7 @@ impl Totals {
         self.isolated_emptied += other.isolated_emptied;
         self.isolated_left += other.isolated_left;
         self.rescues.add(&other.rescues);
-        self.options.add(&other.options);
+        self.options.join(&other.options);
         self.most_gas = self.most_gas.max(other.most_gas);
         self.closest_estimate = self.closest_estimate.max(other.closest_estimate);
         self.closest_rescue = self.closest_rescue.max(other.closest_rescue);

@@ -87,6 +87,7 @@ impl Asking<'_> {
         let subscription = &message["params"]["subscription"];
         if let Some(told) = self.silent.iter().position(|(number, _)| number == subscription) {
             let (_, name) = self.silent.swap_remove(told);
+            assert!(message["params"].get("error").is_none(), "{name} ended: {message}");
             let topic = name.strip_prefix("xos_subscribe").unwrap();
             let (first, rest) = topic.split_at(1);
             assert_eq!(message["method"], format!("xos_{}{rest}Update", first.to_lowercase()));

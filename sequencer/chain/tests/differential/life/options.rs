@@ -49,16 +49,21 @@ impl Options {
         if let Value::Array(items) = value
             && items.iter().any(Value::is_object)
         {
-            return items.iter().for_each(|item| self.add_value(format!("{path}[]"), item));
+            items.iter().for_each(|item| self.add_value(format!("{path}[]"), item));
+            return self.add(path, items.len().to_string());
         }
+        self.add(path, value.to_string());
+    }
+
+    fn add(&mut self, path: String, value: String) {
         let values = self.0.entry(path).or_default();
         if values.len() < ENOUGH {
-            values.insert(value.to_string());
+            values.insert(value);
         }
     }
 
     /// What another life has seen, too.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub(crate) fn join(&mut self, other: &Self) {
         for (option, values) in &other.0 {
             self.0.entry(option.clone()).or_default().extend(values.iter().cloned());
         }
