@@ -292,7 +292,6 @@ impl Totals {
             ("line of a reduce-only order", self.reduce_only),
             ("builder's fee", self.builders),
             ("deposit without room", self.uncredited),
-            ("fill at a discount", self.discounts),
         ]
     }
 }

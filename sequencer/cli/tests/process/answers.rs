@@ -107,7 +107,10 @@ impl Asking<'_> {
                 break answer;
             }
         };
-        self.document.fits(method, &json!({ "$ref": "#/components/schemas/Budget" }), &answer["budget"]);
+        // A subscription is accepted where its messages go, which have none.
+        if !method.starts_with("xos_subscribe") || answer.get("error").is_some() {
+            self.document.fits(method, &json!({ "$ref": "#/components/schemas/Budget" }), &answer["budget"]);
+        }
         if let Some(result) = answer.get("result") {
             self.document.fits(method, &self.document.method(method)["result"]["schema"], result);
             self.answered.insert(method.to_owned());
