@@ -600,12 +600,12 @@ impl XosApiServer for Rpc {
 
     async fn plan_orders(&self, orders: Vec<PlanRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("orders", orders.len())?;
-        self.execute_many(orders.iter().map(|request| trading::claimed_plan(request)).collect()).await
+        self.execute_many(orders.iter().map(trading::claimed_plan).collect()).await
     }
 
     async fn replace_orders(&self, replacements: Vec<ReplaceRequest>) -> RpcResult<Vec<OrderOutcome>> {
         not_too_many("replacements", replacements.len())?;
-        self.execute_many(replacements.iter().map(|request| trading::claimed_replacement(request)).collect()).await
+        self.execute_many(replacements.iter().map(trading::claimed_replacement).collect()).await
     }
 
     async fn amend_orders(&self, amendments: Vec<AmendRequest>) -> RpcResult<Vec<OrderOutcome>> {

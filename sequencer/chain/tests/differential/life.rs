@@ -275,7 +275,7 @@ impl Totals {
 
 impl Totals {
     /// What lives with assets and perpetuals must have seen.
-    pub(crate) fn more_kinds(&self) -> [(&'static str, u64); 16] {
+    pub(crate) fn more_kinds(&self) -> [(&'static str, u64); 15] {
         [
             ("line of a perpetual", self.perpetual_lines),
             ("line of a spot market", self.spot_lines),

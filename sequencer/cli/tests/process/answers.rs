@@ -195,7 +195,9 @@ impl Asking<'_> {
 
     async fn questions(&mut self) {
         let (account, market) = (ALICE.to_string(), json!(MARKET));
-        for method in ["xos_health", "xos_ready", "xos_info", "xos_stateHash", "xos_indexMarkets", "rpc.discover"] {
+        for method in
+            ["xos_health", "xos_ready", "xos_info", "xos_stateHash", "xos_indexMarkets", "xos_venues", "rpc.discover"]
+        {
             self.done(method, json!([])).await;
         }
         for method in ["xos_account", "xos_holdings", "xos_budget"] {
