@@ -46,8 +46,8 @@ impl Naive {
     /// The highest tier that an account has reached.
     pub(crate) fn tier(&self, venue: VenueId, account: AccountId) -> FeeTier {
         let volume = self.volume(venue, account);
-        let tiers = self.tiers.get(&venue).into_iter().flatten();
-        tiers.filter(|tier| tier.volume <= volume).last().copied().unwrap_or(FeeTier::NONE)
+        let mut tiers = self.tiers.get(&venue).into_iter().flatten();
+        tiers.rfind(|tier| tier.volume <= volume).copied().unwrap_or(FeeTier::NONE)
     }
 
     pub(super) fn taker_rate(&self, order: &Order) -> Ppm {
