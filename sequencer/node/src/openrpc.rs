@@ -13,7 +13,7 @@ use xos_api::{
     AccountInfo, AccountMessage, Ack, BatchInfo, BboMessage, BookInfo, BookMessage, Budget, Candle, CandlesMessage,
     EventInfo, Explained, FillRecord, FundingMessage, FundingRecord, HoldingInfo, IndexMarketInfo, Info,
     LiquidationsMessage, LoggedIn, MarketInfo, MarketsMessage, OpenOrder, OrderInfo, OrderOutcome, OrderRecord,
-    OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo, TradesMessage, TreeAck,
+    OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo, TradesMessage, TreeAck, VenueInfo,
 };
 use xos_types::{AccountId, Hex};
 
@@ -118,6 +118,7 @@ fn result_of(method: &str) -> Option<Describe> {
         "xos_events" => answer::<Vec<EventInfo>>,
         "xos_markets" => answer::<Vec<MarketInfo>>,
         "xos_indexMarkets" => answer::<Vec<IndexMarketInfo>>,
+        "xos_venues" => answer::<Vec<VenueInfo>>,
         "xos_holdings" => answer::<Vec<HoldingInfo>>,
         "xos_book" => answer::<BookInfo>,
         "xos_trades" | "xos_tradeHistory" => answer::<Vec<TradeInfo>>,
