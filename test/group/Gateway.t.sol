@@ -114,7 +114,7 @@ contract GatewayTest is GroupTest {
     }
 
     function test_a_token_that_the_group_does_not_know_is_refused() public {
-        TestToken stranger = new TestToken("XXX", 18);
+        TestToken stranger = new TestToken("STRAY", 18);
         stranger.mint(alice.owner, 10);
         vm.startPrank(alice.owner);
         stranger.approve(address(gateway), 10);

@@ -54,6 +54,15 @@ fn what_calls_cost_is_what_the_page_says() {
 }
 
 #[test]
+fn every_method_s_answer_is_described() {
+    let module = idle_rpc().module();
+    let document = crate::openrpc::document(module.method_names());
+    for method in document["methods"].as_array().unwrap() {
+        assert!(method["result"]["schema"].is_object(), "of {} nobody knows what it answers", method["name"]);
+    }
+}
+
+#[test]
 fn the_table_of_errors_is_the_catalogue() {
     let row = |error: Explained| {
         let Explained { code, name, meaning, remedy, data } = error;

@@ -134,8 +134,7 @@ impl Follower {
                 if noting {
                     noted.push((sequence, state.engine.frame_time(), events));
                 }
-                let save = self.snapshot_every > 0 && sequence >= saved + self.snapshot_every;
-                if save {
+                if self.snapshot_every > 0 && sequence >= saved + self.snapshot_every {
                     self.note(&mut noted)?;
                     // The history must not be behind the snapshot that a restart of the follower begins with.
                     self.history.flush()?;

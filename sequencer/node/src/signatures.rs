@@ -28,7 +28,7 @@ const STRANGE_TOGETHER_MAX: usize = 64;
 /// Signatures that may wait: as many as there are commands that may, and of strangers what takes a thread a fifth of a second.
 const WAITING_MAX: usize = 1 << 15;
 const STRANGE_WAITING_MAX: usize = 4_096;
-/// Keys that a thread remembers, of about a hundred bytes.
+/// Keys that a thread remembers, of about a hundred bytes, and of one in 32 a table of 2 KiB.
 const KEYS: usize = 1 << 18;
 
 /// A command whose signature nobody has looked at.
@@ -36,11 +36,10 @@ pub(crate) struct Unverified {
     /// With nobody as its signer, if it is to be signed.
     command: Command,
     account: AccountId,
-    digest: Digest,
     proof: Proof,
 }
 
-/// What is signed.
+/// What was signed.
 enum Digest {
     Of(B256),
     /// The command's order is still to be hashed, which is cheaper together with others.
@@ -49,15 +48,15 @@ enum Digest {
 
 /// What comes with a command.
 enum Proof {
-    Signature(Signature),
+    Signature(Digest, Signature),
     Malformed(AuthError),
     /// The login of a session, which was looked at when it was opened.
     Login,
 }
 
 impl Proof {
-    fn of(signature: Result<Signature, AuthError>) -> Self {
-        signature.map_or_else(Self::Malformed, Self::Signature)
+    fn of(digest: Digest, signature: Result<Signature, AuthError>) -> Self {
+        signature.map_or_else(Self::Malformed, |signature| Self::Signature(digest, signature))
     }
 }
 
@@ -81,7 +80,7 @@ impl Unverified {
         command: impl FnOnce(Signed<T>) -> Command,
     ) -> Self {
         let digest = Digest::Of(domain.digest(&message));
-        Self { command: command(unsigned(message, &signature)), account, digest, proof: Proof::of(signature) }
+        Self { command: command(unsigned(message, &signature)), account, proof: Proof::of(digest, signature) }
     }
 
     /// An order, and what is to be done with it.
@@ -91,7 +90,7 @@ impl Unverified {
         command: impl FnOnce(Signed<Order>) -> Command,
     ) -> Self {
         let command = command(unsigned(order, &signature));
-        Self { command, account: order.account, digest: Digest::OfOrder, proof: Proof::of(signature) }
+        Self { command, account: order.account, proof: Proof::of(Digest::OfOrder, signature) }
     }
 
     /// Orders under one signature. Nobody has signed the tree yet.
@@ -105,21 +104,20 @@ impl Unverified {
         let mut built = Tree::default();
         built.build(domain, tree.orders()).expect("a signed tree has as many orders as a tree may");
         let digest = Digest::Of(domain.digest(&built.message()));
-        let (account, proof) = (tree.account(), Proof::of(signature));
-        Self { command: Command::PlaceTree { tree, replaces, instructions }, account, digest, proof }
+        let (account, proof) = (tree.account(), Proof::of(digest, signature));
+        Self { command: Command::PlaceTree { tree, replaces, instructions }, account, proof }
     }
 
     /// Whether a signature is to be checked.
     pub(crate) fn is_signed(&self) -> bool {
-        matches!(self.proof, Proof::Signature(_))
+        matches!(self.proof, Proof::Signature(..))
     }
 
     /// The order that is to be hashed, if its signature is to be checked.
     fn unhashed(&self) -> Option<Order> {
-        match (&self.digest, &self.proof, &self.command) {
+        match (&self.proof, &self.command) {
             (
-                Digest::OfOrder,
-                Proof::Signature(_),
+                Proof::Signature(Digest::OfOrder, _),
                 Command::Place { order, .. }
                 | Command::Replace { order, .. }
                 | Command::Plan { order, .. }
@@ -131,11 +129,11 @@ impl Unverified {
 
     /// Takes its verdict if a signature was checked.
     fn verified(self, domain: &Domain, verdict: impl FnOnce() -> Result<Address, AuthError>) -> Verified {
-        let Self { mut command, account, proof, .. } = self;
+        let Self { mut command, account, proof } = self;
         let verdict = match proof {
             Proof::Login => return Ok(command),
             Proof::Malformed(error) => Err(error),
-            Proof::Signature(_) => verdict(),
+            Proof::Signature(..) => verdict(),
         };
         match verdict {
             Ok(signer) => {
@@ -158,7 +156,7 @@ fn unsigned<T>(message: T, signature: &Result<Signature, AuthError>) -> Signed<T
 /// If it has none for it.
 pub(crate) fn in_session(account: AccountId, act: Act) -> Result<Unverified, ApiError> {
     let command = client::sessions()?.command(account, act)?;
-    Ok(Unverified { command, account, digest: Digest::Of(B256::ZERO), proof: Proof::Login })
+    Ok(Unverified { command, account, proof: Proof::Login })
 }
 
 struct Job {
@@ -317,13 +315,13 @@ impl Checking {
             {
                 let signers = self.signers.0.lock().unwrap_or_else(PoisonError::into_inner);
                 claims.extend(jobs.iter().flat_map(|job| &job.unverified).filter_map(|unverified| {
-                    let Proof::Signature(signature) = unverified.proof else { return None };
+                    let Proof::Signature(digest, signature) = &unverified.proof else { return None };
                     let signer = signers.get(&unverified.account).copied();
-                    let digest = match unverified.digest {
-                        Digest::Of(digest) => digest,
+                    let digest = match digest {
+                        Digest::Of(digest) => *digest,
                         Digest::OfOrder => B256::from(*digests.next().expect("a digest for each order")),
                     };
-                    Some(Claim { digest, signature, signer })
+                    Some(Claim { digest, signature: *signature, signer })
                 }));
             }
             self.vitals.metrics.verifying(|| verifier.verify(&mut keys, &claims, &mut verdicts));
@@ -364,12 +362,7 @@ mod tests {
     use crate::testing::cancel;
 
     fn job(count: usize) -> Job {
-        let unverified = || Unverified {
-            command: cancel(1),
-            account: AccountId(3),
-            digest: Digest::Of(B256::ZERO),
-            proof: Proof::Login,
-        };
+        let unverified = || Unverified { command: cancel(1), account: AccountId(3), proof: Proof::Login };
         Job { unverified: (0..count).map(|_| unverified()).collect(), reply: oneshot::channel().0 }
     }
 
