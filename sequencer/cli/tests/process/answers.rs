@@ -293,7 +293,8 @@ async fn what_the_node_answers_is_what_its_document_says() {
     let order = asking.order(order(BOB, 1, Side::Sell, 1, 400));
     let answer = asking.ask("xos_placeOrder", json!([order])).await;
     assert_eq!(answer["error"]["data"]["name"], json!(Code::NonceSpent), "{answer}");
-    for (message, code) in [("7", -32700), ("{}", -32600), (r#"{"jsonrpc":"2.0","id":1,"method":"xos_x"}"#, -32601)] {
+    let unknown = r#"{"jsonrpc":"2.0","id":1,"method":"xos_x"}"#;
+    for (message, code) in [("{", -32700), ("[1", -32700), ("7", -32600), ("{}", -32600), (unknown, -32601)] {
         asking.client.send(message).await;
         let answer = asking.receive().await.unwrap();
         assert_eq!(answer["error"]["code"], code, "{answer}");

@@ -39,7 +39,7 @@ impl Calls {
         let answer = match message.as_bytes().first() {
             Some(b'[') => self.batch(message).await?,
             Some(b'{') => self.single(message).await?,
-            _ => MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::ParseError)),
+            _ => no_request(message),
         };
         let succeeded = answer.is_success();
         let (json, told, _) = answer.into_parts();
@@ -57,20 +57,13 @@ impl Calls {
                 (!answer.is_subscription()).then_some(answer)
             }
             Err(_) if is_notification(message) => None,
-            Err(_) => {
-                // Whether it is JSON at all decides what is wrong with it.
-                let (id, code) = match serde_json::from_str::<InvalidRequest<'_>>(message) {
-                    Ok(request) => (request.id, ErrorCode::InvalidRequest),
-                    Err(_) => (Id::Null, ErrorCode::ParseError),
-                };
-                Some(MethodResponse::error(id.into_owned(), ErrorObject::from(code)))
-            }
+            Err(_) => Some(no_request(message)),
         }
     }
 
     async fn batch(self, message: &str) -> Option<MethodResponse> {
         let Ok(calls) = serde_json::from_str::<Vec<&RawValue>>(message) else {
-            return Some(MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::ParseError)));
+            return Some(no_request(message));
         };
         if calls.len() > self.batch_requests {
             return Some(MethodResponse::error(Id::Null, reject_too_big_batch_request(self.batch_requests)));
@@ -89,6 +82,14 @@ impl Calls {
         }
         (!together.is_empty()).then(|| MethodResponse::from_batch(together.finish()))
     }
+}
+
+/// Says what is wrong with what is no request: whether it is JSON at all decides.
+fn no_request(message: &str) -> MethodResponse {
+    let id = serde_json::from_str::<InvalidRequest<'_>>(message).map_or(Id::Null, |request| request.id.into_owned());
+    let is_json = serde_json::from_str::<&RawValue>(message).is_ok();
+    let code = if is_json { ErrorCode::InvalidRequest } else { ErrorCode::ParseError };
+    MethodResponse::error(id, ErrorObject::from(code))
 }
 
 /// A call without an id wants no answer, and every method here is about its answer: nothing is done.
