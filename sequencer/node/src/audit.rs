@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jsonrpsee::http_client::HttpClientBuilder;
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -137,7 +139,11 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 /// If chain, journal or node cannot be read.
-pub async fn audit(subject: &Subject) -> Result<Report, AuditError> {
+pub fn audit(subject: &Subject) -> BoxFuture<'_, Result<Report, AuditError>> {
+    compare(subject).boxed()
+}
+
+async fn compare(subject: &Subject) -> Result<Report, AuditError> {
     // In this order, so that the journal is at least as new as what it is compared with.
     let node = match &subject.node {
         Some(url) => Some(ask_node(url).await?),

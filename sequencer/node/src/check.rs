@@ -7,6 +7,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use rustix::fs::{Access, access};
 use xos_chain::{Chain, ChainError, Deployment, Pulse};
 use xos_journal::{JournalError, LOCK_FILE};
@@ -80,7 +82,11 @@ impl fmt::Display for Findings {
 }
 
 /// Looks at configuration, folder, journal, addresses, chain, contracts and keys.
-pub async fn check(config: Result<Config, ConfigError>) -> Findings {
+pub fn check(config: Result<Config, ConfigError>) -> BoxFuture<'static, Findings> {
+    look_at(config).boxed()
+}
+
+async fn look_at(config: Result<Config, ConfigError>) -> Findings {
     let mut findings = Findings::default();
     let config = match config {
         Ok(config) => config,

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jsonrpsee::server::ServerHandle;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -189,7 +191,11 @@ impl Node {
     ///
     /// # Errors
     /// What is wrong; nothing keeps running then.
-    pub async fn start(config: Config) -> Result<Self, NodeError> {
+    pub fn start(config: Config) -> BoxFuture<'static, Result<Self, NodeError>> {
+        Self::bring_up(config).boxed()
+    }
+
+    async fn bring_up(config: Config) -> Result<Self, NodeError> {
         let deployment = Deployment::load(&config.deployment)?;
         let data = &config.data;
         let vitals = Vitals::new(&deployment.group_config(), data, config.frame_interval);
@@ -382,7 +388,14 @@ impl Node {
     ///
     /// # Errors
     /// If the sequencer ended by itself: it could not write the journal, or has a bug.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+    pub fn run(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), NodeError>> {
+        self.serve(stop.boxed()).boxed()
+    }
+
+    async fn serve(mut self, stop: BoxFuture<'static, ()>) -> Result<(), NodeError> {
         let stopped = async {
             stop.await;
             self.vitals.enter(Life::Stopping);

@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -181,7 +183,11 @@ impl Summary {
 ///
 /// # Errors
 /// If it could not be carried out. That something is not right in the end is said by the summary.
-pub async fn run(options: Options) -> Result<Summary, DemoError> {
+pub fn run(options: Options) -> BoxFuture<'static, Result<Summary, DemoError>> {
+    play_until_interrupted(options).boxed()
+}
+
+async fn play_until_interrupted(options: Options) -> Result<Summary, DemoError> {
     let mut screen = Screen::new();
     let interrupted = interruption()?;
     tokio::select! {

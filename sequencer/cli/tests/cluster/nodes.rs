@@ -140,18 +140,32 @@ impl Cluster {
     }
 
     /// Until both nodes stand behind the same command, with the same hash over all commands and events.
-    pub(crate) async fn until_level(&self) {
-        self.until("both stand behind the same command", async |cluster| {
-            let (Ok(first), Ok(second)) = (cluster.client(0).info().await, cluster.client(1).info().await) else {
-                return false;
+    pub(crate) async fn until_level(&mut self) {
+        let started = Instant::now();
+        while !self.is_level().await {
+            self.supervise().await;
+            assert!(started.elapsed() < LONG, "they do not come level:\n{}\n{}", self.log(0), self.log(1));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn is_level(&self) -> bool {
+        let (Ok(first), Ok(second)) = (self.client(0).info().await, self.client(1).info().await) else { return false };
+        let is_level = first.sequence == second.sequence;
+        assert!(!is_level || first.log_hash == second.log_hash, "the same commands lead to the same events");
+        is_level
+    }
+
+    /// Starts a node again that ended because another one leads, as it leaves to its supervisor.
+    async fn supervise(&mut self) {
+        for node in 0..self.nodes.len() {
+            let Some(status) = self.nodes[node].process.as_mut().and_then(|process| process.try_wait().unwrap()) else {
+                continue;
             };
-            let (first, second) = ((first.sequence, first.log_hash), (second.sequence, second.log_hash));
-            if first.0 == second.0 {
-                assert_eq!(first, second, "the same commands lead to the same events");
-            }
-            first == second
-        })
-        .await;
+            let log = self.log(node);
+            assert!(status.code() == Some(1) && log.contains("another node leads since epoch"), "{status}:\n{log}");
+            self.start(node).await;
+        }
     }
 
     pub(crate) async fn until_all_is_settled(&self) {
