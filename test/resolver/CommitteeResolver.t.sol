@@ -2,7 +2,14 @@
 pragma solidity ^0.8.28;
 
 import {IGateway} from "../../contracts/group/IGateway.sol";
-import {EventConfig, EventId, Phase, eventOf as eventOfMarket, firstMarket} from "../../contracts/group/Types.sol";
+import {
+    EventConfig,
+    EventId,
+    MarketId,
+    Phase,
+    eventOf as eventOfMarket,
+    firstMarket
+} from "../../contracts/group/Types.sol";
 import {SignerSet} from "../../contracts/oracle/SignerSet.sol";
 import {CommitteeResolver} from "../../contracts/resolver/CommitteeResolver.sol";
 import {Payouts} from "../../contracts/resolver/Payouts.sol";
@@ -159,6 +166,18 @@ contract CommitteeResolverTest is VenueTest {
             committee.hashResolution(gateway, id, pays(300), "evidence"),
             keccak256(abi.encodePacked(hex"1901", separator, body))
         );
+    }
+
+    /// @notice An early close: the market trades, its deadline is a month away, and what it asks is already known.
+    function test_an_event_that_trades_is_closed_early_and_stays_closed() public {
+        assertEq(uint8(phaseOf(venue, firstMarket(id))), uint8(Phase.Open));
+        assertGt(deadline, vm.getBlockTimestamp() + 29 days);
+        committee.resolve(gateway, id, pays(1000), "evidence", signatures(7, 1000));
+        assertPaid(1000);
+        MarketId market = firstMarket(id);
+        vm.prank(deployer);
+        vm.expectRevert(abi.encodeWithSelector(IGateway.PhaseNotAllowed.selector, market, Phase.Delisted, Phase.Open));
+        listings.setPhase(venue, market, Phase.Open);
     }
 
     function test_an_event_is_decided_once() public {
