@@ -388,10 +388,7 @@ impl Node {
     ///
     /// # Errors
     /// If the sequencer ended by itself: it could not write the journal, or has a bug.
-    pub fn run(
-        self,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> BoxFuture<'static, Result<(), NodeError>> {
+    pub fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> BoxFuture<'static, Result<(), NodeError>> {
         self.serve(stop.boxed()).boxed()
     }
 
