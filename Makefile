@@ -83,6 +83,8 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 
 .PHONY: test
 test: lint lint-slither test-contracts ## Everything that must hold
+	@echo "==> building the Rust tests"
+	cargo test --release --locked --workspace --no-run
 	@echo "==> proofs, which reckon, beside the Rust tests, which wait for chains and disks"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-proofs test-rust
 	@$(MAKE) --no-print-directory test-builds test-simulation test-demo
@@ -103,14 +105,17 @@ test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the con
 	@echo "==> proofs (some minutes)"
 	@mkdir -p target
 	FOUNDRY_PROFILE=proofs $(FORGE) build --quiet
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" FOUNDRY_PROFILE=proofs halmos 2>&1 | tee target/test-proofs.log
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" FOUNDRY_PROFILE=proofs nice -n 19 halmos 2>&1 | tee target/test-proofs.log
 	@! grep -q WARNING target/test-proofs.log
+
+# Most of them wait most of the time.
+TEST_THREADS = $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: test-rust
 test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
-	cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
 
 .PHONY: test-builds
 test-builds: contracts ## The same log gives the same hashes in another build; a broken book is noticed

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, hex};
-use alloy::sol_types::{Revert, SolError, SolInterface};
+use alloy::sol_types::{Revert, SolError};
 
-use crate::abi::IGateway::IGatewayErrors;
-use crate::abi::IRiskGroup::IRiskGroupErrors;
+use crate::abi::error_of;
 
 /// An error of the chain side. URLs appear as scheme, host and port only: what follows may be a secret.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -64,12 +63,14 @@ pub enum ChainError {
         reason: String,
     },
     /// A transaction was mined and reverted.
-    #[error("`{asked}` was mined in {transaction} and reverted; repeating the call shows why")]
+    #[error("`{asked}` was mined in {transaction} and reverted: {reason}")]
     Reverted {
         /// What was asked.
         asked: String,
         /// The transaction.
         transaction: B256,
+        /// What the contract says when it is called again.
+        reason: String,
     },
     /// A transaction was sent and is not mined.
     #[error("`{asked}` was sent in {transaction} and not mined within {waited:?}; it may still be")]
@@ -209,14 +210,13 @@ impl ChainError {
     }
 }
 
-/// The group's or the gateway's typed error in readable form: its name and arguments.
+/// A contract's typed error in readable form: its name and arguments, units and numbers as they travel.
 #[must_use]
 pub fn describe_revert(data: &[u8]) -> String {
     if data.is_empty() {
         return "it reverted without a reason".into();
     }
-    let typed = IRiskGroupErrors::abi_decode(data).map(|error| format!("{error:?}"));
-    if let Ok(text) = typed.or_else(|_| IGatewayErrors::abi_decode(data).map(|error| format!("{error:?}"))) {
+    if let Some(text) = error_of(data) {
         // `Name(Name { argument: value })` reads better without the wrapping variant.
         return match text.split_once('(') {
             Some((_, inner)) => inner.strip_suffix(')').unwrap_or(inner).to_owned(),
@@ -238,8 +238,10 @@ mod tests {
     use alloy::sol_types::Panic;
 
     use super::*;
+    use crate::abi::Errors0::{NotMember, WindowOver};
     use crate::abi::IGateway::FeeTooLow;
     use crate::abi::IRiskGroup::{InboxOverdue, ZeroAmount};
+    use crate::abi::{Errors1 as registrar, Errors2 as group};
 
     #[test]
     fn reverts_read_as_sentences() {
@@ -248,6 +250,18 @@ mod tests {
         assert!(describe_revert(&ZeroAmount {}.abi_encode()).starts_with("ZeroAmount"));
         let fee = FeeTooLow { required: U256::from(7), paid: U256::ZERO };
         assert_eq!(describe_revert(&fee.abi_encode()), "FeeTooLow { required: 7, paid: 0 }");
+        // Errors of other contracts than the group's, three of which have the same name.
+        assert_eq!(describe_revert(&WindowOver { closed: 9 }.abi_encode()), "WindowOver { closed: 9 }");
+        let (registrar, group) =
+            (registrar::NotMember { venue: 2, account: 7 }, group::NotMember { account: 7, venue: 2 });
+        assert_eq!(describe_revert(&registrar.abi_encode()), "NotMember { venue: 2, account: 7 }");
+        assert_eq!(describe_revert(&group.abi_encode()), "NotMember { account: 7, venue: 2 }");
+        let committee = NotMember { signer: Address::ZERO }.abi_encode();
+        assert!(
+            describe_revert(&committee).starts_with("NotMember { signer: 0x0000"),
+            "{}",
+            describe_revert(&committee)
+        );
         assert_eq!(describe_revert(&Revert::from("no").abi_encode()), "no");
         let panic = Panic { code: U256::from(0x11) };
         assert!(describe_revert(&panic.abi_encode()).contains("overflow"), "{}", describe_revert(&panic.abi_encode()));

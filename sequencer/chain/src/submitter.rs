@@ -641,12 +641,13 @@ impl Submitter {
             if let Some(first) = self.queue.front_mut() {
                 first.sent = None;
             }
-            error!(batch = id, %transaction, gas = receipt.gas_used, "settle reverted");
+            let error = transaction::reverted(&self.chain.rpc, &format!("settle batch {id}"), &receipt).await;
+            error!(gas = receipt.gas_used, %error);
             if self.reverts >= REVERTS_TO_HALT {
                 let reason = format!("its transaction reverts though the probe succeeds (last {transaction})");
                 return Err(ChainError::BatchRefused { id, reason });
             }
-            return Err(ChainError::Reverted { asked: format!("settle batch {id}"), transaction });
+            return Err(error);
         }
         Ok(false)
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::consensus::{SignableTransaction, Transaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::primitives::{Address, B256, Bytes, Signature as EcdsaSignature, TxKind, U256};
 use alloy::providers::Provider;
-use alloy::rpc::types::TransactionReceipt;
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use xos_auth::Key;
 
 use crate::error::ChainError;
@@ -136,4 +136,44 @@ pub(crate) async fn mined(
         }
         tokio::time::sleep(rpc.poll_interval()).await;
     }
+}
+
+/// The error of a transaction that was mined and reverted. Its call is repeated after its block, where whatever came before it has
+/// happened, and before its block, so that the contract says why.
+pub(crate) async fn reverted(rpc: &Rpc, asked: &str, receipt: &TransactionReceipt) -> ChainError {
+    let transaction = receipt.transaction_hash;
+    let reason = match why(rpc, asked, receipt).await {
+        Ok(Some(reason)) => reason,
+        Ok(None) => format!("the same call would succeed now; it used {} gas", receipt.gas_used),
+        Err(error) => format!("and why could not be asked: {error}"),
+    };
+    ChainError::Reverted { asked: asked.into(), transaction, reason }
+}
+
+async fn why(rpc: &Rpc, asked: &str, receipt: &TransactionReceipt) -> Result<Option<String>, ChainError> {
+    let (hash, block) = (receipt.transaction_hash, receipt.block_number.unwrap_or_default());
+    let sent = rpc
+        .ask("eth_getTransactionByHash", |provider| async move { provider.get_transaction_by_hash(hash).await })
+        .await?;
+    let Some(sent) = sent else { return Ok(None) };
+    let call = TransactionRequest::default()
+        .from(receipt.from)
+        .to(receipt.to.unwrap_or_default())
+        .value(sent.value())
+        .gas_limit(sent.gas_limit())
+        .input(sent.input().clone().into());
+    for at in [block, block.saturating_sub(1)] {
+        let called = rpc
+            .ask(asked, |provider| {
+                let call = call.clone();
+                async move { provider.call(call).block(at.into()).await }
+            })
+            .await;
+        match called {
+            Err(ChainError::Refused { reason, .. } | ChainError::Rpc { reason, .. }) => return Ok(Some(reason)),
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+    }
+    Ok(None)
 }

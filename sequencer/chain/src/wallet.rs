@@ -371,7 +371,7 @@ impl Wallet {
         if receipt.status() {
             return Ok(receipt);
         }
-        Err(ChainError::Reverted { asked: asked.into(), transaction })
+        Err(transaction::reverted(&self.chain.rpc, asked, &receipt).await)
     }
 
     /// The item that a transaction put into the inbox.

@@ -528,6 +528,24 @@ async fn one_wallet_serves_many_tasks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_reverts_when_it_is_mined_says_why() {
+    let exchange = Exchange::open().await;
+    let (alice, bob) = (&exchange.alice, exchange.bob.address());
+    alice.mint(alice.address(), 100).await.unwrap();
+    // Either would be fine without the other.
+    exchange.anvil.mine_every(0).await;
+    let mine = async {
+        sleep(Duration::from_secs(1)).await;
+        exchange.anvil.mine_every(1).await;
+    };
+    let (first, second, ()) = tokio::join!(alice.transfer(bob, 100), alice.transfer(bob, 100), mine);
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    let error = first.and(second).unwrap_err();
+    assert!(matches!(error, ChainError::Reverted { .. }), "{error}");
+    assert!(error.to_string().contains("reverted: ERC20InsufficientBalance"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_say_what_is_wrong_and_what_to_do() {
     let exchange = Exchange::open().await;
     let text = |error: ChainError| error.to_string();

@@ -19,8 +19,10 @@ use crate::fair::Board;
 
 /// Seconds in which a claim may be disputed. `script/config/core.json` says two hours.
 pub(super) const WINDOW_SECONDS: u64 = 2;
-/// Atoms of a first claim's bond: ten dollars.
+/// Least atoms of a first claim's bond: ten dollars.
 pub(super) const BOND: u128 = 10_000_000;
+/// Atoms that each claimant brings: enough for what a bond may grow by while its claim is on its way, in many events at once.
+const PURSE: u128 = 1_000 * BOND;
 /// What is lied about.
 const LIED_ABOUT: Subject = Subject::After90(MatchId(1));
 const POLL: Duration = Duration::from_millis(200);
@@ -29,8 +31,17 @@ const POLL: Duration = Duration::from_millis(200);
 pub(super) struct Claimants {
     honest: Claimant,
     liar: Claimant,
-    /// Atoms that each of them has brought.
+}
+
+/// What it took to decide an event.
+#[derive(Clone, Copy, Debug, Default)]
+struct Decision {
+    /// Claims that had to be disputed.
+    disputed: usize,
+    /// Atoms that the truth has brought for its bonds.
     brought: u128,
+    /// Atoms of the lie's bond.
+    lost: u128,
 }
 
 /// What became of the claims.
@@ -52,25 +63,23 @@ impl Claimants {
         let keys = [(); 2].map(|()| Key::random());
         let addresses = keys.each_ref().map(Key::address);
         exchange.deployer.send_native_to_all(&addresses, funding::GAS_MONEY).await?;
-        // One bond for each event, and for the dispute twice another.
-        let brought = BOND * (Subject::all().count() as u128 + 2);
         let resolver = exchange.opening.core().resolver;
         let claimants = keys.into_iter().map(|key| async {
             let wallet = exchange.chain.wallet(key);
             let claimant = Claimant::new(wallet.clone(), resolver);
-            tokio::try_join!(wallet.mint(wallet.address(), brought), claimant.approve(brought))?;
+            tokio::try_join!(wallet.mint(wallet.address(), PURSE), claimant.approve(u128::MAX))?;
             Ok::<_, DemoError>(claimant)
         });
         let [honest, liar] = <[Claimant; 2]>::try_from(try_join_all(claimants).await?)
             .map_err(|claimants| DemoError::failed("gather claimants", format!("{} came", claimants.len())))?;
-        Ok(Self { honest, liar, brought })
+        Ok(Self { honest, liar })
     }
 
     /// Follows the board until every event is resolved, and takes the bonds back.
     pub(super) async fn resolve_all(self, mut board: watch::Receiver<Arc<Board>>) -> Result<Resolution, DemoError> {
         let mut open: Vec<Subject> = Subject::all().collect();
         let mut under_way = FuturesUnordered::new();
-        let (mut events, mut disputed) = (0, 0);
+        let (mut events, mut all) = (0, Decision::default());
         while !open.is_empty() || !under_way.is_empty() {
             let now = Arc::clone(&board.borrow_and_update());
             open.retain(|&subject| match now.snapshot.winner(subject) {
@@ -82,8 +91,11 @@ impl Claimants {
             });
             tokio::select! {
                 Some(decided) = under_way.next() => {
+                    let Decision { disputed, brought, lost } = decided?;
                     events += 1;
-                    disputed += decided?;
+                    all.disputed += disputed;
+                    all.brought += brought;
+                    all.lost += lost;
                 }
                 changed = board.changed(), if !open.is_empty() => if changed.is_err() {
                     let reason = format!("the replay ended with {} undecided", open.len());
@@ -92,11 +104,11 @@ impl Claimants {
             }
         }
         drop(under_way);
-        self.settle(events, disputed).await
+        self.settle(events, all).await
     }
 
-    /// Claims, disputes what somebody else claims instead, and makes it final. Answers how often it had to dispute.
-    async fn decide(&self, subject: Subject, winner: usize) -> Result<usize, DemoError> {
+    /// Claims, disputes what somebody else claims instead, and makes it final.
+    async fn decide(&self, subject: Subject, winner: usize) -> Result<Decision, DemoError> {
         let (event, chain) = (subject.event(), self.honest.wallet().chain());
         let ticks = u64::from(chain.event(event, At::Latest).await?.ticks);
         let paying = |outcome: usize| {
@@ -108,11 +120,11 @@ impl Claimants {
             self.liar.claim(event, &paying((winner + 1) % subject.outcomes()), B256::ZERO).await?;
         }
         let payouts = paying(winner);
-        let mut disputes = 0;
+        let mut decision = Decision::default();
         loop {
             let question = self.honest.question(event).await?;
             match question.claims.last() {
-                _ if question.decided => return Ok(disputes),
+                _ if question.decided => return Ok(decision),
                 Some(last) if last.says(&payouts) => {
                     if chain.time().await? >= question.closes {
                         self.honest.finalize(event, &payouts).await?;
@@ -121,7 +133,14 @@ impl Claimants {
                     }
                 }
                 other => {
-                    disputes += usize::from(other.is_some());
+                    if let Some(lie) = other {
+                        decision.disputed += 1;
+                        decision.lost += lie.bond;
+                    }
+                    // A bond grows with what is open in the event.
+                    let bond = self.honest.bond(event).await?;
+                    self.honest.wallet().mint(self.honest.wallet().address(), bond).await?;
+                    decision.brought += bond;
                     self.honest.claim(event, &payouts, evidence()).await?;
                 }
             }
@@ -129,17 +148,18 @@ impl Claimants {
     }
 
     /// Everybody takes what the claims have brought: the truth its bonds and half of what the lie put down, the lie nothing.
-    async fn settle(&self, events: usize, disputed: usize) -> Result<Resolution, DemoError> {
+    async fn settle(&self, events: usize, all: Decision) -> Result<Resolution, DemoError> {
+        let Decision { disputed, brought, lost } = all;
         let mut problems = Vec::new();
         self.honest.withdraw().await?;
         let holds = in_atoms(self.honest.wallet().balance().await?)?;
-        let won = holds.saturating_sub(self.brought);
-        if won != BOND / 2 {
-            problems.push(format!("who told the truth holds {holds} atoms after bonds of {} came back", self.brought));
+        let won = holds.saturating_sub(PURSE + brought);
+        if won != lost / 2 {
+            problems.push(format!("who told the truth has won {won} atoms of a lie's bond of {lost}"));
         }
         let left = in_atoms(self.liar.wallet().balance().await? + self.liar.owed().await?)?;
-        if left + BOND != self.brought {
-            problems.push(format!("who lied has {left} atoms of {} left, the bond should be lost", self.brought));
+        if left + lost != PURSE {
+            problems.push(format!("who lied has {left} atoms of {PURSE} left, a bond of {lost} should be lost"));
         }
         Ok(Resolution { events, disputed, won, problems })
     }
