@@ -21,7 +21,6 @@ mod abi {
             function claim(address gateway, uint24 id, uint64[] payouts, bytes32 evidence) external;
             function finalize(address gateway, uint24 id, uint64[] payouts) external;
             function withdraw(address token) external returns (uint256);
-            function bondOf(address gateway, uint24 id) external view returns (uint96);
             function questionOf(address gateway, uint24 id) external view returns (Question);
             function owed(address token, address claimant) external view returns (uint256);
         }
@@ -105,12 +104,6 @@ impl Claimant {
     pub async fn withdraw(&self) -> Result<(), ChainError> {
         let token = self.wallet.chain().deployment().token;
         self.wallet.call(self.resolver, &resolver::withdrawCall { token }).await.map(drop)
-    }
-
-    /// Atoms that the next claim about an event has to put down.
-    pub async fn bond(&self, event: EventId) -> Result<u128, ChainError> {
-        let call = resolver::bondOfCall { gateway: self.gateway(), id: event_number(event) };
-        Ok(self.view(&call).await?.to())
     }
 
     /// What has been said about an event.
