@@ -129,6 +129,14 @@ pub(crate) struct Rested {
 }
 
 impl Rested {
+    /// Whether its lots can be what is left of what was signed.
+    pub(crate) fn is_possible(&self) -> bool {
+        let Self { signed, remaining, less, display, shown, .. } = self;
+        let left = signed.message.size.0.checked_sub(less.0);
+        let shows = if *display == Lots(0) { *remaining } else { *display };
+        left.is_some_and(|left| remaining.0 <= left) && (1..=remaining.0.min(shows.0)).contains(&shown.0)
+    }
+
     /// Whether some of it has filled.
     pub(crate) fn has_filled(&self) -> bool {
         self.signed.message.size.0 - self.less.0 > self.remaining.0

@@ -162,7 +162,7 @@ impl<'a> Records<'a> {
         if engine.orders.trees.uses().values().any(|uses| *uses == 0) {
             return Err(SnapshotError::Damaged("a tree is there of which no order is".to_owned()));
         }
-        positions.hold(&mut engine);
+        positions.hold(&mut engine)?;
         check_sums(&engine, &sums)?;
         Ok(engine)
     }
@@ -265,7 +265,7 @@ impl<'a> Records<'a> {
                     let order = &rested.signed.message;
                     let (account, nonce, market, expiry) = (order.account, order.nonce, order.market, order.expiry);
                     let known = engine.find_account(account).is_some();
-                    if !known || order.side != side || market.event() != event {
+                    if !known || order.side != side || market != book.market() || !rested.is_possible() {
                         return Err(SnapshotError::Damaged(format!(
                             "an order of event {event} is not where it belongs"
                         )));
@@ -338,16 +338,23 @@ struct Positions {
 
 impl Positions {
     /// Gives accounts their outcomes, and listings what is open of them.
-    fn hold(self, engine: &mut Engine) {
+    fn hold(self, engine: &mut Engine) -> Result<(), SnapshotError> {
         for listing in engine.listings.iter_mut().filter(|listing| listing.terms.kind == MarketKind::Perpetual) {
             listing.open_interest[0] = self.long.get(&listing.terms.feed).copied().unwrap_or_default();
         }
         for (account, market, position) in self.outcomes {
+            let unknown = || {
+                SnapshotError::Damaged(format!("account {account} holds shares of market {market}, which is not there"))
+            };
+            if !(1..=engine.listings.len()).contains(&usize::try_from(market.event().0).unwrap_or_default()) {
+                return Err(unknown());
+            }
             let listing = &mut engine.listings[event_index(market.event())];
-            let open = &mut listing.open_interest[usize::from(market.outcome())];
+            let open = listing.open_interest.get_mut(usize::from(market.outcome())).ok_or_else(unknown)?;
             *open += position.max(0).unsigned_abs();
             engine.accounts[account].change(&listing.terms, market, |outcome| outcome.position = position);
         }
+        Ok(())
     }
 }
 
