@@ -120,7 +120,7 @@ test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones
 .PHONY: test-builds
 test-builds: contracts ## The same log gives the same hashes in another build; a broken book is noticed
 	@echo "==> one log, two builds, the same hashes"
-	cargo test --release --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-release
+	cargo test --release --locked --workspace --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-release
 	cargo test --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-debug
 	cmp target/hashes-release target/hashes-debug
 	@echo "==> a book that is not first in, first out is noticed"
