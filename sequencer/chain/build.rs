@@ -1,5 +1,5 @@
 //! Writes the group's Solidity interface into the crate as one `sol!` call, so that the Rust types are the contract's
-//! own declarations and cannot drift from them.
+//! own declarations and cannot drift from them; and the errors of every contract, to put reverts into words.
 //!
 //! The JSON artifact would do the same, but `sol!` cannot resolve the value types that an interface's nested structs
 //! use there; and from the sources the crate builds before the contracts do.
@@ -91,6 +91,9 @@ fn read_all(folder: &Path, sources: &mut String) -> io::Result<()> {
 /// Writes a function that puts any contract's error into words. One interface cannot have two errors of a name, so a second one goes
 /// to a second interface.
 fn write_errors(sources: &str, abi: &mut String) -> Result<(), Box<dyn Error>> {
+    if let Some(cut) = sources.lines().find(|line| line.trim().starts_with("error ") && !line.ends_with(';')) {
+        return Err(format!("an error's declaration is more than a line, which nobody reads: {cut}").into());
+    }
     let statements = || sources.lines().filter_map(|line| line.trim().strip_suffix(';'));
     let values: BTreeMap<&str, &str> =
         statements().filter_map(|statement| statement.strip_prefix("type ")?.split_once(" is ")).collect();

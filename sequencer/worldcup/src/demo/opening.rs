@@ -121,7 +121,7 @@ impl Opening {
 
 /// Claims are soon final here; a ruling would still take what a XIP takes.
 fn dispute_terms() -> Value {
-    let bond = u64::try_from(resolver::BOND).unwrap_or(u64::MAX);
+    let bond = u64::try_from(resolver::LEAST_BOND).unwrap_or(u64::MAX);
     json!({ "window": resolver::WINDOW_SECONDS, "patience": 1_814_400, "leastBond": bond, "bondShare": 10_000 })
 }
 

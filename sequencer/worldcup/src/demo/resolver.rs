@@ -21,9 +21,9 @@ use crate::fair::Board;
 /// says two hours.
 pub(super) const WINDOW_SECONDS: u64 = 8;
 /// Least atoms of a first claim's bond: ten dollars.
-pub(super) const BOND: u128 = 10_000_000;
+pub(super) const LEAST_BOND: u128 = 10_000_000;
 /// Atoms that each claimant brings. Bonds grow with what is open in the event.
-const PURSE: u128 = 100_000 * BOND;
+const PURSE: u128 = 100_000 * LEAST_BOND;
 /// What is lied about.
 const LIED_ABOUT: Subject = Subject::After90(MatchId(1));
 const POLL: Duration = Duration::from_millis(200);
@@ -50,7 +50,9 @@ pub(super) struct Resolution {
     pub(super) events: usize,
     /// Claims that were disputed.
     pub(super) disputed: usize,
-    /// Atoms that whoever told the truth has won of the lie's bond.
+    /// Atoms of the lie's bond.
+    pub(super) lost: u128,
+    /// Atoms that whoever told the truth has won of it.
     pub(super) won: u128,
     /// What is not as it should be.
     pub(super) problems: Vec<String>,
@@ -155,7 +157,7 @@ impl Claimants {
         if left + lost != PURSE {
             problems.push(format!("who lied has {left} atoms of {PURSE} left, a bond of {lost} should be lost"));
         }
-        Ok(Resolution { events, disputed, won, problems })
+        Ok(Resolution { events, disputed, lost, won, problems })
     }
 }
 

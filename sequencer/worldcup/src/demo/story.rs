@@ -5,7 +5,7 @@ use xos_api::people::tokens;
 use super::observer::Swing;
 use super::reckoning::{Reckoning, Result};
 use super::screen::{grouped, winner_name};
-use super::{Played, Summary, resolver};
+use super::{Played, Summary};
 use crate::facts::{MatchId, Subject, Team, facts};
 use crate::trader::Kind;
 
@@ -87,7 +87,7 @@ pub(super) fn tell(played: &Played, reckoning: &Reckoning, summary: &Summary) {
         "  resolution   {} events by claims that anybody could dispute; {} was, and cost its author {} of which the truth got {}",
         summary.events_resolved,
         summary.claims_disputed,
-        money(i128::try_from(resolver::BOND).unwrap_or(i128::MAX)),
+        money(i128::try_from(played.resolution.lost).unwrap_or(i128::MAX)),
         money(i128::try_from(played.resolution.won).unwrap_or(i128::MAX)),
     );
     println!("  the final    {} after 90 minutes, {} in the end", summary.final_after_90, summary.champion);
