@@ -124,6 +124,7 @@ impl Follower {
             };
             let mut noted: Vec<(u64, TimeMs, Vec<Event>)> = Vec::new();
             for (sequence, command) in (first..).zip(commands) {
+                give_way();
                 let mut events = Vec::new();
                 state.engine.apply(&command, &mut events);
                 for event in &events {
@@ -195,7 +196,11 @@ impl Follower {
     }
 
     fn note(&self, noted: &mut Vec<(u64, TimeMs, Vec<Event>)>) -> Result<(), FollowError> {
-        self.history.record(noted.iter().map(|(sequence, time, events)| (*sequence, *time, events.as_slice())))?;
+        let told = noted.iter().map(|(sequence, time, events)| {
+            give_way();
+            (*sequence, *time, events.as_slice())
+        });
+        self.history.record(told)?;
         noted.clear();
         Ok(())
     }
@@ -210,8 +215,23 @@ fn yield_to_trading() {
     }
 }
 
-/// Opens the history; a damaged one is made anew, as it follows from the log.
+/// Lets whoever waits for this core have it now. The system would let even the least urgent thread go on for a millisecond or more
+/// once it runs, and hundreds of orders would wait for it.
+fn give_way() {
+    std::thread::yield_now();
+}
+
+/// Opens the history; a damaged one is made anew, as it follows from the log. The database's own threads are as little urgent as
+/// the one that opens it, so it is one of its own.
 pub(crate) fn open_history(dir: &Path, group: &GroupConfig) -> Result<History, HistoryError> {
+    let open = || {
+        yield_to_trading();
+        open_or_begin(dir, group)
+    };
+    std::thread::scope(|scope| scope.spawn(open).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
+
+fn open_or_begin(dir: &Path, group: &GroupConfig) -> Result<History, HistoryError> {
     match History::open(dir, group) {
         Err(error) if error.is_damage() => {
             tracing::warn!(%error, path = %dir.display(), "the history is damaged; it is made anew from the journal");
