@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
@@ -12,6 +12,7 @@ use jsonrpsee::types::error::reject_too_big_request;
 use jsonrpsee::types::{ErrorObject, Id, Response, ResponsePayload};
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -116,13 +117,22 @@ impl Socket {
         let room = Arc::new(Semaphore::new(REQUESTS_MAX));
         let mut turns = Turns::default();
         let mut heard = Instant::now();
-        let mut stopping = pin!(stop.shutdown());
+        // A timer that is set anew for every message costs as much as reading it: this one looks again when it ends.
+        let mut silence = pin!(sleep_until(heard + SILENCE_MAX));
+        let (mut stopping, mut left) = (pin!(stop.shutdown()), pin!(answers.closed()));
         let end = loop {
             let read = tokio::select! {
-                read = reader.next() => read,
-                () = tokio::time::sleep(SILENCE_MAX.saturating_sub(heard.elapsed())) => break None,
+                biased;
                 () = &mut stopping => break Some((CloseCode::Away, "the node is stopping")),
-                () = answers.closed() => break None,
+                () = &mut left => break None,
+                read = reader.next() => read,
+                () = &mut silence => {
+                    if heard.elapsed() >= SILENCE_MAX {
+                        break None;
+                    }
+                    silence.set(sleep_until(heard + SILENCE_MAX));
+                    continue;
+                }
             };
             heard = Instant::now();
             let message = match read {
@@ -141,8 +151,13 @@ impl Socket {
             }
             // Who takes no answers is not listened to for ever.
             let share = if client.is_known() { 1 } else { STRANGE_SHARE };
-            let place = tokio::time::timeout(SILENCE_MAX, Arc::clone(&room).acquire_many_owned(share)).await;
-            let Ok(Ok(place)) = place else { break None };
+            let place = match Arc::clone(&room).try_acquire_many_owned(share) {
+                Ok(place) => place,
+                Err(_) => match timeout(SILENCE_MAX, Arc::clone(&room).acquire_many_owned(share)).await {
+                    Ok(Ok(place)) => place,
+                    Ok(Err(_)) | Err(_) => break None,
+                },
+            };
             // Tasks are moved about when they are started, so what is large in them is boxed.
             match message {
                 Message::Text(text) => {
@@ -180,7 +195,7 @@ impl Socket {
                 let _ = (&mut write).await;
             };
             // Who is too slow to take them goes without.
-            let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+            let _ = timeout(LAST_WORDS, farewell).await;
         }
         write.abort();
         // A node that stops takes nothing more, and its clients come back: their orders stay.
