@@ -165,8 +165,9 @@ impl Settlement {
             self.backlog.set_finalized(self.status.borrow().finalized);
             self.backlog.gas.settled(batch.id, batch.gas_used);
             vitals.metrics.gas_correction.set(self.backlog.gas.factor());
-            feeds.settled(batch_info(&batch));
+            // Whoever hears of it may ask for it at once.
             self.batches.add(batch_info(&batch));
+            feeds.settled(batch_info(&batch));
         }
     }
 }
