@@ -23,7 +23,10 @@
 mod read;
 mod write;
 
+use std::io;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 pub use read::CandleSoFar;
 use serde::Serialize;
@@ -35,6 +38,9 @@ use xos_types::{GroupConfig, Hash};
 const VERSION: u32 = 1;
 const CURSOR: &str = "cursor";
 const IDENTITY: &str = "identity";
+/// How long somebody else may hold the database before that is an error, and how often it is looked.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why it cannot be read or written. Nothing else depends on it, so trading goes on; delete its folder to have it made anew.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,11 @@ impl HistoryError {
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Database(sled::Error::Corruption { .. } | sled::Error::Unsupported(_)) | Self::Record(_))
     }
+}
+
+/// Whether somebody holds the database. Its words are all that the error keeps of that.
+fn is_locked(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
 }
 
 /// An event's place in the log.
@@ -107,7 +118,15 @@ impl History {
     /// # Errors
     /// If the database refuses.
     pub fn open(dir: impl AsRef<Path>, group: &GroupConfig) -> Result<Self, HistoryError> {
-        Self::of(sled::Config::new().path(dir).open()?, group)
+        let config = sled::Config::new().path(dir);
+        let begun = Instant::now();
+        loop {
+            match config.open() {
+                // The database's own threads may hold what was closed a moment ago.
+                Err(sled::Error::Io(error)) if is_locked(&error) && begun.elapsed() < LOCK_WAIT => sleep(LOCK_PAUSE),
+                opened => return Self::of(opened?, group),
+            }
+        }
     }
 
     /// A history that is gone with the process, for where none can be kept.

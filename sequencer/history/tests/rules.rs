@@ -225,6 +225,17 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+#[test]
+fn one_that_is_about_to_be_left_is_waited_for() {
+    let (dir, held) = opened();
+    let leaving = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(held);
+    });
+    assert_eq!(History::open(dir.path(), &GROUP).unwrap().cursor().unwrap(), 0);
+    leaving.join().unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
