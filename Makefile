@@ -115,7 +115,7 @@ TEST_THREADS = $(shell echo $$((2 * $$(nproc))))
 test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
-	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --release --locked --workspace 2>&1 | tee target/test-rust.log
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --release --locked --workspace --no-fail-fast 2>&1 | tee target/test-rust.log
 
 .PHONY: test-builds
 test-builds: contracts ## The same log gives the same hashes in another build; a broken book is noticed
