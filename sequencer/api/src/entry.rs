@@ -28,6 +28,8 @@ const PROMISE: usize = 8 + 32 + SIGNATURE;
 const BUDGET: usize = 8;
 /// Stands for the budget of no account.
 const NO_ACCOUNT: u32 = u32::MAX;
+/// Bytes of a text for people at most.
+const TEXT_MAX: usize = 1024;
 /// Bytes of one result.
 const RESULT: usize = 28;
 const SELF_TRADE_BITS: u8 = 0b0000_0011;
@@ -531,9 +533,9 @@ impl EntryAnswer {
 
 /// More than fits is as much as fits.
 fn write_budget(to: &mut Vec<u8>, budget: &Budget) {
-    let fit = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX).min(NO_ACCOUNT - 1);
+    let fit = |tokens: u64| u32::try_from(tokens).unwrap_or(u32::MAX);
     to.extend(fit(budget.address).to_le_bytes());
-    to.extend(budget.account.map_or(NO_ACCOUNT, fit).to_le_bytes());
+    to.extend(budget.account.map_or(NO_ACCOUNT, |tokens| fit(tokens).min(NO_ACCOUNT - 1)).to_le_bytes());
 }
 
 fn read_budget(reader: &mut Reader<'_>) -> Budget {
@@ -541,21 +543,24 @@ fn read_budget(reader: &mut Reader<'_>) -> Budget {
     Budget { address, account: (account != NO_ACCOUNT).then_some(account.into()) }
 }
 
-/// Two bytes of length, and UTF-8.
+/// Two bytes of length, and UTF-8; what is longer than may be is cut.
 fn write_text(to: &mut Vec<u8>, text: &str) {
-    const LONGEST: usize = 1024;
-    let text = &text[..text.floor_char_boundary(LONGEST)];
+    let text = &text[..text.floor_char_boundary(TEXT_MAX)];
     to.extend(u16::try_from(text.len()).expect("it was cut").to_le_bytes());
     to.extend(text.as_bytes());
 }
 
 fn read_text(reader: &mut Reader<'_>, whole: usize) -> Result<String, EntryError> {
     let length = usize::from(reader.u16());
+    if length > TEXT_MAX {
+        return Err(EntryError::new("reason", format!("{length} bytes"), format!("at most {TEXT_MAX}")));
+    }
     let Some((text, rest)) = reader.0.split_at_checked(length) else {
         return Err(EntryError::new("length", whole, format!("at least {}", whole + length - reader.0.len())));
     };
     reader.0 = rest;
-    Ok(String::from_utf8_lossy(text).into_owned())
+    let text = str::from_utf8(text).map_err(|error| EntryError::new("reason", error, "UTF-8".to_owned()))?;
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -704,5 +709,8 @@ mod tests {
             EntryAnswer::Refused { tag: 0, code: Code::Overloaded, retry_ms: 0, budget, reason: "é".repeat(1000) };
         let EntryAnswer::Refused { reason, .. } = EntryAnswer::decode(&long.encode()).unwrap() else { panic!() };
         assert_eq!(reason, "é".repeat(512));
+        let mut bytes = long.encode();
+        *bytes.last_mut().unwrap() = b'x';
+        assert_eq!(EntryAnswer::decode(&bytes).unwrap_err().field, "reason", "half of a letter");
     }
 }
