@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use jsonrpsee::core::client::ClientT;
-use jsonrpsee::rpc_params;
 use serde_json::{Value, json};
 use xos_api::{Code, PlanRequest, ReplaceRequest};
 use xos_auth::{Typed, signature_bytes};
@@ -15,57 +13,9 @@ use xos_types::{
 
 use crate::entry::Client;
 use crate::exchange::{ALICE, BOB, Exchange, MARKET, alice, bob, order, request};
-use crate::schema;
+use crate::schema::Document;
 use crate::sessions::{in_an_hour, login};
 use crate::trees;
-
-/// The OpenRPC document that a node serves.
-pub(crate) struct Document(Value);
-
-impl Document {
-    pub(crate) async fn of(exchange: &Exchange) -> Self {
-        let mut document: Value = exchange.client.request("rpc.discover", rpc_params![]).await.unwrap();
-        close(&mut document["components"]["schemas"]);
-        Self(document)
-    }
-
-    fn methods(&self) -> impl Iterator<Item = &Value> {
-        self.0["methods"].as_array().unwrap().iter()
-    }
-
-    fn method(&self, name: &str) -> &Value {
-        self.methods().find(|method| method["name"] == name).unwrap()
-    }
-
-    fn fits(&self, what: &str, schema: &Value, value: &Value) {
-        if let Err(fault) = schema::fits(&self.0, schema, value) {
-            panic!("{what} answers what the document does not say: {fault}; it answers {value}");
-        }
-    }
-
-    /// What an error's code stands for in the catalogue, which its data must fit.
-    pub(crate) fn error_fits(&self, what: &str, code: i64, data: &Value) {
-        let errors = self.0["components"]["errors"].as_object().unwrap();
-        let error = errors.values().find(|error| error["code"] == code).unwrap_or_else(|| panic!("{what}: {code}"));
-        if !data.is_null() {
-            self.fits(what, &error["data"]["schema"], data);
-        }
-    }
-}
-
-/// Lets objects have no fields but those that are described.
-fn close(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            if map.contains_key("properties") {
-                map.entry("additionalProperties").or_insert(json!(false));
-            }
-            map.values_mut().for_each(close);
-        }
-        Value::Array(list) => list.iter_mut().for_each(close),
-        _ => {}
-    }
-}
 
 /// A connection on which everything is held against the document.
 struct Asking<'a> {
@@ -112,7 +62,7 @@ impl Asking<'_> {
             self.document.fits(method, &json!({ "$ref": "#/components/schemas/Budget" }), &answer["budget"]);
         }
         if let Some(result) = answer.get("result") {
-            self.document.fits(method, &self.document.method(method)["result"]["schema"], result);
+            self.document.result_fits(method, result);
             self.answered.insert(method.to_owned());
             if self.document.method(method).get("x-message").is_some() {
                 self.silent.push((result.clone(), method.to_owned()));
@@ -264,7 +214,7 @@ impl Asking<'_> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_node_answers_is_what_its_document_says() {
     let exchange = Exchange::open().await;
-    let (document, client) = (Document::of(&exchange).await, Client::connect(&exchange).await);
+    let (document, client) = (Document::of(&exchange.client).await, Client::connect(&exchange).await);
     let (answered, refused) = (BTreeSet::new(), BTreeSet::new());
     let mut asking = Asking { exchange: &exchange, document, client, answered, refused, silent: Vec::new() };
     asking.subscriptions().await;

@@ -11,8 +11,8 @@ use xos_auth::{Domain, Key, signature_bytes};
 use xos_chain::At;
 use xos_types::{AccountId, EventId, MarketId, Order, OrderKind, Phase, Ppm, Side, TimeMs, Withdraw};
 
-use crate::answers::Document;
 use crate::exchange::{ALICE, BOB, Exchange, MARKET, alice, bob, order, place, request};
+use crate::schema::Document;
 
 const INVALID_PARAMS: i32 = -32602;
 
@@ -70,7 +70,8 @@ fn altered(exchange: &Exchange, field: &str, value: Option<Value>) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bad_request_is_answered_with_its_code_and_what_was_expected() {
     let exchange = Exchange::open().await;
-    let mut table = Table { exchange: &exchange, document: Document::of(&exchange).await, seen: BTreeSet::new() };
+    let mut table =
+        Table { exchange: &exchange, document: Document::of(&exchange.client).await, seen: BTreeSet::new() };
     malformed_parameters_name_the_field(&mut table).await;
     bad_signatures_show_what_was_signed(&mut table).await;
     unknown_things_are_named(&mut table).await;

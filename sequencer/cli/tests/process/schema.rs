@@ -1,11 +1,66 @@
-//! Holds values against a JSON Schema: the keywords that ours are made of, and no others. (The usual libraries for it change how
-//! serde_json reads numbers, for the product too, as all is built together.)
+//! Holds what a node answers against the OpenRPC document that it serves, by JSON Schema: the keywords that ours are made of, and no
+//! others. (The usual libraries for it change how serde_json reads numbers, for the product too, as all is built together.)
 
+use jsonrpsee::core::client::ClientT;
+use jsonrpsee::rpc_params;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// The OpenRPC document that a node serves.
+pub(crate) struct Document(Value);
+
+impl Document {
+    pub(crate) async fn of(client: &impl ClientT) -> Self {
+        let mut document: Value = client.request("rpc.discover", rpc_params![]).await.unwrap();
+        close(&mut document["components"]["schemas"]);
+        Self(document)
+    }
+
+    pub(crate) fn methods(&self) -> impl Iterator<Item = &Value> {
+        self.0["methods"].as_array().unwrap().iter()
+    }
+
+    pub(crate) fn method(&self, name: &str) -> &Value {
+        self.methods().find(|method| method["name"] == name).unwrap()
+    }
+
+    pub(crate) fn fits(&self, what: &str, schema: &Value, value: &Value) {
+        if let Err(fault) = fits(&self.0, schema, value) {
+            panic!("{what} answers what the document does not say: {fault}; it answers {value}");
+        }
+    }
+
+    /// What a method answers.
+    pub(crate) fn result_fits(&self, method: &str, result: &Value) {
+        self.fits(method, &self.method(method)["result"]["schema"], result);
+    }
+
+    /// What an error's code stands for in the catalogue, which its data must fit.
+    pub(crate) fn error_fits(&self, what: &str, code: i64, data: &Value) {
+        let errors = self.0["components"]["errors"].as_object().unwrap();
+        let error = errors.values().find(|error| error["code"] == code).unwrap_or_else(|| panic!("{what}: {code}"));
+        if !data.is_null() {
+            self.fits(what, &error["data"]["schema"], data);
+        }
+    }
+}
+
+/// Lets objects have no fields but those that are described.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if map.contains_key("properties") {
+                map.entry("additionalProperties").or_insert(json!(false));
+            }
+            map.values_mut().for_each(close);
+        }
+        Value::Array(list) => list.iter_mut().for_each(close),
+        _ => {}
+    }
+}
 
 /// Where and how a value is not as described, if it is not. `root` is where references point into.
-pub(crate) fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let keywords = match schema {
         Value::Bool(true) => return Ok(()),
         Value::Object(keywords) => keywords,

@@ -5,6 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jsonrpsee::core::client::ClientT;
+use jsonrpsee::http_client::HttpClientBuilder;
+use jsonrpsee::rpc_params;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use xos_api::{AccountInfo, EventStatus, IndexMarketInfo};
@@ -14,6 +17,7 @@ use xos_worldcup::prices::{Reporters, Tape};
 use xos_worldcup::session::{Intent, Session, Venue};
 use xos_worldcup::tally::Tally;
 
+use crate::schema::Document;
 use crate::world::{DEPLOYERS, SEQUENCER, TRADERS, World, key, shipped};
 
 /// On a chain that says it is X Layer.
@@ -119,6 +123,14 @@ async fn close(world: &World, by: u8, venue: &str, market: MarketId) {
     world.script(by, "Leave", "close(uint32)", &[venue]).await;
 }
 
+/// What the first group's node answers about markets with an index price is what its document says.
+async fn answers_as_documented(world: &World) {
+    let client = HttpClientBuilder::default().build(world.node(1).unwrap().http).unwrap();
+    let markets: Value = client.request("xos_indexMarkets", rpc_params![]).await.unwrap();
+    assert_eq!(markets.as_array().unwrap().len(), 1);
+    Document::of(&client).await.result_fits("xos_indexMarkets", &markets);
+}
+
 fn with(name: &str, changes: &[(&str, Value)]) -> Value {
     let mut config = shipped(name);
     for (field, value) in changes {
@@ -171,6 +183,7 @@ async fn a_venue_of_each_kind_is_opened_traded_on_ended_and_its_stake_released()
     assert!(shown.contains("tier 1: pays 50 % of taker fees, 0 % of maker fees"), "{shown}");
     let less = desk.deal(btc.market, btc.index_ticks, 100).await;
     assert!(fee > 0 && (2 * less - fee).abs() <= 2, "half of {fee} is {less}");
+    answers_as_documented(&world).await;
     let mut spot_desk = Desk::open(&world, 2).await;
     let seller = spot_desk.sessions[1].account();
     spot_desk.wallets[1].fund_asset(world.core().simulated_asset, seller, STOCK).await.unwrap();

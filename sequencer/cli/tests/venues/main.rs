@@ -8,6 +8,9 @@ mod artifact;
 #[allow(dead_code, reason = "shared with the chain crate's tests, which use more of it")]
 #[path = "../../../chain/tests/anvil/node.rs"]
 mod node;
+#[allow(dead_code, reason = "shared with the process tests, which use more of it")]
+#[path = "../process/schema.rs"]
+mod schema;
 
 mod life;
 mod resolution;
