@@ -124,7 +124,7 @@ test-builds: contracts ## The same log gives the same hashes in another build; a
 	cargo test --locked -p xos-engine --test lives the_same_lives_have_hashes -- --nocapture | grep ^hash >target/hashes-debug
 	cmp target/hashes-release target/hashes-debug
 	@echo "==> a book that is not first in, first out is noticed"
-	@! cargo test --release --locked -p xos-engine --features canary --test lives lives_meet_every >target/canary.log 2>&1
+	@! cargo test --release --locked --workspace --features xos-engine/canary --test lives lives_meet_every >target/canary.log 2>&1
 	@grep -q 'lives_meet_every_event_and_refusal ... FAILED' target/canary.log
 
 .PHONY: test-mutants
@@ -137,7 +137,7 @@ test-mutants: ## Each of many small changes to the engine is caught by its tests
 test-simulation: contracts ## The seeds that the simulation lives find each bug that is put in
 	@for canary in skipped-fsync unfenced; do \
 		echo "==> the simulation finds the bug: $$canary"; \
-		! XOS_CANARY=$$canary RUST_BACKTRACE=0 cargo test --release --locked -p xos-simulation --features canary every_seed -- --nocapture >target/canary-$$canary.log 2>&1; \
+		! XOS_CANARY=$$canary RUST_BACKTRACE=0 cargo test --release --locked --workspace --features xos-simulation/canary --test simulation every_seed -- --nocapture >target/canary-$$canary.log 2>&1; \
 		grep -q 'seeds broke a promise' target/canary-$$canary.log; \
 	done
 
