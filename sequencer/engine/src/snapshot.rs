@@ -131,6 +131,10 @@ impl<'a> Records<'a> {
         engine.frame = self.next::<OpenFrame>()?;
 
         let (numbered, isolated) = (self.next::<usize>()?, self.next::<Vec<AccountId>>()?);
+        // An account is longer than a byte, so more than that were not written.
+        if numbered > self.0.len() {
+            return Err(SnapshotError::Damaged(format!("it ends before the last of {numbered} accounts")));
+        }
         let (mut positions, mut sums) = (Positions::default(), Vec::with_capacity(numbered));
         engine.accounts = Accounts::with_room(numbered);
         for id in (1..=numbered as u64).map(AccountId).chain(isolated) {
@@ -229,7 +233,7 @@ impl<'a> Records<'a> {
                 return Err(SnapshotError::Damaged(format!("account {id} holds what feed {} is not", feed.0)));
             }
             if let Held::Perpetual(position) = &holding {
-                *held.long.entry(feed).or_default() += position.size.max(0).unsigned_abs();
+                add(held.long.entry(feed).or_default(), position.size)?;
             }
             let record = &mut board[feed];
             record.holders.insert(id);
@@ -351,11 +355,18 @@ impl Positions {
             }
             let listing = &mut engine.listings[event_index(market.event())];
             let open = listing.open_interest.get_mut(usize::from(market.outcome())).ok_or_else(unknown)?;
-            *open += position.max(0).unsigned_abs();
+            add(open, position)?;
             engine.accounts[account].change(&listing.terms, market, |outcome| outcome.position = position);
         }
         Ok(())
     }
+}
+
+/// Counts a position's lots if it is long.
+fn add(open: &mut u64, position: i64) -> Result<(), SnapshotError> {
+    let sum = open.checked_add(position.max(0).unsigned_abs());
+    *open = sum.ok_or_else(|| SnapshotError::Damaged("more is open than can be counted".to_owned()))?;
+    Ok(())
 }
 
 /// Holds the sums of accounts' margins to those that were written.

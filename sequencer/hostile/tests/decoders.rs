@@ -2,6 +2,8 @@
 //! were changed here and there.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::path::PathBuf;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -66,8 +68,16 @@ impl Change {
     }
 }
 
+/// What libFuzzer has found once (`make fuzz`), in files that begin with their decoder's name.
+fn found(name: &str) -> Vec<Vec<u8>> {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/found")).unwrap();
+    let is_its = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{name}-"));
+    files.map(|file| file.unwrap().path()).filter(is_its).map(|path| std::fs::read(path).unwrap()).collect()
+}
+
 fn stands(name: &str) {
     let Decoder { holds, seeds, .. } = decoder(name);
+    found(name).iter().for_each(|bytes| holds(bytes));
     let seeds = seeds();
     for seed in &seeds {
         holds(seed);

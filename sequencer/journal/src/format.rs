@@ -159,9 +159,11 @@ impl BlockHead {
         Tip { sequence: self.first.saturating_sub(1), hash: self.previous }
     }
 
-    /// Whether a block could begin like this; every command takes at least a byte.
+    /// Whether a block could begin like this; every command takes at least a byte, and the first of all is number 1.
     pub(crate) fn is_plausible(&self) -> bool {
-        self.commands > 0 && self.commands <= self.payload_bytes && self.payload_bytes as usize <= PAYLOAD_BYTES_MAX
+        let has_commands = self.commands > 0 && self.commands <= self.payload_bytes;
+        let has_numbers = self.first > 0 && self.first.checked_add(u64::from(self.commands)).is_some();
+        has_commands && has_numbers && self.payload_bytes as usize <= PAYLOAD_BYTES_MAX
     }
 
     /// Sequence number of its last command.
