@@ -65,6 +65,10 @@ async fn old_segments_go_to_the_archive_and_the_node_dies_and_comes_back_without
     let said = text(&refused.stderr) + &text(&refused.stdout);
     assert!(said.contains("but 1 is needed: put the older segments back into that folder"), "{said}");
 
+    // What was put back stays only if the node does not archive it again.
+    let config = std::fs::read_to_string(exchange.path("node.toml")).unwrap();
+    let config = config.replace("old_segments = \"archive\"", "old_segments = \"keep\"");
+    std::fs::write(exchange.path("node.toml"), config).unwrap();
     for entry in std::fs::read_dir(data.join("archive")).unwrap().flatten() {
         std::fs::rename(entry.path(), data.join("journal").join(entry.file_name())).unwrap();
     }
