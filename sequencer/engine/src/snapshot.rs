@@ -139,9 +139,11 @@ impl<'a> Records<'a> {
         engine.accounts = Accounts::with_room(numbered);
         for id in (1..=numbered as u64).map(AccountId).chain(isolated) {
             let (mut account, account_sums) = self.account(id, &mut engine.board, &mut positions)?;
-            let parents =
-                if id.is_isolated() { engine.find_account(id.parent()).is_some() } else { id.0 <= numbered as u64 };
-            if engine.find_account(id).is_some() || !parents {
+            let belongs = match id.is_isolated() {
+                true => engine.find_account(id.parent()).is_some(),
+                false => (1..=numbered as u64).contains(&id.0),
+            };
+            if engine.find_account(id).is_some() || !belongs {
                 return Err(SnapshotError::Damaged(format!("account {id} is there twice, or without its parent")));
             }
             account.watched = engine.watched.contains_key(&id);
