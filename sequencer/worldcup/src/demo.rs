@@ -603,7 +603,8 @@ async fn summarize(
     require(resolved == (facts().events.len(), 1), format!("(events resolved, claims disputed) = {resolved:?}"));
     require(counts.lost == 0, format!("{} acknowledged orders are unknown to the log", counts.lost));
     require(counts.receipts_broken == 0, format!("{} receipts do not hold", counts.receipts_broken));
-    // What a killed node had just sent may be mined behind its successor's transaction for the same batch.
+    // Probably what a killed node had just sent, mined behind its successor's transaction for the same batch; without kills
+    // there has been none.
     require(gas.reverted <= played.kills.into(), format!("{} batch transactions reverted", gas.reverted));
     require(played.kills == options.kill_node, format!("the node was killed {} times", played.kills));
     let fills = played.sight.seen().fills();
