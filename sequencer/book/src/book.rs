@@ -63,6 +63,12 @@ impl Book {
         crosses.then(|| price_of(against, ladder.best_key()))
     }
 
+    /// Fetches what [`Self::guess`] will walk through, but for the tree's root, which is looked at.
+    #[inline]
+    pub fn fetch_path<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, side: Side, price: Ticks) {
+        orders.levels.fetch_path(self.ladder(side), key_of(side, price));
+    }
+
     /// Where an order would most likely queue, without a look at what lies there; `O(depth)`.
     #[inline]
     #[must_use]

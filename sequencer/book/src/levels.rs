@@ -7,6 +7,7 @@
 
 use xos_types::{Side, Ticks};
 
+use crate::fetch::fetch;
 use crate::pool::Pool;
 
 /// Prices to a leaf: 16 levels are 384 bytes. Wider leaves make the tree no flatter where it matters (an inner node over
@@ -128,16 +129,19 @@ struct Leaf {
 struct Node {
     /// The smallest key that could lie below.
     key: u64,
-    /// Lowest bit of the digit by which its children differ.
-    shift: u32,
     /// Which children there are; always two or more.
     occupied: u64,
     children: [Child; CHILDREN],
 }
 
-/// A subtree: nothing, a leaf or a node.
+/// A subtree: nothing, a leaf, or a node and the digit by which its children differ: whoever walks on needs it before the node,
+/// and waits for the child alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Child(u32);
+
+const IS_NODE: u32 = 1 << 31;
+/// Bits of a node's place; above them stands its digit, of which there are eleven.
+const PLACE_BITS: u32 = 27;
 
 impl Child {
     const NONE: Self = Self(0);
@@ -146,37 +150,59 @@ impl Child {
         Self(place + 1)
     }
 
-    fn node(place: u32) -> Self {
-        Self(place | 1 << 31)
+    fn node(place: u32, digit: Digit) -> Self {
+        assert!(place < 1 << PLACE_BITS, "memory ends long before 2^27 nodes");
+        Self(IS_NODE | digit.0 << PLACE_BITS | place)
     }
 }
 
 /// A subtree, looked at.
 enum Kind {
     Leaf(u32),
-    Node(u32),
+    Node(u32, Digit),
 }
 
 impl Child {
     #[inline]
     fn kind(self) -> Kind {
         debug_assert!(self != Self::NONE);
-        if self.0 >> 31 == 0 { Kind::Leaf(self.0 - 1) } else { Kind::Node(self.0 & (u32::MAX >> 1)) }
+        if self.0 < IS_NODE {
+            return Kind::Leaf(self.0 - 1);
+        }
+        let digit = Digit((self.0 & !IS_NODE) >> PLACE_BITS);
+        Kind::Node(self.0 & ((1 << PLACE_BITS) - 1), digit)
+    }
+}
+
+/// A digit of keys, of six bits; the lowest one, 0, is that right above the levels of a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Digit(u32);
+
+impl Digit {
+    /// The highest one in which two keys of different leaves differ.
+    fn parting(difference: u64) -> Self {
+        let highest = u64::BITS - 1 - difference.leading_zeros();
+        Self((highest - LEAF_BITS) / NODE_BITS)
+    }
+
+    fn shift(self) -> u32 {
+        LEAF_BITS + self.0 * NODE_BITS
+    }
+
+    /// Its value in a key.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "a digit has six bits")]
+    fn of(self, key: u64) -> usize {
+        key.wrapping_shr(self.shift()) as usize % CHILDREN
+    }
+
+    /// Bits of a key up to its own.
+    fn span(self) -> u64 {
+        u64::MAX >> (u64::BITS - NODE_BITS).saturating_sub(self.shift())
     }
 }
 
 impl Node {
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "a digit has six bits")]
-    fn digit(&self, key: u64) -> usize {
-        key.wrapping_shr(self.shift) as usize % CHILDREN
-    }
-
-    /// Bits of a key that tell its descendants apart.
-    fn span(&self) -> u64 {
-        u64::MAX >> (u64::BITS - self.shift - NODE_BITS)
-    }
-
     fn put(&mut self, digit: usize, child: Child) {
         self.children[digit] = child;
         self.occupied |= 1 << digit;
@@ -235,11 +261,14 @@ impl Levels {
         &mut self.levels[id.leaf() as usize][id.level()]
     }
 
-    /// Reads a bit of a level and of its leaf.
+    /// Fetches a level and its leaf, if there is one: an order that has left since has none.
     #[inline]
-    pub(crate) fn glance(&self, id: LevelId) -> u64 {
-        let level = self.get(id);
-        self.leaves[id.leaf()].key ^ u64::from(level.oldest ^ level.orders)
+    pub(crate) fn fetch(&self, id: LevelId) {
+        let Some(levels) = self.levels.get(id.leaf() as usize) else { return };
+        let level = &levels[id.level()];
+        fetch(&level.oldest);
+        fetch(&level.orders);
+        fetch(&self.leaves[id.leaf()]);
     }
 
     #[inline]
@@ -307,13 +336,27 @@ impl Levels {
         while at != Child::NONE {
             match at.kind() {
                 Kind::Leaf(place) => return Some(LevelId::new(place, level_of(key))),
-                Kind::Node(place) => {
-                    let node = &self.nodes[place];
-                    at = node.children[node.digit(key)];
-                }
+                Kind::Node(place, digit) => at = self.nodes[place].children[digit.of(key)],
             }
         }
         None
+    }
+
+    /// Fetches the first link on the way to a key that lies below a node of its own; the root's are looked at.
+    #[inline]
+    pub(crate) fn fetch_path(&self, ladder: &Ladder, key: u64) {
+        let mut at = ladder.root;
+        for _ in 0..2 {
+            if at == Child::NONE {
+                return;
+            }
+            let Kind::Node(place, digit) = at.kind() else { return };
+            let link = &self.nodes[place].children[digit.of(key)];
+            if at != ladder.root {
+                return fetch(link);
+            }
+            at = *link;
+        }
     }
 
     #[inline]
@@ -328,9 +371,8 @@ impl Levels {
                 Kind::Leaf(place) => {
                     return (self.leaves[place].key == key & !(LEVELS as u64 - 1)).then_some(place);
                 }
-                Kind::Node(place) => {
-                    let node = &self.nodes[place];
-                    at = node.children[node.digit(key)];
+                Kind::Node(place, digit) => {
+                    at = self.nodes[place].children[digit.of(key)];
                     if at == Child::NONE {
                         return None;
                     }
@@ -357,7 +399,7 @@ impl Levels {
         loop {
             match at.kind() {
                 Kind::Leaf(place) => return place,
-                Kind::Node(place) => {
+                Kind::Node(place, _) => {
                     let node = &self.nodes[place];
                     at = node.children[node.occupied.trailing_zeros() as usize];
                 }
@@ -378,7 +420,7 @@ impl Levels {
         while at != Child::NONE {
             let (first, span) = match at.kind() {
                 Kind::Leaf(place) => (self.leaves[place].key, LEVELS as u64 - 1),
-                Kind::Node(place) => (self.nodes[place].key, self.nodes[place].span()),
+                Kind::Node(place, digit) => (self.nodes[place].key, digit.span()),
             };
             if key < first {
                 return found(self.first_leaf(at), 0);
@@ -394,9 +436,9 @@ impl Levels {
                     }
                     break;
                 }
-                Kind::Node(place) => {
+                Kind::Node(place, digit) => {
                     let node = &self.nodes[place];
-                    let digit = node.digit(key);
+                    let digit = digit.of(key);
                     let after = node.occupied & !1 << digit;
                     if after != 0 {
                         later = node.children[after.trailing_zeros() as usize];
@@ -436,23 +478,21 @@ impl Levels {
             }
             let (there, span) = match at.kind() {
                 Kind::Leaf(place) => (self.leaves[place].key, LEVELS as u64 - 1),
-                Kind::Node(place) => (self.nodes[place].key, self.nodes[place].span()),
+                Kind::Node(place, digit) => (self.nodes[place].key, digit.span()),
             };
             let difference = (first ^ there) & !span;
             if difference != 0 {
                 // They part above `at`: a node takes its place.
-                let highest = u64::BITS - 1 - difference.leading_zeros();
-                let shift = LEAF_BITS + (highest - LEAF_BITS) / NODE_BITS * NODE_BITS;
-                let mut node = Node { key: 0, shift, occupied: 0, children: [Child::NONE; CHILDREN] };
-                node.key = first & !node.span();
-                node.put(node.digit(there), at);
-                node.put(node.digit(first), new);
-                let node = Child::node(self.nodes.add(node));
+                let digit = Digit::parting(difference);
+                let mut node = Node { key: first & !digit.span(), occupied: 0, children: [Child::NONE; CHILDREN] };
+                node.put(digit.of(there), at);
+                node.put(digit.of(first), new);
+                let node = Child::node(self.nodes.add(node), digit);
                 self.link(ladder, parent, node);
                 return place;
             }
-            let Kind::Node(node) = at.kind() else { unreachable!("a leaf of the same key was looked for") };
-            let digit = self.nodes[node].digit(first);
+            let Kind::Node(node, digit) = at.kind() else { unreachable!("a leaf of the same key was looked for") };
+            let digit = digit.of(first);
             parent = Some((node, digit));
             at = self.nodes[node].children[digit];
         }
@@ -465,8 +505,8 @@ impl Levels {
         let leaf = loop {
             match at.kind() {
                 Kind::Leaf(place) => break place,
-                Kind::Node(place) => {
-                    let digit = self.nodes[place].digit(key);
+                Kind::Node(place, digit) => {
+                    let digit = digit.of(key);
                     (grandparent, parent) = (parent, Some((place, digit)));
                     at = self.nodes[place].children[digit];
                 }

@@ -18,12 +18,14 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod book;
+mod fetch;
 mod levels;
 mod open_orders;
 mod orders;
 mod pool;
 
 pub use book::{Book, Guess, Limit};
+pub use fetch::fetch;
 pub use levels::Level;
 pub use open_orders::OpenOrders;
 pub use orders::{Handle, Orders, Resting};

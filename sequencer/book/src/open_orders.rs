@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use xos_types::Nonce;
 
+use crate::fetch::fetch;
 use crate::orders::{Handle, Orders};
 
 /// How many places from its home on a handle may lie: a cache line of them.
@@ -98,10 +99,16 @@ impl OpenOrders {
         self.places[place].map(|handle| (place, handle))
     }
 
+    /// Fetches the part of the table in which an order of that nonce lies or would lie.
+    #[inline]
+    pub fn fetch(&self, nonce: Nonce) {
+        self.probe(nonce).take(1).for_each(|place| fetch(&self.places[place]));
+    }
+
     /// Those orders that most likely have that nonce, without a look at them: what lies at its home and right behind.
     #[inline]
     #[must_use]
-    pub fn glance(&self, nonce: Nonce) -> [Option<Handle>; 2] {
+    pub fn guess(&self, nonce: Nonce) -> [Option<Handle>; 2] {
         let (places, mut probe) = (&*self.places, self.probe(nonce));
         [probe.next(), probe.next()].map(|place| places[place.unwrap_or_default()])
     }

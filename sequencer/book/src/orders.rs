@@ -5,6 +5,7 @@ use core::num::NonZeroU32;
 use xos_types::{Lots, MarketId, Nonce, Side, Ticks};
 
 use crate::book::{Guess, Limit};
+use crate::fetch::fetch;
 use crate::levels::{LevelId, Levels};
 
 /// Where an order lies as long as it rests. Reused afterwards, so whoever keeps one drops it together with the order.
@@ -144,21 +145,22 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
         self.levels.price(self.get(handle).level)
     }
 
-    /// Reads a bit of an order and of its link, if there is one, so that both are fetched; without a branch on that. It has no
-    /// meaning.
+    /// Fetches an order's links and what its user hung on it.
     #[inline]
-    #[must_use]
-    pub fn glance(&self, handle: Option<Handle>) -> u64 {
-        self.records.get(handle.map_or(0, Handle::place)).map_or(0, |order| order.remaining ^ u64::from(order.younger))
+    pub fn fetch(&self, handle: Handle) {
+        let order = self.get(handle);
+        fetch(&order.remaining);
+        fetch(&order.hot);
     }
 
-    /// Reads a bit of an order's level and of its neighbours in the queue, so that they are fetched. It has no meaning.
+    /// Fetches what a change of an order touches beside its own links, which are to be there: its level and its neighbours in
+    /// the queue. The order may have left in between.
     #[inline]
-    #[must_use]
-    pub fn glance_around(&self, handle: Handle) -> u64 {
+    pub fn fetch_around(&self, handle: Handle) {
         let order = self.get(handle);
-        let neighbours = self.records[order.older as usize].younger ^ self.records[order.younger as usize].older;
-        u64::from(neighbours) ^ self.levels.glance(order.level)
+        fetch(&self.records[order.older as usize].younger);
+        fetch(&self.records[order.younger as usize].older);
+        self.levels.fetch(order.level);
     }
 
     /// The youngest order where an order would most likely queue, if there is one.
@@ -175,11 +177,10 @@ impl<H: Copy + Default, C: Copy> Orders<H, C> {
         Handle::new(self.levels.get(guess.0).oldest)
     }
 
-    /// Reads a bit of what lies at a guess, so that it is fetched. It has no meaning.
+    /// Fetches the level at a guess.
     #[inline]
-    #[must_use]
-    pub fn glance_at(&self, guess: Guess) -> u64 {
-        self.levels.glance(guess.0)
+    pub fn fetch_level(&self, guess: Guess) {
+        self.levels.fetch(guess.0);
     }
 
     /// Leaves and inner nodes of the trees of prices, for whoever watches memory.

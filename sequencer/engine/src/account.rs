@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xos_book::OpenOrders;
+use xos_book::{OpenOrders, fetch};
 use xos_types::{
     AccountId, Address, Atoms, BuilderId, EventId, Lots, MarketId, MarketKind, Order, Reject, Side, SignerGrant, Ticks,
     TimeMs, VenueId,
@@ -159,10 +159,16 @@ impl Account {
         self.granted.get_or_insert_default()
     }
 
-    /// Reads a bit of each cache line that every order asks for, so that they are fetched.
-    pub(crate) fn glance(&self) -> u64 {
-        let seen = self.cash ^ self.holdings.sums.margin ^ self.worst_payoff;
-        u64::from(seen != 0) ^ self.orders.len() as u64 ^ u64::from(self.owner.0[0]) ^ self.nonces.next().0
+    /// Fetches what every order asks for.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        fetch(&self.cash);
+        fetch(&self.holdings);
+        fetch(&self.orders);
+        fetch(&self.owner);
+        fetch(&self.margins);
+        fetch(&self.nonces);
+        fetch(&self.did);
     }
 
     /// Cash and what counts as such, every resting order at its worst.

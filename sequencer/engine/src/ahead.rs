@@ -1,155 +1,181 @@
 //! A look ahead at the commands that come next.
 //!
 //! With many accounts and orders nearly everything that a command touches lies in memory and not in a cache, and each step on
-//! the way (account, index of its orders, order, level) waits for the one before. Commands that come together need not wait for
-//! each other: one pass over all of them for each step, and the machine fetches a window's accounts side by side, then what
-//! these point to, then its orders, then what lies around them. A step follows a pointer that the step before has fetched and
-//! decides nothing by what it fetches itself: a branch on what is not there yet is guessed, and a wrong guess ends the
-//! side by side. It only reads, so nothing that happens depends on who looked ahead, or how far.
-
-use std::hint::black_box;
+//! the way (account, index of its orders, order, level) waits for the one before. So the way of a command is gone ahead of it, one
+//! step at a time, while the commands before it are applied: each step asks for what the next one needs, and by then it is there.
+//!
+//! ```text
+//! applied ──▶   n      n+1 … n+REACH
+//!               │        ▲      ▲      ▲      ▲
+//!               │        │      │      │      └─ 1  its account, and where it would queue
+//!               │        │      │      └─ 2  the account's lists and index, the ends of queues
+//!               │        │      └─ 3  the orders that the index names, and whom it would meet
+//!               │        └─ 4  what lies around them
+//! ```
+//!
+//! Nothing waits and nothing is written, so what happens depends neither on who looked ahead nor on how far: a command in between
+//! may have moved what was fetched, and then it is fetched again by whoever needs it.
 
 use xos_book::{Guess, Handle};
-use xos_types::{AccountId, Command, MarketId, MarketKind, Nonce, Order};
+use xos_types::{AccountId, Command, MarketId, Nonce, Side, Signed, Ticks};
 
-use crate::account::Account;
 use crate::engine::Engine;
 
-/// How many commands are looked at side by side: about as many as memory serves at once, and few enough to still be in the first
-/// cache when their turn comes.
-pub const LOOK_AHEAD: usize = 16;
+/// Commands between two steps: what they take is a little more than memory does under load.
+const STRIDE: usize = 4;
+const STEPS: usize = 4;
+/// How far ahead the first step is.
+const REACH: usize = STRIDE * STEPS;
+/// Targets on their way: a power of two, and more than the reach.
+const TARGETS: usize = 32;
 
 /// Accounts and orders, together, that lie in the caches anyway; what is fetched for nothing costs a tenth of a command.
 const CACHED: usize = 10_000;
 
+/// Commands that are on their way: see [`Engine::look_ahead`].
+#[derive(Debug, Default)]
+pub struct Lookout {
+    targets: [Target; TARGETS],
+    /// The command that is applied next, and whether those behind it have been looked at.
+    next: usize,
+    begun: bool,
+}
+
 /// What a command is going to touch.
-#[derive(Clone, Copy, Default)]
-struct Target<'a> {
+#[derive(Clone, Copy, Debug, Default)]
+struct Target {
     account: AccountId,
-    /// The order that it is about, and what that may be by its account's index.
+    /// The order that it is about.
     nonce: Option<Nonce>,
-    candidates: [Option<Handle>; 2],
-    handle: Option<Handle>,
     /// The one that may come to rest.
-    arriving: Option<&'a Order>,
+    arriving: Option<Arriving>,
     /// Where in the book that is, and where the order lies that it would meet first.
     queue: Option<Guess>,
     crossing: Option<Guess>,
-    /// The order behind which it would queue.
-    youngest: Option<Handle>,
     /// The order that it would meet first.
     met: Option<Handle>,
 }
 
-impl<'a> Target<'a> {
-    fn of(command: &'a Command) -> Option<Self> {
-        let (account, nonce, arriving) = match command {
-            Command::Place { order, .. } => (order.message.account, None, Some(&order.message)),
-            Command::Replace { nonce, order, .. } => (order.message.account, Some(*nonce), Some(&order.message)),
-            Command::Cancel(signed) => (signed.message.account, Some(signed.message.nonce), None),
-            Command::Amend(signed) => (signed.message.account, Some(signed.message.nonce), None),
+#[derive(Clone, Copy, Debug)]
+struct Arriving {
+    market: MarketId,
+    side: Side,
+    price: Ticks,
+    nonce: Nonce,
+}
+
+impl Target {
+    fn of(command: &Command) -> Option<Self> {
+        let (signed, nonce) = match command {
+            Command::Place { order, .. } => (order, None),
+            Command::Replace { nonce, order, .. } => (order, Some(*nonce)),
+            Command::Cancel(Signed { message, .. }) => {
+                return Some(Self { account: message.account, nonce: Some(message.nonce), ..Self::default() });
+            }
+            Command::Amend(Signed { message, .. }) => {
+                return Some(Self { account: message.account, nonce: Some(message.nonce), ..Self::default() });
+            }
             _ => return None,
         };
-        Some(Self { account, nonce, arriving, ..Self::default() })
+        let order = &signed.message;
+        let arriving = Arriving { market: order.market, side: order.side, price: order.price, nonce: order.nonce };
+        Some(Self { account: order.account, nonce, arriving: Some(arriving), ..Self::default() })
     }
 }
 
 impl Engine {
-    /// Fetches what the first [`LOOK_AHEAD`] of these commands will touch, unless the state is small. Worth it when they are
-    /// applied right after; it changes nothing.
-    pub fn look_ahead<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
+    /// Fetches what commands will touch that are applied soon, unless the state is small. `command(n)` is the one that is applied
+    /// `n` commands after the next one, as long as that is known. It changes nothing.
+    ///
+    /// It is asked before each command of a run of them, with the same lookout, which has begun with the first.
+    #[inline]
+    pub fn look_ahead<'a>(&self, lookout: &mut Lookout, command: impl Fn(usize) -> Option<&'a Command>) {
         if self.accounts.len() + self.orders.len() >= CACHED {
-            self.fetch(commands);
+            self.fetch(lookout, command);
         }
     }
 
-    fn fetch<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
-        let mut targets = [Target::default(); LOOK_AHEAD];
-        let mut count = 0;
-        for (target, command) in targets.iter_mut().zip(commands.filter_map(Target::of)) {
-            *target = command;
-            count += 1;
+    fn fetch<'a>(&self, lookout: &mut Lookout, command: impl Fn(usize) -> Option<&'a Command>) {
+        let Lookout { targets, next, begun } = lookout;
+        let first = *next;
+        // Whoever begins goes each step for all that are within its reach.
+        let from = |reach: usize| if *begun { reach } else { 0 };
+        for n in from(REACH)..=REACH {
+            let target = &mut targets[(first + n) % TARGETS];
+            *target = command(n).and_then(Target::of).unwrap_or_default();
+            self.fetch_account(target);
         }
-        let targets = &mut targets[..count];
-        let mut seen = 0;
-        // Each loop is short: as many of its turns as the machine has in hand at once wait together.
-        for target in targets.iter() {
-            seen ^= self.find_account(target.account).map_or(0, Account::glance);
+        for n in from(REACH - STRIDE)..=REACH - STRIDE {
+            self.fetch_lists(&mut targets[(first + n) % TARGETS]);
         }
-        for target in targets.iter_mut() {
-            if let Some(order) = target.arriving
-                && let Some(book) = self.find_book(order.market)
-            {
-                target.queue = book.guess(&self.orders.resting, order.side, order.price);
-                target.crossing = book.guess_crossing(order.side, order.price);
-            }
+        for n in from(REACH - 2 * STRIDE)..=REACH - 2 * STRIDE {
+            self.fetch_orders(&targets[(first + n) % TARGETS]);
         }
-        for guess in targets.iter().filter_map(|target| target.queue) {
-            seen ^= self.orders.resting.glance_at(guess);
+        for n in from(REACH - 3 * STRIDE)..=REACH - 3 * STRIDE {
+            self.fetch_around(&targets[(first + n) % TARGETS]);
         }
-        for target in targets.iter_mut() {
-            let Some(account) = self.find_account(target.account) else { continue };
-            target.candidates = target.nonce.map_or([None; 2], |nonce| account.orders.glance(nonce));
-            // Where the arriving one will have its place.
-            let place = target.arriving.map_or([None; 2], |order| account.orders.glance(order.nonce));
-            seen ^= u64::from(place[0].is_some());
-        }
-        for target in targets.iter() {
-            if let (Some(account), Some(order)) = (self.find_account(target.account), target.arriving) {
-                seen ^= self.glance_at_margin(account, order.market);
-            }
-        }
-        for target in targets.iter_mut() {
-            target.youngest = target.queue.and_then(|guess| self.orders.resting.youngest_at(guess));
-            target.met = target.crossing.and_then(|guess| self.orders.resting.oldest_at(guess));
-        }
-        for target in targets.iter() {
-            let [first, second] = target.candidates;
-            let glance = |seen, order| seen ^ self.orders.resting.glance(order);
-            seen ^= [first, second, target.youngest].into_iter().fold(0, glance);
-        }
-        for target in targets.iter_mut() {
-            target.handle = target.nonce.and_then(|nonce| self.resting(target.account, nonce));
-        }
-        for target in targets.iter() {
-            for handle in [target.handle, target.met].into_iter().flatten() {
-                seen ^= self.orders.glance(handle);
-            }
-        }
-        for target in targets.iter() {
-            for handle in [target.handle, target.met].into_iter().flatten() {
-                seen ^= self.orders.resting.glance_around(handle);
-            }
-            if let Some(met) = target.met {
-                seen ^= self.find_account(self.orders.account(met)).map_or(0, Account::glance);
-            }
-        }
-        for target in targets.iter().filter(|target| target.arriving.is_none()) {
-            if let (Some(account), Some(handle)) = (self.find_account(target.account), target.handle) {
-                seen ^= self.glance_at_margin(account, self.orders.market(handle));
-            }
-        }
-        for (target, met) in targets.iter().filter_map(|target| Some((target, target.met?))) {
-            let maker = self.find_account(self.orders.account(met)).zip(target.arriving);
-            seen ^= maker.map_or(0, |(maker, order)| {
-                let index = maker.orders.glance(self.orders.nonce(met));
-                self.glance_at_margin(maker, order.market) ^ u64::from(index.contains(&Some(met)))
-            });
-        }
-        black_box(seen);
+        (*next, *begun) = (first.wrapping_add(1), true);
     }
 
-    /// Fetches what some accounts hold at index prices, side by side.
-    pub(crate) fn glance_at_holdings(&self, accounts: impl Iterator<Item = AccountId>) {
-        let glance = |account| self.find_account(account).map_or(0, |account| account.holdings.glance());
-        black_box(accounts.fold(0, |seen, account| seen ^ glance(account)));
+    /// The first step: the account, the way to where the arriving order would queue, and the level that it would meet.
+    #[inline]
+    fn fetch_account(&self, target: &mut Target) {
+        if let Some(account) = self.find_account(target.account) {
+            account.fetch();
+        }
+        if let Some(order) = target.arriving
+            && let Some(book) = self.find_book(order.market)
+        {
+            book.fetch_path(&self.orders.resting, order.side, order.price);
+            target.crossing = book.guess_crossing(order.side, order.price);
+            target.crossing.into_iter().for_each(|best| self.orders.resting.fetch_level(best));
+        }
     }
 
-    fn glance_at_margin(&self, account: &Account, market: MarketId) -> u64 {
-        let Some(listing) = self.find_market(market) else { return 0 };
-        match listing.terms.kind {
-            MarketKind::Outcome => account.margins.glance(market),
-            MarketKind::Perpetual | MarketKind::Spot => account.holdings.glance(),
+    /// The second one: what the account points to, the level in which it would queue, and the order that it would meet.
+    #[inline]
+    fn fetch_lists(&self, target: &mut Target) {
+        let Some(account) = self.find_account(target.account) else { return };
+        target.nonce.into_iter().for_each(|nonce| account.orders.fetch(nonce));
+        account.holdings.fetch();
+        account.margins.fetch();
+        let orders = &self.orders.resting;
+        if let Some(order) = target.arriving {
+            account.orders.fetch(order.nonce);
+            target.queue = self.find_book(order.market).and_then(|book| book.guess(orders, order.side, order.price));
+            target.queue.into_iter().for_each(|queue| orders.fetch_level(queue));
+        }
+        target.met = target.crossing.and_then(|best| orders.oldest_at(best));
+        target.met.into_iter().for_each(|met| orders.fetch(met));
+    }
+
+    /// The third one: the order, whom it would queue behind, and the account of the one that it would meet.
+    #[inline]
+    fn fetch_orders(&self, target: &Target) {
+        let orders = &self.orders.resting;
+        if let (Some(account), Some(nonce)) = (self.find_account(target.account), target.nonce) {
+            account.orders.guess(nonce).into_iter().flatten().for_each(|handle| orders.fetch(handle));
+        }
+        let youngest = target.queue.and_then(|queue| orders.youngest_at(queue));
+        youngest.into_iter().for_each(|handle| orders.fetch(handle));
+        if let Some(maker) = target.met.and_then(|met| self.find_account(self.orders.account(met))) {
+            maker.fetch();
+        }
+    }
+
+    /// The last one: what lies around the orders.
+    #[inline]
+    fn fetch_around(&self, target: &Target) {
+        if let Some(handle) = target.nonce.and_then(|nonce| self.resting(target.account, nonce)) {
+            self.orders.fetch_around(handle);
+        }
+        if let Some(met) = target.met
+            && let Some(maker) = self.find_account(self.orders.account(met))
+        {
+            self.orders.fetch_around(met);
+            maker.orders.fetch(self.orders.nonce(met));
+            maker.holdings.fetch();
+            maker.margins.fetch();
         }
     }
 }
@@ -158,7 +184,7 @@ impl Engine {
 mod tests {
     use xos_types::{
         Address, Cancel, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Instructions, Lots,
-        OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs, TradingTerms, VenueConfig, VenueId,
+        Order, OrderKind, Ppm, Signature, TimeMs, TradingTerms, VenueConfig, VenueId,
     };
 
     use super::*;
@@ -228,10 +254,25 @@ mod tests {
             }
             commands.push(Command::Cancel(signed(Cancel { account: AccountId(account), nonce: Nonce(7) })));
         }
-        for window in commands.chunks(LOOK_AHEAD) {
-            engine.fetch(window.iter());
+        let mut lookout = Lookout::default();
+        for next in 0..commands.len() {
+            engine.fetch(&mut lookout, |n| commands.get(next + n));
         }
         assert_eq!(engine.state_hash(), state);
-        engine.look_ahead(commands.iter());
+
+        // What a lookout knows may leave before it is looked at again: here the order that an arriving one would have met.
+        let taker = Signed {
+            message: Order { side: Side::Sell, nonce: Nonce(8), ..order(3, 0x100, 500).message },
+            ..order(3, 0x100, 500)
+        };
+        let takers = vec![Command::place(taker); 3 * TARGETS];
+        let mut lookout = Lookout::default();
+        engine.fetch(&mut lookout, |n| takers.get(n));
+        let cancel = Command::Cancel(signed(Cancel { account: AccountId(3), nonce: Nonce(7) }));
+        engine.apply(&cancel.into(), &mut events);
+        assert_eq!(engine.resting_orders(), 0);
+        for next in 1..takers.len() {
+            engine.fetch(&mut lookout, |n| takers.get(next + n));
+        }
     }
 }

@@ -216,9 +216,10 @@ impl Holdings {
         self.len.into()
     }
 
-    /// Reads a bit of each cache line of what is held, so that they are fetched.
-    pub(crate) fn glance(&self) -> u64 {
-        self.list.glance()
+    /// Fetches what is held.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.list.fetch();
     }
 
     #[inline]

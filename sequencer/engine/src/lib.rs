@@ -83,7 +83,7 @@ mod views;
 mod watch;
 mod wide;
 
-pub use ahead::LOOK_AHEAD;
+pub use ahead::Lookout;
 pub use depth::{Delta, Depth, Shown};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};

@@ -36,9 +36,12 @@ impl Margins {
         found.unwrap_or_default()
     }
 
-    /// Reads a bit of each cache line around what is held in a market, so that they are fetched.
-    pub(crate) fn glance(&self, market: MarketId) -> u64 {
-        self.list(market.event()).map_or(0, Packed::glance)
+    /// Fetches what is held, unless that is so much that it lies in a tree.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        if let Self::Few(list) = self {
+            list.fetch();
+        }
     }
 
     /// Changes what is held or ordered in a market; by how much that moves what its event comes to.

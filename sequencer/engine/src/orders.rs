@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xos_book::{Book, Handle, Limit, Resting};
+use xos_book::{Book, Handle, Limit, Resting, fetch};
 use xos_types::{
     AccountId, Address, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Signature, Signed, Ticks, TimeMs,
 };
@@ -283,13 +283,14 @@ impl Orders {
         Some(shown)
     }
 
-    /// Reads a bit of an order and of what lies apart, so that both are fetched.
+    /// Fetches what a change of an order touches beside its links, which are to be there.
     #[inline]
-    pub(crate) fn glance(&self, handle: Handle) -> u64 {
+    pub(crate) fn fetch_around(&self, handle: Handle) {
         let cold = self.resting.cold(handle);
-        let Hot { account, credit, .. } = self.resting.get(handle).hot;
-        let hot = u64::from(account) ^ u64::from(credit == FeeCredit::default());
-        self.resting.glance(Some(handle)) ^ hot ^ cold.expiry.0 ^ u64::from(cold.signature.r[0] ^ cold.signature.vs[31])
+        fetch(&cold.signature.r);
+        fetch(&cold.signature.vs);
+        fetch(&cold.altered);
+        self.resting.fetch_around(handle);
     }
 
     #[inline]

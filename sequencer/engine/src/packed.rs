@@ -14,6 +14,8 @@
 //! list grows by a sixteenth and never shrinks: so orders that come and go neither move what lies behind them nor ask for
 //! memory.
 
+use xos_book::fetch;
+
 use crate::room::SIXTEENTH;
 
 /// See the module's head. Behind the last record there is a header of nothing at least: a length and a capacity would be two
@@ -24,7 +26,7 @@ pub(crate) struct Packed(Box<[u32]>);
 /// Numbers of a record at most, and words of its header.
 const NUMBERS_MAX: usize = 8;
 pub(crate) const HEADER: usize = 2;
-/// Words of a cache line, and how many lines of a list are worth a glance.
+/// Words of a cache line, and how many lines of a list are worth being fetched.
 const LINE: usize = 16;
 const LINES: usize = 5;
 
@@ -86,12 +88,12 @@ impl Packed {
         (self.key(at) == Some(key)).then_some(at)
     }
 
-    /// Reads a bit of each of its first cache lines, so that they are fetched; as many times however long it is, because a branch
-    /// on its length is guessed wrong half of the time.
+    /// Fetches its first cache lines; as many requests however long it is, because a branch on its length is guessed wrong half of
+    /// the time.
     #[inline]
-    pub(crate) fn glance(&self) -> u64 {
-        let Some(last) = self.0.len().checked_sub(1) else { return 0 };
-        (0..=LINES).fold(0, |seen, line| seen ^ u64::from(self.0[last.min(line * LINE)]))
+    pub(crate) fn fetch(&self) {
+        let Some(last) = self.0.len().checked_sub(1) else { return };
+        (0..=LINES).for_each(|line| fetch(&self.0[last.min(line * LINE)]));
     }
 
     /// Key of the record there; `None` at the end.

@@ -14,13 +14,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
-use crate::account::Standing;
-use crate::ahead::LOOK_AHEAD;
+use crate::account::{Account, Standing};
 use crate::engine::{Engine, event_index};
 use crate::feeds::FeedKind;
 use crate::health::Health;
 use crate::holders::Holders;
 use crate::terms::Terms;
+
+/// Accounts between one that is valued and one that is fetched meanwhile.
+const AHEAD: usize = 6;
 
 /// A watched account at the start of the frame, or of its being watched.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -71,20 +73,20 @@ impl Engine {
             by_feed[usize::from(id.0)] = Some(*how);
             holders.extend(&self.board[*id].holders);
         }
-        let mut holders = holders.iter();
-        loop {
-            let window: [Option<AccountId>; LOOK_AHEAD] = std::array::from_fn(|_| holders.next());
-            self.glance_at_holdings(window.into_iter().flatten());
-            for holder in window.into_iter().flatten() {
-                let account = &mut self.accounts[holder];
-                account.holdings.revalue(&self.board, |id| by_feed[usize::from(id.0)] == Some(Moved::Price));
-                let is_stale = |id: FeedId| by_feed[usize::from(id.0)].is_some() && self.board[id].stale;
-                if account.available() < 0 || account.holdings.len() > most || account.holdings.feeds().any(is_stale) {
-                    self.suspects.insert(holder);
-                }
-            }
-            if window.contains(&None) {
-                break;
+        // What two of them are ahead points to is there when the one behind them asks for it.
+        let (mut accounts, mut lists) = (holders.iter().skip(2 * AHEAD), holders.iter().skip(AHEAD));
+        for holder in holders.iter() {
+            accounts.next().and_then(|ahead| self.find_account(ahead)).into_iter().for_each(Account::fetch);
+            lists
+                .next()
+                .and_then(|ahead| self.find_account(ahead))
+                .into_iter()
+                .for_each(|ahead| ahead.holdings.fetch());
+            let account = &mut self.accounts[holder];
+            account.holdings.revalue(&self.board, |id| by_feed[usize::from(id.0)] == Some(Moved::Price));
+            let is_stale = |id: FeedId| by_feed[usize::from(id.0)].is_some() && self.board[id].stale;
+            if account.available() < 0 || account.holdings.len() > most || account.holdings.feeds().any(is_stale) {
+                self.suspects.insert(holder);
             }
         }
         for (id, how) in moved {

@@ -24,7 +24,7 @@ use std::time::Instant;
 use hashing::HashThread;
 use opening::{GROUP, Opening};
 use stream::{Crowd, Stream};
-use xos_engine::{Engine, LOOK_AHEAD};
+use xos_engine::{Engine, Lookout};
 use xos_journal::{Journal, Settings};
 use xos_types::Logged;
 
@@ -40,12 +40,11 @@ fn recover(mut engine: Engine, journal: &Path) -> Result<Engine, Box<dyn Error>>
     let mut events = Vec::new();
     let mut replay = xos_journal::read_only(journal, engine.sequence() + 1)?;
     while let Some((_, batch)) = replay.next_batch()? {
-        for window in batch.chunks(LOOK_AHEAD) {
-            engine.look_ahead(window.iter().map(Logged::command));
-            for command in window {
-                events.clear();
-                engine.apply(command, &mut events);
-            }
+        let mut lookout = Lookout::default();
+        for (place, command) in batch.iter().enumerate() {
+            engine.look_ahead(&mut lookout, |n| batch.get(place + n).map(Logged::command));
+            events.clear();
+            engine.apply(command, &mut events);
         }
         replay.give_back(batch);
     }

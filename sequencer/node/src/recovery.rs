@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use xos_engine::{Engine, LOOK_AHEAD};
+use xos_engine::{Engine, Lookout};
 use xos_history::HistoryError;
 use xos_journal::{JournalError, Recovery, Replay};
 use xos_types::{Event, Frame, Hash, Logged};
@@ -150,23 +150,22 @@ pub(crate) fn recover(
     let mut progress = Progress::new();
     let mut events = Vec::new();
     while let Some((first, batch)) = replay.next_batch()? {
-        for (windows, window) in (0u64..).zip(batch.chunks(LOOK_AHEAD)) {
-            recovered.engine.look_ahead(window.iter().map(Logged::command));
-            for (sequence, command) in (first + windows * LOOK_AHEAD as u64..).zip(window) {
-                events.clear();
-                recovered.engine.apply(command, &mut events);
-                recovered.history.record(sequence, recovered.engine.frame_time(), &events);
-                for event in events.drain(..) {
-                    let Event::FrameSealed(frame) = event else { continue };
-                    if frame.id == anchor.id {
-                        anchor.check(&frame)?;
-                    }
-                    if frame.id >= keep_from {
-                        recovered.unsettled.push(*frame);
-                    }
+        let mut lookout = Lookout::default();
+        for (sequence, (place, command)) in (first..).zip(batch.iter().enumerate()) {
+            recovered.engine.look_ahead(&mut lookout, |n| batch.get(place + n).map(Logged::command));
+            events.clear();
+            recovered.engine.apply(command, &mut events);
+            recovered.history.record(sequence, recovered.engine.frame_time(), &events);
+            for event in events.drain(..) {
+                let Event::FrameSealed(frame) = event else { continue };
+                if frame.id == anchor.id {
+                    anchor.check(&frame)?;
                 }
-                progress.step(sequence);
+                if frame.id >= keep_from {
+                    recovered.unsettled.push(*frame);
+                }
             }
+            progress.step(sequence);
         }
         replay.give_back(batch);
     }

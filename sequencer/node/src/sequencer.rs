@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc as tokio_mpsc;
 use xos_chain::InboxNews;
-use xos_engine::{Engine, INBOX_GAS_PER_FRAME, LOOK_AHEAD};
+use xos_engine::{Engine, INBOX_GAS_PER_FRAME, Lookout};
 use xos_journal::{Journal, JournalError, SealedBlock};
 use xos_types::{
     Command, Event, FillLine, Frame, Hash, InboxItem, InboxPayload, Logged, MarketId, Order, Reject, TimeMs,
@@ -194,9 +194,10 @@ impl Core {
         let begun = Instant::now();
         self.journal.append_block(block)?;
         let mut applied = Vec::with_capacity(commands.len());
-        for together in commands.chunks(LOOK_AHEAD) {
-            self.engine.look_ahead(together.iter().map(Logged::command));
-            applied.extend(together.iter().map(|command| self.apply(command)));
+        let mut lookout = Lookout::default();
+        for (place, command) in commands.iter().enumerate() {
+            self.engine.look_ahead(&mut lookout, |n| commands.get(place + n).map(Logged::command));
+            applied.push(self.apply(command));
         }
         let executed = self.vitals.executed(self.engine.sequence(), begun);
         for event in applied.iter().flat_map(|applied| &applied.events) {
@@ -304,6 +305,7 @@ impl Core {
             outcomes.push(refusals.collect());
         }
         let mut rest = maker_friendly(placed).into_iter();
+        let mut lookout = Lookout::default();
         let mut opening = Some(Logged::new(Command::Window { time: TimeMs(unix_ms()) }));
         let mut last_head = None;
         let mut begun = Instant::now();
@@ -312,10 +314,9 @@ impl Core {
             let mut block = Vec::new();
             let mut applied = Vec::new();
             let mut places = Vec::new();
-            while let Some(Placed { request, position, command }) = rest.next() {
-                if block.len().is_multiple_of(LOOK_AHEAD) {
-                    self.engine.look_ahead(rest.as_slice().iter().map(|placed| &placed.command));
-                }
+            while !rest.as_slice().is_empty() {
+                self.engine.look_ahead(&mut lookout, |n| rest.as_slice().get(n).map(|placed| &placed.command));
+                let Some(Placed { request, position, command }) = rest.next() else { break };
                 let answered = (Logged::new(command), Some((request, position)));
                 for (command, place) in opening.take().map(|window| (window, None)).into_iter().chain([answered]) {
                     applied.push(self.apply(&command));

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 use hashing::HashThread;
 use opening::{GROUP, Opening};
 use stream::{Crowd, Stream};
-use xos_engine::{Engine, LOOK_AHEAD};
+use xos_engine::{Engine, Lookout};
 use xos_journal::{Journal, Recovery, Replay, Settings};
 use xos_types::{Event, Logged};
 
@@ -75,12 +75,11 @@ fn opened_with_thread(stream: &Stream) -> Engine {
 }
 
 fn run(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) {
-    for window in commands.chunks(LOOK_AHEAD) {
-        engine.look_ahead(window.iter().map(Logged::command));
-        for command in window {
-            events.clear();
-            engine.apply(command, events);
-        }
+    let mut lookout = Lookout::default();
+    for (place, command) in commands.iter().enumerate() {
+        engine.look_ahead(&mut lookout, |n| commands.get(place + n).map(Logged::command));
+        events.clear();
+        engine.apply(command, events);
     }
 }
 
@@ -219,7 +218,10 @@ fn reprice(stream: &Stream, opening: &Opening) -> u128 {
 /// What a profiler looks at.
 #[inline(never)]
 fn profiled(engine: &mut Engine, stream: &Stream, events: &mut Vec<Event>) {
-    run(engine, &stream.commands, events);
+    for commands in stream.commands.chunks(PIECE) {
+        touch(commands);
+        run(engine, commands, events);
+    }
 }
 
 fn profile(stream: &Stream) {
