@@ -22,12 +22,13 @@ use xos_types::{AccountId, Command, MarketId, Nonce, Side, Signed, Ticks};
 use crate::engine::Engine;
 
 /// Commands between two steps: what they take is a little more than memory does under load.
-const STRIDE: usize = 4;
+const STRIDE: usize = 3;
 const STEPS: usize = 4;
 /// How far ahead the first step is.
 const REACH: usize = STRIDE * STEPS;
 /// Targets on their way: a power of two, and more than the reach.
-const TARGETS: usize = 32;
+const TARGETS: usize = 16;
+const _: () = assert!(TARGETS.is_power_of_two() && TARGETS > REACH);
 
 /// Accounts and orders, together, that lie in the caches anyway; what is fetched for nothing costs a tenth of a command.
 const CACHED: usize = 10_000;
