@@ -5,7 +5,7 @@ use alloy::network::BlockResponse;
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
 use alloy::rpc::client::RpcClient;
-use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log};
+use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log, TransactionReceipt};
 use xos_auth::Key;
 use xos_types::{AccountId, Atoms, EventId, MarketId, Nonce, Position, TimeMs, VenueConfig, VenueId};
 
@@ -15,6 +15,7 @@ use crate::error::ChainError;
 use crate::payload::venue_from_abi;
 use crate::rpc::Rpc;
 use crate::settled::{SettledBatch, SettledLogs};
+use crate::transaction;
 use crate::wallet::Wallet;
 
 /// As of which block to look.
@@ -368,6 +369,11 @@ impl Chain {
             batches.push(logs.find(id).await?);
         }
         Ok(batches)
+    }
+
+    /// What the contract says about a transaction that was mined and reverted, as [`ChainError::Reverted`].
+    pub async fn why_reverted(&self, asked: &str, receipt: &TransactionReceipt) -> ChainError {
+        transaction::reverted(&self.rpc, asked, receipt).await
     }
 
     /// The group's logs of one event in a range of blocks, both ends included.

@@ -1,7 +1,9 @@
 //! After the final: everything settled, everybody paid out, every sum checked, from what the chain says.
 
+use alloy::consensus::Transaction;
 use alloy::primitives::Address;
 use alloy::providers::{Provider, ProviderBuilder};
+use alloy::rpc::types::TransactionReceipt;
 use futures::future::try_join_all;
 use tokio::time::{Duration, Instant, sleep};
 use xos_chain::At;
@@ -225,39 +227,46 @@ pub(super) async fn wrong_payouts(exchange: &Exchange) -> std::result::Result<Ve
 /// What settlement cost, by the receipts on chain.
 pub(super) struct Gas {
     pub(super) batches: u64,
-    pub(super) reverted: u64,
+    /// Where each transaction that reverted is, and why.
+    pub(super) reverted: Vec<String>,
     pub(super) used: u64,
     pub(super) problems: Vec<String>,
 }
 
-/// Adds up the receipts of all batches. The relayer sends nothing but batches, so what it sent beyond those that settled
-/// has reverted.
+/// Adds up the receipts of all that was sent to the group, up to one block, because settlement goes on meanwhile. Only the relayer
+/// sends it anything: batches. Everybody else goes through the gateway.
 pub(super) async fn settlement_gas(exchange: &Exchange, played: &Played) -> std::result::Result<Gas, DemoError> {
     let failed = |reason: String| DemoError::failed("read receipts", reason);
     let url = exchange.local_chain.url.parse().map_err(|error| failed(format!("{error}")))?;
     let provider = ProviderBuilder::new().connect_http(url);
-    let settled = exchange.chain.batches(1).await?;
-    let mut used = 0;
-    let mut relayer = None;
-    for batch in &settled {
-        let receipt = provider.get_transaction_receipt(batch.transaction).await;
-        let receipt = receipt.map_err(|error| failed(error.to_string()))?;
-        let receipt = receipt.ok_or_else(|| failed(format!("none for batch {}", batch.id)))?;
-        used += receipt.gas_used;
-        relayer = Some(receipt.from);
+    let deployment = exchange.chain.deployment();
+    let mut sent = Vec::new();
+    for block in deployment.block..=exchange.chain.block_number().await? {
+        let receipts = provider.get_block_receipts(block.into()).await.map_err(|error| failed(error.to_string()))?;
+        let receipts = receipts.ok_or_else(|| failed(format!("none for block {block}")))?;
+        sent.extend(receipts.into_iter().filter(|receipt| receipt.to == Some(deployment.group)));
     }
-    let relayer = relayer.ok_or_else(|| failed("no batch has settled".into()))?;
-    let sent = provider.get_transaction_count(relayer).await.map_err(|error| failed(error.to_string()))?;
+    let (settled, failures): (Vec<_>, Vec<_>) = sent.into_iter().partition(TransactionReceipt::status);
+    let mut reverted = Vec::new();
+    for receipt in failures {
+        let transaction = provider.get_transaction_by_hash(receipt.transaction_hash).await;
+        let transaction = transaction.map_err(|error| failed(error.to_string()))?;
+        let transaction = transaction.ok_or_else(|| failed(format!("no transaction of {receipt:?}")))?;
+        let (block, nonce) = (receipt.block_number.unwrap_or_default(), transaction.nonce());
+        let why = exchange.chain.why_reverted("settle", &receipt).await;
+        reverted.push(format!("block {block}, nonce {nonce}: {why}"));
+    }
+    let used = settled.iter().map(|receipt| receipt.gas_used).sum();
     let batches = u64::try_from(settled.len()).map_err(|error| failed(error.to_string()))?;
     let seen = played.sight.seen();
     let mut problems = Vec::new();
     let reported: u64 = seen.batches.iter().map(|batch| batch.gas_used).sum();
     // The observer stops before the withdrawals: the node's own figures end with the batch that it saw last.
-    if seen.batches.iter().zip(&settled).any(|(reported, settled)| reported.transaction != settled.transaction) {
+    if seen.batches.iter().zip(&settled).any(|(reported, settled)| reported.transaction != settled.transaction_hash) {
         problems.push("the node names other transactions for its batches than the chain".into());
     }
     if reported > used {
         problems.push(format!("the node reports {reported} gas for its batches, the chain {used}"));
     }
-    Ok(Gas { batches, reverted: sent.saturating_sub(batches), used, problems })
+    Ok(Gas { batches, reverted, used, problems })
 }
