@@ -538,7 +538,8 @@ async fn play(
     };
     let (traders, resolution) =
         timeout(END_WITHIN, ending).await.map_err(|_| DemoError::failed("end the trading", "it takes too long"))??;
-    reckoning::wait_settled(exchange, &traders).await?;
+    let sessions: Vec<_> = traders.iter().map(|trader| &trader.session).collect();
+    reckoning::wait_settled(exchange, &sessions).await?;
     screen.done(
         step,
         &format!(

@@ -1,5 +1,7 @@
 //! After the final: everything settled, everybody paid out, every sum checked, from what the chain says.
 
+use std::borrow::Borrow;
+
 use alloy::consensus::Transaction;
 use alloy::primitives::Address;
 use alloy::providers::{Provider, ProviderBuilder};
@@ -17,7 +19,7 @@ use crate::facts::Subject;
 use crate::replay::replay;
 use crate::session::Session;
 use crate::tally::Tally;
-use crate::trader::{Kind, Trader};
+use crate::trader::Kind;
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(250);
@@ -79,9 +81,9 @@ pub(super) async fn reckon(
     let mut treasurer = Session::open(venue, exchange.deployer.key().clone(), treasury.account, tally).await?;
     sessions.push(&mut treasurer);
     sessions.push(&mut played.desk.maker);
-    let withdrawn = try_join_all(sessions.into_iter().map(withdraw_all)).await?;
-    wait_settled(exchange, &played.traders).await?;
-    screen.done(step, &format!("{} accounts", withdrawn.len()));
+    try_join_all(sessions.iter_mut().map(|session| withdraw_all(session))).await?;
+    wait_settled(exchange, &sessions).await?;
+    screen.done(step, &format!("{} accounts", sessions.len()));
 
     let decimals = exchange.chain.token_decimals().await?;
     let (results, fees) = count_profits(exchange, played, treasury).await?;
@@ -123,19 +125,22 @@ async fn withdraw_all(session: &mut Session) -> std::result::Result<(), DemoErro
 }
 
 /// Waits until the log has consumed the whole inbox, the chain has settled every frame, and nobody holds a position.
-pub(super) async fn wait_settled(exchange: &Exchange, traders: &[Trader]) -> std::result::Result<(), DemoError> {
+pub(super) async fn wait_settled(
+    exchange: &Exchange,
+    sessions: &[impl Borrow<Session>],
+) -> std::result::Result<(), DemoError> {
     let deadline = Instant::now() + SETTLED_WITHIN;
-    let Some(first) = traders.first() else { return Ok(()) };
+    let Some(first) = sessions.first() else { return Ok(()) };
     loop {
-        let info = first.session.info().await?;
+        let info = first.borrow().info().await?;
         if let Some(reason) = info.settlement.halted {
             return Err(DemoError::failed("settle", reason));
         }
         let inbox = exchange.chain.inbox(At::Latest).await?;
         let last = exchange.chain.last_batch(At::Latest).await?;
         let mut open = 0;
-        for trader in traders {
-            let account = trader.session.account_info().await?;
+        for session in sessions {
+            let account = session.borrow().account_info().await?;
             let on_chain = exchange.chain.account(account.account, At::Latest).await?;
             open += account.positions.len() + usize::from(on_chain.cash != account.cash);
         }
