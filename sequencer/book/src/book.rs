@@ -63,7 +63,7 @@ impl Book {
         crosses.then(|| price_of(against, ladder.best_key()))
     }
 
-    /// Fetches what [`Self::guess`] will walk through, but for the tree's root, which is looked at.
+    /// Fetches the second step of the walk that [`Self::guess`] makes; the first one, at the tree's root, is read.
     #[inline]
     pub fn fetch_path<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, side: Side, price: Ticks) {
         orders.levels.fetch_path(self.ladder(side), key_of(side, price));

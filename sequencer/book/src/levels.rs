@@ -140,7 +140,7 @@ struct Node {
 struct Child(u32);
 
 const IS_NODE: u32 = 1 << 31;
-/// Bits of a node's place; above them stands its digit, of which there are eleven.
+/// Bits of a node's place; above them stands its digit, of which there are ten.
 const PLACE_BITS: u32 = 27;
 
 impl Child {
@@ -198,7 +198,7 @@ impl Digit {
 
     /// Bits of a key up to its own.
     fn span(self) -> u64 {
-        u64::MAX >> (u64::BITS - NODE_BITS).saturating_sub(self.shift())
+        u64::MAX >> (u64::BITS - NODE_BITS - self.shift())
     }
 }
 
@@ -342,20 +342,25 @@ impl Levels {
         None
     }
 
-    /// Fetches the first link on the way to a key that lies below a node of its own; the root's are looked at.
+    /// Fetches the second link on the way to a key; the first one, the root's, is read.
     #[inline]
     pub(crate) fn fetch_path(&self, ladder: &Ladder, key: u64) {
-        let mut at = ladder.root;
-        for _ in 0..2 {
-            if at == Child::NONE {
-                return;
-            }
-            let Kind::Node(place, digit) = at.kind() else { return };
-            let link = &self.nodes[place].children[digit.of(key)];
-            if at != ladder.root {
-                return fetch(link);
-            }
-            at = *link;
+        if let Some(first) = self.link_below(ladder.root, key)
+            && let Some(second) = self.link_below(*first, key)
+        {
+            fetch(second);
+        }
+    }
+
+    /// Where a node links on towards a key, if this is one.
+    #[inline]
+    fn link_below(&self, at: Child, key: u64) -> Option<&Child> {
+        if at == Child::NONE {
+            return None;
+        }
+        match at.kind() {
+            Kind::Leaf(_) => None,
+            Kind::Node(place, digit) => Some(&self.nodes[place].children[digit.of(key)]),
         }
     }
 

@@ -17,16 +17,16 @@
 //! may have moved what was fetched, and then it is fetched again by whoever needs it.
 
 use xos_book::{Guess, Handle};
-use xos_types::{AccountId, Command, MarketId, Nonce, Side, Signed, Ticks};
+use xos_types::{AccountId, Command, MarketId, Nonce, Order, Side, Ticks};
 
 use crate::engine::Engine;
 
-/// Commands between two steps: what they take is a little more than memory does under load.
+/// Commands between two steps, by measurement (docs/decisions/0020).
 const STRIDE: usize = 3;
 const STEPS: usize = 4;
 /// How far ahead the first step is.
 const REACH: usize = STRIDE * STEPS;
-/// Targets on their way: a power of two, and more than the reach.
+/// Places for those on their way and the next one; a power of two, so that going round them needs no division.
 const TARGETS: usize = 16;
 const _: () = assert!(TARGETS.is_power_of_two() && TARGETS > REACH);
 
@@ -37,8 +37,9 @@ const CACHED: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Lookout {
     targets: [Target; TARGETS],
-    /// The command that is applied next, and whether those behind it have been looked at.
+    /// Where the command stands that is applied next.
     next: usize,
+    /// Those behind it have been looked at.
     begun: bool,
 }
 
@@ -67,43 +68,41 @@ struct Arriving {
 
 impl Target {
     fn of(command: &Command) -> Option<Self> {
-        let (signed, nonce) = match command {
-            Command::Place { order, .. } => (order, None),
-            Command::Replace { nonce, order, .. } => (order, Some(*nonce)),
-            Command::Cancel(Signed { message, .. }) => {
-                return Some(Self { account: message.account, nonce: Some(message.nonce), ..Self::default() });
-            }
-            Command::Amend(Signed { message, .. }) => {
-                return Some(Self { account: message.account, nonce: Some(message.nonce), ..Self::default() });
-            }
+        let (account, nonce, arriving) = match command {
+            Command::Place { order, .. } => (order.message.account, None, Some(&order.message)),
+            Command::Replace { nonce, order, .. } => (order.message.account, Some(*nonce), Some(&order.message)),
+            Command::Cancel(signed) => (signed.message.account, Some(signed.message.nonce), None),
+            Command::Amend(signed) => (signed.message.account, Some(signed.message.nonce), None),
             _ => return None,
         };
-        let order = &signed.message;
-        let arriving = Arriving { market: order.market, side: order.side, price: order.price, nonce: order.nonce };
-        Some(Self { account: order.account, nonce, arriving: Some(arriving), ..Self::default() })
+        let arriving = arriving.map(|order| {
+            let Order { market, side, price, nonce, .. } = *order;
+            Arriving { market, side, price, nonce }
+        });
+        Some(Self { account, nonce, arriving, ..Self::default() })
     }
 }
 
 impl Engine {
-    /// Fetches what commands will touch that are applied soon, unless the state is small. `command(n)` is the one that is applied
-    /// `n` commands after the next one, as long as that is known. It changes nothing.
+    /// Fetches what commands will touch that are applied soon, unless the state is small. It changes nothing.
     ///
-    /// It is asked before each command of a run of them, with the same lookout, which has begun with the first.
+    /// To be called before each command of a run with the same lookout, new at its begin, and with what is left of the run: first
+    /// the command that is applied next. `command` takes it out of whatever it lies in.
     #[inline]
-    pub fn look_ahead<'a>(&self, lookout: &mut Lookout, command: impl Fn(usize) -> Option<&'a Command>) {
+    pub fn look_ahead<T>(&self, lookout: &mut Lookout, rest: &[T], command: impl Fn(&T) -> &Command) {
         if self.accounts.len() + self.orders.len() >= CACHED {
-            self.fetch(lookout, command);
+            self.fetch(lookout, rest, command);
         }
     }
 
-    fn fetch<'a>(&self, lookout: &mut Lookout, command: impl Fn(usize) -> Option<&'a Command>) {
+    fn fetch<T>(&self, lookout: &mut Lookout, rest: &[T], command: impl Fn(&T) -> &Command) {
         let Lookout { targets, next, begun } = lookout;
         let first = *next;
         // Whoever begins goes each step for all that are within its reach.
         let from = |reach: usize| if *begun { reach } else { 0 };
         for n in from(REACH)..=REACH {
             let target = &mut targets[(first + n) % TARGETS];
-            *target = command(n).and_then(Target::of).unwrap_or_default();
+            *target = rest.get(n).and_then(|coming| Target::of(command(coming))).unwrap_or_default();
             self.fetch_account(target);
         }
         for n in from(REACH - STRIDE)..=REACH - STRIDE {
@@ -115,7 +114,7 @@ impl Engine {
         for n in from(REACH - 3 * STRIDE)..=REACH - 3 * STRIDE {
             self.fetch_around(&targets[(first + n) % TARGETS]);
         }
-        (*next, *begun) = (first.wrapping_add(1), true);
+        (*next, *begun) = ((first + 1) % TARGETS, true);
     }
 
     /// The first step: the account, the way to where the arriving order would queue, and the level that it would meet.
@@ -185,7 +184,7 @@ impl Engine {
 mod tests {
     use xos_types::{
         Address, Cancel, EventConfig, EventId, GroupConfig, GroupTerms, InboxItem, InboxPayload, Instructions, Lots,
-        Order, OrderKind, Ppm, Signature, TimeMs, TradingTerms, VenueConfig, VenueId,
+        OrderKind, Ppm, Signature, Signed, TimeMs, TradingTerms, VenueConfig, VenueId,
     };
 
     use super::*;
@@ -257,23 +256,20 @@ mod tests {
         }
         let mut lookout = Lookout::default();
         for next in 0..commands.len() {
-            engine.fetch(&mut lookout, |n| commands.get(next + n));
+            engine.fetch(&mut lookout, &commands[next..], |command| command);
         }
         assert_eq!(engine.state_hash(), state);
 
         // What a lookout knows may leave before it is looked at again: here the order that an arriving one would have met.
-        let taker = Signed {
-            message: Order { side: Side::Sell, nonce: Nonce(8), ..order(3, 0x100, 500).message },
-            ..order(3, 0x100, 500)
-        };
-        let takers = vec![Command::place(taker); 3 * TARGETS];
+        let taker = Order { side: Side::Sell, nonce: Nonce(8), ..order(3, 0x100, 500).message };
+        let takers = vec![Command::place(signed(taker)); 3 * TARGETS];
         let mut lookout = Lookout::default();
-        engine.fetch(&mut lookout, |n| takers.get(n));
+        engine.fetch(&mut lookout, &takers, |command| command);
         let cancel = Command::Cancel(signed(Cancel { account: AccountId(3), nonce: Nonce(7) }));
         engine.apply(&cancel.into(), &mut events);
         assert_eq!(engine.resting_orders(), 0);
         for next in 1..takers.len() {
-            engine.fetch(&mut lookout, |n| takers.get(next + n));
+            engine.fetch(&mut lookout, &takers[next..], |command| command);
         }
     }
 }

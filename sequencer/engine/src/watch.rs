@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
-use crate::account::{Account, Standing};
+use crate::account::Standing;
 use crate::engine::{Engine, event_index};
 use crate::feeds::FeedKind;
 use crate::health::Health;
@@ -73,15 +73,15 @@ impl Engine {
             by_feed[usize::from(id.0)] = Some(*how);
             holders.extend(&self.board[*id].holders);
         }
-        // What two of them are ahead points to is there when the one behind them asks for it.
+        // An account is fetched first, and when it is there what it points to, both ahead of their turn.
         let (mut accounts, mut lists) = (holders.iter().skip(2 * AHEAD), holders.iter().skip(AHEAD));
         for holder in holders.iter() {
-            accounts.next().and_then(|ahead| self.find_account(ahead)).into_iter().for_each(Account::fetch);
-            lists
-                .next()
-                .and_then(|ahead| self.find_account(ahead))
-                .into_iter()
-                .for_each(|ahead| ahead.holdings.fetch());
+            if let Some(account) = accounts.next().and_then(|ahead| self.find_account(ahead)) {
+                account.fetch();
+            }
+            if let Some(account) = lists.next().and_then(|ahead| self.find_account(ahead)) {
+                account.holdings.fetch();
+            }
             let account = &mut self.accounts[holder];
             account.holdings.revalue(&self.board, |id| by_feed[usize::from(id.0)] == Some(Moved::Price));
             let is_stale = |id: FeedId| by_feed[usize::from(id.0)].is_some() && self.board[id].stale;

@@ -42,7 +42,7 @@ fn recover(mut engine: Engine, journal: &Path) -> Result<Engine, Box<dyn Error>>
     while let Some((_, batch)) = replay.next_batch()? {
         let mut lookout = Lookout::default();
         for (place, command) in batch.iter().enumerate() {
-            engine.look_ahead(&mut lookout, |n| batch.get(place + n).map(Logged::command));
+            engine.look_ahead(&mut lookout, &batch[place..], Logged::command);
             events.clear();
             engine.apply(command, &mut events);
         }

@@ -152,7 +152,7 @@ pub(crate) fn recover(
     while let Some((first, batch)) = replay.next_batch()? {
         let mut lookout = Lookout::default();
         for (sequence, (place, command)) in (first..).zip(batch.iter().enumerate()) {
-            recovered.engine.look_ahead(&mut lookout, |n| batch.get(place + n).map(Logged::command));
+            recovered.engine.look_ahead(&mut lookout, &batch[place..], Logged::command);
             events.clear();
             recovered.engine.apply(command, &mut events);
             recovered.history.record(sequence, recovered.engine.frame_time(), &events);

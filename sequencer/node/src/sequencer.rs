@@ -196,7 +196,7 @@ impl Core {
         let mut applied = Vec::with_capacity(commands.len());
         let mut lookout = Lookout::default();
         for (place, command) in commands.iter().enumerate() {
-            self.engine.look_ahead(&mut lookout, |n| commands.get(place + n).map(Logged::command));
+            self.engine.look_ahead(&mut lookout, &commands[place..], Logged::command);
             applied.push(self.apply(command));
         }
         let executed = self.vitals.executed(self.engine.sequence(), begun);
@@ -314,8 +314,8 @@ impl Core {
             let mut block = Vec::new();
             let mut applied = Vec::new();
             let mut places = Vec::new();
-            while !rest.as_slice().is_empty() {
-                self.engine.look_ahead(&mut lookout, |n| rest.as_slice().get(n).map(|placed| &placed.command));
+            loop {
+                self.engine.look_ahead(&mut lookout, rest.as_slice(), |placed| &placed.command);
                 let Some(Placed { request, position, command }) = rest.next() else { break };
                 let answered = (Logged::new(command), Some((request, position)));
                 for (command, place) in opening.take().map(|window| (window, None)).into_iter().chain([answered]) {

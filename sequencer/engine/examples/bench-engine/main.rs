@@ -77,7 +77,7 @@ fn opened_with_thread(stream: &Stream) -> Engine {
 fn run(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) {
     let mut lookout = Lookout::default();
     for (place, command) in commands.iter().enumerate() {
-        engine.look_ahead(&mut lookout, |n| commands.get(place + n).map(Logged::command));
+        engine.look_ahead(&mut lookout, &commands[place..], Logged::command);
         events.clear();
         engine.apply(command, events);
     }

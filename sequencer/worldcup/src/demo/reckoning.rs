@@ -246,7 +246,8 @@ pub(super) async fn settlement_gas(exchange: &Exchange, played: &Played) -> std:
     let provider = ProviderBuilder::new().connect_http(url);
     let deployment = exchange.chain.deployment();
     let mut sent = Vec::new();
-    for block in deployment.block..=exchange.chain.block_number().await? {
+    let newest = exchange.chain.block_number().await?;
+    for block in deployment.block..=newest {
         let receipts = provider.get_block_receipts(block.into()).await.map_err(|error| failed(error.to_string()))?;
         let receipts = receipts.ok_or_else(|| failed(format!("none for block {block}")))?;
         sent.extend(receipts.into_iter().filter(|receipt| receipt.to == Some(deployment.group)));
@@ -263,8 +264,12 @@ pub(super) async fn settlement_gas(exchange: &Exchange, played: &Played) -> std:
     }
     let used = settled.iter().map(|receipt| receipt.gas_used).sum();
     let batches = u64::try_from(settled.len()).map_err(|error| failed(error.to_string()))?;
+    let last = exchange.chain.last_batch(At::Block(newest)).await?.id;
     let seen = played.sight.seen();
     let mut problems = Vec::new();
+    if batches == 0 || batches != last {
+        problems.push(format!("{batches} transactions settled batches, and the last batch is number {last}"));
+    }
     let reported: u64 = seen.batches.iter().map(|batch| batch.gas_used).sum();
     // The observer stops before the withdrawals: the node's own figures end with the batch that it saw last.
     if seen.batches.iter().zip(&settled).any(|(reported, settled)| reported.transaction != settled.transaction_hash) {
