@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc as tokio_mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc as tokio_mpsc, oneshot};
 use xos_journal::{Durability, SealedBlock, Shortage};
 use xos_types::{Command, Hash, Precedence, WindowOrder};
 
-use crate::door::turn;
+use crate::door::{client, turn};
 use crate::feeds::Feeds;
 use crate::receipt::Outcome;
 use crate::replication::Role;
@@ -18,6 +18,8 @@ use crate::sequencer::View;
 
 /// Between two looks at whether the queue is empty.
 const DRAIN_POLL: Duration = Duration::from_millis(2);
+/// Questions of strangers that the sequencer has at a time, and whatever comes behind them waits for.
+const STRANGERS_ASKING: usize = 4;
 
 /// One request's commands; they share a window.
 pub(crate) struct Ingress {
@@ -227,6 +229,8 @@ pub(crate) struct Sequencer {
     /// What only takes orders away has room of its own, so that no flood of orders keeps anybody from leaving.
     cancellations: Arc<Gauge>,
     queries: Arc<Gauge>,
+    /// Places for questions of clients of whom nothing good has come.
+    strangers: Arc<Semaphore>,
     backlog: Arc<Backlog>,
     disk: Durability,
     role: Arc<Role>,
@@ -249,6 +253,7 @@ impl Sequencer {
             commands: Gauge::new("commands", commands),
             cancellations: Gauge::new("cancellations", commands),
             queries: Gauge::new("questions", queries),
+            strangers: Arc::new(Semaphore::new(STRANGERS_ASKING)),
             backlog,
             disk,
             role,
@@ -303,10 +308,17 @@ impl Sequencer {
         then: impl FnOnce(&mut Feeds, A) -> R + Send + 'static,
     ) -> Result<R, Refused> {
         let turn = turn::mine().await;
+        // Who waits for a place takes no room from those who need none.
+        let place = if client::is_known() {
+            None
+        } else {
+            Some(Arc::clone(&self.strangers).acquire_owned().await.map_err(|_| Refused::Stopped)?)
+        };
         let permit = self.queries.take(1)?;
         let (reply, answer) = oneshot::channel();
         let run = Box::new(move |view: View<'_>| {
             let answer = question(view);
+            drop(place);
             let deliver = move |feeds: &mut Feeds| {
                 // Nobody to answer: the connection is gone.
                 let _ = reply.send(then(feeds, answer));

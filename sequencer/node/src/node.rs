@@ -21,7 +21,7 @@ use xos_replica::{BLOCK_BYTES, JetStream, ReplicaError};
 use xos_types::Address;
 
 use crate::config::{Config, Limits};
-use crate::door::{self, budget::Budgets};
+use crate::door::{self, Opened, budget::Budgets, threads::Strangers};
 use crate::feeds::serve::Subscriptions;
 use crate::feeds::{Feeds, OrderNames, Publisher, SealedFrame};
 use crate::follower::{Follower, Following, open_history};
@@ -150,6 +150,8 @@ pub struct NodeFile {
 pub struct Node {
     address: SocketAddr,
     server: ServerHandle,
+    /// Who is none yet has threads until the node is gone.
+    _strangers: Strangers,
     sequencer: Sequencer,
     ended: oneshot::Receiver<Result<(), NodeError>>,
     /// They end by themselves when every sealed frame is settled and no more can come.
@@ -345,7 +347,7 @@ impl Node {
             past,
             follower: Arc::clone(&follower),
         };
-        let (address, server) = door::open(&config, rpc).await?;
+        let Opened { address, server, strangers } = door::open(&config, rpc)?;
         let node_file = data.join(NODE_FILE);
         write_node_file(&node_file, address, operations_address, group.group)?;
         vitals.beat(Instant::now());
@@ -374,7 +376,20 @@ impl Node {
             tasks.spawn(part.play());
         }
         let stop_wait = config.stop_wait;
-        Ok(Self { address, server, sequencer, ended, settling, tasks, vitals, role, follower, stop_wait, node_file })
+        Ok(Self {
+            address,
+            server,
+            _strangers: strangers,
+            sequencer,
+            ended,
+            settling,
+            tasks,
+            vitals,
+            role,
+            follower,
+            stop_wait,
+            node_file,
+        })
     }
 
     /// Where it listens.

@@ -103,6 +103,10 @@ impl Rpc {
         let mut results = Vec::with_capacity(admitted.len());
         let (mut acted, mut known) = (Vec::with_capacity(admitted.len()), true);
         for admitted in admitted {
+            if !known {
+                // It takes longer to explain a refusal than to take an order.
+                client::pause().await;
+            }
             results.push(match admitted {
                 Ok(command) => match outcomes.next() {
                     Some(outcome) => {
@@ -644,7 +648,10 @@ impl XosApiServer for Rpc {
             .and_then(|signature| Ok((signature, recover(self.domain.digest(&message), &signature)?)));
         let (signature, signer) = match recovered {
             Ok(recovered) => recovered,
-            Err(error) => return Err(self.explain(Malformed { account, error, signing: Some(signing) }).await.into()),
+            Err(error) => {
+                client::is_now_known(false);
+                return Err(self.explain(Malformed { account, error, signing: Some(signing) }).await.into());
+            }
         };
         let signed = Signed { message, signature, signer };
         let allowed = self
@@ -653,6 +660,7 @@ impl XosApiServer for Rpc {
                 if cancel_on_disconnect { engine.check_cancels_everything(&signed) } else { Ok(()) }
             })
             .await?;
+        client::is_now_known(allowed.is_ok());
         allowed.map_err(|reject| rejected(&reject, Some(&signing), None, self.decimals))?;
         sessions.open(Login { signed, cancels_at_end: cancel_on_disconnect })?;
         Ok(LoggedIn { account, signer, scope, expiry, cancel_on_disconnect })

@@ -4,7 +4,7 @@
 //! that is whoever last acted for the account.
 //!
 //! Anybody can send signatures that are none, and each costs more than a good one. So those of connections of which nothing good
-//! has come yet wait in a lane of their own, a short one, and are taken a few at a time in turn with the others.
+//! has come yet wait in a lane of their own, a short one, for a thread of the [strangers'](crate::door::threads).
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,20 +16,22 @@ use xos_auth::{AuthError, Claim, Domain, KeyBook, Tree, Typed, Verifier};
 use xos_types::{AccountId, Act, Address, B256, Command, Instructions, Nonce, Order, Signature, Signed, SignedTree};
 
 use crate::door::client;
+use crate::door::threads::{is_strangers, rests};
 use crate::ingress::Refused;
 use crate::refusal::Signing;
 use crate::vitals::Vitals;
 
 /// Signatures that are checked together at most: with more each costs hardly less, and the first would wait for the last.
 const TOGETHER_MAX: usize = 1024;
-/// The same of those from whom nothing good has come: what a thread spends on them before it looks at the others again, about
-/// three milliseconds.
-const STRANGE_TOGETHER_MAX: usize = 64;
-/// Signatures that may wait: as many as there are commands that may, and of strangers what takes a thread a fifth of a second.
+/// The same of those from whom nothing good has come: before their thread rests it takes two tenths of a millisecond.
+const STRANGE_TOGETHER_MAX: usize = 4;
+/// Signatures that may wait: as many as there are commands that may, and of strangers what takes their thread a second.
 const WAITING_MAX: usize = 1 << 15;
 const STRANGE_WAITING_MAX: usize = 4_096;
 /// Keys that a thread remembers, of about a hundred bytes, and of one in 32 a table of 2 KiB.
 const KEYS: usize = 1 << 18;
+/// The same of the strangers' thread: who signs well is none for long.
+const STRANGE_KEYS: usize = 1 << 12;
 
 /// A command whose signature nobody has looked at.
 pub(crate) struct Unverified {
@@ -179,8 +181,7 @@ struct Asking(Weak<Queue>);
 impl Drop for Asking {
     fn drop(&mut self) {
         if let Some(queue) = self.0.upgrade() {
-            queue.lanes.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-            queue.changed.notify_all();
+            queue.close(&mut queue.lanes.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 }
@@ -189,15 +190,23 @@ impl Drop for Asking {
 #[derive(Default)]
 struct Queue {
     lanes: Mutex<Lanes>,
-    changed: Condvar,
+    known_came: Condvar,
+    stranger_came: Condvar,
+}
+
+impl Queue {
+    /// Nothing more comes.
+    fn close(&self, lanes: &mut Lanes) {
+        lanes.closed = true;
+        self.known_came.notify_all();
+        self.stranger_came.notify_all();
+    }
 }
 
 #[derive(Default)]
 struct Lanes {
     known: Lane,
     strange: Lane,
-    /// The last batch was of strangers.
-    was_strange: bool,
     closed: bool,
 }
 
@@ -238,15 +247,20 @@ impl Lane {
 struct Signers(Mutex<HashMap<AccountId, Address>>);
 
 impl Signatures {
-    /// Starts the threads, one for every second processor. They end when nobody can ask any more.
+    /// Starts the threads, one for every second processor and one for strangers. They end when nobody can ask any more.
     pub(crate) fn start(domain: Domain, vitals: Arc<Vitals>) -> io::Result<Self> {
         let (queue, signers) = (Arc::<Queue>::default(), Arc::<Signers>::default());
         let threads = std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2));
-        for number in 0..threads {
+        let checking = |whose| {
             let (queue, signers, vitals) = (Arc::clone(&queue), Arc::clone(&signers), Arc::clone(&vitals));
-            let checking = Checking { domain, queue, signers, vitals };
+            Checking { whose, domain, queue, signers, vitals }
+        };
+        for number in 0..threads {
+            let checking = checking(Whose::Known);
             std::thread::Builder::new().name(format!("signatures-{number}")).spawn(move || checking.run())?;
         }
+        let strange = checking(Whose::Strangers);
+        std::thread::Builder::new().name("signatures-str".into()).spawn(move || strange.run())?;
         let asking = Arc::new(Asking(Arc::downgrade(&queue)));
         Ok(Self { queue, signers, _asking: asking })
     }
@@ -258,18 +272,20 @@ impl Signatures {
     pub(crate) async fn check(&self, unverified: Vec<Unverified>) -> Result<Vec<Verified>, Refused> {
         let (reply, verdicts) = oneshot::channel();
         let job = Job { unverified, reply };
-        {
+        let came = {
             let mut lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
             if lanes.closed {
                 return Err(Refused::Stopped);
             }
             if client::is_known() {
                 lanes.known.put(job, WAITING_MAX)?;
+                &self.queue.known_came
             } else {
                 lanes.strange.put(job, STRANGE_WAITING_MAX)?;
+                &self.queue.stranger_came
             }
-        }
-        self.queue.changed.notify_one();
+        };
+        came.notify_one();
         verdicts.await.map_err(|_| Refused::Stopped)
     }
 
@@ -280,7 +296,15 @@ impl Signatures {
     }
 }
 
+/// Whose signatures a thread checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Known,
+    Strangers,
+}
+
 struct Checking {
+    whose: Whose,
     domain: Domain,
     queue: Arc<Queue>,
     signers: Arc<Signers>,
@@ -293,15 +317,22 @@ impl Drop for Checking {
             self.vitals.broke("a thread that checks signatures");
             let mut lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
             // Nobody waits for verdicts that will not come.
-            *lanes = Lanes { closed: true, ..Lanes::default() };
-            self.queue.changed.notify_all();
+            *lanes = Lanes::default();
+            self.queue.close(&mut lanes);
         }
     }
 }
 
 impl Checking {
     fn run(self) {
-        let (mut verifier, mut keys) = (Verifier::new(), KeyBook::new(KEYS));
+        let keys = match self.whose {
+            Whose::Known => KEYS,
+            Whose::Strangers => {
+                is_strangers();
+                STRANGE_KEYS
+            }
+        };
+        let (mut verifier, mut keys) = (Verifier::new(), KeyBook::new(keys));
         let (mut orders, mut digests) = (Vec::new(), Vec::new());
         let (mut claims, mut verdicts) = (Vec::new(), Vec::new());
         while let Some(jobs) = self.next_jobs() {
@@ -324,7 +355,16 @@ impl Checking {
                     Some(Claim { digest, signature: *signature, signer })
                 }));
             }
-            self.vitals.metrics.verifying(|| verifier.verify(&mut keys, &claims, &mut verdicts));
+            let mut verify = |claims: &[Claim]| {
+                self.vitals.metrics.verifying(|| verifier.verify(&mut keys, claims, &mut verdicts));
+            };
+            match self.whose {
+                Whose::Known => verify(&claims),
+                // One message has more than that.
+                Whose::Strangers => {
+                    claims.chunks(STRANGE_TOGETHER_MAX).for_each(|claims| rests(|| verify(claims)));
+                }
+            }
             let mut verdicts = verdicts.drain(..);
             for Job { unverified, reply } in jobs {
                 let mut verdict = || verdicts.next().expect("a verdict for each claim");
@@ -335,20 +375,21 @@ impl Checking {
         }
     }
 
-    /// Those who are known, up to a batch, in turn with a few strangers; `None` if there will be no more.
+    /// Up to a batch; `None` if there will be no more.
     fn next_jobs(&self) -> Option<Vec<Job>> {
         let mut lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let strange = lanes.known.jobs.is_empty() || !lanes.was_strange && !lanes.strange.jobs.is_empty();
-            let jobs = if strange { lanes.strange.take(STRANGE_TOGETHER_MAX) } else { lanes.known.take(TOGETHER_MAX) };
+            let (jobs, came) = match self.whose {
+                Whose::Known => (lanes.known.take(TOGETHER_MAX), &self.queue.known_came),
+                Whose::Strangers => (lanes.strange.take(STRANGE_TOGETHER_MAX), &self.queue.stranger_came),
+            };
             if !jobs.is_empty() {
-                lanes.was_strange = strange;
                 return Some(jobs);
             }
             if lanes.closed {
                 return None;
             }
-            drop(self.queue.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner));
+            drop(came.wait(lanes).unwrap_or_else(PoisonError::into_inner));
             // Whoever waits for this core may bring more, and several are cheaper together.
             std::thread::yield_now();
             lanes = self.queue.lanes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -366,16 +407,16 @@ mod tests {
         Job { unverified: (0..count).map(|_| unverified()).collect(), reply: oneshot::channel().0 }
     }
 
-    fn checking(queue: &Arc<Queue>) -> Checking {
+    fn checking(whose: Whose, queue: &Arc<Queue>) -> Checking {
         let domain = Domain::from(&crate::testing::GROUP);
         let vitals = crate::testing::idle_vitals();
-        Checking { domain, queue: Arc::clone(queue), signers: Arc::default(), vitals }
+        Checking { whose, domain, queue: Arc::clone(queue), signers: Arc::default(), vitals }
     }
 
     #[tokio::test]
     async fn nobody_waits_for_a_thread_that_has_panicked_and_the_node_wants_to_be_started_again() {
         let queue = Arc::<Queue>::default();
-        let checking = checking(&queue);
+        let checking = checking(Whose::Known, &queue);
         let vitals = Arc::clone(&checking.vitals);
         let asking = Arc::new(Asking(Arc::downgrade(&queue)));
         let signatures = Signatures { queue, signers: Arc::default(), _asking: asking };
@@ -396,26 +437,28 @@ mod tests {
     }
 
     #[test]
-    fn strangers_wait_in_a_short_lane_and_hold_up_the_others_for_a_few_at_most() {
+    fn strangers_wait_in_a_short_lane_for_a_thread_of_their_own() {
         let queue = Arc::<Queue>::default();
-        let checking = checking(&queue);
+        let (known, strange) = (checking(Whose::Known, &queue), checking(Whose::Strangers, &queue));
         {
             let mut lanes = queue.lanes.lock().unwrap();
             let mut strangers = 0;
-            while lanes.strange.put(job(16), STRANGE_WAITING_MAX).is_ok() {
-                strangers += 16;
+            while lanes.strange.put(job(1), STRANGE_WAITING_MAX).is_ok() {
+                strangers += 1;
             }
             assert_eq!(strangers, STRANGE_WAITING_MAX);
             for _ in 0..4 {
                 lanes.known.put(job(1_000), WAITING_MAX).unwrap();
             }
         }
-        let sizes = |jobs: Vec<Job>| jobs.iter().map(|job| job.unverified.len()).sum::<usize>();
-        let taken: Vec<usize> = (0..6).map(|_| sizes(checking.next_jobs().unwrap())).collect();
-        assert_eq!(taken, [64, 2_000, 64, 2_000, 64, 64]);
-        let rest: usize = (0..60).map(|_| sizes(checking.next_jobs().unwrap())).sum();
-        assert_eq!(rest + 4 * 64, STRANGE_WAITING_MAX);
+        let sizes =
+            |jobs: Option<Vec<Job>>| jobs.map(|jobs| jobs.iter().map(|job| job.unverified.len()).sum::<usize>());
         drop(Asking(Arc::downgrade(&queue)));
-        assert!(checking.next_jobs().is_none(), "when nobody can ask any more they end");
+        let taken: Vec<_> = (0..3).map(|_| sizes(known.next_jobs())).collect();
+        assert_eq!(taken, [Some(2_000), Some(2_000), None], "when nobody can ask any more they end");
+        for _ in 0..STRANGE_WAITING_MAX / STRANGE_TOGETHER_MAX {
+            assert_eq!(sizes(strange.next_jobs()), Some(STRANGE_TOGETHER_MAX));
+        }
+        assert_eq!(sizes(strange.next_jobs()), None);
     }
 }

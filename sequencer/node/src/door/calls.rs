@@ -1,6 +1,7 @@
 //! JSON-RPC on a WebSocket: reads a message, has its calls executed, and gives the answer. The methods are jsonrpsee's; its
 //! own WebSocket server is not used because it forgets in which order messages came (`docs/decisions/`, 31).
 
+use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
 
@@ -13,8 +14,11 @@ use jsonrpsee::core::server::{
 use jsonrpsee::server::RandomIntegerIdProvider;
 use jsonrpsee::types::error::{ErrorCode, reject_too_big_batch_request, reject_too_many_subscriptions};
 use jsonrpsee::types::{ErrorObject, Id, InvalidRequest, Params, Request};
+use serde::Deserializer;
+use serde::de::{Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::client;
 use super::metered::Metered;
 use super::turn::{self, Turns};
 use crate::params::NamedParams;
@@ -39,7 +43,7 @@ impl Calls {
         let answer = match message.as_bytes().first() {
             Some(b'[') => self.batch(message).await?,
             Some(b'{') => self.single(message).await?,
-            _ => no_request(message),
+            _ => no_request(message).await,
         };
         let succeeded = answer.is_success();
         let (json, told, _) = answer.into_parts();
@@ -56,18 +60,24 @@ impl Calls {
                 let answer = NamedParams { inner: Metered(self), response_bytes }.call(request).await;
                 (!answer.is_subscription()).then_some(answer)
             }
-            Err(_) if is_notification(message) => None,
-            Err(_) => Some(no_request(message)),
+            Err(_) => {
+                client::pause().await;
+                if is_notification(message) { None } else { Some(no_request(message).await) }
+            }
         }
     }
 
     async fn batch(self, message: &str) -> Option<MethodResponse> {
-        let Ok(calls) = serde_json::from_str::<Vec<&RawValue>>(message) else {
-            return Some(no_request(message));
+        let mut too_many = false;
+        let calls = match at_most(self.batch_requests, message, &mut too_many) {
+            Ok(calls) => calls,
+            Err(_) if too_many => {
+                client::is_now_known(false);
+                return Some(MethodResponse::error(Id::Null, reject_too_big_batch_request(self.batch_requests)));
+            }
+            Err(_) => return Some(no_request(message).await),
         };
-        if calls.len() > self.batch_requests {
-            return Some(MethodResponse::error(Id::Null, reject_too_big_batch_request(self.batch_requests)));
-        }
+        client::pause().await;
         if calls.is_empty() {
             return Some(MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::InvalidRequest)));
         }
@@ -84,9 +94,46 @@ impl Calls {
     }
 }
 
+/// Reads a list of calls. If there are too many, none behind them is read, and it says so.
+fn at_most<'a>(most: usize, list: &'a str, too_many: &mut bool) -> serde_json::Result<Vec<&'a RawValue>> {
+    let mut list = serde_json::Deserializer::from_str(list);
+    let calls = list.deserialize_seq(AtMost { most, too_many })?;
+    list.end()?;
+    Ok(calls)
+}
+
+struct AtMost<'a> {
+    most: usize,
+    too_many: &'a mut bool,
+}
+
+impl<'de> Visitor<'de> for AtMost<'_> {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a list of at most {} calls", self.most)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut calls = Vec::new();
+        while let Some(call) = list.next_element()? {
+            if calls.len() == self.most {
+                *self.too_many = true;
+                return Err(A::Error::invalid_length(calls.len() + 1, &self));
+            }
+            calls.push(call);
+        }
+        Ok(calls)
+    }
+}
+
 /// Says what is wrong with what is no request: whether it is JSON at all decides.
-fn no_request(message: &str) -> MethodResponse {
+async fn no_request(message: &str) -> MethodResponse {
+    client::is_now_known(false);
+    // Each reading of a long message takes a while.
+    client::pause().await;
     let id = serde_json::from_str::<InvalidRequest<'_>>(message).map_or(Id::Null, |request| request.id.into_owned());
+    client::pause().await;
     let is_json = serde_json::from_str::<&RawValue>(message).is_ok();
     let code = if is_json { ErrorCode::InvalidRequest } else { ErrorCode::ParseError };
     MethodResponse::error(id, ErrorObject::from(code))

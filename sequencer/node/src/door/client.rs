@@ -47,6 +47,11 @@ impl Client {
         Self { sessions: Some(sessions), ..self }
     }
 
+    /// Whether something good has come of its connection lately, as it changes.
+    pub(crate) fn known(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_known)
+    }
+
     /// Whether something good has come of its connection lately.
     pub(crate) fn is_known(&self) -> bool {
         self.is_known.load(Ordering::Relaxed)
@@ -113,6 +118,13 @@ pub(crate) fn is_known() -> bool {
 pub(crate) fn is_now_known(known: bool) {
     // Who asks within the node is known anyway.
     let _ = ASKING.try_with(|asking| asking.client.is_known.store(known, Ordering::Relaxed));
+}
+
+/// Between two pieces of work: a stranger's threads may rest, and others' messages go first.
+pub(crate) async fn pause() {
+    if !is_known() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The sessions of the connection that this task works for.

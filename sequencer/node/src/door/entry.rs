@@ -6,6 +6,7 @@ use xos_api::{
 use xos_auth::Domain;
 use xos_types::{Act, Command, Lots};
 
+use super::client;
 use crate::receipt::{Done, Effect, Head};
 use crate::rpc::{COMMANDS_MAX, Rpc};
 use crate::signatures::{Unverified, in_session};
@@ -16,9 +17,11 @@ pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
     let EntryRequest { tag, entries } = match EntryRequest::decode(message, COMMANDS_MAX) {
         Ok(request) => request,
         Err(error) => {
+            client::is_now_known(false);
             return refused(tag_of(message), &ApiError::new(Code::InvalidRequest, error.to_string(), ().into()));
         }
     };
+    client::pause().await;
     let entries = match <[Entry; 1]>::try_from(entries) {
         Ok([Entry::Tree(tree, replaces, instructions)]) => {
             let signature = Ok(tree.signature);

@@ -4,7 +4,8 @@
 //! Bounds. Connections are counted, and further ones wait to be accepted; those of one [address](addresses) are closed at their
 //! limit. A client that does not finish its request's head or body in time is disconnected, as is one that answers no ping. A
 //! connection has so many requests worked on, and no more is read from it until one of them is answered; so many answers wait
-//! for it, and none is given until it takes one. Everything is paid for from a [budget].
+//! for it, and none is given until it takes one. Everything is paid for from a [budget], and whatever strangers have the node do
+//! takes [threads] that leave most of the time to others.
 
 mod addresses;
 pub(crate) mod budget;
@@ -18,6 +19,7 @@ mod metered;
 mod origins;
 pub(crate) mod session;
 mod socket;
+pub(crate) mod threads;
 pub(crate) mod turn;
 
 use std::convert::Infallible;
@@ -31,7 +33,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Parts};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jsonrpsee::server::{HttpBody, HttpResponse, Methods, ServerHandle, StopHandle, stop_channel};
@@ -47,6 +49,7 @@ use addresses::{Crowd, Present};
 use client::Client;
 use session::Sessions;
 use socket::Socket;
+use threads::{Strangers, Stream, Threads, Work};
 
 /// How long a client may take for a request's head, or leave a connection idle between two.
 const HEAD_WAIT: Duration = Duration::from_secs(15);
@@ -63,23 +66,36 @@ struct Door {
     crowd: Arc<Crowd>,
     proxies: Arc<[Prefix]>,
     origins: Arc<Origins>,
+    threads: Threads,
+}
+
+/// An open door, as long as its strangers are kept.
+pub(crate) struct Opened {
+    pub(crate) address: SocketAddr,
+    pub(crate) server: ServerHandle,
+    pub(crate) strangers: Strangers,
 }
 
 /// Listens, and serves until the handle is told to stop and dropped by every connection.
 ///
 /// # Errors
 /// If the address is taken, or not ours.
-pub(crate) async fn open(config: &Config, rpc: Rpc) -> Result<(SocketAddr, ServerHandle), NodeError> {
+pub(crate) fn open(config: &Config, rpc: Rpc) -> Result<Opened, NodeError> {
     let failed = |source| NodeError::Listen { address: config.listen, setting: "listen", source };
-    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let (threads, strangers) = Threads::start().map_err(failed)?;
+    let listener = std::net::TcpListener::bind(config.listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let listener = threads.listen(listener).map_err(failed)?;
     let (stop, handle) = stop_channel();
     let methods = Methods::from(rpc.clone().module());
     let limits = config.limits;
     let crowd = Crowd::new(limits.address_connections);
     let (proxies, origins) = (config.trusted_proxies.clone().into(), Arc::new(config.allowed_origins.clone()));
-    tokio::spawn(accept(listener, Door { rpc: Arc::new(rpc), methods, limits, stop, crowd, proxies, origins }));
-    Ok((address, handle))
+    let rpc = Arc::new(rpc);
+    let door = Door { rpc, methods, limits, stop, crowd, proxies, origins, threads: threads.clone() };
+    threads.spawn(false, accept(listener, door));
+    Ok(Opened { address, server: handle, strangers })
 }
 
 async fn accept(listener: TcpListener, door: Door) {
@@ -106,9 +122,10 @@ async fn accept(listener: TcpListener, door: Door) {
                     continue;
                 }
                 number += 1;
-                let door = door.clone();
-                tokio::spawn(async move {
-                    door.converse(stream, peer, number).await;
+                let (door, is_known) = (door.clone(), Arc::<AtomicBool>::default());
+                let (threads, known) = (door.threads.clone(), Arc::clone(&is_known));
+                threads.serve(is_known, Work::Requests, async move {
+                    door.converse(stream, peer, number, known).await;
                     drop((place, present));
                 });
             }
@@ -121,12 +138,13 @@ async fn accept(listener: TcpListener, door: Door) {
 }
 
 impl Door {
-    async fn converse(self, stream: TcpStream, peer: IpAddr, number: usize) {
+    async fn converse(self, stream: TcpStream, peer: IpAddr, number: usize, is_known: Arc<AtomicBool>) {
         // An answer is not worth waiting for the next one.
         let _ = stream.set_nodelay(true);
         let (upgraded, mut socket) = tokio::sync::oneshot::channel();
         let upgraded = Mutex::new(Some(upgraded));
-        let (service, is_known) = (self.http(), Arc::<AtomicBool>::default());
+        let service = self.http();
+        let stream = Stream::new(stream, self.threads.clone(), Arc::clone(&is_known));
         let answer = |request: Request<Incoming>| {
             let (door, upgraded, service) = (&self, &upgraded, service.clone());
             let address = addresses::client(peer, request.headers(), &door.proxies);
@@ -153,11 +171,12 @@ impl Door {
         }
         if let Ok(Upgraded { coming, client, _present }) = socket.try_recv()
             && let Ok(upgraded) = coming.await
+            && let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Stream>>()
         {
             match Sessions::new() {
                 Ok(sessions) => {
                     let socket = Socket::new(&self, number, client, Arc::new(sessions));
-                    socket.serve(TokioIo::new(upgraded)).await;
+                    socket.serve(io.into_inner(), read_buf).await;
                 }
                 Err(error) => tracing::error!(%error, "the machine has no randomness for a connection's challenge"),
             }

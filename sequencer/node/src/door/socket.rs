@@ -4,9 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
+use futures::{FutureExt, SinkExt, StreamExt};
 use jsonrpsee::core::server::{BoundedSubscriptions, ConnectionId, MethodSink};
 use jsonrpsee::types::error::reject_too_big_request;
 use jsonrpsee::types::{ErrorObject, Id, Response, ResponsePayload};
@@ -22,6 +20,7 @@ use xos_api::Budget;
 use super::calls::Calls;
 use super::client::Client;
 use super::session::Sessions;
+use super::threads::{Stream, Threads, Work};
 use super::turn::Turns;
 use super::{Door, entry};
 use crate::rpc::Rpc;
@@ -45,6 +44,7 @@ pub(crate) struct Socket {
     calls: Calls,
     request_bytes: usize,
     client: Client,
+    threads: Threads,
     sessions: Arc<Sessions>,
     /// What subscriptions have sent.
     updates: mpsc::Receiver<Box<RawValue>>,
@@ -68,21 +68,22 @@ impl Socket {
             response_bytes: size(limits.response_bytes),
             batch_requests: size(limits.batch_requests),
         };
-        let (rpc, stop) = (Arc::clone(&door.rpc), door.stop.clone());
+        let (rpc, stop, threads) = (Arc::clone(&door.rpc), door.stop.clone(), door.threads.clone());
         let client = client.with_sessions(Arc::clone(&sessions));
         let request_bytes = size(limits.request_bytes);
-        Self { rpc, calls, request_bytes, client, sessions, updates, answered, answers, stop }
+        Self { rpc, calls, request_bytes, client, threads, sessions, updates, answered, answers, stop }
     }
 
     /// Serves until the client leaves, is not heard any more, breaks the protocol, or the node stops. When the node stops, what is
-    /// being worked on is answered first.
-    pub(crate) async fn serve(self, stream: TokioIo<Upgraded>) {
-        let Self { rpc, calls, request_bytes, client, sessions, mut updates, mut answered, answers, stop } = self;
+    /// being worked on is answered first. `begun` is what was read of the stream already.
+    pub(crate) async fn serve(self, stream: Stream, begun: Bytes) {
+        let Self { rpc, calls, request_bytes, client, threads, sessions, .. } = self;
+        let Self { mut updates, mut answered, answers, stop, .. } = self;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .max_message_size(Some(request_bytes))
             .max_frame_size(Some(request_bytes));
-        let stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let stream = WebSocketStream::from_partially_read(stream, begun.into(), Role::Server, Some(config)).await;
         let (mut writer, mut reader) = stream.split();
 
         let (finish, mut finished) = oneshot::channel::<CloseFrame>();
@@ -112,7 +113,8 @@ impl Socket {
                 writer.flush().await?;
             }
         };
-        let mut write = tokio::spawn(write);
+        let (write, mut written) = write.map(|_: Result<(), Error>| ()).remote_handle();
+        threads.serve(client.known(), Work::Messages, write);
 
         let room = Arc::new(Semaphore::new(REQUESTS_MAX));
         let mut turns = Turns::default();
@@ -150,7 +152,8 @@ impl Socket {
                 break Some((CloseCode::Policy, "more was asked for than the budget has, again and again"));
             }
             // Who takes no answers is not listened to for ever.
-            let share = if client.is_known() { 1 } else { STRANGE_SHARE };
+            let is_known = client.is_known();
+            let share = if is_known { 1 } else { STRANGE_SHARE };
             let place = match Arc::clone(&room).try_acquire_many_owned(share) {
                 Ok(place) => place,
                 Err(_) => match timeout(SILENCE_MAX, Arc::clone(&room).acquire_many_owned(share)).await {
@@ -170,7 +173,7 @@ impl Socket {
                         }
                         drop(place);
                     };
-                    tokio::spawn(turns.next().of(work));
+                    threads.spawn(is_known, turns.next().of(work));
                 }
                 Message::Binary(bytes) => {
                     let (client, rpc, answers) = (client.clone(), Arc::clone(&rpc), answers.clone());
@@ -180,7 +183,7 @@ impl Socket {
                         let _ = answers.send(Message::Binary(Bytes::from(answer))).await;
                         drop(place);
                     };
-                    tokio::spawn(turns.next().of(work));
+                    threads.spawn(is_known, turns.next().of(work));
                 }
                 // The library answers pings; it ends by itself after a close.
                 Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
@@ -192,12 +195,13 @@ impl Socket {
             let farewell = async {
                 let _ = room.acquire_many(every).await;
                 let _ = finish.send(CloseFrame { code, reason: reason.into() });
-                let _ = (&mut write).await;
+                (&mut written).await;
             };
             // Who is too slow to take them goes without.
             let _ = timeout(LAST_WORDS, farewell).await;
         }
-        write.abort();
+        // What is not written by now never is.
+        drop(written);
         // A node that stops takes nothing more, and its clients come back: their orders stay.
         if !matches!(end, Some((CloseCode::Away, _))) {
             // Behind all that it has asked for, which nobody waits for any more.
