@@ -81,16 +81,33 @@ build: contracts ## Build the sequencer and the command line
 demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 	@$(XOS) demo $(DEMO_FLAGS)
 
+# What reckons runs beside what waits, or a core would be idle half of the time.
+BESIDE = $(MAKE) --no-print-directory --jobs=2 --output-sync=line
+
 .PHONY: test
-test: lint lint-slither test-contracts ## Everything that must hold
-	@echo "==> building the Rust tests"
-	cargo test --release --locked --workspace --no-run
-	@echo "==> proofs, which reckon, beside the Rust tests, which wait for chains and disks"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-proofs test-rust
-	@$(MAKE) --no-print-directory test-builds test-simulation test-demo
+test: contracts ## Everything that must hold
+	@echo "==> lint and tests of the contracts, and beside them lint and build of the Rust tests"
+	@$(BESIDE) check-contracts check-rust
+	@echo "==> the Rust tests, which wait for chains and disks, and beside them proofs, other builds and canaries"
+	@$(BESIDE) test-rust test-reckoning
+	@$(MAKE) --no-print-directory test-demo
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
 # ---------------------------------------------------------------- parts of `test`
+
+.PHONY: check-contracts check-rust test-reckoning
+check-contracts: lint-contracts
+	@$(MAKE) --no-print-directory --jobs=1 lint-slither
+	@$(MAKE) --no-print-directory --jobs=1 test-contracts
+
+check-rust: lint-rust
+	@echo "==> building the Rust tests"
+	cargo test --release --locked --workspace --no-run
+
+test-reckoning:
+	@nice -n 19 $(MAKE) --no-print-directory --jobs=1 test-proofs
+	@nice -n 19 $(MAKE) --no-print-directory --jobs=1 test-builds
+	@nice -n 19 $(MAKE) --no-print-directory --jobs=1 test-simulation
 
 .PHONY: test-contracts
 test-contracts: contracts ## Contract tests
@@ -105,11 +122,11 @@ test-proofs: deps $(VENV)/installed ## Proofs over every input, for what the con
 	@echo "==> proofs (some minutes)"
 	@mkdir -p target
 	FOUNDRY_PROFILE=proofs $(FORGE) build --quiet
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" FOUNDRY_PROFILE=proofs nice -n 19 halmos 2>&1 | tee target/test-proofs.log
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" FOUNDRY_PROFILE=proofs halmos 2>&1 | tee target/test-proofs.log
 	@! grep -q WARNING target/test-proofs.log
 
 # Most of them wait most of the time.
-TEST_THREADS = $(shell echo $$((2 * $$(nproc))))
+TEST_THREADS = $(shell echo $$((3 * $$(nproc))))
 
 .PHONY: test-rust
 test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones among them
@@ -182,16 +199,21 @@ fuzz: ## Fuzz every decoder, each for a minute (SECONDS=n)
 		grep -E 'number_of_executed_units|peak_rss' $(FUZZED)/$$decoder.log; \
 	done
 
-.PHONY: lint
-lint: contracts ## Formatters and linters, warnings are errors
-	@echo "==> lint"
-	cargo fmt --all --check
-	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+.PHONY: lint lint-contracts lint-rust
+lint: lint-contracts lint-rust ## Formatters and linters, warnings are errors
+
+lint-contracts: contracts
+	@echo "==> lint of contracts and documents"
 	$(FORGE) fmt --check
 	FOUNDRY_PROFILE=lint $(FORGE) lint --deny warnings
 	tools/check-security
 	tools/check-sizes
 	tools/make-parameters --check
+
+lint-rust: contracts
+	@echo "==> lint of Rust"
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 # A function that Slither could not read is one that it found nothing in, so that fails, too.
 .PHONY: lint-slither
