@@ -7,7 +7,7 @@ use alloy::providers::Provider;
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{BlockId, BlockNumberOrTag, Filter, Log, TransactionReceipt};
 use xos_auth::Key;
-use xos_types::{AccountId, Atoms, EventId, MarketId, Nonce, Position, TimeMs, VenueConfig, VenueId};
+use xos_types::{AccountId, Atoms, EventId, FeedId, MarketId, Nonce, Position, Ticks, TimeMs, VenueConfig, VenueId};
 
 use crate::abi::{self, IGateway, IGroupViews, IRiskGroup, IToken, event_number};
 use crate::deployment::Deployment;
@@ -48,6 +48,27 @@ pub struct AccountState {
     pub worst_payoff: Atoms,
     /// Every nonce below is spent.
     pub floor: Nonce,
+    /// The feeds of the assets and perpetuals that it holds, a bit each.
+    pub held: U256,
+}
+
+impl AccountState {
+    /// The feeds at which it holds something.
+    pub fn feeds(&self) -> impl Iterator<Item = FeedId> + use<> {
+        let held = self.held;
+        (0..=u8::MAX).filter(move |feed| held.bit(usize::from(*feed))).map(FeedId)
+    }
+}
+
+/// What an account holds at a feed; all zero if nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HoldingState {
+    /// Signed lots of a perpetual, atoms of an asset.
+    pub amount: i128,
+    /// Average price at which a perpetual was entered; 0 of an asset.
+    pub entry: Ticks,
+    /// Funding index up to which a perpetual has paid; 0 of an asset.
+    pub paid_up_to: i128,
 }
 
 /// The last settled batch; all zero before the first.
@@ -319,6 +340,18 @@ impl Chain {
             cash: Atoms(account.cash),
             worst_payoff: Atoms(account.worstPayoff),
             floor: Nonce(account.nonceFloor),
+            held: account.held,
+        })
+    }
+
+    /// What an account holds at a feed.
+    pub async fn holding(&self, id: AccountId, feed: FeedId, at: At) -> Result<HoldingState, ChainError> {
+        let holding = self.group(&IGroupViews::holdingCall { id: id.0, feed: feed.0 }, at).await?;
+        // A word of storage has room for no more.
+        Ok(HoldingState {
+            amount: holding.amount.try_into().unwrap_or(i128::MAX),
+            entry: Ticks(holding.entryPrice.saturating_to()),
+            paid_up_to: holding.paidUpTo.try_into().unwrap_or(i128::MAX),
         })
     }
 

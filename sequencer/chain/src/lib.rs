@@ -29,7 +29,7 @@ mod wallet;
 
 pub use attribution::Attribution;
 pub use batch::{SettleCall, batch_hash};
-pub use chain::{AccountState, At, BatchHead, Chain, EventInfo, EventState, InboxRange};
+pub use chain::{AccountState, At, BatchHead, Chain, EventInfo, EventState, HoldingState, InboxRange};
 pub use claims::{Claim, Claimant, Question};
 pub use deployment::Deployment;
 pub use error::{ChainError, describe_revert};

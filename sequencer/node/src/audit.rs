@@ -16,13 +16,14 @@ use xos_api::people::tokens;
 use xos_api::{StateHash, XosApiClient};
 use xos_auth::{Domain, Tree, recover};
 use xos_chain::{
-    AccountState, At, BatchHead, Chain, ChainError, Deployment, InboxConfig, InboxNews, InboxReader, batch_hash,
+    AccountState, At, BatchHead, Chain, ChainError, Deployment, HoldingState, InboxConfig, InboxNews, InboxReader,
+    batch_hash,
 };
-use xos_engine::Engine;
+use xos_engine::{Engine, HoldingView};
 use xos_journal::JournalError;
 use xos_types::{
-    AccountId, Address, Atoms, B256, Command, Event, EventId, InboxItem, InboxPayload, MarketId, Position, Precedence,
-    Session, Signed, WindowOrder,
+    AccountId, Address, Atoms, B256, Command, Event, EventId, FeedId, InboxItem, InboxPayload, MarketId, Position,
+    Precedence, Session, Signed, WindowOrder,
 };
 
 use crate::node::JOURNAL_FOLDER;
@@ -31,6 +32,8 @@ use crate::node::JOURNAL_FOLDER;
 const ASKED_AT_ONCE: usize = 32;
 /// Up to so many pairs of account and event all are asked of the chain; beyond, those that ever traded.
 const PAIRS_MAX: usize = 20_000;
+/// Funding indices are atoms of a lot, times this.
+const FUNDING_SCALE: i128 = 1_000_000_000;
 /// Differences that are shown of one check.
 const SHOWN: usize = 5;
 
@@ -176,6 +179,7 @@ async fn compare(subject: &Subject) -> Result<Report, AuditError> {
     let on_chain = read_chain(&chain, at, &first, &second.at_settled).await?;
     checks.push(check_accounts(&second.at_settled, &on_chain));
     checks.push(check_positions(&second.at_settled, &on_chain));
+    checks.push(check_holdings(&chain, at, &second.at_settled, &on_chain).await?);
     checks.push(check_money(&chain, subject, at, &second.at_settled, first.perpetual_changes).await?);
 
     let passed = checks.iter().all(|check| check.passed);
@@ -585,6 +589,33 @@ fn check_positions(engine: &Engine, on_chain: &OnChain) -> Check {
     verdict("every position on chain is the journal's", &differences, format!("{compared} positions"))
 }
 
+/// Assets and perpetuals, wherever journal or chain has some.
+async fn check_holdings(chain: &Chain, at: At, engine: &Engine, on_chain: &OnChain) -> Result<Check, AuditError> {
+    let held = |account| engine.holdings(account).into_iter().filter(|holding| holding.amount != 0);
+    let mut ours: BTreeMap<(AccountId, FeedId), HoldingState> = BTreeMap::new();
+    for account in engine.account_ids() {
+        for HoldingView { feed, amount, entry, paid_up_to, .. } in held(account) {
+            ours.insert((account, feed), HoldingState { amount, entry, paid_up_to });
+        }
+    }
+    let told = on_chain.accounts.iter().flat_map(|(account, state)| state.feeds().map(|feed| (*account, feed)));
+    let pairs: BTreeSet<_> = told.chain(ours.keys().copied()).collect();
+    let theirs = ask_all(pairs.into_iter().collect(), |(account, feed)| {
+        let chain = chain.clone();
+        async move { chain.holding(account, feed, at).await }
+    });
+    let theirs = theirs.await?;
+    let mut differences = Vec::new();
+    for ((account, feed), chain) in &theirs {
+        let journal = ours.get(&(*account, *feed)).copied().unwrap_or_default();
+        if journal != *chain {
+            differences.push(format!("account {account} at feed {feed}: chain {chain:?}, journal {journal:?}"));
+        }
+    }
+    let figures = format!("{} holdings: amount, entry price, funding paid", theirs.len());
+    Ok(verdict("every asset and perpetual on chain is the journal's", &differences, figures))
+}
+
 fn check_positions_sum(engine: &Engine) -> Check {
     let mut sums: BTreeMap<MarketId, i128> = BTreeMap::new();
     for account in engine.account_ids() {
@@ -611,9 +642,9 @@ fn check_positions_sum(engine: &Engine) -> Check {
     verdict("positions of every open market sum to zero", &differences, format!("{markets} markets"))
 }
 
-/// Tokens in custody are what accounts own, what owners may claim, what waits in the inbox, and what rounding has left: when a
-/// position in a perpetual changes, its funding and its value at the index price are each rounded against the account, by
-/// less than an atom (`docs/rounding.md`).
+/// Tokens in custody are what accounts own, what funding is still to bring them, what owners may claim, what waits in the
+/// inbox, and what rounding has left: when a position in a perpetual changes, its funding and its value at the index price are
+/// each rounded against the account, by less than an atom (`docs/rounding.md`).
 async fn check_money(
     chain: &Chain,
     subject: &Subject,
@@ -626,7 +657,7 @@ async fn check_money(
     let balance = chain.token_balance(deployment.group, at).await?;
     let cash: Atoms = engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.cash).sum();
     let cash = cash + engine.accrued_fees().into_values().sum();
-    let unpaid = unpaid(engine);
+    let (unpaid, funding) = (unpaid(engine), funding_due(engine));
     let mut owners: Vec<Address> =
         engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.owner).collect();
     owners.sort_unstable();
@@ -645,29 +676,31 @@ async fn check_money(
         waiting = items.filter(|item| item.index < range.tail).map(|item| deposited(&item)).sum();
     }
     let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
-    let owed = cash.0 + unpaid + signed(claimable) + signed(waiting);
+    let owed = cash.0 + unpaid + funding + signed(claimable) + signed(waiting);
     let held = i128::try_from(balance).unwrap_or(i128::MAX);
     let rounded = held - owed;
     let most = 2 * i128::from(perpetual_changes);
     let mut differences = Vec::new();
     if !(0..=most).contains(&rounded) {
         differences.push(format!(
-            "the group holds {held} atoms, but owes {owed} (cash {cash}, unpaid {unpaid}, claimable {claimable}, in the \
-             inbox {waiting}), and rounding leaves {most} at most; tokens that were sent to it without a deposit show here too"
+            "the group holds {held} atoms, but owes {owed} (cash {cash}, unpaid {unpaid}, funding {funding}, \
+             claimable {claimable}, in the inbox {waiting}), and rounding leaves {most} at most; tokens that were sent to it without a deposit show here too"
         ));
     }
-    if cash.0 + unpaid + rounded != engine.custody().0 {
+    if cash.0 + unpaid + funding + rounded != engine.custody().0 {
         differences.push(format!(
             "deposits less withdrawals are {}, accounts own {}, and rounding has left {rounded}",
             engine.custody(),
-            cash.0 + unpaid
+            cash.0 + unpaid + funding
         ));
     }
     let figures = format!(
-        "{} tokens held = {} cash + {} unpaid payouts + {} claimable + {} in the inbox + {rounded} atoms of rounding",
+        "{} tokens held = {} cash + {} unpaid payouts + {} funding due + {} claimable + {} in the inbox + {rounded} atoms of \
+         rounding",
         tokens(held, decimals),
         tokens(cash.0, decimals),
         tokens(unpaid, decimals),
+        tokens(funding, decimals),
         tokens(signed(claimable), decimals),
         tokens(signed(waiting), decimals),
     );
@@ -688,6 +721,18 @@ fn unpaid(engine: &Engine) -> i128 {
         .collect();
     let positions = engine.account_ids().flat_map(|account| engine.positions(account));
     positions.filter_map(|(market, lots)| Some(payouts.get(&market)? * i128::from(lots.0))).sum()
+}
+
+/// What funding up to now brings to who holds perpetuals, in sum, each rounded down; it is paid when a position changes.
+fn funding_due(engine: &Engine) -> i128 {
+    let indices: BTreeMap<FeedId, i128> =
+        engine.feeds().filter(|feed| feed.perpetual).map(|feed| (feed.feed, feed.funding_index)).collect();
+    let holdings = engine.account_ids().flat_map(|account| engine.holdings(account));
+    let due = holdings.filter_map(|held| {
+        let moved = indices.get(&held.feed)? - held.paid_up_to;
+        Some((-held.amount * moved).div_euclid(FUNDING_SCALE))
+    });
+    due.sum()
 }
 
 fn deposited(item: &InboxItem) -> u128 {
