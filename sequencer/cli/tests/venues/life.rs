@@ -23,49 +23,51 @@ use crate::world::{DEPLOYERS, SEQUENCER, TRADERS, World, key, shipped};
 /// On a chain that says it is X Layer.
 const CHAIN: u64 = 196;
 const DAY: u64 = 86_400;
-/// Dollars, and atoms of the stock.
-const DOLLARS: u128 = 10_000_000_000;
+/// Atoms of dollars, and of the stock.
+pub(crate) const DOLLARS: u128 = 10_000_000_000;
 const STOCK: u128 = 50_000_000;
 
+/// A line to a group's node, of somebody with so many atoms of dollars in a new account there.
+pub(crate) async fn line(world: &World, group: u32, number: u8, atoms: u128) -> (Session, Wallet) {
+    let node = world.node(group).unwrap();
+    let deployment = world.deployment(group);
+    let venue = Arc::new(Venue {
+        url: node.ws,
+        domain: deployment.domain(),
+        token: deployment.token,
+        sequencer: key(SEQUENCER).address(),
+    });
+    let wallet = world.chain(group).await.wallet(key(number));
+    let account = wallet.fund(None, atoms).await.unwrap().account;
+    let line = xos_worldcup::session::connect(&venue.url).await.unwrap();
+    until("the deposit", || async { xos_api::XosApiClient::account(&line, account).await.is_ok() }).await;
+    let session = Session::open(venue, wallet.key().clone(), account, Arc::new(Tally::default())).await.unwrap();
+    (session, wallet)
+}
+
 /// The two traders' lines to a group's node.
-struct Desk {
-    sessions: [Session; 2],
+pub(crate) struct Desk {
+    pub(crate) sessions: [Session; 2],
     wallets: [Wallet; 2],
 }
 
 impl Desk {
-    /// Both with dollars in the group.
-    async fn open(world: &World, group: u32) -> Self {
-        let node = world.node(group).unwrap();
-        let chain = world.chain(group).await;
-        let deployment = world.deployment(group);
-        let venue = Arc::new(Venue {
-            url: node.ws,
-            domain: deployment.domain(),
-            token: deployment.token,
-            sequencer: key(SEQUENCER).address(),
-        });
-        let wallets = TRADERS.map(|trader| chain.wallet(key(trader)));
-        let mut sessions = Vec::new();
-        for wallet in &wallets {
-            let account = wallet.fund(None, DOLLARS).await.unwrap().account;
-            let line = xos_worldcup::session::connect(&venue.url).await.unwrap();
-            until("the deposit", || async { xos_api::XosApiClient::account(&line, account).await.is_ok() }).await;
-            let tally = Arc::new(Tally::default());
-            sessions.push(Session::open(Arc::clone(&venue), wallet.key().clone(), account, tally).await.unwrap());
-        }
-        Self { sessions: sessions.try_into().unwrap_or_else(|_| unreachable!("two wallets")), wallets }
+    /// Each with so many atoms of dollars in the group.
+    pub(crate) async fn open(world: &World, group: u32, atoms: u128) -> Self {
+        let [first, second] = TRADERS;
+        let (first, second) = (line(world, group, first, atoms).await, line(world, group, second, atoms).await);
+        Self { sessions: [first.0, second.0], wallets: [first.1, second.1] }
     }
 
     /// The group's one market with an index price, once it has one.
-    async fn market(&self) -> IndexMarketInfo {
+    pub(crate) async fn market(&self) -> IndexMarketInfo {
         let priced = || async { self.sessions[0].index_markets().await.unwrap().iter().any(|market| !market.stale) };
         until("a price", priced).await;
         self.sessions[0].index_markets().await.unwrap().remove(0)
     }
 
     /// The second sells to the first at that price; what the first pays for taking it.
-    async fn deal(&mut self, market: MarketId, price: Ticks, lots: u64) -> i128 {
+    pub(crate) async fn deal(&mut self, market: MarketId, price: Ticks, lots: u64) -> i128 {
         let mut fee = 0;
         for (session, side) in self.sessions.iter_mut().zip([Side::Buy, Side::Sell]).rev() {
             let kind = OrderKind::GoodTillCancelled;
@@ -92,7 +94,7 @@ impl Desk {
     }
 }
 
-async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     for _ in 0..600 {
         if holds().await {
             return;
@@ -131,7 +133,18 @@ async fn answers_as_documented(world: &World) {
     Document::of(&client).await.result_fits("xos_indexMarkets", &markets);
 }
 
-fn with(name: &str, changes: &[(&str, Value)]) -> Value {
+/// Reporters who sign what the tape says, for a quorum's contract that is deployed here. Before the nodes start: they are told.
+pub(crate) async fn priced(world: &World, by: u8, chain_id: u64, tape: Tape) -> Reporters {
+    let reporters = Reporters::start(tape, 3, chain_id).await.unwrap();
+    let node = format!("price_reporters = \"{}\"\n", reporters.urls.join(","));
+    std::fs::write(world.path("node.toml"), node).unwrap();
+    let quorum = with("prices-quorum", &[("reporters", json!(reporters.addresses))]);
+    world.script(by, "Prices", "quorum(string)", &[&world.write("prices", &quorum)]).await;
+    reporters.sign_for(world.part("quorumSource"));
+    reporters
+}
+
+pub(crate) fn with(name: &str, changes: &[(&str, Value)]) -> Value {
     let mut config = shipped(name);
     for (field, value) in changes {
         config[*field] = value.clone();
@@ -142,19 +155,14 @@ fn with(name: &str, changes: &[(&str, Value)]) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_venue_of_each_kind_is_opened_traded_on_ended_and_its_stake_released() {
     let mut world = World::begin(CHAIN, &[]).await;
-    let reporters = Reporters::start(Tape::load(7), 3, CHAIN).await.unwrap();
-    let node = format!("price_reporters = \"{}\"\n", reporters.urls.join(","));
-    std::fs::write(world.path("node.toml"), node).unwrap();
+    let [first, second] = DEPLOYERS;
+    let _reporters = priced(&world, first, CHAIN, Tape::load(7)).await;
     world.start_shards();
 
     // An outcome venue; a venue of perpetuals in the same group; a spot venue of another deployer in a group of its own.
-    let [first, second] = DEPLOYERS;
     let committee = with("resolver-committee", &[("members", json!([key(first).address()]))]);
     world.script(first, "Committee", "deploy(string)", &[&world.write("committee", &committee)]).await;
     world.open(first, "outcomes", &["Is heads?"], json!(world.part("committee")));
-    let quorum = with("prices-quorum", &[("reporters", json!(reporters.addresses))]);
-    world.script(first, "Prices", "quorum(string)", &[&world.write("prices", &quorum)]).await;
-    reporters.sign_for(world.part("quorumSource"));
     let market = json!([{ "list": "perpetual", "config": shipped("market-btc") }]);
     // Who has traded a hundred dollars there pays half.
     let tiers = json!([{ "volume": "100000000", "takerShare": 500_000, "makerShare": 0 }]);
@@ -165,7 +173,7 @@ async fn a_venue_of_each_kind_is_opened_traded_on_ended_and_its_stake_released()
     world.until("both groups' nodes", |world| world.node(1).zip(world.node(2))).await;
 
     // Trades in all three.
-    let mut desk = Desk::open(&world, 1).await;
+    let mut desk = Desk::open(&world, 1, DOLLARS).await;
     let heads = MarketId::new(EventId(1), 0);
     desk.deal(heads, Ticks(600), 400).await;
     let btc = desk.market().await;
@@ -184,7 +192,7 @@ async fn a_venue_of_each_kind_is_opened_traded_on_ended_and_its_stake_released()
     let less = desk.deal(btc.market, btc.index_ticks, 100).await;
     assert!(fee > 0 && (2 * less - fee).abs() <= 2, "half of {fee} is {less}");
     answers_as_documented(&world).await;
-    let mut spot_desk = Desk::open(&world, 2).await;
+    let mut spot_desk = Desk::open(&world, 2, DOLLARS).await;
     let seller = spot_desk.sessions[1].account();
     spot_desk.wallets[1].fund_asset(world.core().simulated_asset, seller, STOCK).await.unwrap();
     let stock = spot_desk.market().await;

@@ -12,6 +12,7 @@ mod node;
 #[path = "../process/schema.rs"]
 mod schema;
 
+mod keeping;
 mod life;
 mod resolution;
 mod world;

@@ -100,7 +100,7 @@ impl World {
         println!("{:5.1} s  {name}.{signature}", begun.elapsed().as_secs_f64());
     }
 
-    fn deployment_file(&self, name: &str) -> PathBuf {
+    pub(crate) fn deployment_file(&self, name: &str) -> PathBuf {
         self.path(&format!("{}.{name}.json", self.chain_id))
     }
 
