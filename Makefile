@@ -95,6 +95,9 @@ test: contracts ## Everything that must hold
 
 # ---------------------------------------------------------------- parts of `test`
 
+# Examples and benchmarks are compiled by lint, and built by those who want them.
+RUST_TESTS := cargo test --release --locked --workspace --lib --bins --tests
+
 .PHONY: check-contracts check-rust test-reckoning
 check-contracts: lint-contracts
 	@$(MAKE) --no-print-directory --jobs=1 lint-slither
@@ -102,7 +105,7 @@ check-contracts: lint-contracts
 
 check-rust: lint-rust
 	@echo "==> building the Rust tests"
-	cargo test --release --locked --workspace --no-run
+	$(RUST_TESTS) --no-run
 
 test-reckoning:
 	@nice -n 19 $(MAKE) --no-print-directory --jobs=1 test-proofs
@@ -132,7 +135,8 @@ TEST_THREADS = $(shell echo $$((3 * $$(nproc))))
 test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
-	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --release --locked --workspace --no-fail-fast 2>&1 | tee target/test-rust.log
+	RUST_TEST_THREADS=$(TEST_THREADS) $(RUST_TESTS) --no-fail-fast 2>&1 | tee target/test-rust.log
+	cargo test --release --locked --workspace --doc 2>&1 | tee --append target/test-rust.log
 
 .PHONY: test-builds
 test-builds: contracts ## The same log gives the same hashes in another build; a broken book is noticed
@@ -161,7 +165,7 @@ test-simulation: contracts ## The seeds that the simulation lives find each bug 
 .PHONY: test-demo
 test-demo: contracts ## The whole demo, faster, with the node killed on the way
 	@echo "==> the demo end to end, with the node killed twice"
-	cargo build --release --locked --workspace --all-targets
+	$(RUST_TESTS) --no-run
 	$(XOS) demo --exit --speed 4 --kill-node 2
 
 .PHONY: test-long
