@@ -1,23 +1,26 @@
 //! One trader's line to the node: signs, sends, remembers every acknowledged order, and comes back after the line broke.
 //!
-//! It uses nothing but the public JSON-RPC. A broken line is an ordinary event here ([`Trouble::Lost`]): the strategy
+//! It uses nothing but the public JSON-RPC, and logs in before all else: who has logged in is nobody whom the node must suspect, and
+//! cancels without further signatures. A broken line is an ordinary event here ([`Trouble::Lost`]): the strategy
 //! calls [`Session::resume`], which reconnects and asks the log about the latest acknowledged orders, and starts over
 //! from what the node says. An acknowledged order that the log does not know is counted as lost, which fails the run.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use alloy::primitives::Bytes;
 use futures::stream::{self, StreamExt};
 use jsonrpsee::core::ClientError;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use tokio::time::sleep;
 use xos_api::{
     AccountInfo, Ack, ApiError, BookInfo, CancelRequest, Code, EventInfo, HoldingInfo, IndexMarketInfo, Info,
-    MarketInfo, OpenOrder, OrderOutcome, OrderRequest, OrderStatus, Receipt, WithdrawRequest, XosApiClient,
+    LoginRequest, MarketInfo, OpenOrder, OrderOutcome, OrderRequest, OrderStatus, Receipt, WithdrawRequest,
+    XosApiClient,
 };
 use xos_auth::{Domain, Key, LogHead, parse_signature, recover, signature_bytes};
 use xos_types::{
-    AccountId, Address, Cancel, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Side, Ticks, TimeMs, Withdraw,
+    AccountId, Address, EventId, Lots, MarketId, Nonce, Order, OrderKind, Ppm, Scope, Side, Ticks, TimeMs, Withdraw,
 };
 
 use crate::tally::Tally;
@@ -28,6 +31,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a node may be away before the run fails.
 const AWAY_MAX: Duration = Duration::from_secs(60);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a login may be used.
+const LOGGED_IN_FOR: Duration = Duration::from_hours(24);
 /// Acknowledged orders that are looked up at once after a reconnect.
 const SAMPLE: usize = 25;
 /// Of so many acknowledgements one has its receipt's signature checked.
@@ -130,7 +135,7 @@ impl Session {
     /// # Errors
     /// If the node cannot be reached for a minute.
     pub async fn open(venue: Arc<Venue>, key: Key, account: AccountId, tally: Arc<Tally>) -> Result<Self, Trouble> {
-        let client = connect(&venue.url).await?;
+        let client = log_in(&venue, &key, account).await?;
         // The highest fee and the first quantum of whatever the group lists: a trader who signs more than a market asks pays no
         // more than it asks.
         let outcomes = client.markets(Some(EventId(1))).await.ok().and_then(|markets| markets.into_iter().next());
@@ -188,9 +193,7 @@ impl Session {
         let deadline = Instant::now() + AWAY_MAX;
         self.before_break = self.acknowledged.len();
         loop {
-            self.client = connect(&self.venue.url).await?;
-            let latest = self.acknowledged.len().saturating_sub(SAMPLE);
-            match self.look_up(latest..self.acknowledged.len()).await {
+            match self.come_back().await {
                 // It went away again, or is not ready yet.
                 Err(trouble) if Instant::now() > deadline => {
                     return Err(Trouble::Away { url: self.venue.url.clone(), reason: trouble.to_string() });
@@ -201,6 +204,12 @@ impl Session {
         }
         self.tally.reconnected();
         Ok(())
+    }
+
+    async fn come_back(&mut self) -> Result<(), Trouble> {
+        self.client = log_in(&self.venue, &self.key, self.account).await?;
+        let latest = self.acknowledged.len().saturating_sub(SAMPLE);
+        self.look_up(latest..self.acknowledged.len()).await
     }
 
     /// Asks the log about every order that was acknowledged before the line last broke, and about the latest ones.
@@ -315,11 +324,8 @@ impl Session {
     pub async fn cancel(&self, nonces: &[Nonce]) -> Result<u64, Trouble> {
         let mut cancelled = 0;
         for chunk in nonces.chunks(CALL_MAX) {
-            let requests = chunk.iter().map(|&nonce| {
-                let message = Cancel { account: self.account, nonce };
-                let signature = self.key.sign_typed(&self.venue.domain, message).signature;
-                CancelRequest { account: self.account, nonce, signature: signature_bytes(&signature).into() }
-            });
+            let requests =
+                chunk.iter().map(|&nonce| CancelRequest { account: self.account, nonce, signature: Bytes::new() });
             let outcomes = self.client.cancel_orders(requests.collect()).await?;
             cancelled += count(outcomes.iter().filter(|outcome| matches!(outcome, OrderOutcome::Ok(_))).count());
         }
@@ -393,6 +399,20 @@ impl Session {
     pub async fn info(&self) -> Result<Info, Trouble> {
         Ok(self.client.info().await?)
     }
+}
+
+/// Connects, and logs in to cancel for an account, whose orders stay when the connection breaks.
+async fn log_in(venue: &Venue, key: &Key, account: AccountId) -> Result<WsClient, Trouble> {
+    let client = connect(&venue.url).await?;
+    let challenge = client.challenge().await?;
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + LOGGED_IN_FOR;
+    let expiry = TimeMs(u64::try_from(until.as_millis()).unwrap_or(u64::MAX));
+    let message = xos_types::Session { account, scope: Scope::Cancel, expiry, challenge: challenge.0 };
+    let signature = signature_bytes(&key.sign_typed(&venue.domain, message).signature).into();
+    let cancel_on_disconnect = false;
+    let login = LoginRequest { account, scope: Scope::Cancel, expiry, challenge, cancel_on_disconnect, signature };
+    client.login(login).await?;
+    Ok(client)
 }
 
 /// Connects, and keeps trying while the node is away.
