@@ -10,6 +10,7 @@ mod error;
 mod feeds;
 mod history;
 mod indexed;
+mod margin;
 pub mod people;
 mod prices;
 mod rpc;
@@ -29,7 +30,8 @@ pub use feeds::{
     book_checksum,
 };
 pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
-pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};
+pub use indexed::{AssetTerms, HoldingInfo, IndexKind, IndexMarketInfo, PerpetualTerms, SourceTerms};
+pub use margin::{LiquidationPrice, MarginInfo, PositionMarginInfo, TrialInfo, TrialRequest};
 pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};
 pub use rpc::{XosApiClient, XosApiServer};
 pub use session::{Budget, LoggedIn, LoginRequest};

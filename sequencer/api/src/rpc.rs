@@ -11,6 +11,7 @@ use crate::feeds::{
 };
 use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord};
 use crate::indexed::{HoldingInfo, IndexMarketInfo};
+use crate::margin::{MarginInfo, TrialInfo, TrialRequest};
 use crate::session::{Budget, LoggedIn, LoginRequest};
 use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRequest, PlannedOrder, ReplaceRequest};
 use crate::tree::{TreeAck, TreeRequest};
@@ -72,6 +73,14 @@ pub trait XosApi {
     /// One account.
     #[method(name = "account")]
     async fn account(&self, account: AccountId) -> RpcResult<AccountInfo>;
+
+    /// How an account stands: what it is worth and must be worth, and where its perpetuals would be liquidated.
+    #[method(name = "margin")]
+    async fn margin(&self, account: AccountId) -> RpcResult<MarginInfo>;
+
+    /// What an order would do if it came now; nothing happens. What it would be refused for is the error.
+    #[method(name = "simulateOrder")]
+    async fn simulate_order(&self, order: TrialRequest) -> RpcResult<TrialInfo>;
 
     /// The accounts of an owner.
     #[method(name = "accountsOf")]

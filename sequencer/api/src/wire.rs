@@ -374,6 +374,18 @@ pub struct MarketInfo {
     pub taker_fee: Ppm,
     /// Maker fee, parts per million of value; negative for a rebate.
     pub maker_fee: Rate,
+    /// Whether fees are on `price · (1 − price)` instead of on value.
+    pub curve: bool,
+    /// Whether only members of the venue may take new risk.
+    pub restricted: bool,
+    /// Whether only isolated accounts may hold it.
+    pub isolated_only: bool,
+    /// Most lots that an account may hold either way; 0 for no cap.
+    pub position_cap: Lots,
+    /// Most lots that may be open; 0 for no cap.
+    pub open_interest_cap: Lots,
+    /// Lots open: the sum of long positions.
+    pub open_interest: Lots,
     /// Best bid, ticks.
     pub best_bid: Option<Ticks>,
     /// Best ask, ticks.

@@ -1,7 +1,9 @@
 //! Markets that follow an index price, as the RPC and the operator's price source see them; nothing here changes anything.
 
 use serde::Serialize;
-use xos_types::{EventId, FeedConfig, FeedId, Lots, MarketId, Phase, TimeMs, TradingTerms};
+use xos_types::{
+    AssetConfig, EventId, FeedConfig, FeedId, Lots, MarketId, PerpetualConfig, Phase, TimeMs, TradingTerms,
+};
 
 use crate::engine::{Engine, ListingConfig};
 
@@ -12,14 +14,14 @@ pub struct IndexMarketView<'a> {
     pub market: MarketId,
     /// Its index price's.
     pub feed: FeedId,
-    /// Whether it is a perpetual, or an asset's spot market.
-    pub perpetual: bool,
+    /// What is traded, and how it counts as margin.
+    pub trades: Traded<'a>,
     /// What it is called.
     pub title: &'a str,
     /// What it charges, and whom it lets in.
     pub terms: &'a TradingTerms,
-    /// Index price per dollar of the source's price, atoms per lot times 1e9; none once a perpetual is delisted.
-    pub unit: Option<u128>,
+    /// Who says its index price, and what is believed of it; nobody once a perpetual is delisted.
+    pub source: Option<FeedConfig>,
     /// How far its life has come.
     pub phase: Phase,
     /// Whether it trades at this hour.
@@ -36,26 +38,38 @@ pub struct IndexMarketView<'a> {
     pub mark: u128,
 }
 
+/// What a market at an index price trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Traded<'a> {
+    /// Lots of a perpetual.
+    Perpetual(&'a PerpetualConfig),
+    /// Atoms of an asset.
+    Spot(&'a AssetConfig),
+}
+
 impl Engine {
     /// Every perpetual and spot market, by number.
     pub fn index_markets(&self) -> impl Iterator<Item = IndexMarketView<'_>> {
         (1u32..).zip(&self.listings).filter_map(|(number, listing)| {
-            let (terms, title, perpetual) = match &listing.config {
-                ListingConfig::Event(_) => return None,
-                ListingConfig::Spot(config) => (&config.terms, &config.title, false),
-                ListingConfig::Perpetual(config) => (&config.terms, &config.title, true),
-            };
             let market = MarketId::new(EventId(number), 0);
             let feed = listing.terms.feed;
+            let (terms, title, trades) = match &listing.config {
+                ListingConfig::Event(_) => return None,
+                ListingConfig::Spot(config) => {
+                    (&config.terms, &config.title, Traded::Spot(self.board[feed].as_asset()))
+                }
+                ListingConfig::Perpetual(config) => (&config.terms, &config.title, Traded::Perpetual(config)),
+            };
             let priced = &self.board[feed];
             let mark = if priced.price == 0 { 0 } else { self.mark(listing).unsigned_abs() };
             Some(IndexMarketView {
                 market,
                 feed,
-                perpetual,
+                trades,
                 title,
                 terms,
-                unit: priced.config.map(|config| config.unit),
+                source: priced.config,
                 phase: listing.phase,
                 closed: listing.closed,
                 open_interest: Lots(listing.open_interest(market)),

@@ -90,7 +90,7 @@ pub use depth::{Delta, Depth, Shown};
 pub use engine::Engine;
 pub use gas::{AUCTION_GAS_PER_FRAME, INBOX_GAS_PER_FRAME, REDEMPTION_GAS_PER_FRAME, RESCUE_GAS_PER_FRAME};
 pub use health::Health;
-pub use indexed::IndexMarketView;
+pub use indexed::{IndexMarketView, Traded};
 pub use listed::ListingView;
 pub use log::{HashBlocks, hash_block};
 pub use preview::Preview;

@@ -1,7 +1,7 @@
 //! How an account stands: what it is worth, what it must be worth, and how far its prices are from where it fails.
 
 use serde::Serialize;
-use xos_types::{AccountId, Atoms, FeedId};
+use xos_types::{AccountId, Atoms, FeedId, Position};
 
 use crate::account::Account;
 use crate::engine::Engine;
@@ -27,6 +27,8 @@ pub struct MarginView {
 pub struct PositionMargin {
     /// Which.
     pub feed: FeedId,
+    /// Signed lots.
+    pub size: Position,
     /// Lots at index price, atoms, rounded down; negative of a short one.
     pub value: Atoms,
     /// Funding that it has not been paid yet, rounded down; negative if it owes.
@@ -57,6 +59,7 @@ impl Account {
                 let weight = Weight::of(feed, held.size);
                 Some(PositionMargin {
                     feed: holding.feed,
+                    size: Position(held.size),
                     value: Atoms(weight.value),
                     funding: Atoms(held.funding(feed)),
                     initial: Atoms(weight.initial),

@@ -44,6 +44,7 @@ mod history;
 mod indexed;
 mod ingress;
 mod leading;
+mod margin;
 mod metrics;
 mod node;
 mod openrpc;

@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use xos_api::{
     AccountInfo, AccountMessage, Ack, BatchInfo, BboMessage, BookInfo, BookMessage, Budget, Candle, CandlesMessage,
     EventInfo, Explained, FillRecord, FundingMessage, FundingRecord, HoldingInfo, IndexMarketInfo, Info,
-    LiquidationsMessage, LoggedIn, MarketInfo, MarketsMessage, OpenOrder, OrderInfo, OrderOutcome, OrderRecord,
-    OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo, TradesMessage, TreeAck, VenueInfo,
+    LiquidationsMessage, LoggedIn, MarginInfo, MarketInfo, MarketsMessage, OpenOrder, OrderInfo, OrderOutcome,
+    OrderRecord, OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo, TradesMessage, TreeAck, TrialInfo,
+    VenueInfo,
 };
 use xos_types::{AccountId, Hex};
 
@@ -123,6 +124,8 @@ fn result_of(method: &str) -> Option<Describe> {
         "xos_book" => answer::<BookInfo>,
         "xos_trades" | "xos_tradeHistory" => answer::<Vec<TradeInfo>>,
         "xos_account" => answer::<AccountInfo>,
+        "xos_margin" => answer::<MarginInfo>,
+        "xos_simulateOrder" => answer::<TrialInfo>,
         "xos_accountsOf" => answer::<Vec<AccountId>>,
         "xos_openOrders" => answer::<Vec<OpenOrder>>,
         "xos_plannedOrders" => answer::<Vec<PlannedOrder>>,

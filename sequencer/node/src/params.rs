@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use xos_api::{
     AmendRequest, Before, CancelAfterRequest, CancelAllRequest, CancelManyRequest, CancelRequest, ConvertRequest,
     Interval, LiquidateRequest, LoginRequest, OrderRequest, PlanRequest, ReplaceRequest, Sequence, TransferRequest,
-    TreeRequest, WithdrawRequest,
+    TreeRequest, TrialRequest, WithdrawRequest,
 };
 use xos_types::{AccountId, Address, EventId, Hex, MarketId, Nonce, TimeMs};
 
@@ -136,7 +136,7 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
         "xos_markets" => vec![optional::<EventId>("event")],
         "xos_book" => vec![needed::<MarketId>("market"), optional::<u32>("depth")],
         "xos_trades" => vec![needed::<MarketId>("market"), optional::<u32>("limit")],
-        "xos_account" | "xos_holdings" | "xos_openOrders" | "xos_plannedOrders" => {
+        "xos_account" | "xos_margin" | "xos_holdings" | "xos_openOrders" | "xos_plannedOrders" => {
             vec![needed::<AccountId>("account")]
         }
         "xos_accountsOf" => {
@@ -165,6 +165,7 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
         ],
         "xos_batches" => vec![needed::<u64>("from"), optional::<u32>("limit")],
         "xos_placeOrder" => vec![needed::<OrderRequest>("order")],
+        "xos_simulateOrder" => vec![needed::<TrialRequest>("order")],
         "xos_placeOrders" => vec![needed::<Vec<OrderRequest>>("orders")],
         "xos_placeTree" => vec![needed::<TreeRequest>("tree")],
         "xos_cancel" => vec![needed::<CancelRequest>("cancel")],

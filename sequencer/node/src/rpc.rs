@@ -14,9 +14,9 @@ use xos_api::{
     AccountInfo, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, Budget, CancelAfterRequest,
     CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
     FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LoggedIn, LoginRequest,
-    MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest, PlannedOrder,
-    PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo, TransferRequest, TreeAck, TreeRequest,
-    VenueInfo, WithdrawRequest, XosApiServer,
+    MarginInfo, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest,
+    PlannedOrder, PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo, TransferRequest, TreeAck,
+    TreeRequest, TrialInfo, TrialRequest, VenueInfo, WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, recover, signature_bytes};
 use xos_engine::OrderView;
@@ -34,6 +34,7 @@ use crate::feeds::{Topic, book_info};
 use crate::follower::Following;
 use crate::indexed;
 use crate::ingress::{Refused, Sequencer};
+use crate::margin;
 use crate::receipt::{Done, Effect, Head, Outcome, Terms};
 use crate::refusal::{Signing, invalid, malformed_signature, rejected};
 use crate::sequencer::View;
@@ -481,6 +482,22 @@ impl XosApiServer for Rpc {
         Ok(info.ok_or_else(|| unknown_account(account))?)
     }
 
+    async fn margin(&self, account: AccountId) -> RpcResult<MarginInfo> {
+        let info = self.query(move |View { engine, .. }| margin::of(engine, account)).await?;
+        Ok(info.ok_or_else(|| unknown_account(account))?)
+    }
+
+    async fn simulate_order(&self, order: TrialRequest) -> RpcResult<TrialInfo> {
+        let decimals = self.decimals;
+        let tried = self.query(move |View { engine, .. }| {
+            margin::trial(engine, &order).map_err(|reject| {
+                let event = engine.event(order.market.event());
+                rejected(&reject, None, event.map(|event| Terms::of(event.config)), decimals)
+            })
+        });
+        Ok(tried.await??)
+    }
+
     async fn accounts_of(&self, owner: Address) -> RpcResult<Vec<AccountId>> {
         self.query(move |View { engine, .. }| engine.accounts_of(owner)).await
     }
@@ -829,6 +846,12 @@ fn markets_of(view: &View<'_>, event: EventId, decimals: u8) -> Vec<MarketInfo> 
             quantum: terms.quantum,
             taker_fee: event.config.terms.taker_fee,
             maker_fee: event.config.terms.maker_fee,
+            curve: event.config.terms.curve,
+            restricted: event.config.terms.restricted,
+            isolated_only: event.config.terms.isolated_only,
+            position_cap: event.config.terms.position_cap,
+            open_interest_cap: event.config.terms.open_interest_cap,
+            open_interest: view.engine.open_interest(market).unwrap_or_default(),
             best_bid,
             best_ask,
             last: view.history.last(market),

@@ -56,10 +56,10 @@ impl Tape {
         Self { prices, source }
     }
 
-    /// One that somebody has made up: of a coin's prices in cents, one every tenth of a second.
+    /// One that somebody has made up: of some coins, prices in cents, two or more, one every tenth of a second.
     #[must_use]
-    pub fn of(name: &'static str, prices: Vec<u64>) -> Self {
-        Self { prices: BTreeMap::from([(name, prices)]), source: "made up" }
+    pub fn of(prices: impl IntoIterator<Item = (&'static str, Vec<u64>)>) -> Self {
+        Self { prices: prices.into_iter().collect(), source: "made up" }
     }
 
     /// What a coin costs so long after the beginning, dollars with 18 decimals.
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_tape_goes_forwards_and_back_and_the_same_seed_walks_the_same_way() {
-        let tape = Tape::of("BTC", vec![1, 2, 3]);
+        let tape = Tape::of([("BTC", vec![1, 2, 3])]);
         let at = |step: u32| tape.at("BTC", STEP * step).unwrap() / CENT;
         assert_eq!([0, 1, 2, 3, 4, 5].map(at), [1, 2, 3, 2, 1, 2]);
         assert_eq!(tape.at("DOGE", STEP), None);

@@ -143,6 +143,22 @@ impl Asking<'_> {
         self.done("xos_amendOrders", json!([smaller])).await;
     }
 
+    /// An order does what it was said to do, and is refused as it was said to be.
+    async fn trials(&mut self) {
+        let tried = |price: u64| {
+            let kind = "good_till_cancelled";
+            json!([{ "account": BOB.to_string(), "market": MARKET, "side": "sell", "kind": kind, "size": "4", "price": price }])
+        };
+        let trial = self.done("xos_simulateOrder", tried(450)).await;
+        assert_eq!((&trial["filled"], &trial["rests"], &trial["notional"]), (&json!("4"), &json!("0"), &json!("2000")));
+        let placed = self.order(order(BOB, 30, Side::Sell, 4, 450));
+        self.done("xos_placeOrder", json!([placed])).await;
+        assert_eq!(trial["margin"], self.done("xos_margin", json!([BOB.to_string()])).await);
+        let refused = self.ask("xos_simulateOrder", tried(0)).await;
+        assert_eq!(refused["error"]["data"]["name"], json!(Code::BadPrice), "{refused}");
+        assert_eq!(refused["error"]["data"]["nearest"], json!(["1"]), "{refused}");
+    }
+
     async fn questions(&mut self) {
         let (account, market) = (ALICE.to_string(), json!(MARKET));
         for method in
@@ -150,7 +166,7 @@ impl Asking<'_> {
         {
             self.done(method, json!([])).await;
         }
-        for method in ["xos_account", "xos_holdings", "xos_budget"] {
+        for method in ["xos_account", "xos_holdings", "xos_margin", "xos_budget"] {
             self.done(method, json!([account])).await;
         }
         for (method, params) in [
@@ -219,6 +235,7 @@ async fn what_the_node_answers_is_what_its_document_says() {
     let mut asking = Asking { exchange: &exchange, document, client, answered, refused, silent: Vec::new() };
     asking.subscriptions().await;
     asking.trading().await;
+    asking.trials().await;
     asking.questions().await;
     asking.cancellations().await;
     asking.money_and_sessions().await;

@@ -1,14 +1,17 @@
 //! A failing account on a live node: a keeper hears of it and takes what it holds, and the chain has it so.
 
 use std::process::Command;
+use std::time::Duration;
 
 use jsonrpsee::core::client::{ClientT, Subscription};
 use jsonrpsee::rpc_params;
+use jsonrpsee::ws_client::WsClient;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use xos_api::{LiquidateRequest, LiquidationsMessage, XosApiClient};
+use xos_api::{ConvertRequest, HoldingInfo, LiquidateRequest, LiquidationsMessage, MarginInfo, XosApiClient};
 use xos_auth::signature_bytes;
-use xos_types::{AccountId, Liquidate, Lots, Nonce, OrderKind, Position, Side, Ticks, TimeMs};
+use xos_chain::Wallet;
+use xos_types::{AccountId, Atoms, Convert, Liquidate, Lots, Nonce, OrderKind, Position, Side, Ticks, TimeMs};
 use xos_worldcup::prices::Tape;
 use xos_worldcup::session::{Intent, Session};
 
@@ -21,6 +24,12 @@ const CHAIN: u64 = 31_337;
 const LOTS: u64 = 100;
 /// Forty dollars carry them until they have lost four percent.
 const MARGIN: u128 = 40_000_000;
+/// What a share costs all the time, in cents; that is ten thousand a lot of a hundredth.
+const SHARE: u64 = 23_150;
+/// Ten shares, of which a hundredth is a lot of ten thousand atoms.
+const SHARES: u128 = 10_000_000;
+/// A dollar, which the first move of a percent takes.
+const HARDLY_ANY: u128 = 1_000_000;
 
 /// Down by eleven percent within 37 seconds, and up again: whoever holds much fails, long or short, wherever it was
 /// entered, and slowly enough for a keeper to come before nothing is left.
@@ -28,7 +37,8 @@ fn tape() -> Tape {
     let (high, step, steps, rest) = (6_100_000, 1_830, 366, 50);
     let falling = (0..steps).map(|number| high - step * number);
     let flat = |price| std::iter::repeat_n(price, rest);
-    Tape::of("BTC", flat(high).chain(falling).chain(flat(high - step * steps)).collect())
+    let bitcoin = flat(high).chain(falling).chain(flat(high - step * steps)).collect();
+    Tape::of([("BTC", bitcoin), ("ACME", vec![SHARE; 2])])
 }
 
 /// What the feed tells next under that name.
@@ -58,6 +68,10 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
     world.start_shards();
     let market = json!([{ "list": "perpetual", "config": with("market-btc", &[("venue", json!(0))]) }]);
     world.open_with(deployer, "perpetuals", &with("venue-perpetuals", &[("group", json!(0))]), &market);
+    let open_to_all = ("registrar", json!("0x0000000000000000000000000000000000000000"));
+    let stock = with("market-stock", &[("venue", json!(0)), ("restricted", json!(false))]);
+    let venue = with("venue-stock", &[("group", json!(1)), open_to_all]);
+    world.open_with(deployer, "stock", &venue, &json!([{ "list": "spot", "config": stock }]));
     let node = world.until("the group's node", |world| world.node(1)).await;
 
     let (mut keeper, wallet) = line(&world, 1, keeper, DOLLARS).await;
@@ -94,8 +108,13 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
     let whole = if failing == 0 { i128::from(LOTS) } else { -i128::from(LOTS) };
     assert!(taken * whole > 0 && taken.abs() <= whole.abs(), "{taken} of {whole}");
     assert_eq!((held(&keeper).await, held(&desk.sessions[failing]).await), (taken, whole - taken));
-    let left = desk.sessions[failing].account_info().await.unwrap();
-    assert!(left.cash.0 < i128::try_from(MARGIN).unwrap(), "what it lost and its penalty are paid: {left:?}");
+    let stands: Value = client.request("xos_margin", rpc_params![account]).await.unwrap();
+    document.result_fits("xos_margin", &stands);
+    let stands: MarginInfo = serde_json::from_value(stands).unwrap();
+    assert!(
+        !stands.failing && stands.usd.0 < i128::try_from(MARGIN).unwrap(),
+        "it has paid, and may go on: {stands:?}"
+    );
 
     // Who held a position has paid for it, or was paid.
     for session in &desk.sessions {
@@ -104,10 +123,13 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
         document.result_fits("xos_funding", &funding().await);
     }
 
+    a_debt_is_bought(&world, (&keeper, &wallet), &client, &document, &mut feed).await;
+
     // The contract has taken it as it was: every account is the same there.
     let chain = world.chain(1).await;
-    let cash = left.cash;
-    until("the batch", || async { chain.account(account, xos_chain::At::Latest).await.unwrap().cash == cash }).await;
+    let here = || async { XosApiClient::account(&client, account).await.unwrap().cash };
+    let there = || async { chain.account(account, xos_chain::At::Latest).await.unwrap().cash };
+    until("the batch", || async { there().await == here().await }).await;
     let audit = Command::new(env!("CARGO_BIN_EXE_xos"))
         .args(["audit", "--chain", &world.anvil.url, "--data"])
         .arg(world.path("shards/group-1/node"))
@@ -116,4 +138,64 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
         .output()
         .unwrap();
     assert!(audit.status.success(), "{audit:?}");
+}
+
+async fn shares(session: &Session) -> HoldingInfo {
+    session.holdings().await.unwrap().into_iter().find(|holding| holding.market.is_none()).unwrap()
+}
+
+/// Two who have shares and hardly any cash, one long and one short: whoever loses owes, and a keeper buys shares of theirs.
+async fn a_debt_is_bought(
+    world: &World,
+    (keeper, wallet): (&Session, &Wallet),
+    client: &WsClient,
+    document: &Document,
+    feed: &mut Subscription<LiquidationsMessage>,
+) {
+    let mut desk = Desk::open(world, 1, HARDLY_ANY).await;
+    for (session, wallet) in desk.sessions.iter().zip(&desk.wallets) {
+        wallet.fund_asset(world.core().simulated_asset, session.account(), SHARES).await.unwrap();
+        until("the shares", || async { !session.holdings().await.unwrap().is_empty() }).await;
+    }
+    let priced = || async { keeper.index_markets().await.unwrap().iter().all(|market| !market.stale) };
+    until("a price of everything", priced).await;
+    let market = desk.market().await;
+    desk.deal(market.market, market.index_ticks, LOTS).await;
+
+    let stands = |account| async move { XosApiClient::margin(client, account).await.unwrap() };
+    let mut owing = None;
+    while owing.is_none() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for session in &desk.sessions {
+            let margin = stands(session.account()).await;
+            assert!(!margin.failing, "shares carry it: {margin:?}");
+            owing = owing.or((margin.usd.0 < 0).then_some(session));
+        }
+    }
+    let owing = owing.unwrap();
+    let asset = shares(owing).await.feed;
+    let (account, nonce, expiry) = (owing.account(), Nonce(1 << 21), TimeMs(0));
+    let (amount, limit) = (SHARES, u128::from(u64::MAX));
+    let message = Convert { keeper: keeper.account(), account, asset, amount, limit, nonce, expiry };
+    let signed = wallet.key().sign_typed(&world.deployment(1).domain(), message);
+    let signature = signature_bytes(&signed.signature).into();
+    let by = keeper.account();
+    let request = ConvertRequest { keeper: by, account, asset, amount, limit, nonce, expiry, signature };
+    let acknowledged: Value = client.request("xos_convert", rpc_params![request]).await.unwrap();
+    document.result_fits("xos_convert", &acknowledged);
+
+    let bought = told(feed, "Converted").await;
+    assert_eq!(
+        (part::<AccountId>(&bought, "account"), part::<AccountId>(&bought, "keeper")),
+        (account, by),
+        "{bought}"
+    );
+    let atoms: u128 = part::<String>(&bought, "amount").parse().unwrap();
+    // Five percent below what they cost, rounded up.
+    let price = u128::from(SHARE) * 10_000 * 95 / 100;
+    let paid = (atoms * price).div_ceil(SHARES / 10);
+    assert_eq!(part::<Atoms>(&bought, "paid").0, i128::try_from(paid).unwrap(), "{bought}");
+    assert!(0 < atoms && atoms < SHARES / 10, "a debt of some dollars takes less than a share: {bought}");
+    let amounts = [shares(keeper).await.amount, shares(owing).await.amount];
+    assert_eq!(amounts, [atoms, SHARES - atoms].map(|atoms| i128::try_from(atoms).unwrap()));
 }

@@ -48,7 +48,7 @@ pub(crate) async fn line(world: &World, group: u32, number: u8, atoms: u128) -> 
 /// The two traders' lines to a group's node.
 pub(crate) struct Desk {
     pub(crate) sessions: [Session; 2],
-    wallets: [Wallet; 2],
+    pub(crate) wallets: [Wallet; 2],
 }
 
 impl Desk {

@@ -40,6 +40,7 @@ pub(crate) const WEIGHTS: [(u64, &[&str]); 3] = [
         &[
             "xos_book",
             "xos_holdings",
+            "xos_margin",
             "xos_openOrders",
             "xos_plannedOrders",
             "xos_subscribeAccount",
@@ -59,6 +60,7 @@ pub(crate) const WEIGHTS: [(u64, &[&str]); 3] = [
             "xos_events",
             "xos_indexMarkets",
             "xos_markets",
+            "xos_simulateOrder",
             "xos_subscribeBbo",
             "xos_subscribeBook",
             "xos_subscribeMarkets",
