@@ -28,7 +28,10 @@ pub use feeds::{
     OrdersCopy, OrdersMessage, PriceInfo, PricesMessage, PublicOrder, Sequence, Session, Trade, TradesMessage,
     book_checksum,
 };
-pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
+pub use history::{
+    Before, Candle, FillRecord, FundingRecord, Interval, LiquidationKind, LiquidationRecord, LiquidationRole,
+    OrderRecord, OrderState, Role, TransferKind, TransferRecord,
+};
 pub use indexed::{HoldingInfo, IndexKind, IndexMarketInfo};
 pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};
 pub use rpc::{XosApiClient, XosApiServer};

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use xos_api::{LiquidateRequest, LiquidationsMessage, XosApiClient};
 use xos_auth::signature_bytes;
-use xos_types::{AccountId, Liquidate, Lots, Nonce, OrderKind, Position, Side, Ticks, TimeMs};
+use xos_types::{AccountId, Atoms, Liquidate, Lots, Nonce, OrderKind, Position, Side, Ticks, TimeMs};
 use xos_worldcup::prices::Tape;
 use xos_worldcup::session::{Intent, Session};
 
@@ -90,12 +90,25 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
 
     let taken = told(&mut feed, "Liquidated").await;
     assert_eq!((part::<AccountId>(&taken, "account"), part::<AccountId>(&taken, "keeper")), (account, by), "{taken}");
+    let value = part::<Atoms>(&taken, "value").0;
     let taken = i128::from(part::<Position>(&taken, "size").0);
     let whole = if failing == 0 { i128::from(LOTS) } else { -i128::from(LOTS) };
     assert!(taken * whole > 0 && taken.abs() <= whole.abs(), "{taken} of {whole}");
     assert_eq!((held(&keeper).await, held(&desk.sessions[failing]).await), (taken, whole - taken));
     let left = desk.sessions[failing].account_info().await.unwrap();
-    assert!(left.cash.0 < i128::try_from(MARGIN).unwrap(), "what it lost and its penalty are paid: {left:?}");
+    let worth = left.cash.0 + value * (whole - taken) / taken;
+    assert!(worth < i128::try_from(MARGIN).unwrap(), "what it lost and its penalty are paid: {left:?}");
+
+    // Both sides are told what it cost.
+    for (account, role, lots) in [(account, "subject", -taken), (by, "keeper", taken)] {
+        let list = || async { client.request::<Value, _>("xos_liquidations", rpc_params![account]).await.unwrap() };
+        let is_it = |record: &Value| record["kind"] == "liquidated" && record["role"] == role;
+        let told = |list: &Value| list.as_array().unwrap().iter().find(|record| is_it(record)).cloned();
+        until("the liquidation's record", || async { told(&list().await).is_some() }).await;
+        document.result_fits("xos_liquidations", &list().await);
+        let record = told(&list().await).unwrap();
+        assert_eq!((&record["amount"], &record["nonce"]), (&json!(lots.to_string()), &json!(nonce)), "{record}");
+    }
 
     // Who held a position has paid for it, or was paid.
     for session in &desk.sessions {
