@@ -149,6 +149,21 @@ impl Account {
         }
     }
 
+    /// Its money and what it holds, without a name and without its orders but for what margin holds for them: to try on it what
+    /// would become of it.
+    pub(crate) fn sketch(&self) -> Self {
+        Self {
+            cash: self.cash,
+            pledged: self.pledged,
+            holdings: self.holdings.clone(),
+            margins: self.margins.clone(),
+            worst_payoff: self.worst_payoff,
+            did: self.did,
+            watched: self.watched,
+            ..Self::new(self.owner)
+        }
+    }
+
     /// Keys and memberships.
     pub(crate) fn granted(&self) -> &Granted {
         self.granted.as_deref().unwrap_or(&NOTHING_GRANTED)

@@ -146,6 +146,11 @@ impl Tiers {
         }
     }
 
+    /// Highest notional of the first three tiers, atoms, ascending.
+    pub(crate) fn bounds(&self) -> [i128; 3] {
+        self.bounds
+    }
+
     #[inline]
     fn of(&self, notional: i128) -> usize {
         // They rise, so those below it come first, and to count them all takes no branch.

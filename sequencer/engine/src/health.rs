@@ -47,9 +47,14 @@ pub(crate) struct Weight {
 
 impl Weight {
     pub(crate) fn of(feed: &Feed, size: i64) -> Self {
-        let notional = notional(size.unsigned_abs(), feed.price);
+        Self::at(feed, size, feed.price)
+    }
+
+    /// The same at another index price.
+    pub(crate) fn at(feed: &Feed, size: i64, price: i128) -> Self {
+        let notional = notional(size.unsigned_abs(), price);
         Self {
-            value: floor(scaled(size.into(), feed.price), PRICE_SCALE),
+            value: floor(scaled(size.into(), price), PRICE_SCALE),
             initial: feed.tiers().initial(notional),
             maintenance: feed.tiers().maintenance(notional),
         }

@@ -30,7 +30,7 @@ use crate::wide::{MILLION, PRICE_SCALE, mul_div, times};
 ///
 /// What a holding counts for by itself is not kept: it follows from the holding and its feed, and to reckon it twice costs less
 /// than to fetch it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Holdings {
     pub(crate) sums: Counts,

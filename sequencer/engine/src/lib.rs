@@ -64,6 +64,7 @@ mod perpetual;
 mod place;
 mod planned;
 mod plans;
+mod preview;
 mod principal;
 mod quiet;
 mod reducing;
@@ -75,6 +76,7 @@ mod room;
 mod sessions;
 mod shares;
 mod snapshot;
+mod standing;
 mod terms;
 mod tiers;
 mod trees;
@@ -91,7 +93,9 @@ pub use health::Health;
 pub use indexed::IndexMarketView;
 pub use listed::ListingView;
 pub use log::{HashBlocks, hash_block};
+pub use preview::Preview;
 pub use snapshot::SnapshotError;
+pub use standing::{MarginView, PositionMargin};
 pub use tiers::TradedView;
 pub use views::{
     AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView, PlannedView, WaitsFor,

@@ -15,7 +15,7 @@ const FEW: usize = 256;
 /// Outcomes by market, ascending; there is no record where there is neither a position nor an order. Most accounts trade few
 /// events, and keep all in one list: a tree's first node takes a kilobyte and a look elsewhere. Beyond [`FEW`] words it is a
 /// tree of lists by event, so that no number of events makes one dear.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Margins {
     Few(Packed),
     #[allow(clippy::box_collection, reason = "hardly any account has one, and accounts are many")]

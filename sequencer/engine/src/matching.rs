@@ -342,6 +342,6 @@ impl Engine {
 }
 
 /// By how much open interest changes when one position becomes another.
-fn opened(before: i64, after: i64) -> i128 {
+pub(crate) fn opened(before: i64, after: i64) -> i128 {
     i128::from(after.max(0)) - i128::from(before.max(0))
 }

@@ -20,7 +20,7 @@ use crate::room::SIXTEENTH;
 
 /// See the module's head. Behind the last record there is a header of nothing at least: a length and a capacity would be two
 /// words more of every account.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Packed(Box<[u32]>);
 
 /// Numbers of a record at most, and words of its header.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xos_types::{AccountId, CancelReason, Event, FeedId, MarketKind, Side};
 
-use crate::account::Standing;
+use crate::account::{Account, Standing};
 use crate::engine::{Engine, event_index};
 use crate::feeds::FeedKind;
 use crate::health::Health;
@@ -138,13 +138,20 @@ impl Engine {
         }
     }
 
-    /// Watches an account from the middle of a frame on. At its start it was sound, or it would have been watched.
+    /// Watches an account from the middle of a frame on.
     pub(crate) fn watch(&mut self, account: AccountId) {
+        let before = self.watched_since(account);
         let state = &mut self.accounts[account];
         if !state.watched {
             state.watched = true;
-            self.watched.insert(account, Before { usd: 0, maintenance: 0 });
+            self.watched.insert(account, before);
         }
+    }
+
+    /// What a watched account had before, or would have had if it were watched from now on: at the frame's start it was sound, or
+    /// it would have been watched.
+    pub(crate) fn watched_since(&self, account: AccountId) -> Before {
+        self.watched.get(&account).copied().unwrap_or(Before { usd: 0, maintenance: 0 })
     }
 
     /// Takes orders from an account that cannot carry them; whether it fails.
@@ -174,8 +181,11 @@ impl Engine {
 
     /// Whether the contract would take a batch that ends with this trade of a watched account.
     pub(crate) fn may_trade(&self, account: AccountId, terms: &Terms, trade: Standing, fee: i128) -> bool {
-        let state = &self.accounts[account];
-        let before = self.watched[&account];
+        self.carries(&self.accounts[account], self.watched[&account], terms, trade, fee)
+    }
+
+    /// The same of an account as it stands or would stand.
+    pub(crate) fn carries(&self, state: &Account, before: Before, terms: &Terms, trade: Standing, fee: i128) -> bool {
         let did = state.did(self.frame.id());
         let (grows, spends) = state.trade_does(terms, trade);
         let after = state.health_after(&self.board, terms, trade, fee);

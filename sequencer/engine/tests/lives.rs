@@ -16,6 +16,8 @@ mod kinds;
 mod life;
 #[path = "lives/naive/mod.rs"]
 mod naive;
+#[path = "lives/previews.rs"]
+mod previews;
 #[path = "lives/steps.rs"]
 mod steps;
 
@@ -232,6 +234,8 @@ fn lives_meet_every_event_and_refusal() {
         "Filled by force",
         "Flagged",
         "FloorRaised",
+        "Foreseen",
+        "Foreseen in part",
         "FrameSealed",
         "FrameSealed with trees",
         "Funded",
@@ -317,6 +321,8 @@ fn lives_meet_every_event_and_refusal() {
         "VenueSet",
         "Withdrawn false",
         "Withdrawn true",
+        "Would fail at a price",
+        "Would fail at no price",
     ];
     let expected: BTreeSet<String> = expected.into_iter().map(String::from).collect();
     let missing: Vec<_> = expected.difference(&seen).collect();

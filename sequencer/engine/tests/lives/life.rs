@@ -518,6 +518,7 @@ impl Life {
     fn apply(&mut self, command: Command) {
         let log_hash = self.engine.log_hash();
         let before = self.naive.clone();
+        let foreseen = self.foresee(&command);
         let mut events = vec![];
         let logged = Logged::new(command.clone());
         self.engine.apply(&logged, &mut events);
@@ -537,6 +538,12 @@ impl Life {
         }
         if let Command::PlaceTree { tree, .. } = &command {
             tree.orders().iter().for_each(|order| self.compare_book(order.market));
+        }
+        if let Some(foreseen) = foreseen {
+            self.compare_foreseen(&command, foreseen, &events);
+        }
+        if matches!(command, Command::Frame { .. }) {
+            self.compare_liquidations();
         }
         self.follower.follow(&events, &self.engine, &self.naive);
         for event in &events {
