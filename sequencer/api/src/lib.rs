@@ -29,7 +29,10 @@ pub use feeds::{
     OrdersCopy, OrdersMessage, PriceInfo, PricesMessage, PublicOrder, Sequence, Session, Trade, TradesMessage,
     book_checksum,
 };
-pub use history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord, OrderState, Role};
+pub use history::{
+    Before, Candle, FillRecord, FundingRecord, Interval, LiquidationKind, LiquidationRecord, LiquidationRole,
+    OrderRecord, OrderState, Role, TransferKind, TransferRecord,
+};
 pub use indexed::{AssetTerms, HoldingInfo, IndexKind, IndexMarketInfo, PerpetualTerms, SourceTerms};
 pub use margin::{LiquidationPrice, MarginInfo, PositionMarginInfo, TrialInfo, TrialRequest};
 pub use prices::{PriceReport, PriceReporterClient, PriceReporterServer};

@@ -9,7 +9,9 @@ use crate::feeds::{
     AccountMessage, BboMessage, BookMessage, CandlesMessage, FundingMessage, LiquidationsMessage, MarketsMessage,
     OrdersMessage, PricesMessage, Sequence, TradesMessage,
 };
-use crate::history::{Before, Candle, FillRecord, FundingRecord, Interval, OrderRecord};
+use crate::history::{
+    Before, Candle, FillRecord, FundingRecord, Interval, LiquidationRecord, OrderRecord, TransferRecord,
+};
 use crate::indexed::{HoldingInfo, IndexMarketInfo};
 use crate::margin::{MarginInfo, TrialInfo, TrialRequest};
 use crate::session::{Budget, LoggedIn, LoginRequest};
@@ -139,6 +141,25 @@ pub trait XosApi {
         before: Option<Before>,
         limit: Option<u32>,
     ) -> RpcResult<Vec<FundingRecord>>;
+
+    /// Money and assets that came to an account, left it, or moved between it and another, paged like `xos_orderHistory`.
+    #[method(name = "transfers")]
+    async fn transfers(
+        &self,
+        account: AccountId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<TransferRecord>>;
+
+    /// What keepers, the insurance fund and the opposite side did to an account, and it as one of these to others, paged like
+    /// `xos_orderHistory`.
+    #[method(name = "liquidations")]
+    async fn liquidations(
+        &self,
+        account: AccountId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<LiquidationRecord>>;
 
     /// Settled batches from number `from` on, at most `limit` (100 by default, 1000 at most).
     #[method(name = "batches")]

@@ -234,7 +234,7 @@ pub(crate) fn ticks(market: &MarketInfo) -> u128 {
 mod tests {
     use super::*;
     use xos_api::EventStatus;
-    use xos_types::{Address, EventId, Ppm, Rate, Ticks, VenueId};
+    use xos_types::{Address, EventId, Lots, Ppm, Rate, Ticks, VenueId};
 
     fn markets() -> Vec<(EventInfo, MarketInfo)> {
         let mut all = Vec::new();
@@ -266,6 +266,12 @@ mod tests {
                     quantum: 10,
                     taker_fee: Ppm(0),
                     maker_fee: Rate(0),
+                    curve: false,
+                    restricted: false,
+                    isolated_only: false,
+                    position_cap: Lots(0),
+                    open_interest_cap: Lots(0),
+                    open_interest: Lots(0),
                     best_bid: None,
                     best_ask: None,
                     last: None,

@@ -1,4 +1,4 @@
-//! What happened, for whoever asks: orders and fills by account, trades and candles by market, funding.
+//! What happened, for whoever asks: orders, fills, transfers and liquidations by account, trades and candles by market, funding.
 //!
 //! It is kept in a [`sled`] database and follows from the log: delete it, apply the log again, and it is the same. So nothing
 //! here is ever what anybody relies on, and it never holds anybody up.
@@ -17,10 +17,15 @@
 //! | `positions` | account, perpetual, moment | lots held from then on |
 //! | `funding` | perpetual, moment | its funding index from then on, and by how much it moved |
 //! | `perpetuals` | feed | its market |
+//! | `transfers` | account, moment, number | money or an asset that came, left or moved; an event may tell of several |
+//! | `liquidations` | account, moment, number | its side of what was done about an account that fails |
+//! | `assets` | feed | its token |
 //!
 //! A *moment* is a command's sequence number and an event's place among its events. Keys are big-endian, so they lie in order.
 
+mod liquidations;
 mod read;
+mod transfers;
 mod write;
 
 use std::io;
@@ -32,10 +37,10 @@ pub use read::CandleSoFar;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::{Db, IVec, Tree};
-use xos_types::{GroupConfig, Hash};
+use xos_types::{Address, GroupConfig, Hash};
 
 /// What the records look like; a database of another version is made anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CURSOR: &str = "cursor";
 const IDENTITY: &str = "identity";
 /// How long somebody else may hold the database before that is an error, and how often it is looked.
@@ -110,6 +115,11 @@ pub struct History {
     positions: Tree,
     funding: Tree,
     perpetuals: Tree,
+    transfers: Tree,
+    liquidations: Tree,
+    assets: Tree,
+    /// The settlement token.
+    token: Address,
 }
 
 impl History {
@@ -158,6 +168,10 @@ impl History {
             positions: db.open_tree("positions")?,
             funding: db.open_tree("funding")?,
             perpetuals: db.open_tree("perpetuals")?,
+            transfers: db.open_tree("transfers")?,
+            liquidations: db.open_tree("liquidations")?,
+            assets: db.open_tree("assets")?,
+            token: group.token,
             db,
         };
         history.meta.insert(IDENTITY, identity)?;
@@ -198,6 +212,9 @@ impl History {
             &self.positions,
             &self.funding,
             &self.perpetuals,
+            &self.transfers,
+            &self.liquidations,
+            &self.assets,
         ];
         for tree in trees {
             for entry in tree.iter() {

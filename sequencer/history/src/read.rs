@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
 use sled::{IVec, Tree};
-use xos_api::{Candle, FillRecord, FundingRecord, Interval, OrderRecord, TradeInfo};
+use xos_api::{Candle, FillRecord, FundingRecord, Interval, LiquidationRecord, OrderRecord, TradeInfo, TransferRecord};
 use xos_types::{AccountId, Atoms, MarketId, Nonce, Position, TimeMs};
 
 use crate::write::{WRITTEN, account, candle_key, order_key, position_key};
@@ -50,6 +50,32 @@ impl History {
     /// See [`Self::order`].
     pub fn fills(&self, of: AccountId, before: Option<u64>, limit: usize) -> Result<Vec<FillRecord>, HistoryError> {
         Ok(newest(&self.fills, &account(of), before, limit)?.into_iter().map(|(_, fill)| fill).collect())
+    }
+
+    /// What came to an account, left it, or moved between it and another.
+    ///
+    /// # Errors
+    /// See [`Self::order`].
+    pub fn transfers(
+        &self,
+        of: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<TransferRecord>, HistoryError> {
+        Ok(newest(&self.transfers, &account(of), before, limit)?.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// What was done about an account that fails, and what an account did about others.
+    ///
+    /// # Errors
+    /// See [`Self::order`].
+    pub fn liquidations(
+        &self,
+        of: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LiquidationRecord>, HistoryError> {
+        Ok(newest(&self.liquidations, &account(of), before, limit)?.into_iter().map(|(_, record)| record).collect())
     }
 
     /// A market's trades.

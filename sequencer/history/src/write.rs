@@ -12,9 +12,9 @@ pub(crate) const WRITTEN: [Interval; 3] = [Interval::Minute, Interval::Hour, Int
 
 /// Where in the log an event stands, and when it was.
 #[derive(Clone, Copy)]
-struct At {
-    moment: Moment,
-    time: TimeMs,
+pub(crate) struct At {
+    pub(crate) moment: Moment,
+    pub(crate) time: TimeMs,
 }
 
 /// Whose side of a trade, and what it paid.
@@ -52,6 +52,8 @@ impl History {
     }
 
     fn note(&self, event: &Event, at: At) -> Result<(), HistoryError> {
+        self.note_transfers(event, at)?;
+        self.note_liquidations(event, at)?;
         match event {
             Event::Accepted { order } => self.begin(order, OrderState::Open, at),
             Event::Planned { order, .. } => self.begin(order, OrderState::Waiting, at),
@@ -80,6 +82,7 @@ impl History {
                 self.fill(trade, auctioned(fill.seller), Side::Sell, Role::Auction, at)
             }
             Event::PerpetualSet { market, feed, .. } => put(&self.perpetuals, &[feed.0], market),
+            Event::AssetSet { feed, config } => put(&self.assets, &[feed.0], &config.token),
             Event::Funded { feed, index } => self.fund(*feed, *index, at),
             Event::Liquidated { account, keeper, market, size, .. } => {
                 self.move_position(*account, *market, -size.0, at)?;
@@ -258,6 +261,11 @@ pub(crate) fn order_key(owner: AccountId, nonce: Nonce) -> [u8; 16] {
     key[..8].copy_from_slice(&account(owner));
     key[8..].copy_from_slice(&nonce.0.to_be_bytes());
     key
+}
+
+/// Where an account's part in an event stands, if the event may have several.
+pub(crate) fn entry_key(owner: AccountId, moment: Moment, number: u32) -> Vec<u8> {
+    [account(owner).as_slice(), &moment.key(), &number.to_be_bytes()].concat()
 }
 
 pub(crate) fn candle_key(market: MarketId, interval: Interval, start: u64) -> Vec<u8> {

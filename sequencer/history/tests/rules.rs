@@ -1,90 +1,14 @@
 //! What the history keeps, and that it is the same however often, and from wherever, the log is told again.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "rules/logs.rs"]
+mod logs;
+
+use logs::*;
 use proptest::prelude::*;
-use xos_api::{Interval, OrderState, Role};
+use xos_api::{Interval, LiquidationKind, LiquidationRole, OrderState, Role, TransferKind};
 use xos_history::History;
 use xos_types::*;
-
-const GROUP: GroupConfig = GroupConfig {
-    chain_id: 1,
-    group: Address::ZERO,
-    token: Address::ZERO,
-    governance: Address::ZERO,
-    terms: GroupTerms::usual(Address::ZERO),
-};
-const SHARE: MarketId = MarketId(256);
-const PERPETUAL: MarketId = MarketId(512);
-const FEED: FeedId = FeedId(1);
-
-type Log = Vec<(u64, TimeMs, Vec<Event>)>;
-
-fn order(account: u64, nonce: u64, market: MarketId, side: Side, size: u64, price: u64) -> Event {
-    let order = Order {
-        account: AccountId(account),
-        market,
-        side,
-        kind: OrderKind::GoodTillCancelled,
-        reduce_only: false,
-        size: Lots(size),
-        price: Ticks(price),
-        nonce: Nonce(nonce),
-        expiry: TimeMs(0),
-        max_fee: Ppm(0),
-        builder: 0,
-        builder_fee: Ppm(0),
-    };
-    Event::Accepted { order }
-}
-
-fn fill(maker: (u64, u64), taker: (u64, u64), market: MarketId, side: Side, size: u64, price: u64) -> Event {
-    Event::Filled(Fill {
-        market,
-        price: Ticks(price),
-        size: Lots(size),
-        taker_side: side,
-        maker: AccountId(maker.0),
-        maker_nonce: Nonce(maker.1),
-        maker_fee: Atoms(-1),
-        maker_remaining: Lots(0),
-        taker: AccountId(taker.0),
-        taker_nonce: Nonce(taker.1),
-        taker_fee: Atoms(3),
-    })
-}
-
-fn listed() -> Event {
-    let terms = TradingTerms::free(VenueId(1), 1);
-    let feed =
-        FeedConfig { source: Address::ZERO, name: B256::ZERO, unit: 1, max_age: 0, max_gap: 0, max_move: Ppm(0) };
-    let config = PerpetualConfig {
-        terms,
-        feed,
-        initial_fractions: [Ppm(2); 4],
-        maintenance_fractions: [Ppm(1); 4],
-        tier_bounds: [1, 2, 3],
-        penalty: Ppm(0),
-        funding_cap: Ppm(1),
-        loss_cap: 0,
-        title: "Bitcoin".into(),
-    };
-    Event::PerpetualSet { market: PERPETUAL, feed: FEED, config }
-}
-
-fn tell(history: &History, log: &[(u64, TimeMs, Vec<Event>)]) {
-    history.record(log.iter().map(|(sequence, time, events)| (*sequence, *time, events.as_slice()))).unwrap();
-}
-
-/// A log whose commands are a minute apart.
-fn log(commands: Vec<Vec<Event>>) -> Log {
-    (1..).zip(commands).map(|(sequence, events)| (sequence, TimeMs(sequence * 60_000), events)).collect()
-}
-
-fn opened() -> (tempfile::TempDir, History) {
-    let dir = tempfile::tempdir().unwrap();
-    let history = History::open(dir.path(), &GROUP).unwrap();
-    (dir, history)
-}
 
 #[test]
 fn an_order_is_followed_from_its_acceptance_to_its_end() {
@@ -187,6 +111,165 @@ fn funding_is_of_what_was_held_when_the_index_moved() {
 }
 
 #[test]
+fn transfers_are_told_with_where_they_went_and_who_asked() {
+    use TransferKind::{Claimable, Deposit, Fees, Received, Sent, SharedLoss, Withdrawal};
+    let (_dir, history) = opened();
+    let three = AccountId(3);
+    let gateway = Address::repeat_byte(9);
+    let left = |amount, forced| Event::Withdrawn { account: three, amount: Atoms(amount), forced };
+    let cut = |claim, paid| Event::PaidInPart { account: three, claim: Atoms(claim), paid: Atoms(paid) };
+    let arrived = |account, amount, credited| Event::AssetDeposited {
+        account: AccountId(account),
+        asset: ASSET,
+        amount,
+        credited,
+    };
+    tell(
+        &history,
+        &log(vec![
+            vec![admitted()],
+            vec![Event::Deposited { account: three, amount: Atoms(1_000) }, arrived(3, 50, true), arrived(4, 7, false)],
+            // It is listed when it is sealed.
+            vec![left(400, false), Event::AssetWithdrawn { account: three, asset: ASSET, amount: 20, forced: false }],
+            vec![Event::Transferred { account: three, to: AccountId(4), asset: FeedId(0), amount: 100 }],
+            vec![
+                sealed(
+                    7,
+                    &[withdrawal(3, 1, CASH, 400)],
+                    &[
+                        transfer(withdrawal(3, 2, COIN, 20), gateway, 8),
+                        transfer(withdrawal(3, 3, CASH, 100), Address::ZERO, 4),
+                    ],
+                ),
+                Event::FeesPaid { account: AccountId(4), amount: Atoms(2) },
+                cut(400, 390),
+            ],
+            vec![left(30, true), cut(30, 29)],
+            vec![Event::AssetWithdrawn { account: three, asset: ASSET, amount: 6, forced: true }],
+        ]),
+    );
+    let moved = |account, before, limit| {
+        let records = history.transfers(AccountId(account), before, limit).unwrap();
+        assert!(records.iter().all(|record| record.time == TimeMs(record.sequence * 60_000)));
+        assert!(records.iter().all(|record| record.account == AccountId(account)));
+        let told = records.iter().map(|record| (record.sequence, record.kind, record.token, record.amount));
+        told.collect::<Vec<_>>()
+    };
+    let newest = [(7, Withdrawal, COIN, 6), (6, SharedLoss, CASH, 1), (6, Withdrawal, CASH, 30)];
+    let asked = [(5, SharedLoss, CASH, 10), (5, Sent, CASH, 100), (5, Sent, COIN, 20), (5, Withdrawal, CASH, 400)];
+    let first = [(2, Deposit, COIN, 50), (2, Deposit, CASH, 1_000)];
+    assert_eq!(moved(3, None, 99), [newest.as_slice(), &asked, &first].concat());
+    assert_eq!(moved(4, None, 99), [(5, Fees, CASH, 2), (5, Received, CASH, 100), (2, Claimable, COIN, 7)]);
+    // Pages end where a command does.
+    assert_eq!((moved(3, None, 2), moved(3, Some(6), 1), moved(3, Some(2), 9)), (newest.into(), asked.into(), vec![]));
+
+    let asked = history.transfers(three, Some(6), 4).unwrap();
+    let who = |index: usize| (asked[index].other, asked[index].gateway, asked[index].nonce, asked[index].batch);
+    assert_eq!(who(0), (None, None, None, 0), "a loss");
+    assert_eq!(who(1), (Some(AccountId(4)), None, Some(Nonce(3)), 7), "to an account of the group");
+    assert_eq!(who(2), (Some(AccountId(8)), Some(gateway), Some(Nonce(2)), 7), "to another group");
+    assert_eq!(who(3), (None, None, Some(Nonce(1)), 7), "a withdrawal");
+    let received = history.transfers(AccountId(4), Some(6), 9).unwrap()[1];
+    assert_eq!((received.other, received.nonce, received.batch), (Some(three), None, 7));
+    assert_eq!(history.transfers(three, None, 1).unwrap()[0].nonce, None, "the chain asked for it");
+    assert_eq!(history.transfers(AccountId(8), None, 9).unwrap(), [], "another group's account has the same number");
+}
+
+#[test]
+fn a_liquidation_is_told_from_both_sides() {
+    use LiquidationKind::{Bankrupt, CloseForced, Converted, Deleveraged, Flagged, Liquidated, Swept, TakenOver};
+    use LiquidationRole::{Fund, Keeper, Opposite, Subject};
+    let (_dir, history) = opened();
+    let three = AccountId(3);
+    tell(
+        &history,
+        &log(vec![
+            vec![listed()],
+            vec![fill((3, 1), (4, 1), PERPETUAL, Side::Buy, 17, 100)],
+            vec![Event::Flagged { account: three }],
+            // Short 17 lots at an index price of 100: the keeper is paid to take 10 of them, and 20 of the penalty of 50.
+            vec![liquidated(3, 5, -10, -1_000, false)],
+            vec![Event::Converted {
+                account: three,
+                keeper: AccountId(5),
+                nonce: Nonce(8),
+                asset: ASSET,
+                amount: 4,
+                paid: Atoms(390),
+            }],
+            vec![Event::CloseForced { account: three, market: PERPETUAL, size: Lots(7) }],
+            // It pays 701 for 7 lots: 300.4, so 301, to the one, and to the other what is left.
+            vec![deleveraged(3, -7, -701, &[(4, 3), (6, 4)])],
+            vec![
+                Event::TakenOver { account: three, market: PERPETUAL, size: Position(2), received: Atoms(190) },
+                Event::Swept { account: three, asset: ASSET, amount: 5 },
+                Event::Bankrupt { account: three, debt: Atoms(60), paid: Atoms(45) },
+            ],
+            vec![liquidated(6, 5, 1, 100, true)],
+        ]),
+    );
+    let told = |account, before, limit| {
+        let records = history.liquidations(AccountId(account), before, limit).unwrap();
+        assert!(records.iter().all(|record| record.account == AccountId(account)));
+        let sides = records.iter().map(|record| {
+            (
+                record.sequence,
+                record.kind,
+                record.role,
+                record.other.map_or(0, |other| other.0),
+                record.amount,
+                record.cash.0,
+            )
+        });
+        sides.collect::<Vec<_>>()
+    };
+    let last = [(8, Bankrupt, Subject, 1, 0, 60), (8, Swept, Subject, 1, -5, 0), (8, TakenOver, Subject, 1, -2, 190)];
+    let deleveraging = [(7, Deleveraged, Subject, 6, 4, -400), (7, Deleveraged, Subject, 4, 3, -301)];
+    let first = [
+        (6, CloseForced, Subject, 0, 7, 0),
+        (5, Converted, Subject, 5, -4, 390),
+        (4, Liquidated, Subject, 5, 10, -1_050),
+        (3, Flagged, Subject, 0, 0, 0),
+    ];
+    assert_eq!(told(3, None, 99), [last.as_slice(), &deleveraging, &first].concat());
+    assert_eq!(
+        (told(3, None, 1), told(3, Some(8), 1), told(3, Some(3), 9)),
+        (last.into(), deleveraging.into(), vec![])
+    );
+    let fund = [(8, Bankrupt, Fund, 3, 0, -45), (8, Swept, Fund, 3, 5, 0), (8, TakenOver, Fund, 3, 2, -190)];
+    assert_eq!(told(1, None, 9), fund);
+    assert_eq!(told(4, None, 9), [(7, Deleveraged, Opposite, 3, -3, 301)]);
+    assert_eq!(told(6, Some(9), 9), [(7, Deleveraged, Opposite, 3, -4, 400)]);
+    let keeper = [
+        (9, Liquidated, Keeper, 6, 1, -80),
+        (5, Converted, Keeper, 3, 4, -390),
+        (4, Liquidated, Keeper, 3, -10, 1_020),
+    ];
+    assert_eq!(told(5, None, 9), keeper);
+
+    let one = |account, before| history.liquidations(AccountId(account), before, 1).unwrap()[0];
+    let (subject, keeper) = (one(3, Some(5)), one(5, Some(5)));
+    assert_eq!((subject.penalty, keeper.penalty), (Atoms(50), Atoms(-20)));
+    for side in [subject, keeper] {
+        assert_eq!((side.market, side.asset, side.nonce), (Some(PERPETUAL), None, Some(Nonce(9))));
+        assert_eq!(-(side.cash.0 + side.penalty.0) / side.amount, 100, "the index price");
+    }
+    assert_eq!((one(6, None).nonce, one(3, None).shared), (None, Atoms(15)));
+    assert_eq!((one(5, Some(6)).market, one(5, Some(6)).asset), (None, Some(ASSET)));
+}
+
+#[test]
+fn what_the_insurance_fund_owes_itself_all_share() {
+    let (_dir, history) = opened();
+    let fund = AccountId::INSURANCE;
+    tell(&history, &log(vec![vec![Event::Bankrupt { account: fund, debt: Atoms(60), paid: Atoms(0) }]]));
+    let records = history.liquidations(fund, None, 9).unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].role, records[0].other, records[0].cash), (LiquidationRole::Subject, None, Atoms(60)));
+    assert_eq!(records[0].shared, Atoms(60));
+}
+
+#[test]
 fn another_groups_history_is_thrown_away() {
     let (dir, history) = opened();
     tell(&history, &log(vec![vec![order(3, 1, SHARE, Side::Sell, 10, 500)]]));
@@ -196,33 +279,6 @@ fn another_groups_history_is_thrown_away() {
     drop(history);
     let history = History::open(dir.path(), &GroupConfig { chain_id: 2, ..GROUP }).unwrap();
     assert_eq!((history.cursor().unwrap(), history.orders(AccountId(3), None, 9).unwrap().len()), (0, 0));
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let market = || prop_oneof![Just(SHARE), Just(PERPETUAL)];
-    let side = || prop_oneof![Just(Side::Buy), Just(Side::Sell)];
-    prop_oneof![
-        4 => (3u64..6, 1u64..9, market(), side(), 1u64..9).prop_map(|(a, n, m, s, lots)| order(a, n, m, s, lots, 7)),
-        4 => (3u64..5, 1u64..9, 1u64..9, market(), side(), 1u64..9)
-            .prop_map(|(a, n, o, m, s, lots)| fill((a, n), (a + 1, o), m, s, lots, 5 + lots)),
-        1 => (-9i128..9).prop_map(|index| Event::Funded { feed: FEED, index: index * 1_000_000_000 }),
-        1 => (3u64..6, -9i64..9).prop_map(|(account, size)| Event::TakenOver {
-            account: AccountId(account),
-            market: PERPETUAL,
-            size: Position(size),
-            received: Atoms(0),
-        }),
-        1 => (3u64..6, 1u64..9, 0u64..4).prop_map(|(account, nonce, remaining)| Event::Reduced {
-            account: AccountId(account),
-            nonce: Nonce(nonce),
-            market: SHARE,
-            side: Side::Buy,
-            price: Ticks(1),
-            by: Lots(1),
-            remaining: Lots(remaining),
-            reason: CancelReason::Requested,
-        }),
-    ]
 }
 
 #[test]
@@ -245,7 +301,7 @@ proptest! {
         commands in prop::collection::vec(prop::collection::vec(event(), 0..4), 1..60),
         pieces in prop::collection::vec((0usize..60, 1usize..30), 1..12),
     ) {
-        let commands = log([vec![vec![listed()]], commands].concat());
+        let commands = log([vec![vec![listed(), admitted()]], commands].concat());
         let (_dir, whole) = opened();
         tell(&whole, &commands);
         let (dir, mut pieced) = opened();
@@ -259,6 +315,12 @@ proptest! {
         }
         let cursor = usize::try_from(pieced.cursor().unwrap()).unwrap();
         tell(&pieced, &commands[cursor.saturating_sub(3)..]);
+        for account in (1..8).map(AccountId) {
+            let transfers = |history: &History| history.transfers(account, None, usize::MAX).unwrap();
+            prop_assert_eq!(transfers(&pieced), transfers(&whole));
+            let liquidations = |history: &History| history.liquidations(account, None, usize::MAX).unwrap();
+            prop_assert_eq!(liquidations(&pieced), liquidations(&whole));
+        }
         prop_assert_eq!(pieced.digest().unwrap(), whole.digest().unwrap());
     }
 }

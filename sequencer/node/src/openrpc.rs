@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use xos_api::{
     AccountInfo, AccountMessage, Ack, BatchInfo, BboMessage, BookInfo, BookMessage, Budget, Candle, CandlesMessage,
     EventInfo, Explained, FillRecord, FundingMessage, FundingRecord, HoldingInfo, IndexMarketInfo, Info,
-    LiquidationsMessage, LoggedIn, MarginInfo, MarketInfo, MarketsMessage, OpenOrder, OrderInfo, OrderOutcome,
-    OrderRecord, OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo, TradesMessage, TreeAck, TrialInfo,
-    VenueInfo,
+    LiquidationRecord, LiquidationsMessage, LoggedIn, MarginInfo, MarketInfo, MarketsMessage, OpenOrder, OrderInfo,
+    OrderOutcome, OrderRecord, OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo, TradesMessage,
+    TransferRecord, TreeAck, TrialInfo, VenueInfo,
 };
 use xos_types::{AccountId, Hex};
 
@@ -134,6 +134,8 @@ fn result_of(method: &str) -> Option<Describe> {
         "xos_fills" => answer::<Vec<FillRecord>>,
         "xos_candles" => answer::<Vec<Candle>>,
         "xos_funding" => answer::<Vec<FundingRecord>>,
+        "xos_transfers" => answer::<Vec<TransferRecord>>,
+        "xos_liquidations" => answer::<Vec<LiquidationRecord>>,
         "xos_batches" => answer::<Vec<BatchInfo>>,
         "xos_placeOrder" | "xos_cancel" | "xos_cancelAll" | "xos_cancelMany" | "xos_cancelAfter" | "xos_withdraw"
         | "xos_transfer" | "xos_liquidate" | "xos_convert" => answer::<Ack>,

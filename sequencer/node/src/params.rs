@@ -144,7 +144,7 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
             vec![Param { name: "owner", needed: true, check: check::<Address>, schema }]
         }
         "xos_order" => vec![needed::<AccountId>("account"), needed::<Nonce>("nonce")],
-        "xos_orderHistory" | "xos_fills" => {
+        "xos_orderHistory" | "xos_fills" | "xos_transfers" | "xos_liquidations" => {
             vec![needed::<AccountId>("account"), optional::<Before>("before"), optional::<u32>("limit")]
         }
         "xos_tradeHistory" => {

@@ -13,10 +13,11 @@ use tokio::sync::Mutex;
 use xos_api::{
     AccountInfo, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, Budget, CancelAfterRequest,
     CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
-    FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LoggedIn, LoginRequest,
-    MarginInfo, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest, OrderStatus, PlanRequest,
-    PlannedOrder, PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo, TransferRequest, TreeAck,
-    TreeRequest, TrialInfo, TrialRequest, VenueInfo, WithdrawRequest, XosApiServer,
+    FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LiquidationRecord,
+    LoggedIn, LoginRequest, MarginInfo, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest,
+    OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo,
+    TransferRecord, TransferRequest, TreeAck, TreeRequest, TrialInfo, TrialRequest, VenueInfo, WithdrawRequest,
+    XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, recover, signature_bytes};
 use xos_engine::OrderView;
@@ -581,6 +582,26 @@ impl XosApiServer for Rpc {
     ) -> RpcResult<Vec<FundingRecord>> {
         let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
         self.remember(move |past| past.funding(account, market, before.map(|before| before.0), limit)).await
+    }
+
+    async fn transfers(
+        &self,
+        account: AccountId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<TransferRecord>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        self.remember(move |past| past.transfers(account, before.map(|before| before.0), limit)).await
+    }
+
+    async fn liquidations(
+        &self,
+        account: AccountId,
+        before: Option<Before>,
+        limit: Option<u32>,
+    ) -> RpcResult<Vec<LiquidationRecord>> {
+        let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
+        self.remember(move |past| past.liquidations(account, before.map(|before| before.0), limit)).await
     }
 
     async fn batches(&self, from: u64, limit: Option<u32>) -> RpcResult<Vec<BatchInfo>> {

@@ -83,11 +83,16 @@ impl Asking<'_> {
         answer["result"].take()
     }
 
-    /// The same, asked again until there is something in the list.
-    async fn listed(&mut self, method: &str, params: Value) {
+    /// The same, asked again until there are so many in the list.
+    async fn listed(&mut self, method: &str, params: Value, least: usize) -> Vec<Value> {
         let begun = std::time::Instant::now();
-        while self.done(method, params.clone()).await.as_array().unwrap().is_empty() {
-            assert!(begun.elapsed() < crate::exchange::LONG, "{method} lists nothing");
+        loop {
+            let list = self.done(method, params.clone()).await;
+            let list = list.as_array().unwrap();
+            if list.len() >= least {
+                return list.clone();
+            }
+            assert!(begun.elapsed() < crate::exchange::LONG, "{method} lists only {list:?}");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
@@ -181,10 +186,13 @@ impl Asking<'_> {
             ("xos_fills", json!([account])),
             ("xos_candles", json!([market, "1m", "0"])),
             ("xos_batches", json!([1])),
+            ("xos_transfers", json!([account])),
         ] {
-            self.listed(method, params).await;
+            self.listed(method, params, 1).await;
         }
-        self.done("xos_funding", json!([account])).await;
+        for method in ["xos_funding", "xos_liquidations"] {
+            self.done(method, json!([account])).await;
+        }
         let book = self.done("xos_book", json!([market])).await;
         assert!(!book["bids"].as_array().unwrap().is_empty());
         for (nonce, status) in [("1", "resting"), ("5", "waiting"), ("99", "unknown")] {
@@ -220,6 +228,18 @@ impl Asking<'_> {
             Transfer { account, gateway: Default::default(), to, token, amount: 1_000, nonce: Nonce(21), expiry };
         let asked = self.signed(transfer, json!({ "to": to, "token": token, "amount": "1000", "nonce": "21" }));
         self.done("xos_transfer", asked).await;
+        // The newest first: the frame's batch pays withdrawals before it moves transfers.
+        let moved = self.listed("xos_transfers", json!([account]), 3).await;
+        let told = |record: &Value| ["kind", "amount", "nonce", "other"].map(|field| record[field].clone());
+        let sent = [json!("sent"), json!("1000"), json!("21"), json!(to)];
+        assert_eq!(
+            moved[..2].iter().map(told).collect::<Vec<_>>(),
+            [sent, [json!("withdrawal"), json!("1000"), json!("20"), Value::Null]]
+        );
+        assert!(moved[..2].iter().all(|record| record["token"] == json!(token) && record["batch"] != "0"), "{moved:?}");
+        assert_eq!(moved.last().unwrap()["kind"], "deposit");
+        let received = self.listed("xos_transfers", json!([to]), 1).await;
+        assert_eq!((&received[0]["kind"], &received[0]["other"]), (&json!("received"), &json!(account)));
         let challenge = self.done("xos_challenge", json!([])).await.as_str().unwrap().parse().unwrap();
         let asked = login(self.exchange, &alice(), ALICE, in_an_hour(), challenge, false);
         self.done("xos_login", asked).await;

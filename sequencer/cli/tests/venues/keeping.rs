@@ -116,6 +116,17 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
         "it has paid, and may go on: {stands:?}"
     );
 
+    // Both sides are told what it cost.
+    for (account, role, lots) in [(account, "subject", -taken), (by, "keeper", taken)] {
+        let list = || async { client.request::<Value, _>("xos_liquidations", rpc_params![account]).await.unwrap() };
+        let is_it = |record: &Value| record["kind"] == "liquidated" && record["role"] == role;
+        let told = |list: &Value| list.as_array().unwrap().iter().find(|record| is_it(record)).cloned();
+        until("the liquidation's record", || async { told(&list().await).is_some() }).await;
+        document.result_fits("xos_liquidations", &list().await);
+        let record = told(&list().await).unwrap();
+        assert_eq!((&record["amount"], &record["nonce"]), (&json!(lots.to_string()), &json!(nonce)), "{record}");
+    }
+
     // Who held a position has paid for it, or was paid.
     for session in &desk.sessions {
         let funding = || async { client.request("xos_funding", rpc_params![session.account()]).await.unwrap() };

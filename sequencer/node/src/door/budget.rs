@@ -75,10 +75,12 @@ pub(crate) const WEIGHTS: [(u64, &[&str]); 3] = [
             "xos_candles",
             "xos_fills",
             "xos_funding",
+            "xos_liquidations",
             "xos_orderHistory",
             "xos_stateHash",
             "xos_subscribeCandles",
             "xos_tradeHistory",
+            "xos_transfers",
         ],
     ),
 ];
