@@ -70,8 +70,12 @@ contracts: deps ## Build the contracts
 	@echo "==> building contracts"
 	$(FORGE) build
 
-.PHONY: build
-build: contracts ## Build the sequencer and the command line
+# Rust reads the contracts' sources and needs nothing that is built of them, so both are built side by side: solc takes one core.
+.PHONY: build binaries
+build: ## Build the contracts, the sequencer and the command line
+	@$(BESIDE) contracts binaries
+
+binaries:
 	@echo "==> building the Rust workspace (the first time takes some minutes)"
 	cargo build --release --locked --workspace --bins
 
@@ -85,8 +89,8 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 BESIDE = $(MAKE) --no-print-directory --jobs=2 --output-sync=line
 
 .PHONY: test
-test: contracts ## Everything that must hold
-	@echo "==> lint and tests of the contracts, and beside them lint and build of the Rust tests"
+test: ## Everything that must hold
+	@echo "==> build, lint and tests of the contracts, and beside them lint and build of the Rust tests"
 	@$(BESIDE) check-contracts check-rust
 	@echo "==> the Rust tests, which wait for chains and disks, and beside them proofs, other builds and canaries"
 	@$(BESIDE) test-rust test-reckoning
@@ -214,7 +218,7 @@ lint-contracts: contracts
 	tools/check-sizes
 	tools/make-parameters --check
 
-lint-rust: contracts
+lint-rust:
 	@echo "==> lint of Rust"
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
