@@ -10,14 +10,18 @@ use std::sync::{Arc, Mutex};
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{Server, ServerHandle};
 use jsonrpsee::types::ErrorObjectOwned;
-use xos_api::{AccountInfo, Ack, MarketInfo, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, Receipt};
-use xos_auth::{Domain, Key, LogHead, signature_bytes};
+use xos_api::{
+    AccountInfo, Ack, LoggedIn, LoginRequest, MarketInfo, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, Receipt,
+};
+use xos_auth::{Domain, Key, LogHead, parse_signature, recover, signature_bytes};
 use xos_types::{
     AccountId, Address, Atoms, B256, EventId, Lots, MarketId, Nonce, OrderKind, Ppm, Rate, Side, Ticks, TimeMs, VenueId,
 };
 use xos_worldcup::session::{Intent, Session, Trouble, Venue};
 use xos_worldcup::tally::Tally;
 
+/// What the node gives every connection to sign; it is one that nobody attacks.
+const CHALLENGE: B256 = B256::repeat_byte(5);
 const MARKET: MarketId = MarketId::new(EventId(1), 0);
 
 /// What the node keeps of what it acknowledged.
@@ -73,6 +77,18 @@ async fn serve(address: &str, signer: Key, domain: Domain, log: Log) -> (SocketA
     let server = Server::builder().build(address).await.expect("the port is free");
     let mut module = RpcModule::new(Setting { sequencer: signer, domain, log });
     module.register_method("xos_markets", |_, _, _| vec![market()]).unwrap();
+    module.register_method("xos_challenge", |_, _, _| Ok::<_, ErrorObjectOwned>(CHALLENGE)).unwrap();
+    module
+        .register_method("xos_login", |params, setting, _| {
+            let (login,): (LoginRequest,) = params.parse()?;
+            let LoginRequest { account, scope, expiry, challenge, cancel_on_disconnect, ref signature } = login;
+            assert_eq!(challenge, CHALLENGE);
+            let message = xos_types::Session { account, scope, expiry, challenge: challenge.0 };
+            let signature = parse_signature(signature).expect("a signature");
+            let signer = recover(setting.domain.digest(&message), &signature).expect("somebody's");
+            Ok::<_, ErrorObjectOwned>(LoggedIn { account, signer, scope, expiry, cancel_on_disconnect })
+        })
+        .unwrap();
     module.register_method("xos_account", |_, _, _| Ok::<_, ErrorObjectOwned>(account(AccountId(3)))).unwrap();
     module
         .register_method("xos_placeOrders", |params, setting, _| {
