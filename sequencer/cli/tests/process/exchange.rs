@@ -86,8 +86,8 @@ impl Exchange {
             std::fs::write(folder.path().join(format!("{name}.key")), hex::encode(key.to_bytes())).unwrap();
         }
         anvil.give_gas(deployer.address()).await;
-        let port = free_port();
-        let operations = format!("127.0.0.1:{}", free_port());
+        let [port, operations] = free_ports();
+        let operations = format!("127.0.0.1:{operations}");
         let config = format!(
             "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
              operations_listen = \"{operations}\"\nsequencer_key_file = \"sequencer.key\"\nframe_interval_ms = 250\n\
@@ -269,7 +269,14 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let [port] = free_ports();
+    port
+}
+
+/// All of them are taken before one is let go, or one could come twice.
+fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// Three outcomes; a share is 100 lots.

@@ -90,6 +90,8 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             "allOf" => wanted.as_array().expect("a list").iter().try_for_each(|all| fits(root, all, value)),
             "anyOf" => holds(fitting(root, wanted, value) > 0),
             "oneOf" => holds(fitting(root, wanted, value) == 1),
+            "minItems" => holds(!value.is_array() || Some(elements(value).count() as u64) >= wanted.as_u64()),
+            "maxItems" => holds(!value.is_array() || Some(elements(value).count() as u64) <= wanted.as_u64()),
             "items" => elements(value).try_for_each(|element| fits(root, wanted, element)),
             "required" => {
                 let names = wanted.as_array().expect("a list").iter().filter_map(Value::as_str);
@@ -169,6 +171,11 @@ fn a_value_that_is_not_as_described_is_told_from_one_that_is() {
     ] {
         assert!(fits(&root, &list, &bad).is_err(), "{bad}");
     }
+    let pair = json!({ "type": "array", "minItems": 2, "maxItems": 2 });
+    assert_eq!(
+        [json!([1]), json!([1, 2]), json!([1, 2, 3])].map(|list| fits(&root, &pair, &list).is_ok()),
+        [false, true, false]
+    );
     let kinds =
         json!({ "oneOf": [{ "const": "a" }, { "type": "object", "properties": { "b": true }, "required": ["b"] }] });
     assert_eq!(
