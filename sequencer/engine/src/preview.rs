@@ -105,21 +105,40 @@ impl Engine {
             return;
         }
         let book = self.find_book(order.market).expect("it passed its checks");
+        // What icebergs hide comes behind all others at its price.
+        let mut hiding: Vec<Handle> = Vec::new();
         for (handle, met) in book.queue(&self.orders.resting, order.side.opposite()).zip(0..) {
             let price = self.orders.price(handle);
+            if hiding.first().is_some_and(|first| self.orders.price(*first) != price) {
+                self.try_hidden(trial, &mut hiding);
+            }
             let crosses = match order.side {
                 Side::Buy => price <= limit,
                 Side::Sell => price >= limit,
             };
             if trial.remaining == Lots(0) || trial.stopped || !crosses {
-                return;
+                break;
             }
             if met == MATCHES_MAX {
                 trial.stopped = true;
             } else if self.orders.account(handle) == order.account {
                 self.try_own(trial, handle, self_trade);
             } else {
-                self.try_fill(trial, handle);
+                self.try_fill(trial, handle, self.orders.shown(handle));
+                if self.orders.hides(handle) {
+                    hiding.push(handle);
+                }
+            }
+        }
+        self.try_hidden(trial, &mut hiding);
+    }
+
+    /// Meets what these orders hide.
+    fn try_hidden(&self, trial: &mut Trial<'_>, hiding: &mut Vec<Handle>) {
+        for handle in hiding.drain(..) {
+            if !trial.stopped && trial.remaining > Lots(0) {
+                let hidden = self.orders.remaining(handle).0 - self.orders.shown(handle).0;
+                self.try_fill(trial, handle, Lots(hidden));
             }
         }
     }
@@ -146,12 +165,12 @@ impl Engine {
         }
     }
 
-    /// Meets somebody else's order.
-    fn try_fill(&self, trial: &mut Trial<'_>, handle: Handle) {
+    /// Meets so many lots of somebody else's order.
+    fn try_fill(&self, trial: &mut Trial<'_>, handle: Handle, resting: Lots) {
         let &mut Trial { order, terms, .. } = trial;
         let (maker, maker_reduces) = (self.orders.account(handle), self.orders.reduces(handle));
         let making_account = &self.accounts[maker];
-        let Standing { price, lots: resting, .. } = self.orders.standing(handle);
+        let price = self.orders.price(handle);
         let mut size = resting.min(trial.remaining);
         if order.reduce_only {
             size = size.min(Lots(trial.account.reducible(terms, order.market, order.side)));
