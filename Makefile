@@ -70,7 +70,7 @@ contracts: deps ## Build the contracts
 	@echo "==> building contracts"
 	$(FORGE) build
 
-# Rust reads the contracts' sources and needs nothing that is built of them, so both are built side by side: solc takes one core.
+# Rust reads the contracts' sources and needs nothing that is built of them, so both are built side by side.
 .PHONY: build binaries
 build: ## Build the contracts, the sequencer and the command line
 	@$(BESIDE) contracts binaries
