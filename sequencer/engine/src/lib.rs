@@ -54,6 +54,7 @@ mod listed;
 mod log;
 mod losses;
 mod margin;
+mod margin_view;
 mod margins;
 mod matching;
 mod nonces;
@@ -76,7 +77,6 @@ mod room;
 mod sessions;
 mod shares;
 mod snapshot;
-mod standing;
 mod terms;
 mod tiers;
 mod trees;
@@ -93,9 +93,9 @@ pub use health::Health;
 pub use indexed::{IndexMarketView, Traded};
 pub use listed::ListingView;
 pub use log::{HashBlocks, hash_block};
+pub use margin_view::{MarginView, PositionMargin};
 pub use preview::Preview;
 pub use snapshot::SnapshotError;
-pub use standing::{MarginView, PositionMargin};
 pub use tiers::TradedView;
 pub use views::{
     AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView, PlannedView, WaitsFor,

@@ -14,8 +14,8 @@ use crate::check::{Carried, Checked, Origin, may_rest};
 use crate::engine::{Engine, event_index};
 use crate::fees::{FeeCredit, builder_fee, builder_reserve};
 use crate::limits::MATCHES_MAX;
+use crate::margin_view::MarginView;
 use crate::matching::opened;
-use crate::standing::MarginView;
 use crate::terms::Terms;
 use crate::wide::{MILLION, ceil};
 

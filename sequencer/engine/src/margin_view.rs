@@ -91,10 +91,14 @@ fn liquidation(health: &Health, feed: &Feed, size: i64) -> Option<i128> {
     let lots = i128::from(size.unsigned_abs());
     // The lowest price of each tier: a notional is rounded up.
     let lowest = |bound: i128| bound * PRICE_SCALE / lots + 1;
-    let ends = if size > 0 { feed.tiers().bounds().map(lowest) } else { [INDEX_MAX; 3] };
-    let ends = ends.into_iter().rev().filter(|end| size < 0 || *end < feed.price);
+    let ends = if size > 0 {
+        let tiers = feed.tiers().bounds().map(lowest).into_iter().rev().filter(|end| *end < feed.price);
+        tiers.chain([0]).collect()
+    } else {
+        vec![INDEX_MAX]
+    };
     let mut sound = feed.price;
-    for end in ends.chain((size > 0).then_some(0)) {
+    for end in ends {
         if fails(end) {
             return Some(first(sound, end, fails));
         }
