@@ -239,15 +239,16 @@ pub(super) struct Gas {
 }
 
 /// Adds up the receipts of all that was sent to the group, up to one block, because settlement goes on meanwhile. Only the relayer
-/// sends it anything: batches. Everybody else goes through the gateway.
+/// sends it anything: batches. Everybody else goes through the gateway. The block is not the newest one: while anvil mines the next,
+/// it answers for the newest from the state of both.
 pub(super) async fn settlement_gas(exchange: &Exchange, played: &Played) -> std::result::Result<Gas, DemoError> {
     let failed = |reason: String| DemoError::failed("read receipts", reason);
     let url = exchange.local_chain.url.parse().map_err(|error| failed(format!("{error}")))?;
     let provider = ProviderBuilder::new().connect_http(url);
     let deployment = exchange.chain.deployment();
     let mut sent = Vec::new();
-    let newest = exchange.chain.block_number().await?;
-    for block in deployment.block..=newest {
+    let until = exchange.chain.block_number().await?.saturating_sub(1);
+    for block in deployment.block..=until {
         let receipts = provider.get_block_receipts(block.into()).await.map_err(|error| failed(error.to_string()))?;
         let receipts = receipts.ok_or_else(|| failed(format!("none for block {block}")))?;
         sent.extend(receipts.into_iter().filter(|receipt| receipt.to == Some(deployment.group)));
@@ -264,7 +265,7 @@ pub(super) async fn settlement_gas(exchange: &Exchange, played: &Played) -> std:
     }
     let used = settled.iter().map(|receipt| receipt.gas_used).sum();
     let batches = u64::try_from(settled.len()).map_err(|error| failed(error.to_string()))?;
-    let last = exchange.chain.last_batch(At::Block(newest)).await?.id;
+    let last = exchange.chain.last_batch(At::Block(until)).await?.id;
     let seen = played.sight.seen();
     let mut problems = Vec::new();
     if batches == 0 || batches != last {
