@@ -27,15 +27,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
 use hdrhistogram::Histogram;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async, client_async_with_config};
 use xos_api::{Entry, EntryAnswer, EntryRequest, XosApiClient};
 use xos_auth::{Domain, Key};
 use xos_types::{AccountId, Instructions, Nonce, Order, OrderKind, Side};
@@ -46,6 +48,8 @@ use exchange::{ALICE, BOB, Exchange, MARKET, alice, bob, order};
 const NODE_CORE: &str = "0";
 const OTHER_CORE: &str = "1";
 const READERS: usize = 1_000;
+/// Bytes that a reader takes at a time: one message.
+const READ_BYTES: usize = 16 << 10;
 /// Quotes of a trader.
 const LADDER: u64 = 64;
 /// Orders of a run as fast as they are taken, and how many go together.
@@ -166,16 +170,23 @@ fn done(message: Message) -> Option<(u32, Vec<u64>)> {
 type Came = (u64, u64, Instant);
 
 /// Reads until it is told to stop, and says what came.
-async fn read(address: String, ready: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<Came> {
+async fn read(address: String, ready: Arc<AtomicUsize>, mut stop: watch::Receiver<bool>) -> Vec<Came> {
     let stream = TcpStream::connect(&address).await.unwrap();
-    let mut socket = client_async(format!("ws://{address}/"), stream).await.unwrap().0;
+    // A thousand readers share a core here: the usual 128 KiB would be asked of the system anew for every message.
+    let config = WebSocketConfig::default().read_buffer_size(READ_BYTES);
+    let mut socket = client_async_with_config(format!("ws://{address}/"), stream, Some(config)).await.unwrap().0;
     let subscribe =
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"xos_subscribeBook","params":{{"market":{}}}}}"#, MARKET.0);
     socket.send(Message::text(subscribe)).await.unwrap();
     let mut came = Vec::new();
     let mut last = None;
-    while !stop.load(Ordering::Relaxed) {
-        let Ok(message) = tokio::time::timeout(Duration::from_millis(500), socket.next()).await else { continue };
+    let mut stopped = std::pin::pin!(stop.wait_for(|stop| *stop));
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = socket.next() => message,
+            _ = &mut stopped => break,
+        };
         let at = Instant::now();
         let Message::Text(text) = message.unwrap().unwrap() else { continue };
         let Some(sequence) = number(&text, "\"sequence\":\"") else { continue };
@@ -264,13 +275,13 @@ async fn pace(exchange: &Exchange, mut traders: [Trader; 2]) -> ([Trader; 2], Pa
 
 struct Crowd {
     readers: Vec<JoinHandle<Vec<Came>>>,
-    stop: Arc<AtomicBool>,
+    stop: watch::Sender<bool>,
 }
 
 impl Crowd {
     async fn gather(exchange: &Exchange) -> Self {
-        let (ready, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let one = || tokio::spawn(read(exchange.address(), Arc::clone(&ready), Arc::clone(&stop)));
+        let (ready, stop) = (Arc::new(AtomicUsize::new(0)), watch::Sender::new(false));
+        let one = || tokio::spawn(read(exchange.address(), Arc::clone(&ready), stop.subscribe()));
         let readers = (0..READERS).map(|_| one()).collect();
         while ready.load(Ordering::Relaxed) < READERS {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -279,7 +290,7 @@ impl Crowd {
     }
 
     async fn leave(self) -> Vec<Vec<Came>> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
         let mut came = Vec::new();
         for reader in self.readers {
             came.push(reader.await.unwrap());
