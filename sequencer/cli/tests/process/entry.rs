@@ -20,6 +20,8 @@ pub(crate) struct Client<S = TcpStream>(pub(crate) WebSocketStream<S>);
 impl Client {
     pub(crate) async fn connect(exchange: &Exchange) -> Self {
         let stream = TcpStream::connect(exchange.address()).await.unwrap();
+        // Or what is sent behind a pong waits until the node's kernel acknowledges that, 40 ms later.
+        stream.set_nodelay(true).unwrap();
         let (socket, _) = client_async(format!("ws://{}/", exchange.address()), stream).await.unwrap();
         Self(socket)
     }
