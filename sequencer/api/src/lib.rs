@@ -44,7 +44,8 @@ pub use trading::{
 pub use tree::{Placed, TreeAck, TreeOrder, TreeOutcome, TreeRequest};
 pub use venues::{FeeTierInfo, TradedInfo, VenueInfo};
 pub use wire::{
-    AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, EventStatus,
-    FillInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, OrderStatus,
-    PositionInfo, Receipt, SettlementInfo, StateHash, TradeInfo, TransferRequest, WithdrawRequest,
+    AccountInfo, AccountLimits, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, CommandSettlement,
+    ConvertRequest, EventInfo, EventStatus, FillInfo, FrameInfo, Info, Level, LiquidateRequest, MarketInfo, OpenOrder,
+    OrderInfo, OrderOutcome, OrderRequest, OrderStatus, PositionInfo, Receipt, SettlementInfo, SettlementStage,
+    StateHash, TradeInfo, TransferRequest, Used, WithdrawRequest,
 };

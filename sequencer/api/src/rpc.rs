@@ -19,9 +19,9 @@ use crate::trading::{AmendRequest, CancelAfterRequest, CancelManyRequest, PlanRe
 use crate::tree::{TreeAck, TreeRequest};
 use crate::venues::VenueInfo;
 use crate::wire::{
-    AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, ConvertRequest, EventInfo, Info,
-    LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash, TradeInfo,
-    TransferRequest, WithdrawRequest,
+    AccountInfo, Ack, BatchInfo, BookInfo, CancelAllRequest, CancelRequest, CommandSettlement, ConvertRequest,
+    EventInfo, Info, LiquidateRequest, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRequest, StateHash,
+    TradeInfo, TransferRequest, WithdrawRequest,
 };
 
 /// Everything that a trader, an interface or an auditor asks of the sequencer.
@@ -164,6 +164,11 @@ pub trait XosApi {
     /// Settled batches from number `from` on, at most `limit` (100 by default, 1000 at most).
     #[method(name = "batches")]
     async fn batches(&self, from: u64, limit: Option<u32>) -> RpcResult<Vec<BatchInfo>>;
+
+    /// How far the settlement of a command has come, and so that of the fills which bear its number: its frame, its batch, and
+    /// whether that is final.
+    #[method(name = "settlement")]
+    async fn settlement(&self, sequence: Sequence) -> RpcResult<CommandSettlement>;
 
     /// Places one order.
     #[method(name = "placeOrder")]

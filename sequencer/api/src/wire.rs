@@ -437,6 +437,68 @@ pub struct EventInfo {
     pub resolver: Address,
 }
 
+/// How far the settlement of a command has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SettlementStage {
+    /// Its frame is not sealed.
+    Open,
+    /// Its frame is sealed, and waits for its batch to be settled. A standby does not settle, and hears of nothing later.
+    Sealed,
+    /// Its batch is on chain.
+    Settled,
+    /// Its batch is in a block that no reorganisation can take back.
+    Final,
+}
+
+/// Where the settlement of a command stands, and with it that of the fills which it caused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandSettlement {
+    /// The command's number.
+    #[serde(with = "Number::<u64>")]
+    pub sequence: u64,
+    /// How far it is.
+    pub stage: SettlementStage,
+    /// Its frame once that is sealed, which is also the number of the batch.
+    pub frame: Option<FrameInfo>,
+    /// The batch once it is settled; none of one that `xos_batches` does not keep any more.
+    pub batch: Option<BatchInfo>,
+}
+
+/// A sealed frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameInfo {
+    /// Its number.
+    #[serde(with = "Number::<u64>")]
+    pub id: u64,
+    /// When it opened.
+    pub time: TimeMs,
+}
+
+/// How much of a limit an account has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Used {
+    /// So much.
+    pub used: u32,
+    /// The most that may be.
+    pub limit: u32,
+}
+
+/// What an account may have many of. Positions have caps by market, requests have budgets (`xos_budget`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountLimits {
+    /// Orders, resting or waiting.
+    pub orders: Used,
+    /// Of these, orders that wait outside the books.
+    pub waiting: Used,
+    /// Assets and perpetuals that it holds or has orders for.
+    pub holdings: Used,
+}
+
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -460,6 +522,8 @@ pub struct AccountInfo {
     pub positions: Vec<PositionInfo>,
     /// What it and its isolated accounts have traded at venues that have volume tiers, and what they pay there.
     pub traded: Vec<TradedInfo>,
+    /// How much of what is limited it uses.
+    pub limits: AccountLimits,
 }
 
 /// One position.

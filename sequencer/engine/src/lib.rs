@@ -98,5 +98,6 @@ pub use preview::Preview;
 pub use snapshot::SnapshotError;
 pub use tiers::TradedView;
 pub use views::{
-    AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, OrderView, PlannedView, WaitsFor,
+    AccountView, BookLevel, BookView, EventStatus, EventView, FeedView, HoldingView, LimitsView, OrderView,
+    PlannedView, WaitsFor,
 };

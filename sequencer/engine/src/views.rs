@@ -13,6 +13,7 @@ use crate::feeds::Feed;
 use crate::gas;
 use crate::health::Health;
 use crate::holdings::{Held, Holdings};
+use crate::limits::{ORDERS_MAX, WAITING_MAX};
 use crate::perpetual::Perpetual;
 use crate::plans::{Stage, Waiting};
 
@@ -37,6 +38,17 @@ pub struct AccountView {
     pub next_nonce: Nonce,
     /// Number of resting orders.
     pub open_orders: usize,
+}
+
+/// What an account may have many of: how many it has, and the most that it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitsView {
+    /// Orders, resting or waiting.
+    pub orders: (usize, usize),
+    /// Of these, orders that wait.
+    pub waiting: (usize, usize),
+    /// Assets and perpetuals that it holds or has orders for.
+    pub holdings: (usize, usize),
 }
 
 /// What an account holds at an index price.
@@ -316,6 +328,18 @@ impl Engine {
             floor: state.nonces.floor(),
             next_nonce: state.nonces.next(),
             open_orders: state.orders.len(),
+        })
+    }
+
+    /// How much an account uses of what is limited: of each, so many of so many.
+    #[must_use]
+    pub fn limits(&self, account: AccountId) -> Option<LimitsView> {
+        let state = self.find_account(account)?;
+        let waiting = state.waiting as usize;
+        Some(LimitsView {
+            orders: (state.orders.len() + waiting, ORDERS_MAX),
+            waiting: (waiting, WAITING_MAX as usize),
+            holdings: (state.holdings.len(), self.holdings_max()),
         })
     }
 

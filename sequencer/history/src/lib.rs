@@ -20,6 +20,7 @@
 //! | `transfers` | account, moment, number | money or an asset that came, left or moved; an event may tell of several |
 //! | `liquidations` | account, moment, number | its side of what was done about an account that fails |
 //! | `assets` | feed | its token |
+//! | `frames` | sequence number of its last command | a sealed frame's number, and when it opened |
 //!
 //! A *moment* is a command's sequence number and an event's place among its events. Keys are big-endian, so they lie in order.
 
@@ -40,7 +41,7 @@ use sled::{Db, IVec, Tree};
 use xos_types::{Address, GroupConfig, Hash};
 
 /// What the records look like; a database of another version is made anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const CURSOR: &str = "cursor";
 const IDENTITY: &str = "identity";
 /// How long somebody else may hold the database before that is an error, and how often it is looked.
@@ -118,6 +119,7 @@ pub struct History {
     transfers: Tree,
     liquidations: Tree,
     assets: Tree,
+    frames: Tree,
     /// The settlement token.
     token: Address,
 }
@@ -171,6 +173,7 @@ impl History {
             transfers: db.open_tree("transfers")?,
             liquidations: db.open_tree("liquidations")?,
             assets: db.open_tree("assets")?,
+            frames: db.open_tree("frames")?,
             token: group.token,
             db,
         };
@@ -215,6 +218,7 @@ impl History {
             &self.transfers,
             &self.liquidations,
             &self.assets,
+            &self.frames,
         ];
         for tree in trees {
             for entry in tree.iter() {

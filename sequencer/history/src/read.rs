@@ -78,6 +78,15 @@ impl History {
         Ok(newest(&self.liquidations, &account(of), before, limit)?.into_iter().map(|(_, record)| record).collect())
     }
 
+    /// The number of the frame that a command belongs to, and when it opened; `None` until it is sealed. What changed nothing that
+    /// settles is in the log that the next sealed frame ends.
+    ///
+    /// # Errors
+    /// See [`Self::order`].
+    pub fn frame_of(&self, sequence: u64) -> Result<Option<(u64, TimeMs)>, HistoryError> {
+        self.frames.range(sequence.to_be_bytes()..).next().map(|entry| read(&entry?.1)).transpose()
+    }
+
     /// A market's trades.
     ///
     /// # Errors

@@ -84,6 +84,7 @@ impl History {
             Event::PerpetualSet { market, feed, .. } => put(&self.perpetuals, &[feed.0], market),
             Event::AssetSet { feed, config } => put(&self.assets, &[feed.0], &config.token),
             Event::Funded { feed, index } => self.fund(*feed, *index, at),
+            Event::FrameSealed(frame) => put(&self.frames, &frame.sequence.to_be_bytes(), &(frame.id, frame.time)),
             Event::Liquidated { account, keeper, market, size, .. } => {
                 self.move_position(*account, *market, -size.0, at)?;
                 self.move_position(*keeper, *market, size.0, at)

@@ -282,6 +282,15 @@ fn another_groups_history_is_thrown_away() {
 }
 
 #[test]
+fn a_command_belongs_to_the_first_sealed_frame_that_ends_with_it_or_later() {
+    let (_dir, history) = opened();
+    assert_eq!(history.frame_of(1).unwrap(), None);
+    tell(&history, &log(vec![vec![sealed(1, &[], &[])], vec![sealed(4, &[], &[])]]));
+    let frames = [1, 10, 11, 40, 41].map(|sequence| history.frame_of(sequence).unwrap().map(|(frame, _)| frame));
+    assert_eq!(frames, [Some(1), Some(1), Some(4), Some(4), None]);
+}
+
+#[test]
 fn one_that_is_about_to_be_left_is_waited_for() {
     let (dir, held) = opened();
     let leaving = std::thread::spawn(move || {

@@ -11,10 +11,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use xos_api::{
     AccountInfo, AccountMessage, Ack, BatchInfo, BboMessage, BookInfo, BookMessage, Budget, Candle, CandlesMessage,
-    EventInfo, Explained, FillRecord, FundingMessage, FundingRecord, HoldingInfo, IndexMarketInfo, Info,
-    LiquidationRecord, LiquidationsMessage, LoggedIn, MarginInfo, MarketInfo, MarketsMessage, OpenOrder, OrderInfo,
-    OrderOutcome, OrderRecord, OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo, TradesMessage,
-    TransferRecord, TreeAck, TrialInfo, VenueInfo,
+    CommandSettlement, EventInfo, Explained, FillRecord, FundingMessage, FundingRecord, HoldingInfo, IndexMarketInfo,
+    Info, LiquidationRecord, LiquidationsMessage, LoggedIn, MarginInfo, MarketInfo, MarketsMessage, OpenOrder,
+    OrderInfo, OrderOutcome, OrderRecord, OrdersMessage, PlannedOrder, PricesMessage, StateHash, TradeInfo,
+    TradesMessage, TransferRecord, TreeAck, TrialInfo, VenueInfo,
 };
 use xos_types::{AccountId, Hex};
 
@@ -137,6 +137,7 @@ fn result_of(method: &str) -> Option<Describe> {
         "xos_transfers" => answer::<Vec<TransferRecord>>,
         "xos_liquidations" => answer::<Vec<LiquidationRecord>>,
         "xos_batches" => answer::<Vec<BatchInfo>>,
+        "xos_settlement" => answer::<CommandSettlement>,
         "xos_placeOrder" | "xos_cancel" | "xos_cancelAll" | "xos_cancelMany" | "xos_cancelAfter" | "xos_withdraw"
         | "xos_transfer" | "xos_liquidate" | "xos_convert" => answer::<Ack>,
         "xos_placeOrders" | "xos_cancelOrders" | "xos_planOrders" | "xos_replaceOrders" | "xos_amendOrders" => {

@@ -164,6 +164,7 @@ pub(crate) fn params_of(method: &str) -> Option<Vec<Param>> {
             optional::<u32>("limit"),
         ],
         "xos_batches" => vec![needed::<u64>("from"), optional::<u32>("limit")],
+        "xos_settlement" => vec![needed::<Sequence>("sequence")],
         "xos_placeOrder" => vec![needed::<OrderRequest>("order")],
         "xos_simulateOrder" => vec![needed::<TrialRequest>("order")],
         "xos_placeOrders" => vec![needed::<Vec<OrderRequest>>("orders")],

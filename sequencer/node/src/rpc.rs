@@ -11,16 +11,16 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use serde_json::json;
 use tokio::sync::Mutex;
 use xos_api::{
-    AccountInfo, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, Budget, CancelAfterRequest,
-    CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, ConvertRequest, EventInfo, EventStatus,
-    FillRecord, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest, LiquidationRecord,
-    LoggedIn, LoginRequest, MarginInfo, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord, OrderRequest,
-    OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash, TradeInfo,
-    TransferRecord, TransferRequest, TreeAck, TreeRequest, TrialInfo, TrialRequest, VenueInfo, WithdrawRequest,
-    XosApiServer,
+    AccountInfo, AccountLimits, Ack, AmendRequest, ApiError, BatchInfo, Before, BookInfo, Budget, CancelAfterRequest,
+    CancelAllRequest, CancelManyRequest, CancelRequest, Candle, Code, CommandSettlement, ConvertRequest, EventInfo,
+    EventStatus, FillRecord, FrameInfo, FundingRecord, HoldingInfo, IndexMarketInfo, Info, Interval, LiquidateRequest,
+    LiquidationRecord, LoggedIn, LoginRequest, MarginInfo, MarketInfo, OpenOrder, OrderInfo, OrderOutcome, OrderRecord,
+    OrderRequest, OrderStatus, PlanRequest, PlannedOrder, PositionInfo, Receipt, ReplaceRequest, Sequence, StateHash,
+    TradeInfo, TransferRecord, TransferRequest, TreeAck, TreeRequest, TrialInfo, TrialRequest, Used, VenueInfo,
+    WithdrawRequest, XosApiServer,
 };
 use xos_auth::{Domain, Key, Typed, parse_signature, recover, signature_bytes};
-use xos_engine::OrderView;
+use xos_engine::{LimitsView, OrderView};
 use xos_history::HistoryError;
 use xos_types::{
     AccountId, Act, Address, B256, Cancel, CancelAll, Command, Convert, EventId, GroupConfig, Liquidate, MarketId,
@@ -477,6 +477,7 @@ impl XosApiServer for Rpc {
                     next_nonce: view.next_nonce,
                     positions: positions.map(|(market, lots)| PositionInfo { market, lots }).collect(),
                     traded: venues::traded(engine, account),
+                    limits: account_limits(engine.limits(account)?),
                 })
             })
             .await?;
@@ -607,6 +608,16 @@ impl XosApiServer for Rpc {
     async fn batches(&self, from: u64, limit: Option<u32>) -> RpcResult<Vec<BatchInfo>> {
         let limit = within("limit", limit, LISTED_BY_DEFAULT, LISTED_MAX)?;
         Ok(self.settlement.batches.list(from, limit))
+    }
+
+    async fn settlement(&self, sequence: Sequence) -> RpcResult<CommandSettlement> {
+        let sequence = sequence.0;
+        let newest = self.query(|view| view.engine.sequence()).await?;
+        if sequence == 0 || sequence > newest {
+            return Err(invalid("sequence", sequence, format!("a command of the log, 1 to {newest}")).into());
+        }
+        let frame = self.remember(move |past| past.frame_of(sequence)).await?;
+        Ok(self.settlement.of(sequence, frame.map(|(id, time)| FrameInfo { id, time })))
     }
 
     async fn place_order(&self, order: OrderRequest) -> RpcResult<Ack> {
@@ -879,6 +890,12 @@ fn markets_of(view: &View<'_>, event: EventId, decimals: u8) -> Vec<MarketInfo> 
         }
     };
     (0u8..).zip(&event.config.labels).map(|(outcome, label)| market(outcome, label)).collect()
+}
+
+fn account_limits(limits: LimitsView) -> AccountLimits {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let used = |(used, limit): (usize, usize)| Used { used: number(used), limit: number(limit) };
+    AccountLimits { orders: used(limits.orders), waiting: used(limits.waiting), holdings: used(limits.holdings) }
 }
 
 fn open_order(view: &OrderView) -> OpenOrder {

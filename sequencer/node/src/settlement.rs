@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
-use xos_api::{BatchInfo, SettlementInfo};
+use xos_api::{BatchInfo, CommandSettlement, FrameInfo, SettlementInfo, SettlementStage};
 use xos_chain::{Settled, SettlementStatus};
 use xos_types::Frame;
 
@@ -65,6 +65,12 @@ impl Batches {
 
     pub(crate) fn list(&self, from: u64, limit: usize) -> Vec<BatchInfo> {
         self.lock().batches.iter().filter(|batch| batch.id >= from).take(limit).cloned().collect()
+    }
+
+    fn get(&self, id: u64) -> Option<BatchInfo> {
+        let kept = self.lock();
+        let place = id.checked_sub(kept.batches.front()?.id)?;
+        kept.batches.get(usize::try_from(place).ok()?).cloned()
     }
 
     fn add(&self, batch: BatchInfo) {
@@ -135,6 +141,18 @@ impl Settlement {
         }
     }
 
+    /// How far a command is, whose frame is this one once it is sealed.
+    pub(crate) fn of(&self, sequence: u64, frame: Option<FrameInfo>) -> CommandSettlement {
+        let stage = match frame {
+            None => SettlementStage::Open,
+            Some(frame) if frame.id <= self.status.borrow().finalized => SettlementStage::Final,
+            Some(frame) if frame.id <= self.backlog.settled() => SettlementStage::Settled,
+            Some(_) => SettlementStage::Sealed,
+        };
+        let settled = frame.filter(|_| stage >= SettlementStage::Settled);
+        CommandSettlement { sequence, stage, frame, batch: settled.and_then(|frame| self.batches.get(frame.id)) }
+    }
+
     /// Why nothing more is settled, or read from the inbox, if so.
     pub(crate) fn halted(&self) -> Option<String> {
         let halted = self.status.borrow().halted.clone();
@@ -161,12 +179,12 @@ impl Settlement {
                 // Else it is looked up again after a restart, or settled again after a reorganisation.
                 vitals.settled(batch.id, batch.orders_filled, batch.gas_used);
             }
+            // Whoever hears of it may ask for it at once.
+            self.batches.add(batch_info(&batch));
             self.backlog.set_settled(batch.id);
             self.backlog.set_finalized(self.status.borrow().finalized);
             self.backlog.gas.settled(batch.id, batch.gas_used);
             vitals.metrics.gas_correction.set(self.backlog.gas.factor());
-            // Whoever hears of it may ask for it at once.
-            self.batches.add(batch_info(&batch));
             feeds.settled(batch_info(&batch));
         }
     }

@@ -11,7 +11,8 @@ use jsonrpsee::RpcModule;
 use jsonrpsee::server::{Server, ServerHandle};
 use jsonrpsee::types::ErrorObjectOwned;
 use xos_api::{
-    AccountInfo, Ack, LoggedIn, LoginRequest, MarketInfo, OrderInfo, OrderOutcome, OrderRequest, OrderStatus, Receipt,
+    AccountInfo, AccountLimits, Ack, LoggedIn, LoginRequest, MarketInfo, OrderInfo, OrderOutcome, OrderRequest,
+    OrderStatus, Receipt, Used,
 };
 use xos_auth::{Domain, Key, LogHead, parse_signature, recover, signature_bytes};
 use xos_types::{
@@ -59,6 +60,8 @@ fn market() -> MarketInfo {
     }
 }
 
+const NONE: Used = Used { used: 0, limit: 1 };
+
 fn account(account: AccountId) -> AccountInfo {
     AccountInfo {
         account,
@@ -70,6 +73,7 @@ fn account(account: AccountId) -> AccountInfo {
         next_nonce: Nonce(7),
         positions: Vec::new(),
         traded: Vec::new(),
+        limits: AccountLimits { orders: NONE, waiting: NONE, holdings: NONE },
     }
 }
 

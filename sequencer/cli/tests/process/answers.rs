@@ -193,10 +193,46 @@ impl Asking<'_> {
         for method in ["xos_funding", "xos_liquidations"] {
             self.done(method, json!([account])).await;
         }
+        let account_info = self.done("xos_account", json!([account])).await;
+        assert_eq!(account_info["limits"]["orders"]["limit"], 10_000);
+        assert_eq!(account_info["limits"]["waiting"], json!({ "used": 1, "limit": 200 }));
         let book = self.done("xos_book", json!([market])).await;
         assert!(!book["bids"].as_array().unwrap().is_empty());
         for (nonce, status) in [("1", "resting"), ("5", "waiting"), ("99", "unknown")] {
             assert_eq!(self.done("xos_order", json!([account, nonce])).await["status"], status);
+        }
+    }
+
+    /// A fill is followed until its batch is on chain.
+    async fn settlement(&mut self) {
+        let fills = self.listed("xos_fills", json!([ALICE.to_string()]), 1).await;
+        let sequence = &fills[0]["sequence"];
+        let begun = std::time::Instant::now();
+        let mut stages = vec![json!("open")];
+        let settled = loop {
+            let status = self.done("xos_settlement", json!([sequence])).await;
+            assert_eq!(status["sequence"], *sequence);
+            assert_eq!(status["stage"] == "open", status["frame"].is_null(), "{status}");
+            if stages.last() != Some(&status["stage"]) {
+                stages.push(status["stage"].clone());
+            }
+            if !status["batch"].is_null() {
+                break status;
+            }
+            assert!(begun.elapsed() < crate::exchange::LONG, "{status}");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        };
+        let order = [json!("open"), json!("sealed"), json!("settled"), json!("final")];
+        let places: Vec<_> = stages.iter().map(|stage| order.iter().position(|known| known == stage)).collect();
+        assert!(places.is_sorted() && places.iter().all(Option::is_some), "{stages:?}");
+        assert_eq!(settled["frame"]["id"], settled["batch"]["id"]);
+        let batch: u64 = settled["batch"]["id"].as_str().unwrap().parse().unwrap();
+        assert_eq!(self.done("xos_batches", json!([batch, 1])).await[0], settled["batch"]);
+        let on_chain = self.exchange.chain.batches(batch).await.unwrap();
+        assert_eq!(json!(on_chain[0].transaction), settled["batch"]["transaction"], "{on_chain:?}");
+        for unknown in ["0", "18446744073709551615"] {
+            let answer = self.ask("xos_settlement", json!([unknown])).await;
+            assert_eq!(answer["error"]["data"]["field"], "sequence", "{answer}");
         }
     }
 
@@ -257,6 +293,7 @@ async fn what_the_node_answers_is_what_its_document_says() {
     asking.trading().await;
     asking.trials().await;
     asking.questions().await;
+    asking.settlement().await;
     asking.cancellations().await;
     asking.money_and_sessions().await;
     // Nothing here has an index price: what keepers ask for is refused, and three feeds begin with nothing in them.

@@ -87,7 +87,7 @@ pub(crate) fn sealed(id: u64, withdrawals: &[Withdraw], transfers: &[Transfer]) 
     Event::FrameSealed(Box::new(Frame {
         id,
         time: TimeMs(0),
-        sequence: 0,
+        sequence: 10 * id,
         log_hash: Hash::default(),
         inbox: Vec::new(),
         prices: Vec::new(),

@@ -43,6 +43,7 @@ pub(crate) const WEIGHTS: [(u64, &[&str]); 3] = [
             "xos_margin",
             "xos_openOrders",
             "xos_plannedOrders",
+            "xos_settlement",
             "xos_subscribeAccount",
             "xos_subscribeFunding",
             "xos_subscribeLiquidations",
