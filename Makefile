@@ -222,6 +222,8 @@ lint-rust:
 	@echo "==> lint of Rust"
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	@# The fuzz targets are a workspace of their own, which only `make fuzz` builds.
+	cd fuzz && cargo tree --quiet --locked > /dev/null
 
 # A function that Slither could not read is one that it found nothing in, so that fails, too.
 .PHONY: lint-slither
