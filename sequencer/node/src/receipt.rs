@@ -64,6 +64,21 @@ pub(crate) enum Outcome {
     Tree(TreeDone),
 }
 
+impl Outcome {
+    /// Whether nothing came of it because it had come before, or too late. Whoever has seen what somebody signed, and batches are public,
+    /// can send it again.
+    pub(crate) fn may_be_a_copy(&self) -> bool {
+        let is_old = |reject: &Reject| matches!(reject, Reject::NonceSpent { .. } | Reject::Expired { .. });
+        match self {
+            Self::Done(_) => false,
+            Self::Rejected { reject, .. } => is_old(reject),
+            Self::Tree(done) => {
+                done.orders.iter().all(|order| matches!(order, Err(refused) if is_old(&refused.reject)))
+            }
+        }
+    }
+}
+
 /// A tree of which each order was tried.
 #[derive(Clone, Debug)]
 pub(crate) struct TreeDone {

@@ -151,12 +151,17 @@ impl Rpc {
         verified.into_iter().map(admit).collect()
     }
 
-    /// An order whose signer may act for its account costs that account a token, whatever became of it. Answers whether the signer may.
+    /// An order whose signer may act for its account costs that account a token, whatever became of it, unless anybody may have sent it.
+    /// Answers whether the signer may, or of what anybody may have sent, whether something good has come of the connection before.
     pub(crate) fn charge(&self, command: &Command, outcome: &Outcome) -> bool {
         let Some((account, _)) = command.signer() else { return false };
         if let Outcome::Rejected { reject: Reject::NotAuthorized { .. } | Reject::UnknownAccount { .. }, .. } = outcome
         {
             return false;
+        }
+        if outcome.may_be_a_copy() {
+            client::note_account(self.budgets.left_of_account(account));
+            return client::is_known();
         }
         client::note_account(if command.is_order() {
             self.budgets.owe_of_account(account, orders(command))
