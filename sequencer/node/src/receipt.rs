@@ -65,10 +65,12 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether nothing came of it because it had come before, or too late. Whoever has seen what somebody signed, and batches are public,
-    /// can send it again.
+    /// Whether nothing came of it because it had come before, or too late: a closed market is seen before a spent nonce. Whoever has seen
+    /// what somebody signed, and batches are public, can send it again.
     pub(crate) fn may_be_a_copy(&self) -> bool {
-        let is_old = |reject: &Reject| matches!(reject, Reject::NonceSpent { .. } | Reject::Expired { .. });
+        let is_old = |reject: &Reject| {
+            matches!(reject, Reject::NonceSpent { .. } | Reject::Expired { .. } | Reject::MarketClosed { .. })
+        };
         match self {
             Self::Done(_) => false,
             Self::Rejected { reject, .. } => is_old(reject),
