@@ -158,7 +158,7 @@ impl Engine {
             }
         }
         let opened = self.open_interest_change(seller, &self.orders.order(bid), size);
-        if self.exceeds_open_interest(market, opened) {
+        if self.exceeds_open_interest(market, 0, opened) {
             // Somebody's long position would be opened, and this is the order that would open it.
             return self.cancel(bid, CancelReason::OpenInterestCap, events);
         }

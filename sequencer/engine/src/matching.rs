@@ -86,7 +86,7 @@ impl Engine {
                 }
             }
             let opened = self.open_interest_change(maker, order, size);
-            if self.exceeds_open_interest(order.market, opened) {
+            if self.exceeds_open_interest(order.market, 0, opened) {
                 arriving.stopped = Some(CancelReason::OpenInterestCap);
                 return;
             }
@@ -166,10 +166,11 @@ impl Engine {
         }
     }
 
-    /// Whether a match that opens so many lots would take the market's open interest above what it may be.
-    pub(crate) fn exceeds_open_interest(&self, market: MarketId, opened: i128) -> bool {
+    /// Whether a match that opens so many lots would take the market's open interest above what it may be, if it had changed by
+    /// `before` already.
+    pub(crate) fn exceeds_open_interest(&self, market: MarketId, before: i128, opened: i128) -> bool {
         let listing = &self.listings[event_index(market.event())];
-        let open = i128::from(listing.open_interest(market));
+        let open = i128::from(listing.open_interest(market)) + before;
         opened > 0 && open + opened > i128::from(listing.terms.open_interest_max)
     }
 

@@ -4,9 +4,12 @@
 //! others come first, a frame that is nearly full ends a match early, and orders that follow or exclude each other are not
 //! followed here.
 
+use std::collections::BTreeMap;
+
 use xos_book::Handle;
 use xos_types::{
-    Address, Atoms, Instructions, Lots, MarketKind, Order, Ppm, Reject, SelfTrade, Side, Signature, Signed, Ticks,
+    AccountId, Address, Atoms, Instructions, Lots, MarketKind, Order, Ppm, Reject, SelfTrade, Side, Signature, Signed,
+    Ticks,
 };
 
 use crate::account::{Account, Standing};
@@ -16,6 +19,7 @@ use crate::fees::{FeeCredit, builder_fee, builder_reserve};
 use crate::limits::MATCHES_MAX;
 use crate::margin_view::MarginView;
 use crate::matching::opened;
+use crate::rights::reducible;
 use crate::terms::Terms;
 use crate::wide::{MILLION, ceil};
 
@@ -49,6 +53,8 @@ struct Trial<'a> {
     fees: i128,
     /// By how much its fills would raise the market's open interest.
     opened: i128,
+    /// By how many lots they would change the positions of those whose orders it meets.
+    made: BTreeMap<AccountId, i64>,
     /// Whatever is left goes.
     stopped: bool,
 }
@@ -79,6 +85,7 @@ impl Engine {
             notional: 0,
             fees: 0,
             opened: 0,
+            made: BTreeMap::new(),
             stopped: false,
         };
         self.try_matches(&mut trial, checked.price, instructions.self_trade);
@@ -125,7 +132,7 @@ impl Engine {
                 self.try_own(trial, handle, self_trade);
             } else {
                 self.try_fill(trial, handle, self.orders.shown(handle));
-                if self.orders.hides(handle) {
+                if self.orders.remaining(handle) > self.orders.shown(handle) {
                     hiding.push(handle);
                 }
             }
@@ -176,25 +183,26 @@ impl Engine {
             size = size.min(Lots(trial.account.reducible(terms, order.market, order.side)));
             trial.stopped = size == Lots(0);
         }
+        let made = trial.made.get(&maker).copied().unwrap_or_default();
+        let making_position = making_account.position(terms, order.market) + made;
         if maker_reduces {
-            size = size.min(Lots(making_account.reducible(terms, order.market, order.side.opposite())));
+            size = size.min(Lots(reducible(making_position, order.side.opposite())));
         }
         if terms.kind == MarketKind::Spot {
             let sellable = match order.side {
-                Side::Buy => self.sellable(maker, order.market, maker_reduces),
+                Side::Buy => self.sellable(maker, order.market, maker_reduces).0.saturating_sub(made.unsigned_abs()),
                 Side::Sell => {
-                    let sellable = self.sellable(order.account, order.market, order.reduce_only);
-                    Lots(sellable.0.saturating_sub(trial.filled.0))
+                    self.sellable(order.account, order.market, order.reduce_only).0.saturating_sub(trial.filled.0)
                 }
             };
-            size = size.min(sellable);
+            size = size.min(Lots(sellable));
             trial.stopped |= size == Lots(0) && order.side == Side::Sell;
         }
         if size == Lots(0) {
             return;
         }
-        let opens = trial.opens(making_account.position(terms, order.market), size);
-        if self.exceeds_open_interest(order.market, trial.opened + opens) {
+        let opens = trial.opens(making_position, size);
+        if self.exceeds_open_interest(order.market, trial.opened, opens) {
             trial.stopped = true;
             return;
         }
@@ -226,6 +234,8 @@ impl Engine {
         trial.notional = notional;
         trial.fees += fee;
         trial.opened += opens;
+        let lots = i64::try_from(size.0).expect("an order is at most SIZE_MAX lots");
+        trial.made.insert(maker, made + if order.side == Side::Buy { -lots } else { lots });
     }
 
     /// How many lots come to rest.

@@ -60,11 +60,15 @@ impl Account {
 
     /// Lots by which orders of `side` may reduce the position in a market.
     pub(crate) fn reducible(&self, terms: &Terms, market: MarketId, side: Side) -> u64 {
-        let position = self.position(terms, market);
-        match side {
-            Side::Buy => position.min(0).unsigned_abs(),
-            Side::Sell => position.max(0).unsigned_abs(),
-        }
+        reducible(self.position(terms, market), side)
+    }
+}
+
+/// Lots by which orders of `side` may reduce a position.
+pub(crate) fn reducible(position: i64, side: Side) -> u64 {
+    match side {
+        Side::Buy => position.min(0).unsigned_abs(),
+        Side::Sell => position.max(0).unsigned_abs(),
     }
 }
 

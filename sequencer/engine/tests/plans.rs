@@ -847,6 +847,25 @@ fn an_iceberg_that_arrives_takes_with_all_of_it_and_hides_what_rests() {
 }
 
 #[test]
+fn the_end_of_an_iceberg_stops_no_order_that_is_tried() {
+    let mut group = Group::free();
+    let short = group.order(BOB, Side::Sell, 5, 400);
+    group.place(short);
+    group.buy(CAROL, 5, 400);
+    let order = group.order(ALICE, Side::Sell, 3, 400);
+    group.plan(order, iceberg(2));
+    group.buy(CAROL, 2, 400);
+    // It shows the one lot that is left.
+    let order = Order { reduce_only: true, ..group.order(BOB, Side::Buy, 2, 400) };
+    let preview = group.engine.preview(&order, Instructions::default()).unwrap();
+    assert_eq!((preview.filled, preview.rests), (Lots(1), Lots(1)));
+    assert_eq!(preview.margin, {
+        group.place(order);
+        group.engine.margin(order.account).unwrap()
+    });
+}
+
+#[test]
 fn an_iceberg_reserves_what_it_hides() {
     let mut group = Group::free();
     let order = group.order(ALICE, Side::Buy, 30, 400);

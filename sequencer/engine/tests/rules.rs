@@ -689,6 +689,19 @@ fn a_match_above_the_cap_on_open_interest_does_not_happen() {
     assert_eq!(fills(&group.sell(BOB, 6, 400)).len(), 1);
 }
 
+#[test]
+fn who_closes_with_one_order_and_opens_with_the_next_is_foreseen() {
+    let mut group = Group::new(with(terms(2, 0, 0), |terms| terms.open_interest_cap = Lots(10)));
+    group.sell(BOB, 6, 400);
+    group.buy(ALICE, 6, 400);
+    group.sell(ALICE, 6, 410);
+    group.sell(ALICE, 6, 420);
+    let order = group.order(CAROL, Side::Buy, 12, 420);
+    let foreseen = group.engine.preview(&order, Instructions::default()).unwrap();
+    assert_eq!((foreseen.filled, foreseen.rests), (Lots(6), Lots(0)));
+    assert_eq!(cancelled(&group.place(order)), [(6, CancelReason::OpenInterestCap)]);
+}
+
 fn phase(phase: Phase) -> InboxPayload {
     InboxPayload::PhaseSet { market: MarketId::new(EVENT, 0), phase }
 }
