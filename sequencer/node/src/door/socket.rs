@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
@@ -145,7 +146,10 @@ impl Socket {
                     let _ = answers.send(text_message(no_request(reject_too_big_request(most)))).await;
                     break Some((CloseCode::Size, "the message is too large"));
                 }
-                // Closed, cut off, or no WebSocket any more.
+                Some(Err(Error::Utf8(_))) => break Some((CloseCode::Invalid, "a text message is not UTF-8")),
+                Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => break None,
+                Some(Err(Error::Protocol(_))) => break Some((CloseCode::Protocol, "that is no frame of a WebSocket")),
+                // Closed or cut off.
                 Some(Err(_)) | None => break None,
             };
             if client.pays_for_message(message.len()).is_err() {
