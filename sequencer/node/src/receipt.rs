@@ -59,24 +59,26 @@ pub(crate) enum Outcome {
         reject: Reject,
         /// Terms of the market that an order named, if it trades.
         terms: Option<Terms>,
+        /// Whether it is an order whose nonce was spent before.
+        spent: bool,
     },
     /// It was a tree, is durable, and each of its orders came to something.
     Tree(TreeDone),
 }
 
 impl Outcome {
-    /// Whether nothing came of it because it had come before, or too late: a closed market is seen before a spent nonce. Whoever has seen
-    /// what somebody signed, and batches are public, can send it again.
+    /// Whether nothing came of it and it may have come from anybody: who has seen what somebody signed, and batches are public,
+    /// can send it again with whatever isn't signed. What was in a batch has a spent nonce, whatever it is refused for; what is
+    /// too late may have gone astray.
     pub(crate) fn may_be_a_copy(&self) -> bool {
-        let is_old = |reject: &Reject| {
-            matches!(reject, Reject::NonceSpent { .. } | Reject::Expired { .. } | Reject::MarketClosed { .. })
-        };
+        let is_old = |reject: &Reject, spent| spent || matches!(reject, Reject::Expired { .. });
         match self {
             Self::Done(_) => false,
-            Self::Rejected { reject, .. } => is_old(reject),
-            Self::Tree(done) => {
-                done.orders.iter().all(|order| matches!(order, Err(refused) if is_old(&refused.reject)))
-            }
+            Self::Rejected { reject, spent, .. } => is_old(reject, *spent),
+            Self::Tree(done) => done
+                .orders
+                .iter()
+                .all(|order| order.as_ref().is_err_and(|refused| is_old(&refused.reject, refused.spent))),
         }
     }
 }
@@ -99,6 +101,8 @@ pub(crate) struct RefusedOrder {
     pub(crate) reject: Reject,
     /// Terms of its market, if it trades.
     pub(crate) terms: Option<Terms>,
+    /// Whether its nonce was spent before.
+    pub(crate) spent: bool,
 }
 
 /// A command that took effect.

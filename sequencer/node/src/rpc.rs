@@ -226,7 +226,7 @@ impl Rpc {
             Outcome::Done(done) => Ok(done),
             // Trees are answered by themselves.
             Outcome::Tree(_) => Err(no_answer()),
-            Outcome::Rejected { reject, terms } => {
+            Outcome::Rejected { reject, terms, .. } => {
                 let signing = Signing::of_command(&self.domain, command);
                 Err(rejected(&reject, signing.as_ref(), terms, self.decimals))
             }

@@ -297,7 +297,7 @@ impl Core {
             let refusals = commands.map(|(position, command)| {
                 // A stranger's command is refused without a place in the log, which strangers could fill otherwise.
                 if let Some(reject) = self.stranger(&command) {
-                    return Some(Outcome::Rejected { reject, terms: None });
+                    return Some(Outcome::Rejected { reject, terms: None, spent: false });
                 }
                 placed.push(Placed { request, position, command });
                 None
@@ -352,13 +352,20 @@ impl Core {
         let (sequence, head) = (*sequence, Arc::clone(head));
         if let Command::PlaceTree { tree, .. } = command {
             let effects = Effect::read_tree(tree.orders(), events).into_iter().zip(tree.orders());
-            let refused = |reject, order: &Order| Box::new(RefusedOrder { reject, terms: self.terms(order.market) });
+            let refused = |reject, order: &Order| {
+                let spent = self.is_spent(order);
+                Box::new(RefusedOrder { reject, terms: self.terms(order.market), spent })
+            };
             let orders = effects.map(|(effect, order)| effect.map_err(|reject| refused(reject, order)));
             return Outcome::Tree(TreeDone { sequence, head, orders: orders.collect() });
         }
         match Effect::read(command, events) {
             Ok(effect) => Outcome::Done(Done { sequence, head, effect }),
-            Err(reject) => Outcome::Rejected { reject, terms: self.terms_of(command) },
+            Err(reject) => {
+                let order = order_in(command);
+                let terms = order.and_then(|order| self.terms(order.market));
+                Outcome::Rejected { reject, terms, spent: order.is_some_and(|order| self.is_spent(order)) }
+            }
         }
     }
 
@@ -368,15 +375,10 @@ impl Core {
         self.engine.check_signer(account, signer).err()
     }
 
-    fn terms_of(&self, command: &Command) -> Option<Terms> {
-        let (Command::Place { order, .. }
-        | Command::Replace { order, .. }
-        | Command::Plan { order, .. }
-        | Command::Replan { order, .. }) = command
-        else {
-            return None;
-        };
-        self.terms(order.message.market)
+    /// Whether the nonce of an order that was refused is one that cannot be used. Asked behind its window, so an order that
+    /// came right behind it may have spent it.
+    fn is_spent(&self, order: &Order) -> bool {
+        self.engine.nonce_spent(order.account, order.nonce).unwrap_or(false)
     }
 
     fn terms(&self, market: MarketId) -> Option<Terms> {
@@ -488,6 +490,17 @@ pub(crate) fn turnover(engine: &Engine, frame: &Frame) -> u128 {
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The order that a command brings under a signature of its own.
+fn order_in(command: &Command) -> Option<&Order> {
+    match command {
+        Command::Place { order, .. }
+        | Command::Replace { order, .. }
+        | Command::Plan { order, .. }
+        | Command::Replan { order, .. } => Some(&order.message),
+        _ => None,
+    }
 }
 
 /// About how long the payload is in a batch; from above.

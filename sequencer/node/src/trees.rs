@@ -84,7 +84,7 @@ impl Rpc {
         self.vitals.metrics.answered_tree(done.orders.len() - rejected_orders, rejected_orders);
         let TreeDone { sequence, head, orders } = done;
         let explain = |refused: Box<RefusedOrder>| {
-            let RefusedOrder { reject, terms } = *refused;
+            let RefusedOrder { reject, terms, .. } = *refused;
             let asks_who = matches!(reject, Reject::NotAuthorized { .. });
             let signing = asks_who.then(|| Signing::of_command(&self.domain, command)).flatten();
             rejected(&reject, signing.as_ref(), terms, self.decimals)

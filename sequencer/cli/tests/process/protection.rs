@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use xos_api::{Code, OrderOutcome, XosApiClient};
+use xos_api::{Code, OrderOutcome, ReplaceRequest, XosApiClient};
 use xos_types::{AccountId, Cancel, Nonce, Side};
 
 use crate::entry::{Client, place as entry};
@@ -143,6 +143,16 @@ async fn an_account_pays_for_its_own_orders_only_and_may_always_cancel() {
     for _ in 0..3 {
         let refused = exchange.client.place_orders(vec![seen.clone(); 100]).await.unwrap();
         assert!(refused.iter().all(|refused| code(refused) == Some(Code::NonceSpent)));
+        // What is not signed is the sender's choice, and may be wrong before the nonce is looked at.
+        let instead = ReplaceRequest {
+            replaces: Nonce(7_999),
+            order: seen.clone(),
+            wait: None,
+            self_trade: Default::default(),
+            crossing: Default::default(),
+        };
+        let refused = exchange.client.replace_orders(vec![instead; 100]).await.unwrap();
+        assert!(refused.iter().all(|refused| code(refused) == Some(Code::UnknownOrder)));
     }
     let left = exchange.client.budget(Some(AccountId(ALICE))).await.unwrap().account.unwrap();
     assert!(left >= 199, "{left}");
