@@ -12,9 +12,11 @@ use rand::{Rng, RngExt, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use tokio_tungstenite::{WebSocketStream, client_async};
-use xos_api::{Entry, EntryAnswer, EntryRequest, XosApiClient};
-use xos_types::{AccountId, CancelAll, Instructions, Nonce, Side, Signature};
+use xos_api::{Code, Entry, EntryAnswer, EntryRequest, XosApiClient};
+use xos_types::{AccountId, CancelAll, Instructions, Nonce, Order, Side, Signature, TimeMs};
 
 use crate::entry::{Client, place};
 use crate::exchange::{ALICE, AMPLE, BOB, Exchange, LONG, MARKET, alice, order};
@@ -38,6 +40,8 @@ const OTHER_CORE: &str = "1";
 #[derive(Clone)]
 struct Hostile {
     target: SocketAddr,
+    /// What the honest client signed, of which nothing can come any more: whoever has seen it can send it.
+    copies: Arc<Vec<Entry>>,
     stop: Arc<AtomicBool>,
     /// Messages or connections so far.
     sent: Arc<AtomicU64>,
@@ -94,7 +98,8 @@ impl Hostile {
         }
     }
 
-    /// Messages that are no requests: of any bytes, nested deeply, of a hundred thousand calls, cut off, larger than may be.
+    /// Messages that are no requests: of any bytes, text that is no UTF-8, nested deeply, of a hundred thousand calls, cut off,
+    /// larger than may be.
     async fn nonsense(self, from: u8) {
         let mut random = rand::rngs::StdRng::seed_from_u64(from.into());
         let messages = [
@@ -116,6 +121,7 @@ impl Hostile {
                 let message = match random.random_range(0..10) {
                     0..3 => Message::binary(bytes),
                     3 => Message::binary(vec![7; 3 << 20]),
+                    4 => not_utf8(random.random_range(0..4)),
                     _ => messages[random.random_range(0..messages.len())].clone(),
                 };
                 if !matches!(tokio::time::timeout(PATIENCE, socket.send(message)).await, Ok(Ok(()))) {
@@ -135,11 +141,22 @@ impl Hostile {
             Entry::Place(order(ALICE, nonce, Side::Buy, 1, 100), Instructions::default(), signature)
         };
         let message = EntryRequest { tag: 0, entries: (1..=200).map(&mut forged).collect() }.encode();
+        self.repeat(from, &message).await;
+    }
+
+    /// Orders that Alice did sign, and that are spent or expired, in messages of many.
+    async fn replayer(self, from: u8) {
+        let message = EntryRequest { tag: 0, entries: self.copies.to_vec() }.encode();
+        self.repeat(from, &message).await;
+    }
+
+    /// The same message, as often and as fast as it goes.
+    async fn repeat(&self, from: u8, message: &[u8]) {
         while self.goes_on() {
             let Some(socket) = self.web_socket(from).await else { continue };
             let (mut writer, mut reader) = socket.split();
             let reads = tokio::spawn(async move { while let Some(Ok(_)) = reader.next().await {} });
-            while self.goes_on() && writer.send(Message::binary(message.clone())).await.is_ok() {}
+            while self.goes_on() && writer.send(Message::binary(message.to_vec())).await.is_ok() {}
             reads.abort();
         }
     }
@@ -179,6 +196,14 @@ impl Hostile {
     }
 }
 
+/// A text message with bytes in its strings that UTF-8 does not have: cut off, out of place, longer than they need to be, half of a
+/// pair.
+fn not_utf8(which: usize) -> Message {
+    let bytes: &[u8] = [&b"\xe2\x82"[..], b"\x80", b"\xc0\xaf", b"\xed\xa0\x80"][which];
+    let text = [br#"{"jsonrpc":"2.0","id":1,"method":"xos_account","params":[""#, bytes, br#""]}"#].concat();
+    Message::Frame(Frame::message(text, OpCode::Data(Data::Text), true))
+}
+
 /// KiB that a process has in memory.
 pub(crate) fn memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -194,19 +219,20 @@ struct Storm {
 }
 
 impl Storm {
-    fn begin(target: SocketAddr) -> Self {
+    fn begin(target: SocketAddr, copies: &Arc<Vec<Entry>>) -> Self {
         let yielding = || {
             // Of the thread that asks, says Linux. If it is refused they are in the way, which proves as much.
             let _ = rustix::process::setpriority_process(None, 19);
         };
         let mut threads = tokio::runtime::Builder::new_multi_thread();
         let runtime = threads.worker_threads(2).enable_all().on_thread_start(yielding).build().unwrap();
-        let hostile = Hostile { target, stop: Arc::default(), sent: Arc::default() };
+        let hostile = Hostile { target, copies: Arc::clone(copies), stop: Arc::default(), sent: Arc::default() };
         for from in 0..4 {
             runtime.spawn(hostile.clone().garbage(1 + from));
             runtime.spawn(hostile.clone().half_open(11 + from));
             runtime.spawn(hostile.clone().nonsense(21 + from));
             runtime.spawn(hostile.clone().forger(31 + from));
+            runtime.spawn(hostile.clone().replayer(61 + from));
             runtime.spawn(hostile.clone().deaf(41 + from));
             runtime.spawn(hostile.clone().subscriber(51 + from));
         }
@@ -269,6 +295,20 @@ impl Honest<'_> {
         waits
     }
 
+    /// What it signed before: orders of which the nonces are spent, and as many that nobody took in time.
+    async fn copies(&mut self) -> Vec<Entry> {
+        let spent = |nonce| order(ALICE, nonce, Side::Buy, 1, 1 + nonce % 400);
+        let expired = |nonce| Order { expiry: TimeMs(1), ..spent(nonce) };
+        let orders = (1..=100).flat_map(|nonce| [spent(nonce), expired(HONEST + nonce)]);
+        let copies: Vec<_> = orders.map(|order| place(self.exchange, &alice(), order)).collect();
+
+        let answer = self.client.ask(copies.clone()).await;
+        let EntryAnswer::Done { results, .. } = answer else { panic!("{answer:?}") };
+        let refused: Vec<_> = results.iter().map(|result| result.refused.unwrap()).collect();
+        assert_eq!(refused, [Code::NonceSpent, Code::Expired].repeat(100));
+        copies
+    }
+
     async fn done(&mut self, entry: Entry) {
         let answer =
             tokio::time::timeout(PATIENCE, self.client.ask(vec![entry])).await.expect("it is answered in time");
@@ -288,6 +328,27 @@ fn pin(core: &str) {
 
 fn p99(waits: &[Duration]) -> Duration {
     waits[waits.len() * 99 / 100]
+}
+
+/// Its sender is told, and nobody else notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_text_or_no_frame_ends_its_connection_with_the_reason() {
+    let exchange = Exchange::open().await;
+    let no_frame = |reserved| {
+        let header = FrameHeader { opcode: OpCode::Data(Data::Reserved(reserved)), ..FrameHeader::default() };
+        Message::Frame(Frame::from_payload(header, b"what is this".to_vec().into()))
+    };
+    let cases = (0..4).map(|which| (not_utf8(which), 1007)).chain([(no_frame(3), 1002), (no_frame(7), 1002)]);
+    for (message, code) in cases {
+        let mut client = Client::connect(&exchange).await;
+        client.0.send(message).await.unwrap();
+        let last = tokio::time::timeout(LONG, client.0.next()).await.unwrap();
+        let Some(Ok(Message::Close(Some(told)))) = last else { panic!("{last:?}") };
+        assert_eq!(u16::from(told.code), code, "{told:?}");
+    }
+    let mut client = Client::connect(&exchange).await;
+    let answer = client.ask(vec![place(&exchange, &alice(), order(ALICE, 1, Side::Buy, 1, 100))]).await;
+    assert!(matches!(answer, EntryAnswer::Done { .. }));
 }
 
 /// Who is hostile has machines of his own, and so has the node: here it has a core, and the hostile clients get of the other what
@@ -316,12 +377,13 @@ async fn an_honest_client_is_served_while_others_do_their_worst() {
     let target = exchange.address().parse().unwrap();
     let mut honest = Honest { exchange: &exchange, client: Client::connect(&exchange).await, nonce: 0, memory: 0 };
     honest.waits().await;
+    let copies = Arc::new(honest.copies().await);
     let before = memory(exchange.process());
 
     let (mut all_calm, mut all_stormy) = (Vec::new(), Vec::new());
     for storm in 1..=storms {
         let calm = honest.waits().await;
-        let attack = Storm::begin(target);
+        let attack = Storm::begin(target, &copies);
         // They come up.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let stormy = honest.waits().await;
