@@ -337,6 +337,11 @@ impl Orders {
         self.resting.get(handle).remaining()
     }
 
+    /// What the book shows of an iceberg at a time; 0 of any other.
+    pub(crate) fn display(&self, handle: Handle) -> Lots {
+        self.altered(handle).map_or(Lots(0), |altered| altered.display)
+    }
+
     /// All that can still fill of it.
     #[inline]
     pub(crate) fn remaining(&self, handle: Handle) -> Lots {
@@ -387,7 +392,7 @@ impl Orders {
             price: self.price(handle),
             remaining: self.remaining(handle),
             less: self.altered(handle).map_or(Lots(0), |altered| altered.less),
-            display: self.altered(handle).map_or(Lots(0), |altered| altered.display),
+            display: self.display(handle),
             shown: self.shown(handle),
             credit: self.credit(handle),
         }

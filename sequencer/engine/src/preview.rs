@@ -4,7 +4,7 @@
 //! others come first, a frame that is nearly full ends a match early, and orders that follow or exclude each other are not
 //! followed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use xos_book::Handle;
 use xos_types::{
@@ -112,16 +112,27 @@ impl Engine {
             return;
         }
         let book = self.find_book(order.market).expect("it passed its checks");
-        // What icebergs hide comes behind all others at its price.
-        let mut hiding: Vec<Handle> = Vec::new();
-        for (handle, met) in book.queue(&self.orders.resting, order.side.opposite()).zip(0..) {
-            let price = self.orders.price(handle);
-            if hiding.first().is_some_and(|first| self.orders.price(*first) != price) {
-                self.try_hidden(trial, &mut hiding);
-            }
+        let mut queue = book.queue(&self.orders.resting, order.side.opposite()).peekable();
+        // What icebergs hide comes part by part, behind all others at its price.
+        let mut hiding: VecDeque<(Handle, Lots)> = VecDeque::new();
+        for met in 0.. {
+            let price = |handle| self.orders.price(handle);
+            let next = queue.peek().copied();
+            let (handle, shown, hidden) = match hiding.front().copied() {
+                Some((handle, hidden)) if next.is_none_or(|next| price(next) != price(handle)) => {
+                    hiding.pop_front();
+                    let shown = self.orders.display(handle).min(hidden);
+                    (handle, shown, Lots(hidden.0 - shown.0))
+                }
+                _ => {
+                    let Some(handle) = queue.next() else { break };
+                    let shown = self.orders.shown(handle);
+                    (handle, shown, Lots(self.orders.remaining(handle).0 - shown.0))
+                }
+            };
             let crosses = match order.side {
-                Side::Buy => price <= limit,
-                Side::Sell => price >= limit,
+                Side::Buy => price(handle) <= limit,
+                Side::Sell => price(handle) >= limit,
             };
             if trial.remaining == Lots(0) || trial.stopped || !crosses {
                 break;
@@ -131,21 +142,12 @@ impl Engine {
             } else if self.orders.account(handle) == order.account {
                 self.try_own(trial, handle, self_trade);
             } else {
-                self.try_fill(trial, handle, self.orders.shown(handle));
-                if self.orders.remaining(handle) > self.orders.shown(handle) {
-                    hiding.push(handle);
+                let filled = trial.filled;
+                self.try_fill(trial, handle, shown);
+                // Whoever could not trade goes with all that it hides.
+                if trial.filled > filled && hidden > Lots(0) {
+                    hiding.push_back((handle, hidden));
                 }
-            }
-        }
-        self.try_hidden(trial, &mut hiding);
-    }
-
-    /// Meets what these orders hide.
-    fn try_hidden(&self, trial: &mut Trial<'_>, hiding: &mut Vec<Handle>) {
-        for handle in hiding.drain(..) {
-            if !trial.stopped && trial.remaining > Lots(0) {
-                let hidden = self.orders.remaining(handle).0 - self.orders.shown(handle).0;
-                self.try_fill(trial, handle, Lots(hidden));
             }
         }
     }

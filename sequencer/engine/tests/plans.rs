@@ -866,6 +866,21 @@ fn the_end_of_an_iceberg_stops_no_order_that_is_tried() {
 }
 
 #[test]
+fn what_icebergs_hide_is_tried_part_by_part() {
+    let mut group = Group::new(with(terms(2, 0, 0), |terms| terms.open_interest_cap = Lots(11)));
+    let order = group.order(ALICE, Side::Sell, 20, 400);
+    group.plan(order, iceberg(2));
+    let order = group.order(BOB, Side::Sell, 20, 400);
+    group.plan(order, iceberg(3));
+    let order = group.order(CAROL, Side::Buy, 30, 400);
+    let foreseen = group.engine.preview(&order, Instructions::default()).unwrap();
+    let events = group.place(order);
+    let met: Vec<_> = fills(&events).iter().map(|fill| fill.size.0).collect();
+    assert_eq!(met, [2, 3, 2, 3], "the next part would be too much");
+    assert_eq!((foreseen.filled, foreseen.rests), (Lots(10), Lots(0)));
+}
+
+#[test]
 fn an_iceberg_reserves_what_it_hides() {
     let mut group = Group::free();
     let order = group.order(ALICE, Side::Buy, 30, 400);
