@@ -32,6 +32,11 @@ async fn old_segments_go_to_the_archive_and_the_node_dies_and_comes_back_without
     let config = format!("old_segments = \"archive\"\n{config}");
     std::fs::write(exchange.path("node.toml"), config).unwrap();
     exchange.start_node().await;
+    let saved = |exchange: &Exchange| {
+        let names = std::fs::read_dir(exchange.path("data/snapshots")).unwrap().flatten();
+        let sequence = |name: String| name.strip_suffix(".snapshot")?.parse::<u64>().ok();
+        names.filter_map(|entry| sequence(entry.file_name().into_string().ok()?)).max().unwrap_or(0)
+    };
     let archived = |exchange: &Exchange| std::fs::read_dir(exchange.path("data/archive")).map_or(0, Iterator::count);
 
     // Nothing goes that the chain might still lose, whatever has been saved.
@@ -43,6 +48,9 @@ async fn old_segments_go_to_the_archive_and_the_node_dies_and_comes_back_without
     while archived(&exchange) == 0 {
         nonce = fill_a_segment(&exchange, nonce).await;
         exchange.until_all_is_settled().await;
+        // Who saves the state has less of a hurry than anybody, other tests included.
+        let sequence = exchange.client.info().await.unwrap().sequence;
+        exchange.until("the state is saved", async |exchange| saved(exchange) + 1_000 > sequence).await;
         exchange.anvil.mine(70).await;
         filled += 1;
         assert!(filled < 8, "nothing leaves; the node said:\n{}", exchange.log());
