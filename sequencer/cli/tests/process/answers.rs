@@ -203,7 +203,7 @@ impl Asking<'_> {
         }
     }
 
-    /// A fill is followed until its batch is on chain.
+    /// A fill is followed until its batch is on chain for good.
     async fn settlement(&mut self) {
         let fills = self.listed("xos_fills", json!([ALICE.to_string()]), 1).await;
         let sequence = &fills[0]["sequence"];
@@ -230,6 +230,20 @@ impl Asking<'_> {
         assert_eq!(self.done("xos_batches", json!([batch, 1])).await[0], settled["batch"]);
         let on_chain = self.exchange.chain.batches(batch).await.unwrap();
         assert_eq!(json!(on_chain[0].transaction), settled["batch"]["transaction"], "{on_chain:?}");
+
+        // Until nothing can take it back.
+        self.exchange.anvil.mine(70).await;
+        let begun = std::time::Instant::now();
+        let last = loop {
+            let status = self.done("xos_settlement", json!([sequence])).await;
+            if status["stage"] == "final" {
+                break status;
+            }
+            assert!(begun.elapsed() < crate::exchange::LONG, "{status}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
+        assert_eq!((&last["frame"], &last["batch"]), (&settled["frame"], &settled["batch"]));
+
         for unknown in ["0", "18446744073709551615"] {
             let answer = self.ask("xos_settlement", json!([unknown])).await;
             assert_eq!(answer["error"]["data"]["field"], "sequence", "{answer}");
