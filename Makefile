@@ -93,9 +93,8 @@ BESIDE = $(MAKE) --no-print-directory --jobs=2 --output-sync=line
 test: ## Everything that must hold
 	@echo "==> build, lint and tests of the contracts, and beside them lint and build of the Rust tests"
 	@$(BESIDE) check-contracts check-rust
-	@echo "==> the Rust tests, which wait for chains and disks, and beside them proofs, other builds and canaries"
-	@$(BESIDE) test-rust test-reckoning
-	@$(MAKE) --no-print-directory test-demo
+	@echo "==> the Rust tests, which wait for chains and disks, and the demo, and beside them proofs, other builds and canaries"
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-live test-proven test-broken
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
 # ---------------------------------------------------------------- parts of `test`
@@ -103,7 +102,7 @@ test: ## Everything that must hold
 # Examples and benchmarks are compiled by lint, and built by those who want them.
 RUST_TESTS := cargo test --release --locked --workspace --lib --bins --tests
 
-.PHONY: check-contracts check-rust test-reckoning
+.PHONY: check-contracts check-rust test-live test-proven test-broken
 check-contracts: lint-contracts
 	@$(MAKE) --no-print-directory --jobs=1 lint-slither
 	@$(MAKE) --no-print-directory --jobs=1 test-contracts
@@ -112,10 +111,19 @@ check-rust: lint-rust
 	@echo "==> building the Rust tests"
 	$(RUST_TESTS) --no-run
 
-test-reckoning:
-	@nice -n 19 $(MAKE) --no-print-directory --jobs=1 test-proofs
-	@nice -n 19 $(MAKE) --no-print-directory --jobs=1 test-builds
-	@nice -n 19 $(MAKE) --no-print-directory --jobs=1 test-simulation
+# What starts nodes goes before what only reckons, its least urgent threads included.
+IDLY := chrt --idle 0
+
+test-live:
+	@$(MAKE) --no-print-directory --jobs=1 test-rust
+	@$(MAKE) --no-print-directory --jobs=1 test-demo BUILT=1
+
+test-proven:
+	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-proofs
+
+test-broken:
+	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-builds
+	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-simulation
 
 .PHONY: test-contracts
 test-contracts: contracts ## Contract tests
@@ -140,8 +148,8 @@ TEST_THREADS = $(shell echo $$((3 * $$(nproc))))
 test-rust: contracts $(NATS) nginx chromium ## Rust tests, the differential ones among them
 	@echo "==> Rust tests"
 	@mkdir -p target
-	RUST_TEST_THREADS=$(TEST_THREADS) $(RUST_TESTS) --no-fail-fast 2>&1 | tee target/test-rust.log
-	cargo test --release --locked --workspace --doc 2>&1 | tee --append target/test-rust.log
+	cargo test --release --locked --workspace --doc 2>&1 | tee target/test-rust.log
+	RUST_TEST_THREADS=$(TEST_THREADS) $(RUST_TESTS) --no-fail-fast 2>&1 | tee --append target/test-rust.log
 
 .PHONY: test-builds
 test-builds: contracts ## The same log gives the same hashes in another build; a broken book is noticed
@@ -170,7 +178,8 @@ test-simulation: contracts ## The seeds that the simulation lives find each bug 
 .PHONY: test-demo
 test-demo: contracts ## The whole demo, faster, with the node killed on the way
 	@echo "==> the demo end to end, with the node killed twice"
-	$(RUST_TESTS) --no-run
+	@# Unless it was built a moment ago: another build may be going on, which this one would wait for.
+	$(if $(BUILT),,$(RUST_TESTS) --no-run)
 	$(XOS) demo --exit --speed 4 --kill-node 2
 
 .PHONY: test-long
