@@ -68,10 +68,11 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Whether nothing came of it and it may have come from anybody: who has seen what somebody signed, and batches are public,
-    /// can send it again with whatever isn't signed. What was in a batch has a spent nonce, whatever it is refused for; what is
-    /// too late may have gone astray.
+    /// can send it again with whatever isn't signed. An order that was in a batch has a spent nonce, whatever it is refused for; anything
+    /// else is refused for it. What is too late may have gone astray.
     pub(crate) fn may_be_a_copy(&self) -> bool {
-        let is_old = |reject: &Reject, spent| spent || matches!(reject, Reject::Expired { .. });
+        let is_old =
+            |reject: &Reject, spent| spent || matches!(reject, Reject::NonceSpent { .. } | Reject::Expired { .. });
         match self {
             Self::Done(_) => false,
             Self::Rejected { reject, spent, .. } => is_old(reject, *spent),
