@@ -41,7 +41,7 @@ use crate::curve::{
     Affine, Comb, Combination, Field, Jacobian, LANES, Summer, generator_and_point, halves, invert, lambda, sums,
 };
 use crate::key_book::KeyBook;
-use crate::processor::has_lanes;
+use crate::processor::{Vectors, vectors};
 use crate::signature::{AuthError, Parts, address_of, recover, recover_key, scalar_of};
 
 /// A failed batch of so few is settled one by one: what a smaller batch saves, a failure costs.
@@ -50,7 +50,7 @@ const FEW: usize = 8;
 /// Tables that are made in one batch at most: together they take a quarter of a millisecond.
 const TABLES_AT_ONCE: usize = 8;
 
-/// Without lanes each table takes as long as any other, and so many claims are faster summed.
+/// Without the lanes of AVX-512 tables are slower, and so many claims are faster summed.
 const SUMMED_WITHOUT_LANES: usize = 128;
 
 /// A signature and who is expected to have made it.
@@ -139,7 +139,7 @@ impl Verifier {
         self.equations.clear();
         self.signers.clear();
         self.numbers.clear();
-        self.makable = (claims.len() < SUMMED_WITHOUT_LANES || has_lanes()).then_some(TABLES_AT_ONCE);
+        self.makable = (claims.len() < SUMMED_WITHOUT_LANES || vectors() == Vectors::Eight).then_some(TABLES_AT_ONCE);
         for (index, claim) in claims.iter().enumerate() {
             verdicts.push(match self.enter(keys, index, claim) {
                 // Stands until it is found wrong.

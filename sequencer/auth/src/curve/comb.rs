@@ -11,7 +11,7 @@ use k256::Scalar;
 
 use super::point::{Affine, Jacobian};
 use super::scalar::{Odd, split_odd};
-use crate::processor::choose;
+use crate::processor::{Vectors, choose, vectors};
 
 /// Bits of a factor: see [`split_odd`].
 const BITS: u32 = 129;
@@ -164,16 +164,24 @@ impl Combination<'_> {
     }
 }
 
+/// So few sums are no slower one by one than in the lanes of AVX2, of which each takes four times as long.
+const FEW: usize = 3;
+
 /// Appends up to eight sums. One in which a point met itself or its opposite on the way may come out as infinity.
 pub(crate) fn sums(combinations: &[Combination<'_>], sums: &mut Vec<Jacobian>) {
+    if vectors() == Vectors::Four && combinations.len() <= FEW {
+        return portable_sums((combinations, sums));
+    }
     choose(
         (combinations, sums),
         #[cfg(target_arch = "x86_64")]
-        super::wide::sums,
+        super::wide::avx512::sums,
+        #[cfg(target_arch = "x86_64")]
+        super::wide::avx2::sums,
         portable_sums,
     );
 }
 
-pub(super) fn portable_sums((combinations, sums): (&[Combination<'_>], &mut Vec<Jacobian>)) {
+fn portable_sums((combinations, sums): (&[Combination<'_>], &mut Vec<Jacobian>)) {
     sums.extend(combinations.iter().map(Combination::sum));
 }

@@ -166,7 +166,9 @@ pub(crate) fn roots(values: [Field; LANES]) -> [Field; LANES] {
     choose(
         values,
         #[cfg(target_arch = "x86_64")]
-        super::wide::roots,
+        super::wide::avx512::roots,
+        #[cfg(target_arch = "x86_64")]
+        super::wide::avx2::roots,
         portable_roots,
     )
 }

@@ -13,7 +13,7 @@ pub(super) struct Pairs {
     /// For each pair, the product of the denominators of the pairs behind it.
     products: Vec<Field>,
     #[cfg(target_arch = "x86_64")]
-    wide_products: Vec<super::wide::Wide>,
+    wide_products: super::wide::Products,
 }
 
 /// What is to be added, and room for it.
@@ -25,7 +25,7 @@ pub(super) struct Job<'a> {
     pub(super) sums: &'a mut Vec<Option<Affine>>,
     products: &'a mut Vec<Field>,
     #[cfg(target_arch = "x86_64")]
-    pub(super) wide_products: &'a mut Vec<super::wide::Wide>,
+    pub(super) wide_products: &'a mut super::wide::Products,
 }
 
 impl Pairs {
@@ -34,10 +34,7 @@ impl Pairs {
         self.products.clear();
         self.products.reserve(pairs);
         #[cfg(target_arch = "x86_64")]
-        {
-            self.wide_products.clear();
-            self.wide_products.reserve(pairs.div_ceil(super::wide::LANES));
-        }
+        self.wide_products.reserve(pairs);
     }
 
     /// Appends the sum of each pair of neighbours.
@@ -61,7 +58,9 @@ impl Pairs {
         choose(
             job,
             #[cfg(target_arch = "x86_64")]
-            super::wide::add,
+            super::wide::avx512::add,
+            #[cfg(target_arch = "x86_64")]
+            super::wide::avx2::add,
             add,
         );
     }

@@ -9,14 +9,15 @@ use k256::{ProjectivePoint, Scalar};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::comb::{Comb, Combination, portable_sums, sums};
+use super::comb::{Comb, Combination, sums};
 use super::field::{Field, LANES, portable_roots, roots};
 use super::pairs::Pairs;
 use super::point::{Affine, Jacobian};
 use super::scalar::{Odd, halves, invert, lambda, split, split_odd};
 use super::sum::Summer;
 use super::two::generator_and_point;
-use crate::processor::{choose, has_lanes};
+use crate::processor::testing::with_each;
+use crate::processor::{Vectors, choose};
 
 const PRIME: U256 = uint!(0xfffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f_U256);
 
@@ -119,8 +120,19 @@ proptest! {
             ]
         }
         let input = [&a, &b].map(|numbers| std::array::from_fn(|lane| field(numbers[lane])));
-        let wide = choose(input, #[cfg(target_arch = "x86_64")] super::wide::operations, one_by_one);
-        prop_assert_eq!(wide, one_by_one(input));
+        let of_best = || {
+            choose(
+                input,
+                #[cfg(target_arch = "x86_64")]
+                super::wide::avx512::operations,
+                #[cfg(target_arch = "x86_64")]
+                super::wide::avx2::operations,
+                one_by_one,
+            )
+        };
+        for wide in with_each(|_| of_best()) {
+            prop_assert_eq!(wide, one_by_one(input));
+        }
     }
 
     #[test]
@@ -132,11 +144,16 @@ proptest! {
     ) {
         let points: Vec<Affine> = points.iter().map(affine).collect();
         let pairs: Vec<usize> = (0..points.len() / 2).map(|pair| 2 * pair).collect();
-        let mut sums = Vec::new();
-        Pairs::default().add(&points, &pairs, &mut sums);
-        prop_assert_eq!(sums.len(), pairs.len());
-        for (pair, sum) in pairs.into_iter().zip(sums) {
-            prop_assert_eq!(Jacobian::from(points[pair]).add_affine(points[pair + 1]).to_affine(), sum);
+        let together = |_| {
+            let mut sums = Vec::new();
+            Pairs::default().add(&points, &pairs, &mut sums);
+            sums
+        };
+        for sums in with_each(together) {
+            prop_assert_eq!(sums.len(), pairs.len());
+            for (&pair, sum) in pairs.iter().zip(sums) {
+                prop_assert_eq!(Jacobian::from(points[pair]).add_affine(points[pair + 1]).to_affine(), sum);
+            }
         }
     }
 
@@ -147,8 +164,9 @@ proptest! {
         prop_assert!(!x.is_zero() || x.invert().is_zero());
         let both = [x.square(), x];
         let [root, other] = portable_roots(both);
-        let together = roots(std::array::from_fn(|lane| both[lane % 2]));
-        prop_assert!(together.iter().zip([root, other].iter().cycle()).all(|(a, b)| a == b));
+        for together in with_each(|_| roots(std::array::from_fn(|lane| both[lane % 2]))) {
+            prop_assert!(together.iter().zip([root, other].iter().cycle()).all(|(a, b)| a == b));
+        }
         prop_assert!(root == x || root == x.negate());
         let exponent: U256 = (PRIME + U256::from(1)) >> 2;
         prop_assert_eq!(number(other), a.reduce_mod(PRIME).pow_mod(exponent, PRIME));
@@ -227,14 +245,16 @@ proptest! {
             .zip(&combs)
             .map(|((generator, factor, _), comb)| Combination { generator: *generator, factor: *factor, comb })
             .collect();
-        let (mut together, mut alone) = (Vec::new(), Vec::new());
-        sums(&combinations, &mut together);
-        portable_sums((&combinations, &mut alone));
-        prop_assert_eq!((together.len(), alone.len()), (terms.len(), terms.len()));
-        for (((a, b, _), point), (together, alone)) in terms.iter().zip(&points).zip(together.into_iter().zip(alone)) {
-            let theirs = ProjectivePoint::GENERATOR * a + *point * b;
-            prop_assert!(same(together, &theirs));
-            prop_assert!(same(alone, &theirs));
+        let theirs: Vec<_> =
+            terms.iter().zip(&points).map(|((a, b, _), point)| ProjectivePoint::GENERATOR * a + *point * b).collect();
+        let together = |_| {
+            let mut together = Vec::new();
+            sums(&combinations, &mut together);
+            together
+        };
+        for ours in with_each(together) {
+            prop_assert_eq!(ours.len(), theirs.len());
+            prop_assert!(ours.into_iter().zip(&theirs).all(|(ours, theirs)| same(ours, theirs)));
         }
     }
 
@@ -255,20 +275,25 @@ proptest! {
         let points: Vec<_> = keys.iter().map(|key| ProjectivePoint::GENERATOR * key).collect();
         let combs: Vec<_> = points.iter().map(|point| Comb::of_signer(affine(point))).collect();
         let combinations: Vec<_> = combs.iter().map(|comb| Combination { generator: a, factor: b, comb }).collect();
-        let (mut together, mut alone) = (Vec::new(), Vec::new());
-        sums(&combinations, &mut together);
-        portable_sums((&combinations, &mut alone));
-        for (number, (key, (together, alone))) in keys.iter().zip(together.into_iter().zip(alone)).enumerate() {
-            let theirs = ProjectivePoint::GENERATOR * (a + b * key);
-            prop_assert!(same(alone, &theirs));
-            // In lanes it says that it does not know.
-            let meets = number == 0 && if in_one_lane { keys.len() > 4 } else { (3..=4).contains(&keys.len()) };
-            if has_lanes() && meets {
-                prop_assert!(together.is_infinity());
-            } else {
-                prop_assert!(same(together, &theirs));
+        let theirs: Vec<_> = keys.iter().map(|key| ProjectivePoint::GENERATOR * (a + b * key)).collect();
+        with_each(|vectors| {
+            let mut ours = Vec::new();
+            sums(&combinations, &mut ours);
+            let lanes = match (vectors, in_one_lane) {
+                (Vectors::None, _) => 0..=0,
+                (_, true) => 5..=LANES,
+                (Vectors::Four, false) => 4..=4,
+                (Vectors::Eight, false) => 3..=4,
+            };
+            for (number, (ours, theirs)) in ours.into_iter().zip(&theirs).enumerate() {
+                // In lanes it says that it does not know.
+                if number == 0 && lanes.contains(&keys.len()) {
+                    assert!(ours.is_infinity());
+                } else {
+                    assert!(same(ours, theirs));
+                }
             }
-        }
+        });
     }
 
     #[test]
@@ -283,7 +308,9 @@ proptest! {
         let terms: Vec<_> = terms.into_iter().map(|(point, factor, shift)| (point, factor >> shift)).collect();
         let theirs: ProjectivePoint = terms.iter().map(|(point, factor)| *point * Scalar::from(*factor)).sum();
         let ours: Vec<_> = terms.iter().map(|(point, factor)| (affine(point), *factor)).collect();
-        prop_assert!(same(Summer::default().sum(&ours), &theirs));
+        for sum in with_each(|_| Summer::default().sum(&ours)) {
+            prop_assert!(same(sum, &theirs));
+        }
     }
 }
 

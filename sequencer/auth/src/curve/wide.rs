@@ -1,85 +1,61 @@
-//! Eight sums of points side by side, and eight roots, and eight combinations by combs: numbers modulo `p` in five limbs of 52 bits, which is what
-//! AVX-512's multiplier takes. [`super::pairs`], [`super::field`] and [`super::comb`] do the same one by one, and tests hold both together.
+//! Eight sums of points side by side, and eight roots, and eight combinations by combs, with AVX-512 or AVX2. [`super::pairs`],
+//! [`super::field`] and [`super::comb`] do the same one by one, and tests hold all of them together.
 //!
-//! Between operations a limb has at most 52 bits and the last at most 49, so that any value goes into any operation. A
-//! column of a product is a sum of at most ten parts of 52 bits, for which 64 have room.
+//! Both kinds of vectors have their own form of eight numbers modulo `p` ([`avx512`], [`avx2`]) and do the same with them
+//! ([`algorithms`]). Rust wants every function that is compiled for a processor to name its features, so a macro writes them
+//! for each.
 
-mod combs;
+#[macro_use]
+mod algorithms;
+pub(super) mod avx2;
+pub(super) mod avx512;
 
-use core::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_sub_epi64,
-    _mm512_or_si512, _mm512_set_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srli_epi64,
-    _mm512_sub_epi64,
-};
-
-use zerocopy::{FromBytes, IntoBytes};
-
+use super::comb::{Comb, Digit, GENERATOR};
 use super::field::Field;
-use super::pairs::Job;
-use super::point::Affine;
-
-pub(super) use combs::sums;
+use super::point::{Affine, Jacobian};
 
 /// Numbers side by side.
 pub(crate) const LANES: usize = 8;
 
-const LIMB: i64 = (1 << 52) - 1;
-const LAST: i64 = (1 << 48) - 1;
-
-/// `2^256 − p`, and `2^260 mod p`.
-const FOLD: i64 = 0x1_0000_03d1;
-const FOLD_LIMB: i64 = FOLD << 4;
-
-/// `4·p` in limbs that are each larger than those that are taken from them.
-const FOUR_PRIMES: [i64; 5] = [0xf_fffe_ffff_fc2f << 2, LIMB << 2, LIMB << 2, LIMB << 2, LAST << 2];
-
-/// Eight numbers, limb by limb.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wide([__m512i; 5]);
-
-/// What [`super::field::roots`] gives for each.
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn roots(values: [Field; LANES]) -> [Field; LANES] {
-    let x = Wide::from_fields(values.each_ref());
-    let x2 = x.squares(1).mul(x);
-    let x3 = x2.squares(1).mul(x);
-    let x6 = x3.squares(3).mul(x3);
-    let x9 = x6.squares(3).mul(x3);
-    let x11 = x9.squares(2).mul(x2);
-    let x22 = x11.squares(11).mul(x11);
-    let x44 = x22.squares(22).mul(x22);
-    let x88 = x44.squares(44).mul(x44);
-    let x176 = x88.squares(88).mul(x88);
-    let x220 = x176.squares(44).mul(x44);
-    let x223 = x220.squares(3).mul(x3);
-    x223.squares(23).mul(x22).squares(6).mul(x2).squares(2).to_fields()
+/// Products on the way to an inversion; memory that is kept.
+#[derive(Debug, Default)]
+pub(super) struct Products {
+    eight: Vec<avx512::Wide>,
+    four: Vec<avx2::Wide>,
 }
 
-/// What [`super::pairs::add`] does, for pairs of which none has one `x` twice.
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn add(job: Job<'_>) {
-    let Job { points, pairs, sums, wide_products: products, .. } = job;
-    products.clear();
-    let mut product = Wide::from_fields([&Field::ONE; LANES]);
-    for group in pairs.chunks(LANES).rev() {
-        products.push(product);
-        let (a, b) = both(points, group);
-        product = product.mul(Wide::xs(b).sub(Wide::xs(a)));
-    }
-    let mut inverse = Wide::from_fields(invert(product.to_fields()).each_ref());
-    for group in pairs.chunks(LANES) {
-        let (a, b) = both(points, group);
-        let (ax, ay, bx, by) = (Wide::xs(a), Wide::ys(a), Wide::xs(b), Wide::ys(b));
-        let product = products.pop().expect("as many groups as on the way back");
-        let slope = by.sub(ay).mul(inverse.mul(product));
-        inverse = inverse.mul(bx.sub(ax));
-        let x = slope.square().sub(ax).sub(bx);
-        let y = slope.mul(ax.sub(x)).sub(ay);
-        let (xs, ys) = (x.to_fields(), y.to_fields());
-        for ((x, y), _) in xs.into_iter().zip(ys).zip(group) {
-            sums.push(Some(Affine { x, y }));
+impl Products {
+    /// Room for so many pairs of points.
+    pub(super) fn reserve(&mut self, pairs: usize) {
+        use crate::processor::{Vectors, vectors};
+        self.eight.clear();
+        self.four.clear();
+        match vectors() {
+            Vectors::Eight => self.eight.reserve(pairs.div_ceil(LANES)),
+            Vectors::Four => self.four.reserve(pairs.div_ceil(LANES)),
+            Vectors::None => {}
         }
     }
+}
+
+/// What a lane adds, column by column.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    comb: &'a Comb,
+    digits: &'a [Digit],
+}
+
+/// An entry of each table, any where a part has no such column, and which of them are negative.
+fn entries<'a>(parts: &[Part<'a>; LANES], column: usize) -> ([&'a Affine; LANES], u8) {
+    let mut points = [&Affine::GENERATOR; LANES];
+    let mut negative = 0;
+    for (lane, (point, part)) in points.iter_mut().zip(parts).enumerate() {
+        if let Some(digit) = part.digits.get(column) {
+            *point = part.comb.entry(*digit);
+            negative |= u8::from(digit.is_negative()) << lane;
+        }
+    }
+    (points, negative)
 }
 
 /// The points of up to eight pairs; the first pair stands in for those that are missing.
@@ -107,201 +83,22 @@ fn invert(values: [Field; LANES]) -> [Field; LANES] {
     products
 }
 
-impl Wide {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn xs(points: [&Affine; LANES]) -> Self {
-        let [a, b, c, d, e, f, g, h] = points;
-        Self::from_fields([&a.x, &b.x, &c.x, &d.x, &e.x, &f.x, &g.x, &h.x])
+/// The sum of a combination's lanes.
+fn together(lanes: &[Jacobian]) -> Jacobian {
+    if lanes.iter().any(Jacobian::is_infinity) {
+        return Jacobian::INFINITY;
     }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn ys(points: [&Affine; LANES]) -> Self {
-        let [a, b, c, d, e, f, g, h] = points;
-        Self::from_fields([&a.y, &b.y, &c.y, &d.y, &e.y, &f.y, &g.y, &h.y])
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn from_fields(fields: [&Field; LANES]) -> Self {
-        let mut words = [_mm512_setzero_si512(); 4];
-        for (limb, word) in words.iter_mut().enumerate() {
-            let [a, b, c, d, e, f, g, h] = fields;
-            let at = |field: &Field| field.limbs()[limb].cast_signed();
-            *word = _mm512_set_epi64(at(h), at(g), at(f), at(e), at(d), at(c), at(b), at(a));
-        }
-        let [w0, w1, w2, w3] = words;
-        let mask = _mm512_set1_epi64(LIMB);
-        Self([
-            _mm512_and_si512(w0, mask),
-            _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(w0, 52), _mm512_slli_epi64(w1, 12)), mask),
-            _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(w1, 40), _mm512_slli_epi64(w2, 24)), mask),
-            _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(w2, 28), _mm512_slli_epi64(w3, 36)), mask),
-            _mm512_srli_epi64(w3, 16),
-        ])
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn to_fields(self) -> [Field; LANES] {
-        // A last limb of 2^48 and more is folded once more; what is left is below 2^256.
-        let [r0, r1, r2, r3, r4] = settle(self.0).0;
-        let words = [
-            _mm512_or_si512(r0, _mm512_slli_epi64(r1, 52)),
-            _mm512_or_si512(_mm512_srli_epi64(r1, 12), _mm512_slli_epi64(r2, 40)),
-            _mm512_or_si512(_mm512_srli_epi64(r2, 24), _mm512_slli_epi64(r3, 28)),
-            _mm512_or_si512(_mm512_srli_epi64(r3, 36), _mm512_slli_epi64(r4, 16)),
-        ];
-        let mut fields = [[0; 4]; LANES];
-        for (limb, word) in words.iter().enumerate() {
-            let word = <[u64; LANES]>::read_from_bytes(word.as_bytes()).expect("both have 64 bytes");
-            for (field, word) in fields.iter_mut().zip(word) {
-                field[limb] = word;
-            }
-        }
-        fields.map(Field::from_limbs)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn sub(self, other: Self) -> Self {
-        self.less::<0, 0>(other)
-    }
-
-    /// `self · 2^OWN − other · 2^OTHER`, for up to 8 times.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn less<const OWN: u32, const OTHER: u32>(self, other: Self) -> Self {
-        let mut limbs = self.0;
-        for ((limb, &other), primes) in limbs.iter_mut().zip(&other.0).zip(FOUR_PRIMES) {
-            let opposite = _mm512_sub_epi64(_mm512_set1_epi64(primes), other);
-            *limb = _mm512_add_epi64(_mm512_slli_epi64::<OWN>(*limb), _mm512_slli_epi64::<OTHER>(opposite));
-        }
-        settle(limbs)
-    }
-
-    /// `self · (2^BITS + 1)`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn more<const BITS: u32>(self) -> Self {
-        let mut limbs = self.0;
-        for limb in &mut limbs {
-            *limb = _mm512_add_epi64(_mm512_slli_epi64::<BITS>(*limb), *limb);
-        }
-        settle(limbs)
-    }
-
-    /// The opposites of the lanes of the mask.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn negate_where(self, mask: u8) -> Self {
-        let mut limbs = self.0;
-        for (limb, primes) in limbs.iter_mut().zip(FOUR_PRIMES) {
-            *limb = _mm512_mask_sub_epi64(*limb, mask, _mm512_set1_epi64(primes), *limb);
-        }
-        settle(limbs)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn mul(self, other: Self) -> Self {
-        let (a, b) = (self.0, other.0);
-        let (mut low, mut high) = ([_mm512_setzero_si512(); 9], [_mm512_setzero_si512(); 9]);
-        for i in 0..5 {
-            for j in 0..5 {
-                low[i + j] = _mm512_madd52lo_epu64(low[i + j], a[i], b[j]);
-                high[i + j] = _mm512_madd52hi_epu64(high[i + j], a[i], b[j]);
-            }
-        }
-        reduce(low, high)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn square(self) -> Self {
-        let a = self.0;
-        let (mut low, mut high) = ([_mm512_setzero_si512(); 9], [_mm512_setzero_si512(); 9]);
-        for i in 0..5 {
-            for j in i + 1..5 {
-                low[i + j] = _mm512_madd52lo_epu64(low[i + j], a[i], a[j]);
-                high[i + j] = _mm512_madd52hi_epu64(high[i + j], a[i], a[j]);
-            }
-        }
-        for column in 0..9 {
-            low[column] = _mm512_add_epi64(low[column], low[column]);
-            high[column] = _mm512_add_epi64(high[column], high[column]);
-        }
-        for i in 0..5 {
-            low[2 * i] = _mm512_madd52lo_epu64(low[2 * i], a[i], a[i]);
-            high[2 * i] = _mm512_madd52hi_epu64(high[2 * i], a[i], a[i]);
-        }
-        reduce(low, high)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn squares(mut self, times: usize) -> Self {
-        for _ in 0..times {
-            self = self.square();
-        }
-        self
-    }
-}
-
-/// The number of the columns of a product, whose high parts count one column further.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn reduce(low: [__m512i; 9], high: [__m512i; 9]) -> Wide {
-    let mut columns = [_mm512_setzero_si512(); 10];
-    columns[..9].copy_from_slice(&low);
-    for column in 0..9 {
-        columns[column + 1] = _mm512_add_epi64(columns[column + 1], high[column]);
-    }
-    // The upper half becomes limbs, since only 52 bits of it are multiplied. Two numbers below 2^257 leave it 46 bits
-    // in the last.
-    let mask = _mm512_set1_epi64(LIMB);
-    for column in 5..9 {
-        columns[column + 1] = _mm512_add_epi64(columns[column + 1], _mm512_srli_epi64(columns[column], 52));
-        columns[column] = _mm512_and_si512(columns[column], mask);
-    }
-    let fold = _mm512_set1_epi64(FOLD_LIMB);
-    let mut limbs = [_mm512_setzero_si512(); 5];
-    limbs.copy_from_slice(&columns[..5]);
-    for (limb, &column) in columns[5..].iter().enumerate() {
-        limbs[limb] = _mm512_madd52lo_epu64(limbs[limb], column, fold);
-        if limb < 4 {
-            limbs[limb + 1] = _mm512_madd52hi_epu64(limbs[limb + 1], column, fold);
+    let both = |first: usize| lanes[first].add(lanes[first + 1].endomorphism());
+    match lanes.len() {
+        1 => lanes[0],
+        2 => both(0),
+        4 => both(0).add(both(2)),
+        _ => {
+            // The upper columns of the point's comb count as much as its lower ones' number says, and the generator's as theirs.
+            let shift = |point: Jacobian, by: usize| (0..by).fold(point, |point, _| point.double());
+            let lower = GENERATOR.columns() / 2;
+            let point = shift(both(4), Comb::SIGNER_COLUMNS / 2 - lower);
+            shift(point.add(both(6)), lower).add(both(0)).add(both(2))
         }
     }
-    // The high part of the last one is above 2^260 again.
-    let above = _mm512_madd52hi_epu64(_mm512_setzero_si512(), columns[9], fold);
-    limbs[0] = _mm512_madd52lo_epu64(limbs[0], above, fold);
-    limbs[1] = _mm512_madd52hi_epu64(limbs[1], above, fold);
-    settle(limbs)
-}
-
-/// Carries, after what lies above 2^256 was folded: 52 bits in each limb but the last, and there at most 49.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn settle(mut limbs: [__m512i; 5]) -> Wide {
-    let mask = _mm512_set1_epi64(LIMB);
-    let above = _mm512_srli_epi64(limbs[4], 48);
-    limbs[4] = _mm512_and_si512(limbs[4], _mm512_set1_epi64(LAST));
-    limbs[0] = _mm512_madd52lo_epu64(limbs[0], above, _mm512_set1_epi64(FOLD));
-    for limb in 0..4 {
-        limbs[limb + 1] = _mm512_add_epi64(limbs[limb + 1], _mm512_srli_epi64(limbs[limb], 52));
-        limbs[limb] = _mm512_and_si512(limbs[limb], mask);
-    }
-    Wide(limbs)
-}
-
-/// Product, square of the first, difference, and the square of the difference times the product, for tests.
-#[cfg(test)]
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn operations([a, b]: [[Field; LANES]; 2]) -> [[Field; LANES]; 4] {
-    let (a, b) = (Wide::from_fields(a.each_ref()), Wide::from_fields(b.each_ref()));
-    let (product, difference) = (a.mul(b), a.sub(b));
-    let all = [product, a.square(), difference, difference.square().mul(product)];
-    all.map(|wide| wide.to_fields())
 }
