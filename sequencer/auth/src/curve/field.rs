@@ -94,12 +94,11 @@ impl Field {
         let (r2, borrow) = a[2].borrowing_sub(b[2], borrow);
         let (r3, borrow) = a[3].borrowing_sub(b[3], borrow);
         // A borrow took 2^256, which is p + FOLD.
-        let (r0, borrow) = r0.borrowing_sub(if borrow { FOLD } else { 0 }, false);
-        let (r1, borrow) = r1.borrowing_sub(0, borrow);
-        let (r2, borrow) = r2.borrowing_sub(0, borrow);
-        let (r3, borrow) = r3.borrowing_sub(0, borrow);
-        // A second borrow leaves more than 2^256 − FOLD, from whose lowest limb FOLD can be taken once more.
-        Self([r0.wrapping_sub(if borrow { FOLD } else { 0 }), r1, r2, r3])
+        let (r0, borrow) = r0.overflowing_sub(if borrow { FOLD } else { 0 });
+        if borrow {
+            return borrow_far([r0, r1, r2, r3]);
+        }
+        Self([r0, r1, r2, r3])
     }
 
     #[inline]
@@ -256,11 +255,30 @@ fn reduce(t: [u64; 8]) -> Field {
 /// Adds a number below 2^67.
 #[inline(always)]
 fn add_small(r: [u64; 4], low: u64, high: u64) -> Field {
-    let (r0, carry) = r[0].carrying_add(low, false);
+    let (r0, carry) = r[0].overflowing_add(low);
     let (r1, carry) = r[1].carrying_add(high, carry);
-    let (r2, carry) = r[2].carrying_add(0, carry);
-    let (r3, carry) = r[3].carrying_add(0, carry);
+    if carry {
+        return carry_far([r0, r1, r[2], r[3]]);
+    }
+    Field([r0, r1, r[2], r[3]])
+}
+
+/// Adds 2^128, which happens so seldom that nobody should wait for it.
+#[cold]
+fn carry_far(r: [u64; 4]) -> Field {
+    let (r2, carry) = r[2].overflowing_add(1);
+    let (r3, carry) = r[3].overflowing_add(carry.into());
     // After a carry less than 2^67 is left: what it is worth stays within two limbs.
-    let (r0, carry) = r0.carrying_add(if carry { FOLD } else { 0 }, false);
-    Field([r0, r1.wrapping_add(carry.into()), r2, r3])
+    let (r0, carry) = r[0].overflowing_add(if carry { FOLD } else { 0 });
+    Field([r0, r[1].wrapping_add(carry.into()), r2, r3])
+}
+
+/// Takes off 2^64, which is as seldom.
+#[cold]
+fn borrow_far(r: [u64; 4]) -> Field {
+    let (r1, borrow) = r[1].overflowing_sub(1);
+    let (r2, borrow) = r[2].overflowing_sub(borrow.into());
+    let (r3, borrow) = r[3].overflowing_sub(borrow.into());
+    // A second borrow leaves more than 2^256 − FOLD, from whose lowest limb FOLD can be taken once more.
+    Field([r[0].wrapping_sub(if borrow { FOLD } else { 0 }), r1, r2, r3])
 }

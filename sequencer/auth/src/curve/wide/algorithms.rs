@@ -52,7 +52,7 @@ macro_rules! algorithms {
                 let product = products.pop().expect("as many groups as on the way back");
                 let slope = by.sub(&ay).mul(&inverse.mul(&product));
                 inverse = inverse.mul(&bx.sub(&ax));
-                let x = slope.square().sub(&ax).sub(&bx);
+                let x = slope.square().less_both::<0>(&ax, &bx);
                 let y = slope.mul(&ax.sub(&x)).sub(&ay);
                 let (xs, ys) = (x.fields(), y.fields());
                 for ((x, y), _) in xs.into_iter().zip(ys).zip(group) {
@@ -163,7 +163,7 @@ macro_rules! algorithms {
                 let square = width.square();
                 let cube = square.mul(&width);
                 let middle = self.x.mul(&square);
-                let sum_x = height.square().less::<0, 1>(&middle).sub(&cube);
+                let sum_x = height.square().less_both::<1>(&middle, &cube);
                 let sum_y = height.mul(&middle.sub(&sum_x)).sub(&self.y.mul(&cube));
                 Self { x: sum_x, y: sum_y, z: self.z.mul(&width) }
             }

@@ -72,6 +72,22 @@ impl Wide {
         result
     }
 
+    /// `self − first · 2^FIRST − second`, for up to 4 times.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn less_both<const FIRST: i32>(&self, first: &Self, second: &Self) -> Self {
+        let mut result = *self;
+        for ((half, first), second) in result.0.iter_mut().zip(&first.0).zip(&second.0) {
+            for (((limb, &first), &second), primes) in half.iter_mut().zip(first).zip(second).zip(FOUR_PRIMES) {
+                let opposite = |limb| _mm256_sub_epi64(_mm256_set1_epi64x(primes), limb);
+                let both = _mm256_add_epi64(_mm256_slli_epi64::<FIRST>(opposite(first)), opposite(second));
+                *limb = _mm256_add_epi64(*limb, both);
+            }
+            *half = settle(*half);
+        }
+        result
+    }
+
     /// `self · (2^BITS + 1)`, for up to 8 times.
     #[inline]
     #[target_feature(enable = "avx2")]

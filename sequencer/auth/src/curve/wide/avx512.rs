@@ -85,6 +85,19 @@ impl Wide {
         settle(limbs)
     }
 
+    /// `self − first · 2^FIRST − second`, for up to 4 times.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn less_both<const FIRST: u32>(&self, first: &Self, second: &Self) -> Self {
+        let mut limbs = self.0;
+        for (((limb, &first), &second), primes) in limbs.iter_mut().zip(&first.0).zip(&second.0).zip(FOUR_PRIMES) {
+            let opposite = |limb| _mm512_sub_epi64(_mm512_set1_epi64(primes), limb);
+            let both = _mm512_add_epi64(_mm512_slli_epi64::<FIRST>(opposite(first)), opposite(second));
+            *limb = _mm512_add_epi64(*limb, both);
+        }
+        settle(limbs)
+    }
+
     /// `self · (2^BITS + 1)`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
