@@ -72,6 +72,11 @@ pub(crate) fn builder_reserve(terms: &Terms, price: Ticks, rate: Ppm) -> i128 {
 pub(crate) struct FeeCredit(u32);
 
 impl FeeCredit {
+    /// Whether it is less than an atom.
+    pub(crate) fn is_possible(&self) -> bool {
+        i128::from(self.0) < MILLION
+    }
+
     /// The fee for a fill on a base of `value` atoms: as many whole atoms as the credit does not cover.
     #[inline]
     pub(crate) fn charge(&mut self, value: i128, rate: Ppm) -> i128 {

@@ -22,6 +22,9 @@ pub(crate) enum Given {
     ByTransfer,
 }
 
+/// Terms that it refuses never reach the inbox.
+const LISTED: &str = "the contract lists markets on terms that it allows";
+
 impl Engine {
     /// Applies one inbox item.
     ///
@@ -259,14 +262,15 @@ impl Engine {
     fn list_spot(&mut self, market: MarketId, config: &SpotConfig, events: &mut Vec<Event>) {
         let lot =
             self.board.find(config.asset).expect("the contract lists markets of assets that exist").as_asset().lot;
-        self.list(market.event(), Terms::spot(lot, config), ListingConfig::Spot(config.clone()));
+        let terms = Terms::spot(lot, config).expect(LISTED);
+        self.list(market.event(), terms, ListingConfig::Spot(config.clone()));
         events.push(Event::SpotListed { market, config: config.clone() });
     }
 
     /// Opens a perpetual, or changes the terms of one. Then its orders leave: they were accepted under others.
     fn set_perpetual(&mut self, market: MarketId, id: FeedId, config: &PerpetualConfig, events: &mut Vec<Event>) {
         let event = market.event();
-        let terms = Terms::perpetual(id, config);
+        let terms = Terms::perpetual(id, config).expect(LISTED);
         if self.find_listing(event).is_none() {
             assert_eq!(usize::from(id.0), self.board.len() + 1, "the contract numbers feeds from 1 without gaps");
             self.board.push(Feed::perpetual(market, config, self.frame.time));
@@ -291,7 +295,7 @@ impl Engine {
     }
 
     fn open_event(&mut self, event: EventId, config: &EventConfig, events: &mut Vec<Event>) {
-        self.list(event, Terms::event(config), ListingConfig::Event(config.clone()));
+        self.list(event, Terms::event(config).expect(LISTED), ListingConfig::Event(config.clone()));
         events.push(Event::EventOpened { event, config: config.clone() });
     }
 

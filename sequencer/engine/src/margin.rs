@@ -154,6 +154,7 @@ mod tests {
             title: String::new(),
             labels: Vec::new(),
         })
+        .unwrap()
     }
 
     /// Cash and positions after some orders filled, valued under every winner; the least over all subsets of orders.

@@ -268,7 +268,7 @@ mod tests {
                 resolver: Address::ZERO,
                 title: String::new(),
                 labels: Vec::new(),
-            });
+            }).unwrap();
             let (mut margins, mut map) = (Margins::default(), BTreeMap::<MarketId, Outcome>::new());
             let worst = |map: &BTreeMap<MarketId, Outcome>, event| {
                 let all = (0..3).map(|k| map.get(&MarketId::new(event, k)).copied().unwrap_or_default());

@@ -16,6 +16,7 @@ use crate::account::{Account, Standing};
 use crate::accounts::Accounts;
 use crate::fees::{FeeCredit, builder_reserve};
 use crate::frame::LineRef;
+use crate::limits::{BUILDER_FEE_MAX, SIZE_MAX};
 use crate::terms::Terms;
 use crate::trees::Trees;
 
@@ -129,12 +130,19 @@ pub(crate) struct Rested {
 }
 
 impl Rested {
-    /// Whether its lots can be what is left of what was signed.
-    pub(crate) fn is_possible(&self) -> bool {
-        let Self { signed, remaining, less, display, shown, .. } = self;
+    /// Whether its lots can be what is left of what was signed, and that is something that may rest in a market with these terms.
+    pub(crate) fn is_possible(&self, terms: &Terms) -> bool {
+        let Self { signed, price, remaining, less, display, shown, credit } = self;
+        let Order { size, builder_fee, .. } = signed.message;
+        if !(1..terms.ticks).contains(&price.0) || size.0 > SIZE_MAX || builder_fee > BUILDER_FEE_MAX {
+            return false;
+        }
         let left = signed.message.size.0.checked_sub(less.0);
-        let shows = if *display == Lots(0) { *remaining } else { *display };
-        left.is_some_and(|left| remaining.0 <= left) && (1..=remaining.0.min(shows.0)).contains(&shown.0)
+        let shows = match *display {
+            Lots(0) => shown == remaining,
+            display => (1..=remaining.0.min(display.0)).contains(&shown.0),
+        };
+        left.is_some_and(|left| (1..=left).contains(&remaining.0)) && shows && credit.is_possible()
     }
 
     /// Whether some of it has filled.

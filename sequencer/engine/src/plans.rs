@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use xos_types::{AccountId, EventId, Instructions, Lots, MarketId, Nonce, Order, Plan, Signed, TimeMs, Trigger};
+use xos_types::{AccountId, EventId, Instructions, Lots, MarketId, Nonce, Order, Pace, Plan, Signed, TimeMs, Trigger};
 
 use crate::fees::FeeCredit;
 use crate::triggers::Triggers;
@@ -72,6 +72,19 @@ impl Waiting {
     /// Its size now, counting what has filled.
     pub(crate) fn size(&self) -> Lots {
         Lots(self.signed.message.size.0 - self.less.0)
+    }
+
+    /// Whether its lots can be what is left of what was signed, and it waits for something that its plan has.
+    pub(crate) fn is_possible(&self) -> bool {
+        let Plan { after, trigger, pace, .. } = self.plan;
+        let left = self.signed.message.size.0.checked_sub(self.less.0);
+        let waits = match self.stage {
+            Stage::Asleep => after.is_some(),
+            Stage::Armed => trigger.is_some(),
+            Stage::Paced(_) => matches!(pace, Pace::Twap { .. }),
+            Stage::Ready(_) => true,
+        };
+        waits && left.is_some_and(|left| self.filled.0 <= left) && self.credit.is_possible()
     }
 
     fn entry(&self) -> Entry {

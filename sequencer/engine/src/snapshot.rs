@@ -189,6 +189,12 @@ impl<'a> Records<'a> {
             let waiting = self.next::<Waiting>()?;
             let (account, nonce) = waiting.name();
             known(engine, account)?;
+            let rests = engine.accounts[account].orders.find(&engine.orders.resting, nonce).is_some();
+            if rests || engine.plans.get(waiting.name()).is_some() || !waiting.is_possible() {
+                return Err(SnapshotError::Damaged(format!(
+                    "order {nonce} of account {account} cannot wait like that"
+                )));
+            }
             let state = &mut engine.accounts[account];
             state.waiting += 1;
             state.links += u32::from(waiting.plan.after.is_some());
@@ -255,8 +261,7 @@ impl<'a> Records<'a> {
         let (config, payouts, phase, fees, volume) =
             self.next::<(ListingConfig, Option<Vec<u64>>, Phase, i128, u128)>()?;
         let (hours, last_trades) = self.next::<(Hours, Vec<Ticks>)>()?;
-        let terms = terms_of(&engine.board, event, &config)
-            .ok_or_else(|| SnapshotError::Damaged(format!("the feed of listing {event} is not there")))?;
+        let terms = terms_of(&engine.board, event, &config)?;
         let mut listing = Listing { payouts, phase, fees, volume, last_trades, ..Listing::new(event, terms, config) };
         if listing.last_trades.len() != listing.books.len() {
             return Err(SnapshotError::Damaged(format!("event {event} has not a last trade for each outcome")));
@@ -270,8 +275,12 @@ impl<'a> Records<'a> {
                     let rested: Rested = self.next()?;
                     let order = &rested.signed.message;
                     let (account, nonce, market, expiry) = (order.account, order.nonce, order.market, order.expiry);
-                    let known = engine.find_account(account).is_some();
-                    if !known || order.side != side || market != book.market() || !rested.is_possible() {
+                    let is_new = |account: &Account| account.orders.find(&engine.orders.resting, nonce).is_none();
+                    if !engine.find_account(account).is_some_and(is_new)
+                        || order.side != side
+                        || market != book.market()
+                        || !rested.is_possible(&listing.terms)
+                    {
                         return Err(SnapshotError::Damaged(format!(
                             "an order of event {event} is not where it belongs"
                         )));
@@ -324,14 +333,20 @@ fn check_tree(trees: &Trees, signed: &Signed<Order>) -> Result<(), SnapshotError
 }
 
 /// A listing's terms, from what was asked for.
-fn terms_of(board: &Board, number: EventId, config: &ListingConfig) -> Option<Terms> {
-    match config {
-        ListingConfig::Event(config) => Some(Terms::event(config)),
-        ListingConfig::Spot(config) => Some(Terms::spot(board.find(config.asset)?.as_asset().lot, config)),
-        ListingConfig::Perpetual(config) => {
-            Some(Terms::perpetual(board.perpetual_of(MarketId::new(number, 0))?, config))
+fn terms_of(board: &Board, number: EventId, config: &ListingConfig) -> Result<Terms, SnapshotError> {
+    let damaged = |why: &str| SnapshotError::Damaged(format!("listing {number}: {why}"));
+    let terms = match config {
+        ListingConfig::Event(config) => Terms::event(config),
+        ListingConfig::Spot(config) => {
+            let asset = board.find(config.asset).filter(|feed| !feed.is_perpetual());
+            Terms::spot(asset.ok_or_else(|| damaged("its asset is not there"))?.as_asset().lot, config)
         }
-    }
+        ListingConfig::Perpetual(config) => {
+            let feed = board.perpetual_of(MarketId::new(number, 0)).ok_or_else(|| damaged("its feed is not there"))?;
+            Terms::perpetual(feed, config)
+        }
+    };
+    terms.map_err(damaged)
 }
 
 /// What listings must know of the positions that accounts were read with: nobody looks at every account once more for that.

@@ -41,39 +41,51 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// Panics on terms that the contract refuses to open.
-    pub(crate) fn event(config: &EventConfig) -> Self {
-        assert!((2..=OUTCOMES_MAX).contains(&config.outcomes), "the contract opens events of 2 to 128 outcomes");
-        assert!(config.ticks >= 2, "the contract opens events with a price");
-        assert!(config.payout_per_lot() <= PAYOUT_MAX, "the contract bounds what a winning lot pays");
-        Self {
+    /// Or why the contract opens no such event.
+    pub(crate) fn event(config: &EventConfig) -> Result<Self, &'static str> {
+        if !(2..=OUTCOMES_MAX).contains(&config.outcomes) {
+            return Err("the contract opens events of 2 to 128 outcomes");
+        }
+        if config.ticks < 2 {
+            return Err("the contract opens events with a price");
+        }
+        let payout = i64::try_from(config.payout_per_lot()).ok().filter(|payout| i128::from(*payout) <= PAYOUT_MAX);
+        Ok(Self {
             outcomes: config.outcomes,
             ticks: config.ticks.into(),
-            payout_per_lot: i64::try_from(config.payout_per_lot()).expect("at most `PAYOUT_MAX`"),
-            ..Self::new(MarketKind::Outcome, FeedId(0), &config.terms)
-        }
+            payout_per_lot: payout.ok_or("the contract bounds what a winning lot pays")?,
+            ..Self::new(MarketKind::Outcome, FeedId(0), &config.terms)?
+        })
     }
 
-    /// Panics on terms that the contract refuses to list.
-    pub(crate) fn spot(lot: u64, config: &SpotConfig) -> Self {
+    /// Or why the contract lists no such market.
+    pub(crate) fn spot(lot: u64, config: &SpotConfig) -> Result<Self, &'static str> {
         // What is held of an asset is somebody's money, so the contract caps none of it.
-        let terms = Self::new(MarketKind::Spot, config.asset, &config.terms);
-        Self { lot, capped: false, position_max: u64::MAX, open_interest_max: u64::MAX, ..terms }
+        let terms = Self::new(MarketKind::Spot, config.asset, &config.terms)?;
+        Ok(Self { lot, capped: false, position_max: u64::MAX, open_interest_max: u64::MAX, ..terms })
     }
 
-    /// Panics on terms that the contract refuses to list.
-    pub(crate) fn perpetual(feed: FeedId, config: &PerpetualConfig) -> Self {
+    /// Or why the contract lists no such market.
+    pub(crate) fn perpetual(feed: FeedId, config: &PerpetualConfig) -> Result<Self, &'static str> {
         // The contract counts what is open of every perpetual.
-        Self { capped: true, ..Self::new(MarketKind::Perpetual, feed, &config.terms) }
+        Ok(Self { capped: true, ..Self::new(MarketKind::Perpetual, feed, &config.terms)? })
     }
 
-    fn new(kind: MarketKind, feed: FeedId, terms: &TradingTerms) -> Self {
-        assert!(terms.quantum >= 1, "the contract lists markets with a value");
-        assert!(terms.highest_fee().0 <= 1_000_000, "a fee is at most the value");
-        assert!(terms.maker_fee.rebate() <= terms.taker_fee, "a rebate is paid out of the fee of the order that took");
-        assert!(kind == MarketKind::Outcome || !terms.curve, "the contract charges on the curve for outcomes only");
+    fn new(kind: MarketKind, feed: FeedId, terms: &TradingTerms) -> Result<Self, &'static str> {
+        if terms.quantum == 0 {
+            return Err("the contract lists markets with a value");
+        }
+        if terms.highest_fee().0 > 1_000_000 {
+            return Err("a fee is at most the value");
+        }
+        if terms.maker_fee.rebate() > terms.taker_fee {
+            return Err("a rebate is paid out of the fee of the order that took");
+        }
+        if kind != MarketKind::Outcome && terms.curve {
+            return Err("the contract charges on the curve for outcomes only");
+        }
         let capped = |cap: Lots, max: u64| if cap.0 == 0 { max } else { cap.0.min(max) };
-        Self {
+        Ok(Self {
             kind,
             feed,
             lot: 1,
@@ -92,7 +104,7 @@ impl Terms {
             capped: terms.position_cap.0 != 0 || terms.open_interest_cap.0 != 0,
             position_max: capped(terms.position_cap, POSITION_MAX),
             open_interest_max: capped(terms.open_interest_cap, u64::MAX),
-        }
+        })
     }
 
     /// Atoms that a lot costs at `price`; exact.
