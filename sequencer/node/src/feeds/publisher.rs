@@ -42,7 +42,7 @@ const BEAT_MIN: Duration = Duration::from_millis(5);
 /// The longest one: readers beyond that many are told late rather than less often.
 const BEAT_MAX: Duration = Duration::from_millis(40);
 /// Of a beat, for every message to every reader: two to three times what it costs to hand it over.
-const BEAT_PER_READER: Duration = Duration::from_micros(24);
+const BEAT_PER_READER: Duration = Duration::from_micros(32);
 /// How long a topic goes on without readers, so that who was cut off can resume.
 const LINGER: Duration = Duration::from_secs(60);
 /// Between two looks for topics that nobody listens to.
