@@ -164,7 +164,7 @@ impl Combination<'_> {
     }
 }
 
-/// So few sums are no slower one by one than in the lanes of AVX2, of which each takes four times as long.
+/// So few sums are faster one by one than in the lanes of AVX2, which are all filled however few there are (docs/decisions/0027).
 const FEW: usize = 3;
 
 /// Appends up to eight sums. One in which a point met itself or its opposite on the way may come out as infinity.

@@ -163,16 +163,15 @@ fn square(a: &Half) -> Half {
 #[target_feature(enable = "avx2")]
 fn four([a, b, c, d]: [&Field; LANES / 2]) -> Half {
     let [w0, w1, w2, w3] = transpose([a, b, c, d].map(|field| transmute!(*field.limbs())));
-    let across = |low: __m256i, high: __m256i| _mm256_or_si256(low, high);
     let limbs = [
         w0,
         _mm256_srli_epi64::<26>(w0),
-        across(_mm256_srli_epi64::<52>(w0), _mm256_slli_epi64::<12>(w1)),
+        _mm256_or_si256(_mm256_srli_epi64::<52>(w0), _mm256_slli_epi64::<12>(w1)),
         _mm256_srli_epi64::<14>(w1),
-        across(_mm256_srli_epi64::<40>(w1), _mm256_slli_epi64::<24>(w2)),
+        _mm256_or_si256(_mm256_srli_epi64::<40>(w1), _mm256_slli_epi64::<24>(w2)),
         _mm256_srli_epi64::<2>(w2),
         _mm256_srli_epi64::<28>(w2),
-        across(_mm256_srli_epi64::<54>(w2), _mm256_slli_epi64::<10>(w3)),
+        _mm256_or_si256(_mm256_srli_epi64::<54>(w2), _mm256_slli_epi64::<10>(w3)),
         _mm256_srli_epi64::<16>(w3),
         _mm256_srli_epi64::<42>(w3),
     ];
@@ -312,6 +311,8 @@ fn column<const COLUMN: usize>(a: &Half, twice: &Half) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn reduce(mut columns: [__m256i; 2 * LIMBS]) -> Half {
     // The upper half becomes limbs, since only 32 bits of it are multiplied. A product of two numbers leaves it 19 bits in the last.
+    // A carry waits for the one before it, so there are two rows of them side by side; where they meet, what the first brings
+    // is carried once more, and leaves its neighbour a few bits above 26.
     for [column, other] in [[9, 14], [10, 15], [11, 16], [12, 17], [13, 18]] {
         carry_one(&mut columns, column);
         carry_one(&mut columns, other);
@@ -339,6 +340,7 @@ fn reduce(mut columns: [__m256i; 2 * LIMBS]) -> Half {
     fold_top(limbs)
 }
 
+/// Carries what one limb has above 26 bits to the next.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn carry_one(limbs: &mut [__m256i], limb: usize) {
@@ -347,14 +349,12 @@ fn carry_one(limbs: &mut [__m256i], limb: usize) {
     limbs[limb + 1] = _mm256_add_epi64(limbs[limb + 1], carry);
 }
 
-/// Carries what a limb has above 26 bits to the next, one after the other; the last one keeps what it gets.
+/// The same for all, one after the other; the last one keeps what it gets.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn carry(mut limbs: Half) -> Half {
     for limb in 0..LIMBS - 1 {
-        let carry = _mm256_srli_epi64::<26>(limbs[limb]);
-        limbs[limb] = _mm256_and_si256(limbs[limb], _mm256_set1_epi64x(LIMB));
-        limbs[limb + 1] = _mm256_add_epi64(limbs[limb + 1], carry);
+        carry_one(&mut limbs, limb);
     }
     limbs
 }
