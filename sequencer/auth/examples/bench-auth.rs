@@ -2,7 +2,7 @@
 //!
 //! A batch is by as many signers as it has signatures, which is the dearest, unless it says "one signer", which is the
 //! cheapest. All but recoveries and first contacts are by known signers, of whom the book has tables unless it says "no
-//! tables". Time is what the thread had a core for, so that others on the
+//! tables", or long ones of those that are frequent. Time is what the thread had a core for, so that others on the
 //! machine are seen only in its caches.
 
 use std::hint::black_box;
@@ -19,6 +19,8 @@ const ORDERS: usize = 4_096;
 const SINGLE: usize = 256;
 /// Keys that a node's thread remembers, so that it has tables of all signers here.
 const KEYS: usize = 1 << 18;
+/// Signers who come again and again.
+const FREQUENT: usize = 64;
 /// Short rounds and many of them: on a shared machine some are left alone.
 const ROUNDS: u32 = 60;
 
@@ -52,6 +54,10 @@ fn main() {
     for size in [1, 2, 4, 8, 16, 32, 256, 1_024, 4_096] {
         let count = size.max(SINGLE);
         versus(&format!("batch_{size}"), batches(&known(&many, KEYS), &many[..count], size), count);
+    }
+    let few = || many[..FREQUENT].iter().cycle().take(SINGLE).copied().collect::<Vec<_>>();
+    for size in [1, 8, 32] {
+        versus(&format!("batch_{size}_frequent"), batches(&frequent(&many[..FREQUENT]), &few(), size), SINGLE);
     }
     for size in [16, 32, 256, 1_024, 4_096] {
         let count = size.max(SINGLE);
@@ -97,6 +103,15 @@ fn known(claims: &[Claim], tables: usize) -> KeyBook {
     let mut book = KeyBook::with_tables(KEYS, tables);
     for claims in claims.chunks(8).chain(claims.chunks(8)) {
         Verifier::new().verify(&mut book, claims, &mut Vec::new());
+    }
+    book
+}
+
+/// A book that has seen the signers often, so that it has long tables of them.
+fn frequent(claims: &[Claim]) -> KeyBook {
+    let mut book = KeyBook::new(KEYS);
+    for _ in 0..100 {
+        claims.iter().for_each(|claim| Verifier::new().verify(&mut book, &[*claim], &mut Vec::new()));
     }
     book
 }

@@ -216,6 +216,9 @@ impl Verifier {
     fn settle_directly(&mut self, claims: &[Claim], verdicts: &mut [Verdict]) {
         self.sums.clear();
         self.points.clear();
+        // Those that go side by side take as long as the longest.
+        let comb = |equation: &Equation| self.signers[equation.signer].comb.as_deref().map(Comb::columns);
+        self.direct.sort_unstable_by_key(comb);
         for group in self.direct.chunks(LANES) {
             let combination = |equation: &Equation| {
                 let comb = self.signers[equation.signer].comb.as_deref().expect("its signer has a table");

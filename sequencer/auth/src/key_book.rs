@@ -14,8 +14,18 @@ const KEYS_PER_TABLE: usize = 32;
 /// little more than without tables.
 const USES_PER_TABLE: u8 = 8;
 
+/// A signer gets a long table when its short one was used so often, which makes up for the time that it takes.
+const USES_PER_LONG_TABLE: u32 = 64;
+
+/// For so many tables there is room for a long one.
+const TABLES_PER_LONG: usize = 32;
+
+/// As many tables are made in the time of a long one.
+const LONG_TABLE: usize = 8;
+
 /// Public keys by address. A signature shows its signer's key only after a whole recovery; whoever has shown it once is
-/// checked by it from then on, and from the second time by a table of its multiples, which is three times as fast.
+/// checked by it from then on, and from the second time by a table of its multiples, which is three times as fast. Whoever comes again
+/// and again gets a long table, which is faster by a fifth.
 ///
 /// Bounded: it holds at least the last half of its capacity of signers used, and forgets older ones, and so with the tables. It
 /// learns only signers that the caller named ([`Claim::signer`](crate::Claim::signer)) and
@@ -23,7 +33,15 @@ const USES_PER_TABLE: u8 = 8;
 #[derive(Clone, Debug)]
 pub struct KeyBook {
     keys: Generations<Known>,
-    combs: Generations<Arc<Comb>>,
+    tables: Generations<Table>,
+    long: Generations<Arc<Comb>>,
+}
+
+#[derive(Clone, Debug)]
+struct Table {
+    comb: Arc<Comb>,
+    /// Since it was made, or a long one was.
+    uses: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +59,14 @@ impl KeyBook {
     }
 
     /// An empty book for at most `capacity` keys (rounded up to an even number, 2 at least), of about 100 bytes, and at most
-    /// `tables` tables (rounded up to an even number), of 2 KiB.
+    /// `tables` tables (rounded up to an even number), of 2 KiB; one in 32 of them may be a long one of 32 KiB beside it.
     #[must_use]
     pub fn with_tables(capacity: usize, tables: usize) -> Self {
-        Self { keys: Generations::new(capacity.max(1)), combs: Generations::new(tables) }
+        Self {
+            keys: Generations::new(capacity.max(1)),
+            tables: Generations::new(tables),
+            long: Generations::new(tables / TABLES_PER_LONG),
+        }
     }
 
     /// How many keys it holds.
@@ -69,10 +91,21 @@ impl KeyBook {
     /// may still be made.
     pub(crate) fn key(&mut self, signer: Address, makable: &mut usize) -> Option<(Affine, Option<Arc<Comb>>)> {
         let known = self.keys.get(signer)?;
-        if let Some(comb) = self.combs.get(signer) {
+        if let Some(comb) = self.long.get(signer) {
             return Some((known.key, Some(Arc::clone(comb))));
         }
-        if known.uses > 0 || self.combs.size == 0 {
+        if let Some(table) = self.tables.get(signer) {
+            table.uses = table.uses.saturating_add(1);
+            if table.uses < USES_PER_LONG_TABLE || *makable < LONG_TABLE || self.long.size == 0 {
+                return Some((known.key, Some(Arc::clone(&table.comb))));
+            }
+            table.uses = 0;
+            *makable -= LONG_TABLE;
+            let comb = Arc::new(Comb::of_frequent_signer(known.key));
+            self.long.insert(signer, Arc::clone(&comb));
+            return Some((known.key, Some(comb)));
+        }
+        if known.uses > 0 || self.tables.size == 0 {
             known.uses = (known.uses + 1) % USES_PER_TABLE;
             return Some((known.key, None));
         }
@@ -82,7 +115,7 @@ impl KeyBook {
         known.uses = 1;
         *makable -= 1;
         let (key, comb) = (known.key, Arc::new(Comb::of_signer(known.key)));
-        self.combs.insert(signer, Arc::clone(&comb));
+        self.tables.insert(signer, Table { comb: Arc::clone(&comb), uses: 0 });
         Some((key, Some(comb)))
     }
 

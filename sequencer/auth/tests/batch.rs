@@ -348,6 +348,19 @@ fn signers_are_learned_when_they_were_named_rightly() {
     assert_eq!(book.len(), 1);
 }
 
+/// Two have long tables after a while; the other eight come as often, and push each other's out.
+#[test]
+fn who_comes_again_and_again_is_judged_as_ever() {
+    let digest = |round: u8| B256::repeat_byte(round);
+    let mut book = KeyBook::with_tables(64, 64);
+    for round in 0..200 {
+        let mut claims: Vec<Claim> = (0..2 + round % 9).map(|signer| honest(signer, digest(round))).collect();
+        let forged = claims[usize::from(round) % claims.len()];
+        claims.push(Claim { digest: digest(round + 1), ..forged });
+        judge_alike(&mut book, &claims);
+    }
+}
+
 #[test]
 fn a_full_book_forgets_who_was_not_used() {
     let mut book = KeyBook::with_tables(8, 4);

@@ -22,6 +22,12 @@ const GENERATOR_TEETH: u32 = 11;
 /// Teeth for a signer: a table of 2 KiB.
 const SIGNER_TEETH: u32 = 6;
 
+/// Teeth for a signer who comes again and again: a table of 32 KiB, and two thirds of the steps.
+const FREQUENT_TEETH: u32 = 10;
+
+/// The generator's columns are the lowest ones of everybody's: a sum begins with a column of the signer's.
+const _: () = assert!(SIGNER_TEETH < FREQUENT_TEETH && FREQUENT_TEETH < GENERATOR_TEETH);
+
 /// Columns of a signer's comb, the most that there are.
 const COLUMNS: usize = BITS.div_ceil(SIGNER_TEETH) as usize;
 
@@ -52,12 +58,17 @@ impl Digit {
 }
 
 impl Comb {
-    /// [`Self::columns`] of a signer's.
-    pub(super) const SIGNER_COLUMNS: usize = COLUMNS;
+    /// [`Self::columns`] at most.
+    pub(super) const MOST_COLUMNS: usize = COLUMNS;
 
     /// The table of a signer's key. Takes as long as checking one signature.
     pub(crate) fn of_signer(key: Affine) -> Self {
         Self::new(key, SIGNER_TEETH)
+    }
+
+    /// The table of the key of a signer who comes again and again. Takes as long as checking a dozen signatures.
+    pub(crate) fn of_frequent_signer(key: Affine) -> Self {
+        Self::new(key, FREQUENT_TEETH)
     }
 
     fn new(point: Affine, teeth: u32) -> Self {
@@ -82,7 +93,7 @@ impl Comb {
         Self { teeth, spacing, entries }
     }
 
-    pub(super) const fn columns(&self) -> usize {
+    pub(crate) const fn columns(&self) -> usize {
         self.spacing
     }
 
@@ -172,6 +183,11 @@ pub(crate) fn sums(combinations: &[Combination<'_>], sums: &mut Vec<Jacobian>) {
     if vectors() == Vectors::Four && combinations.len() <= FEW {
         return portable_sums((combinations, sums));
     }
+    side_by_side(combinations, sums);
+}
+
+/// The same in lanes, if the processor has any, however few they are.
+pub(super) fn side_by_side(combinations: &[Combination<'_>], sums: &mut Vec<Jacobian>) {
     choose(
         (combinations, sums),
         #[cfg(target_arch = "x86_64")]

@@ -9,7 +9,7 @@ use k256::{ProjectivePoint, Scalar};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::comb::{Comb, Combination, sums};
+use super::comb::{Comb, Combination, side_by_side, sums};
 use super::field::{Field, LANES, portable_roots, roots};
 use super::pairs::Pairs;
 use super::point::{Affine, Jacobian};
@@ -236,10 +236,12 @@ proptest! {
     }
 
     #[test]
-    fn combinations_are_k256s(terms in vec((scalars(), scalars(), any::<u128>()), 1..=LANES)) {
-        let points: Vec<_> =
-            terms.iter().map(|(_, _, n)| ProjectivePoint::GENERATOR * Scalar::from(n.saturating_add(1 << 64))).collect();
-        let combs: Vec<_> = points.iter().map(|point| Comb::of_signer(affine(point))).collect();
+    fn combinations_are_k256s(terms in vec((scalars(), scalars(), (any::<u128>(), any::<bool>())), 1..=LANES)) {
+        let point = |n: u128| ProjectivePoint::GENERATOR * Scalar::from(n.saturating_add(1 << 64));
+        let points: Vec<_> = terms.iter().map(|(_, _, (n, _))| point(*n)).collect();
+        let comb = |key, is_frequent| if is_frequent { Comb::of_frequent_signer(key) } else { Comb::of_signer(key) };
+        let combs: Vec<_> =
+            points.iter().zip(&terms).map(|(point, (_, _, (_, is_frequent)))| comb(affine(point), *is_frequent)).collect();
         let combinations: Vec<_> = terms
             .iter()
             .zip(&combs)
@@ -247,14 +249,17 @@ proptest! {
             .collect();
         let theirs: Vec<_> =
             terms.iter().zip(&points).map(|((a, b, _), point)| ProjectivePoint::GENERATOR * a + *point * b).collect();
-        let together = |_| {
-            let mut together = Vec::new();
-            sums(&combinations, &mut together);
-            together
-        };
-        for ours in with_each(together) {
-            prop_assert_eq!(ours.len(), theirs.len());
-            prop_assert!(ours.into_iter().zip(&theirs).all(|(ours, theirs)| same(ours, theirs)));
+        for ways in with_each(|_| {
+            [sums, side_by_side].map(|sum| {
+                let mut ours = Vec::new();
+                sum(&combinations, &mut ours);
+                ours
+            })
+        }) {
+            for ours in ways {
+                prop_assert_eq!(ours.len(), theirs.len());
+                prop_assert!(ours.into_iter().zip(&theirs).all(|(ours, theirs)| same(ours, theirs)));
+            }
         }
     }
 

@@ -83,8 +83,8 @@ fn invert(values: [Field; LANES]) -> [Field; LANES] {
     products
 }
 
-/// The sum of a combination's lanes.
-fn together(lanes: &[Jacobian]) -> Jacobian {
+/// The sum of a combination's lanes, whose point's comb has so many columns.
+fn together(lanes: &[Jacobian], columns: usize) -> Jacobian {
     if lanes.iter().any(Jacobian::is_infinity) {
         return Jacobian::INFINITY;
     }
@@ -97,7 +97,7 @@ fn together(lanes: &[Jacobian]) -> Jacobian {
             // The upper columns of the point's comb count as much as its lower ones' number says, and the generator's as theirs.
             let shift = |point: Jacobian, by: usize| (0..by).fold(point, |point, _| point.double());
             let lower = GENERATOR.columns() / 2;
-            let point = shift(both(4), Comb::SIGNER_COLUMNS / 2 - lower);
+            let point = shift(both(4), columns / 2 - lower);
             shift(point.add(both(6)), lower).add(both(0)).add(both(2))
         }
     }

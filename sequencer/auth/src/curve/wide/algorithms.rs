@@ -64,7 +64,7 @@ macro_rules! algorithms {
         /// Appends up to eight sums; infinity for one that is not known.
         #[target_feature(enable = $features)]
         pub(in super::super) fn sums((combinations, sums): (&[Combination<'_>], &mut Vec<Jacobian>)) {
-            let mut digits = [[[[Digit::default(); Comb::SIGNER_COLUMNS]; 2]; 2]; LANES];
+            let mut digits = [[[[Digit::default(); Comb::MOST_COLUMNS]; 2]; 2]; LANES];
             for (digits, combination) in digits.iter_mut().zip(combinations) {
                 *digits = combination.digits();
             }
@@ -87,7 +87,9 @@ macro_rules! algorithms {
             let parts: [[_; LANES]; 4] =
                 std::array::from_fn(|pass| std::array::from_fn(|lane| part(pass % passes, lane)));
             let lanes = walk(&parts[..passes], each == 1).to_jacobians();
-            sums.extend(lanes.chunks_exact(each).take(combinations.len()).map(together));
+            sums.extend(
+                lanes.chunks_exact(each).zip(combinations).map(|(lanes, of)| together(lanes, of.comb.columns())),
+            );
         }
 
         /// Adds up the parts of each lane; a lane begins with the highest digit of its first part. Every second part is that of a
