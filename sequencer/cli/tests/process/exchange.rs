@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use alloy::hex;
@@ -86,7 +87,7 @@ impl Exchange {
             std::fs::write(folder.path().join(format!("{name}.key")), hex::encode(key.to_bytes())).unwrap();
         }
         anvil.give_gas(deployer.address()).await;
-        let [port, operations] = free_ports();
+        let (port, operations) = (free_port(), free_port());
         let operations = format!("127.0.0.1:{operations}");
         let config = format!(
             "chain = \"{}\"\ndeployment = \"deployment.json\"\ndata = \"data\"\nlisten = \"127.0.0.1:{port}\"\n\
@@ -268,15 +269,18 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// A port that nobody else is given: below those that the system takes for whoever connects, and each once.
 pub(crate) fn free_port() -> u16 {
-    let [port] = free_ports();
-    port
-}
-
-/// All of them are taken before one is let go, or one could come twice.
-fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Other tests that run meanwhile begin elsewhere.
+        let number = std::process::id() * 100 + GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + u16::try_from(number % u32::from(PORTS.end - PORTS.start)).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Three outcomes; a share is 100 lots.
