@@ -306,6 +306,14 @@ pub fn tag_of(message: &[u8]) -> u32 {
     message.get(4..HEADER).and_then(|tag| tag.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
+/// Whether two messages bring commands of one kind, so that they can be executed as if they were one. Trees are not counted
+/// among them: each brings enough by itself.
+#[must_use]
+pub fn are_alike(one: &[u8], other: &[u8]) -> bool {
+    const KINDS: std::ops::RangeInclusive<u8> = Kind::Place as u8..=Kind::CancelAll as u8;
+    one.get(1).is_some_and(|kind| KINDS.contains(kind)) && one.get(..2) == other.get(..2)
+}
+
 impl EntryRequest {
     /// The message.
     ///

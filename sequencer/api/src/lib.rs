@@ -21,7 +21,9 @@ mod venues;
 mod wire;
 
 pub use codes::{Code, Data, Explained, Field};
-pub use entry::{BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, tag_of};
+pub use entry::{
+    BY_SESSION, Entry, EntryAnswer, EntryError, EntryPromise, EntryRequest, EntryResult, are_alike, tag_of,
+};
 pub use error::ApiError;
 pub use feeds::{
     AccountMessage, BboMessage, BookCopy, BookMessage, CHECKSUM_LEVELS, CandlesMessage, Cause, FundingInfo,

@@ -66,7 +66,7 @@ enum Command {
 fn main() -> ExitCode {
     // A mistake in the flags ends here, with exit code 2.
     let xos = Xos::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match xos_node::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start: {error}");

@@ -94,8 +94,18 @@ impl Rpc {
     /// Checks signatures, and sends the commands whose signatures are some; the others get their explanation. One result for
     /// each, in order.
     pub(crate) async fn execute(&self, unverified: Vec<Unverified>) -> Result<Vec<Result<Done, ApiError>>, ApiError> {
-        let signatures = unverified.iter().filter(|unverified| unverified.is_signed()).count();
-        client::pay(u64::try_from(signatures).unwrap_or(u64::MAX))?;
+        pay_for_signatures(&unverified)?;
+        Ok(self.execute_paid(unverified).await?)
+    }
+
+    /// The same for which the client has paid.
+    ///
+    /// # Errors
+    /// If none of them was handed over.
+    pub(crate) async fn execute_paid(
+        &self,
+        unverified: Vec<Unverified>,
+    ) -> Result<Vec<Result<Done, ApiError>>, Refused> {
         let verified =
             self.signatures.check(unverified).await.inspect_err(|refused| self.vitals.metrics.refused(refused))?;
         let admitted = self.within_budgets(verified);
@@ -262,6 +272,15 @@ impl Rpc {
     async fn query<R: Send + 'static>(&self, question: impl FnOnce(View<'_>) -> R + Send + 'static) -> RpcResult<R> {
         Ok(self.sequencer.query(question).await.map_err(ApiError::from)?)
     }
+}
+
+/// Takes a token for each signature that is to be checked.
+///
+/// # Errors
+/// If the client does not have as many.
+pub(crate) fn pay_for_signatures(unverified: &[Unverified]) -> Result<(), ApiError> {
+    let signatures = unverified.iter().filter(|unverified| unverified.is_signed()).count();
+    client::pay(u64::try_from(signatures).unwrap_or(u64::MAX))
 }
 
 /// How many orders it brings, if it brings any.

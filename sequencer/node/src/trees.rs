@@ -9,7 +9,7 @@ use xos_types::{Address, Command, Instructions, Order, Reject, SignedTree, Unfit
 use crate::door::client;
 use crate::receipt::{Effect, Head, Outcome, RefusedOrder, TreeDone};
 use crate::refusal::{Signing, invalid, rejected};
-use crate::rpc::{Rpc, Withheld, no_answer};
+use crate::rpc::{Rpc, Withheld, no_answer, pay_for_signatures};
 use crate::signatures::Unverified;
 
 /// What became of a tree.
@@ -51,12 +51,10 @@ pub(crate) fn outcome(order: Result<Effect, ApiError>) -> TreeOutcome {
 impl Rpc {
     /// Checks a tree's signature, and sends it if it is one: what became of each of its orders, or why nothing did.
     pub(crate) async fn execute_tree(&self, unverified: Unverified) -> Result<TreeAnswer, ApiError> {
-        client::pay(u64::from(unverified.is_signed()))?;
-        let verified = self
-            .signatures
-            .check(vec![unverified])
-            .await
-            .inspect_err(|refused| self.vitals.metrics.refused(refused))?;
+        let unverified = vec![unverified];
+        pay_for_signatures(&unverified)?;
+        let verified =
+            self.signatures.check(unverified).await.inspect_err(|refused| self.vitals.metrics.refused(refused))?;
         let command = match self.within_budgets(verified).pop() {
             Some(Ok(command)) => command,
             Some(Err(withheld)) => {

@@ -196,6 +196,50 @@ async fn messages_of_one_connection_are_executed_in_the_order_they_were_sent() {
     let in_order_sent: Vec<u64> = sequences.into_values().flatten().collect();
     assert!(in_order_sent.is_sorted_by(|one, next| one < next), "{in_order_sent:?}");
 
+    // So many of a kind that they are worked on together; each is answered by itself, whatever comes of the others.
+    let mut sent = Vec::new();
+    for tag in 1..=100 {
+        let orders = (0..1 + u64::from(tag % 3)).map(|_| next());
+        let mut entries: Vec<Entry> = orders.map(|order| place(&exchange, &alice(), order)).collect();
+        if tag % 10 == 1
+            && let Entry::Place(order, ..) = &mut entries[0]
+        {
+            order.price.0 += 1;
+        }
+        let mut message = EntryRequest { tag, entries }.encode();
+        if tag % 10 == 2 {
+            // Its kind and its tag are left.
+            message.truncate(100);
+        }
+        sent.push(Message::from(message));
+    }
+    let mut sent = futures::stream::iter(sent.into_iter().map(Ok));
+    client.0.send_all(&mut sent).await.unwrap();
+    let mut answers = BTreeMap::new();
+    while answers.len() < 100 {
+        let Message::Binary(answer) = client.receive().await else { panic!("each is binary") };
+        match EntryAnswer::decode(&answer).unwrap() {
+            EntryAnswer::Done { tag, results, .. } => answers.insert(tag, Ok(results)),
+            EntryAnswer::Refused { tag, code, .. } => answers.insert(tag, Err(code)),
+        };
+    }
+    for (tag, answer) in &answers {
+        match (tag % 10, answer) {
+            (2, answer) => assert_eq!(*answer, Err(Code::InvalidRequest), "{tag}"),
+            (1, Ok(results)) => assert_eq!(results[0].refused, Some(Code::BadSignature), "{tag}"),
+            (_, Ok(results)) => assert!(results.iter().all(|result| result.refused.is_none()), "{tag}: {results:?}"),
+            (_, Err(code)) => panic!("{tag}: {code:?}"),
+        }
+    }
+    let in_order_sent: Vec<u64> = answers
+        .into_values()
+        .flatten()
+        .flatten()
+        .filter(|result| result.refused.is_none())
+        .map(|result| result.sequence)
+        .collect();
+    assert!(in_order_sent.is_sorted_by(|one, next| one < next), "{in_order_sent:?}");
+
     // An order and its cancellation in one breath: the cancellation finds it.
     for nonce in 100_001..100_050 {
         let taker = order(ALICE, nonce, Side::Buy, 1, 300);

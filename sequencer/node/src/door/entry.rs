@@ -1,45 +1,76 @@
 //! Executes what came by binary order entry; the format is [`xos_api`]'s.
 
+use tokio_tungstenite::tungstenite::Bytes;
 use xos_api::{
     ApiError, BY_SESSION, Budget, Code, Entry, EntryAnswer, EntryPromise, EntryRequest, EntryResult, tag_of,
 };
 use xos_auth::Domain;
-use xos_types::{Act, Command, Lots};
+use xos_types::{Act, Command, Instructions, Lots, Nonce, SignedTree};
 
 use super::client;
 use crate::receipt::{Done, Effect, Head};
-use crate::rpc::{COMMANDS_MAX, Rpc};
+use crate::rpc::{COMMANDS_MAX, Rpc, pay_for_signatures};
 use crate::signatures::{Unverified, in_session};
 use crate::trees::TreeAnswer;
 
-/// The answer to one message.
-pub(super) async fn answer(rpc: &Rpc, message: &[u8]) -> EntryAnswer {
-    let EntryRequest { tag, entries } = match EntryRequest::decode(message, COMMANDS_MAX) {
-        Ok(request) => request,
-        Err(error) => {
-            client::is_now_known(false);
-            return refused(tag_of(message), &ApiError::new(Code::InvalidRequest, error.to_string(), ().into()));
-        }
+/// The answers to messages of one connection that came together, in their order. All are of [one kind](xos_api::are_alike), or
+/// there is one.
+pub(super) async fn answers(rpc: &Rpc, messages: &[Bytes]) -> Vec<EntryAnswer> {
+    let (mut asked, mut claimed) = (Vec::with_capacity(messages.len()), Vec::with_capacity(messages.len()));
+    for message in messages {
+        let EntryRequest { tag, entries } = match EntryRequest::decode(message, COMMANDS_MAX) {
+            Ok(request) => request,
+            Err(error) => {
+                client::is_now_known(false);
+                let error = ApiError::new(Code::InvalidRequest, error.to_string(), ().into());
+                asked.push((tag_of(message), Err(error)));
+                continue;
+            }
+        };
+        client::pause().await;
+        let entries = match <[Entry; 1]>::try_from(entries) {
+            Ok([Entry::Tree(tree, replaces, instructions)]) => {
+                // It came alone.
+                return vec![tree_answer(rpc, tag, tree, replaces, instructions).await];
+            }
+            Ok([entry]) => vec![entry],
+            Err(entries) => entries,
+        };
+        // Each message is paid for by itself, and refused by itself.
+        let of_message = self::claimed(&rpc.domain, entries).and_then(|claimed| {
+            pay_for_signatures(&claimed)?;
+            Ok(claimed)
+        });
+        asked.push((
+            tag,
+            of_message.map(|of_message| {
+                let count = of_message.len();
+                claimed.extend(of_message);
+                count
+            }),
+        ));
+    }
+    let outcomes = if claimed.is_empty() { Ok(Vec::new()) } else { rpc.execute_paid(claimed).await };
+    let mut outcomes = outcomes.map(Vec::into_iter).map_err(ApiError::from);
+    let answer = |(tag, count)| match (count, &mut outcomes) {
+        (Ok(count), Ok(outcomes)) => done(rpc, tag, outcomes.by_ref().take(count).collect()),
+        (Ok(_), Err(error)) => refused(tag, error),
+        (Err(error), _) => refused(tag, &error),
     };
-    client::pause().await;
-    let entries = match <[Entry; 1]>::try_from(entries) {
-        Ok([Entry::Tree(tree, replaces, instructions)]) => {
-            let signature = Ok(tree.signature);
-            let claimed = Unverified::tree(&rpc.domain, tree, signature, replaces, instructions);
-            return match Box::pin(rpc.execute_tree(claimed)).await {
-                Ok(answer) => done_tree(rpc, tag, answer),
-                Err(error) => refused(tag, &error),
-            };
-        }
-        Ok([entry]) => vec![entry],
-        Err(entries) => entries,
-    };
-    let outcomes = match claimed(&rpc.domain, entries) {
-        Ok(claimed) => rpc.execute(claimed).await,
-        Err(no_session) => Err(no_session),
-    };
-    match outcomes {
-        Ok(outcomes) => done(rpc, tag, outcomes),
+    asked.into_iter().map(answer).collect()
+}
+
+async fn tree_answer(
+    rpc: &Rpc,
+    tag: u32,
+    tree: SignedTree,
+    replaces: Box<[Nonce]>,
+    instructions: Instructions,
+) -> EntryAnswer {
+    let signature = Ok(tree.signature);
+    let claimed = Unverified::tree(&rpc.domain, tree, signature, replaces, instructions);
+    match Box::pin(rpc.execute_tree(claimed)).await {
+        Ok(answer) => done_tree(rpc, tag, answer),
         Err(error) => refused(tag, &error),
     }
 }

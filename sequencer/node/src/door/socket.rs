@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
-use xos_api::Budget;
+use xos_api::{Budget, are_alike};
 
 use super::calls::Calls;
 use super::client::Client;
@@ -30,6 +30,8 @@ use crate::rpc::Rpc;
 const READ_BYTES: usize = 8 << 10;
 /// Requests of one connection that are worked on; at the limit nothing is read.
 const REQUESTS_MAX: usize = 1024;
+/// Messages of one kind that have been read are worked on together, up to so many bytes.
+const TOGETHER_BYTES: usize = READ_BYTES;
 /// How many times the room each request takes while nothing good has come of the connection: it has sixteen worked on, so that
 /// others do not wait behind thousands of its kind.
 const STRANGE_SHARE: u32 = 64;
@@ -123,12 +125,14 @@ impl Socket {
         // A timer that is set anew for every message costs as much as reading it: this one looks again when it ends.
         let mut silence = pin!(sleep_until(heard + SILENCE_MAX));
         let (mut stopping, mut left) = (pin!(stop.shutdown()), pin!(answers.closed()));
+        // What was read behind messages that came together, and is none of them.
+        let mut read_already = None;
         let end = loop {
             let read = tokio::select! {
                 biased;
                 () = &mut stopping => break Some((CloseCode::Away, "the node is stopping")),
                 () = &mut left => break None,
-                read = reader.next() => read,
+                read = async { if read_already.is_some() { read_already.take() } else { reader.next().await } } => read,
                 () = &mut silence => {
                     if heard.elapsed() >= SILENCE_MAX {
                         break None;
@@ -158,7 +162,7 @@ impl Socket {
             // Who takes no answers is not listened to for ever.
             let is_known = client.is_known();
             let share = if is_known { 1 } else { STRANGE_SHARE };
-            let place = match Arc::clone(&room).try_acquire_many_owned(share) {
+            let mut place = match Arc::clone(&room).try_acquire_many_owned(share) {
                 Ok(place) => place,
                 Err(_) => match timeout(SILENCE_MAX, Arc::clone(&room).acquire_many_owned(share)).await {
                     Ok(Ok(place)) => place,
@@ -180,11 +184,32 @@ impl Socket {
                     threads.spawn(is_known, turns.next().of(work));
                 }
                 Message::Binary(bytes) => {
+                    // The busier the node, the more came meanwhile, and the less each costs.
+                    let (mut length, mut messages) = (bytes.len(), vec![bytes]);
+                    while is_known && length < TOGETHER_BYTES {
+                        let Ok(another) = Arc::clone(&room).try_acquire_owned() else { break };
+                        match reader.next().now_or_never() {
+                            Some(Some(Ok(Message::Binary(next))))
+                                if are_alike(&messages[0], &next) && client.pays_for_message(next.len()).is_ok() =>
+                            {
+                                length += next.len();
+                                messages.push(next);
+                                place.merge(another);
+                            }
+                            Some(next) => {
+                                read_already = next;
+                                break;
+                            }
+                            None => break,
+                        }
+                    }
                     let (client, rpc, answers) = (client.clone(), Arc::clone(&rpc), answers.clone());
                     let work = async move {
-                        let (answer, budget) = client.asks(Box::pin(entry::answer(&rpc, &bytes))).await;
-                        let answer = answer.with_budget(budget).encode();
-                        let _ = answers.send(Message::Binary(Bytes::from(answer))).await;
+                        let (answered, budget) = client.asks(Box::pin(entry::answers(&rpc, &messages))).await;
+                        for answer in answered {
+                            let answer = answer.with_budget(budget).encode();
+                            let _ = answers.send(Message::Binary(Bytes::from(answer))).await;
+                        }
                         drop(place);
                     };
                     threads.spawn(is_known, turns.next().of(work));
