@@ -620,6 +620,17 @@ mod tests {
     }
 
     #[test]
+    fn only_messages_of_one_kind_are_alike_and_trees_never_are() {
+        let message = |kind: u8| [VERSION, kind, 1, 0];
+        for one in 0..=u8::MAX {
+            for other in 0..=u8::MAX {
+                assert_eq!(are_alike(&message(one), &message(other)), one == other && (1..=4).contains(&one));
+            }
+        }
+        assert!(!are_alike(&[], &[]) && !are_alike(&message(1), &[VERSION]) && !are_alike(&message(1), &[2, 1]));
+    }
+
+    #[test]
     fn requests_are_read_as_they_were_written_and_nothing_shorter_or_longer_is() {
         for request in requests() {
             let message = request.encode();

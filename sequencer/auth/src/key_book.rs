@@ -155,3 +155,35 @@ impl<T> Generations<T> {
         self.recent.insert(signer, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_again_and_again_has_a_long_table_and_only_so_many_do() {
+        let mut book = KeyBook::with_tables(64, 64);
+        let signers: Vec<Address> = (1..=5).map(Address::repeat_byte).collect();
+        let mut columns = |signer: Address, mut makable: usize| {
+            if !book.knows(signer) {
+                book.learn(signer, Affine::GENERATOR);
+            }
+            let (_, comb) = book.key(signer, &mut makable).unwrap();
+            assert!(book.long.recent.len() + book.long.older.len() <= 2);
+            (comb.unwrap().columns(), makable)
+        };
+        let short = Comb::of_signer(Affine::GENERATOR).columns();
+        let long = Comb::of_frequent_signer(Affine::GENERATOR).columns();
+        assert!(long < short);
+        for signer in &signers {
+            assert_eq!(columns(*signer, LONG_TABLE), (short, LONG_TABLE - 1), "it is made");
+            for _ in 1..USES_PER_LONG_TABLE {
+                assert_eq!(columns(*signer, LONG_TABLE), (short, LONG_TABLE));
+            }
+            assert_eq!(columns(*signer, LONG_TABLE - 1), (short, LONG_TABLE - 1), "there is no time for a long one");
+            assert_eq!(columns(*signer, LONG_TABLE), (long, 0));
+            assert_eq!(columns(*signer, 0), (long, 0), "it is kept");
+        }
+        assert_eq!(columns(signers[0], LONG_TABLE), (short, LONG_TABLE), "its long one was pushed out");
+    }
+}

@@ -348,7 +348,7 @@ fn signers_are_learned_when_they_were_named_rightly() {
     assert_eq!(book.len(), 1);
 }
 
-/// Two have long tables after a while; the other eight come as often, and push each other's out.
+/// Their long tables push each other's out, again and again.
 #[test]
 fn who_comes_again_and_again_is_judged_as_ever() {
     let digest = |round: u8| B256::repeat_byte(round);

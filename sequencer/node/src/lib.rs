@@ -72,5 +72,5 @@ mod venues;
 mod vitals;
 
 pub use check::{Checked, Findings, check};
-pub use door::runtime;
+pub use door::naps::runtime;
 pub use node::{JOURNAL_FOLDER, NODE_FILE, Node, NodeError, NodeFile};

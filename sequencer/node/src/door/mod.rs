@@ -16,14 +16,12 @@ mod entry;
 mod hostile;
 mod http;
 mod metered;
-mod naps;
+pub(crate) mod naps;
 mod origins;
 pub(crate) mod session;
 mod socket;
 pub(crate) mod threads;
 pub(crate) mod turn;
-
-pub use naps::runtime;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};

@@ -30,7 +30,7 @@ use crate::rpc::Rpc;
 const READ_BYTES: usize = 8 << 10;
 /// Requests of one connection that are worked on; at the limit nothing is read.
 const REQUESTS_MAX: usize = 1024;
-/// Messages of one kind that have been read are worked on together, up to so many bytes.
+/// Messages of one kind that have been read are worked on together, up to so many bytes: fewer commands than one message may have.
 const TOGETHER_BYTES: usize = READ_BYTES;
 /// How many times the room each request takes while nothing good has come of the connection: it has sixteen worked on, so that
 /// others do not wait behind thousands of its kind.
@@ -190,7 +190,9 @@ impl Socket {
                         let Ok(another) = Arc::clone(&room).try_acquire_owned() else { break };
                         match reader.next().now_or_never() {
                             Some(Some(Ok(Message::Binary(next))))
-                                if are_alike(&messages[0], &next) && client.pays_for_message(next.len()).is_ok() =>
+                                if are_alike(&messages[0], &next)
+                                    && length + next.len() <= TOGETHER_BYTES
+                                    && client.pays_for_message(next.len()).is_ok() =>
                             {
                                 length += next.len();
                                 messages.push(next);
