@@ -65,10 +65,18 @@ chromium: ## Install the browser that a test opens the node's page in
 		|| { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
 		|| echo "==> chromium cannot be installed here: THE TEST THAT NEEDS IT WILL BE SKIPPED"
 
+# Forge writes its cache anew even when there is nothing to build, over what another forge may be reading: so it is not asked then.
+# Folders stand among the sources because a file that is gone changes nothing else.
+BUILT := out/built
+SOURCES := foundry.toml tools/solc $(shell find contracts script test -mindepth 1 -path test/proofs -prune -o -print)
+
 .PHONY: contracts
-contracts: deps ## Build the contracts
+contracts: $(BUILT) ## Build the contracts
+
+$(BUILT): node_modules/.package-lock.json $(SOURCES)
 	@echo "==> building contracts"
 	$(FORGE) build
+	@touch $@
 
 # Rust reads the contracts' sources and needs nothing that is built of them, so both are built side by side.
 .PHONY: build binaries
@@ -89,11 +97,9 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 # What reckons runs beside what waits, or a core would be idle half of the time.
 BESIDE = $(MAKE) --no-print-directory --jobs=2 --output-sync=line
 
+# Three at once: there are never more than two that reckon for long, and what waits for nothing goes last.
 .PHONY: test
 test: ## Everything that must hold
-	@echo "==> build, lint and tests of the contracts, and beside them lint and build of the Rust tests"
-	@$(BESIDE) check-contracts check-rust
-	@echo "==> the Rust tests, which wait for chains and disks, and the demo, and beside them proofs, other builds and canaries"
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-live test-proven test-broken
 	@tools/count-tests target/test-contracts.log target/test-rust.log
 
@@ -102,26 +108,30 @@ test: ## Everything that must hold
 # Examples and benchmarks are compiled by lint, and built by those who want them.
 RUST_TESTS := cargo test --release --locked --workspace --lib --bins --tests
 
+# Lint and tests of the contracts stand beside lint and build of the Rust tests; then come the Rust tests and the demo, which wait for
+# chains and disks, and beside them proofs, other builds and canaries.
 .PHONY: check-contracts check-rust test-live test-proven test-broken
-check-contracts: lint-contracts
+check-contracts: contracts
+	@$(MAKE) --no-print-directory --jobs=1 lint-contracts
 	@$(MAKE) --no-print-directory --jobs=1 lint-slither
 	@$(MAKE) --no-print-directory --jobs=1 test-contracts
 
-check-rust: lint-rust
+check-rust:
+	@$(MAKE) --no-print-directory --jobs=1 lint-rust
 	@echo "==> building the Rust tests"
 	$(RUST_TESTS) --no-run
 
 # What starts nodes goes before what only reckons, its least urgent threads included.
 IDLY := chrt --idle 0
 
-test-live:
+test-live: check-rust contracts
 	@$(MAKE) --no-print-directory --jobs=1 test-rust
 	@$(MAKE) --no-print-directory --jobs=1 test-demo BUILT=1
 
-test-proven:
+test-proven: check-contracts
 	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-proofs
 
-test-broken:
+test-broken: check-rust contracts
 	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-builds
 	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-simulation
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tempfile::TempDir;
 use xos_auth::Key;
 
 use crate::error::ChainError;
@@ -12,6 +13,10 @@ use crate::error::ChainError;
 const FOUNDRY: &str = "node_modules/@foundry-rs";
 /// What the programs look for by name: the compiler's interpreter and the like.
 const BIN: &str = "node_modules/.bin";
+/// What forge has built, by its own account.
+const CACHE: &str = "solidity-files-cache.json";
+/// Where it keeps that.
+const CACHE_FOLDER: &str = "cache";
 /// Lines of a log that are shown when a script fails.
 const LOG_TAIL: usize = 15;
 
@@ -76,6 +81,10 @@ impl Scripts {
         // Tools of the repository (its compiler) are found by name, as the Makefile does it.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", Path::new(BIN).display()));
+        let cache = own_cache().map_err(|error| failed(format!("{CACHE}: {error}")))?;
+        if let Some(cache) = &cache {
+            command.env("FOUNDRY_CACHE_PATH", cache.path());
+        }
         command.env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
         command.env("DEPLOYER_KEY", alloy::hex::encode_prefixed(self.key.to_bytes()));
         command.env("DEPLOYMENTS", &self.deployments);
@@ -87,6 +96,18 @@ impl Scripts {
         let status = command.status().await.map_err(|error| failed(error.to_string()))?;
         if status.success() { Ok(()) } else { Err(failed(format!("{status}\n{}", tail(&self.log)))) }
     }
+}
+
+/// A folder with a copy of forge's cache, if there is one. Forge writes the file anew each time, over what others read; one that finds
+/// half of it builds for minutes what was built.
+fn own_cache() -> std::io::Result<Option<TempDir>> {
+    let cache = Path::new(CACHE_FOLDER).join(CACHE);
+    if !cache.is_file() {
+        return Ok(None);
+    }
+    let folder = tempfile::tempdir()?;
+    std::fs::copy(cache, folder.path().join(CACHE))?;
+    Ok(Some(folder))
 }
 
 /// The end of a log, for whoever must see why something failed.
