@@ -8,6 +8,7 @@ mod demo;
 mod deposit;
 mod error;
 mod journal;
+mod keep;
 mod markets;
 mod node;
 mod order;
@@ -38,6 +39,7 @@ use crate::error::CliError;
   xos deposit 100 --mint                        100 simulated tokens into a new account
   xos order buy champion/spain --price 0.2 --size 10
   xos account                                   your accounts, positions and orders
+  xos keep 500                                  take over what failing accounts hold, for a part of the penalty
   xos withdraw all                              everything that is free, back to your address")]
 struct Xos {
     #[command(subcommand)]
@@ -56,6 +58,7 @@ enum Command {
     Order(order::Order),
     Amend(amend::Amend),
     Cancel(cancel::Cancel),
+    Keep(keep::Keep),
     Deposit(deposit::Deposit),
     Transfer(transfer::Transfer),
     Withdraw(withdraw::Withdraw),
@@ -94,6 +97,7 @@ async fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Order(order) => order.run().await?,
         Command::Amend(amend) => amend.run().await?,
         Command::Cancel(cancel) => cancel.run().await?,
+        Command::Keep(keep) => keep.run().await?,
         Command::Deposit(deposit) => deposit.run().await?,
         Command::Transfer(transfer) => transfer.run().await?,
         Command::Withdraw(withdraw) => withdraw.run().await?,

@@ -135,6 +135,7 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
     }
 
     a_debt_is_bought(&world, (&keeper, &wallet), &client, &document, &mut feed).await;
+    a_keeper_by_command_line(&world, &keeper).await;
 
     // The contract has taken it as it was: every account is the same there.
     let chain = world.chain(1).await;
@@ -149,6 +150,29 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
         .output()
         .unwrap();
     assert!(audit.status.success(), "{audit:?}");
+}
+
+/// `xos keep` takes a part of what somebody holds who fails, and ends.
+async fn a_keeper_by_command_line(world: &World, keeper: &Session) {
+    let mut desk = Desk::open(world, 1, MARGIN).await;
+    let market = desk.market().await;
+    desk.deal(market.market, market.index_ticks, LOTS).await;
+    let before = held(keeper).await;
+    let number = market.market.0.to_string();
+    let arguments = ["keep", "100", "--market", &number, "--slippage", "5", "--times", "1", "--json"];
+    let said = tokio::task::block_in_place(|| world.xos_ok(1, DEPLOYERS[1], &arguments));
+    let taken: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    // A lot is about six dollars' worth. Who fails first may be one of those before, who have less left.
+    let lots = i128::from(taken["lots"].as_i64().unwrap());
+    let (value, reward) = (dollars(&taken["value"]), dollars(&taken["reward"]));
+    assert!(0 < lots.abs() && lots.abs() <= 20 && taken["market"] == json!(market.market), "{said}");
+    assert!((4.0..=7.0).contains(&(value / lots as f64)) && value.abs() <= 100.0, "{said}");
+    assert!(0.0 < reward && reward < value.abs() / 20.0, "{said}");
+    assert_eq!(held(keeper).await, before + lots, "{said}");
+}
+
+fn dollars(amount: &Value) -> f64 {
+    amount.as_str().unwrap().parse().unwrap()
 }
 
 async fn shares(session: &Session) -> HoldingInfo {
