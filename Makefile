@@ -67,13 +67,13 @@ chromium: ## Install the browser that a test opens the node's page in
 
 # Forge writes its cache anew even when there is nothing to build, over what another forge may be reading: so it is not asked then.
 # Folders stand among the sources because a file that is gone changes nothing else.
-BUILT := out/built
+ARTIFACTS := out/built
 SOURCES := foundry.toml tools/solc $(shell find contracts script test -mindepth 1 -path test/proofs -prune -o -print)
 
 .PHONY: contracts
-contracts: $(BUILT) ## Build the contracts
+contracts: $(ARTIFACTS) ## Build the contracts
 
-$(BUILT): node_modules/.package-lock.json $(SOURCES)
+$(ARTIFACTS): node_modules/.package-lock.json $(SOURCES)
 	@echo "==> building contracts"
 	$(FORGE) build
 	@touch $@
