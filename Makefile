@@ -97,7 +97,7 @@ demo: build ## The 2026 World Cup, end to end (SPEED=, TRADERS=, KILL=, EXIT=1)
 # What reckons runs beside what waits, or a core would be idle half of the time.
 BESIDE = $(MAKE) --no-print-directory --jobs=2 --output-sync=line
 
-# Three at once: there are never more than two that reckon for long, and what waits for nothing goes last.
+# Three at once: proofs, other builds and canaries take what the others leave.
 .PHONY: test
 test: ## Everything that must hold
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-live test-proven test-broken
@@ -108,8 +108,9 @@ test: ## Everything that must hold
 # Examples and benchmarks are compiled by lint, and built by those who want them.
 RUST_TESTS := cargo test --release --locked --workspace --lib --bins --tests
 
-# Lint and tests of the contracts stand beside lint and build of the Rust tests; then come the Rust tests and the demo, which wait for
-# chains and disks, and beside them proofs, other builds and canaries.
+# Lint and tests of the contracts stand beside lint and build of the Rust tests; proofs follow the first. Behind both come the Rust
+# tests and the demo, which wait for chains and disks, and beside them other builds and canaries: their scripts read the cache that
+# the contracts' tests write.
 .PHONY: check-contracts check-rust test-live test-proven test-broken
 check-contracts: contracts
 	@$(MAKE) --no-print-directory --jobs=1 lint-contracts
@@ -124,14 +125,14 @@ check-rust:
 # What starts nodes goes before what only reckons, its least urgent threads included.
 IDLY := chrt --idle 0
 
-test-live: check-rust contracts
+test-live: check-rust check-contracts
 	@$(MAKE) --no-print-directory --jobs=1 test-rust
 	@$(MAKE) --no-print-directory --jobs=1 test-demo BUILT=1
 
 test-proven: check-contracts
 	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-proofs
 
-test-broken: check-rust contracts
+test-broken: check-rust check-contracts
 	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-builds
 	@$(IDLY) $(MAKE) --no-print-directory --jobs=1 test-simulation
 

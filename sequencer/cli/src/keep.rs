@@ -29,15 +29,15 @@ const MILLION: u128 = 1_000_000;
 /// Take over positions of failing accounts, for a part of the penalty
 ///
 /// Waits for accounts that fail and asks for their perpetuals, the one that needs the most margin first. You get a position at the
-/// index price and your part of the penalty that its holder pays; from then on its risk is yours. Runs until it is stopped (Ctrl-C),
-/// through restarts of the node.
+/// index price and your part of the penalty that its holder pays; from then on its risk is yours. Whoever failed before it listens is
+/// heard of when the next thing happens to him. Runs until it is stopped (Ctrl-C), through restarts of the node.
 #[derive(Args)]
 #[command(after_help = "Examples:
   xos keep 500                          takes what is worth 500 tokens at the most, from whoever fails
   xos keep 2000 --market 512 --slippage 0.5
   xos keep 500 --times 1 --json         ends after one")]
 pub(crate) struct Keep {
-    /// What one taking may be worth at the index price, in whole tokens; a part of a larger position is taken
+    /// What one liquidation may be worth at the index price, in whole tokens; a part of a larger position is taken
     #[arg(value_name = "AMOUNT")]
     most: Decimal,
     /// Percent by which the index price may have moved against you when the next frame comes
@@ -46,13 +46,13 @@ pub(crate) struct Keep {
     /// Number of a perpetual's market that you would hold; several times for several, without it any
     #[arg(long = "market", value_name = "NUMBER")]
     markets: Vec<MarketId>,
-    /// End after so many takings
+    /// End after so many liquidations
     #[arg(long, value_name = "NUMBER")]
     times: Option<u64>,
     /// The account that takes, if you have several
     #[arg(long, value_name = "NUMBER")]
     account: Option<AccountId>,
-    /// Print a line of JSON for each taking or refusal instead of text
+    /// Print a line of JSON for each liquidation or refusal instead of text
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -111,7 +111,7 @@ struct Keeper {
     /// What was refused, until its account is told of again.
     refused: BTreeSet<(AccountId, MarketId)>,
     asked: Option<Asked>,
-    takings: u64,
+    liquidations: u64,
     /// The last messages of the two streams.
     heard: Option<Sequence>,
     own_heard: Option<Sequence>,
@@ -137,7 +137,7 @@ impl Keep {
             failing: VecDeque::new(),
             refused: BTreeSet::new(),
             asked: None,
-            takings: 0,
+            liquidations: 0,
             heard: None,
             own_heard: None,
         };
@@ -161,7 +161,7 @@ impl Keeper {
 
     /// Does what there is to do until a feed ends, and says why it did; none if the work is done.
     async fn follow(&mut self, feeds: &mut Feeds) -> Option<String> {
-        while self.flags.times.is_none_or(|times| self.takings < times) {
+        while self.flags.times.is_none_or(|times| self.liquidations < times) {
             self.ask_for_next().await;
             let until = self.asked.as_ref().map(|asked| asked.until);
             tokio::select! {
@@ -242,7 +242,7 @@ impl Keeper {
             Ok(Event::Liquidated { keeper, nonce, size, value, keeper_part, .. })
                 if (keeper, nonce) == (self.account, asked) =>
             {
-                self.takings += 1;
+                self.liquidations += 1;
                 let (value, reward) = (amount(value.0), amount(keeper_part.0));
                 Answer { account, market, nonce, lots: size.0, value, reward, refused: None }
             }
@@ -293,12 +293,12 @@ impl Keeper {
 
     async fn ask_for(&mut self, margin: &MarginInfo) {
         let account = margin.account;
-        let mut positions = margin.positions.clone();
-        positions.retain(|position| {
+        let wanted = |position: &&PositionMarginInfo| {
             (self.flags.markets.is_empty() || self.flags.markets.contains(&position.market))
                 && !self.refused.contains(&(account, position.market))
-        });
-        let dearest = positions.iter().max_by_key(|position| position.maintenance_requirement);
+        };
+        let positions = margin.positions.iter().filter(wanted);
+        let dearest = positions.max_by_key(|position| position.maintenance_requirement);
         let Some(position) = dearest.filter(|_| margin.failing) else { return };
         let market = position.market;
         let nonce = match self.session.ask(self.session.client.account(self.account)).await {
@@ -308,7 +308,7 @@ impl Keeper {
         let until = Instant::now() + Duration::from_secs(ANSWER_SECONDS);
         self.asked = Some(Asked { account, market, nonce, until });
         let answer = match portion(position, self.most, self.slippage) {
-            None => Err("a lot of it is worth more than you would take".into()),
+            None => Err("it has no price, or a lot of it is worth more than you would take".into()),
             Some((size, limit)) => {
                 let keeper = self.account;
                 let expiry = expiry(Some(ANSWER_SECONDS));
@@ -338,7 +338,7 @@ impl Answer {
 }
 
 /// How many lots are worth `most` atoms at most, and the index price up to which they are wanted, `slippage` millionths worse than
-/// today's; none if not even one lot is. The limit's last unit is in the keeper's favour.
+/// today's; none if not even one lot is, or nothing has a price. The limit's last unit is in the keeper's favour.
 fn portion(position: &PositionMarginInfo, most: u128, slippage: u128) -> Option<(Lots, u128)> {
     let (lots, value) = (u128::from(position.lots.0.unsigned_abs()), position.value.0.unsigned_abs());
     let affordable = if value > most { lots.checked_mul(most)? / value } else { lots };
