@@ -5,7 +5,6 @@ use std::path::Path;
 use bytes::Bytes;
 use xos_types::{GroupConfig, Hash, Logged};
 
-use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::format::{BLOCK_HEAD_BYTES, BlockHead, HASH_BYTES, decode_commands};
 use crate::scan::{Chain, Next, Tip};
@@ -73,10 +72,8 @@ impl SealedBlock {
     /// # Errors
     /// If they are not of this version.
     pub fn commands(&self) -> Result<Vec<Logged>, String> {
-        let mut batch = Batch::with_room(self.head.commands as usize);
         let payload = &self.bytes[BLOCK_HEAD_BYTES..][..self.head.payload_bytes as usize];
-        decode_commands(payload, self.head.commands, &mut batch)?;
-        Ok(batch.into_commands())
+        decode_commands(payload, self.head.commands)
     }
 }
 

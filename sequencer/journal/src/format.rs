@@ -1,8 +1,9 @@
 //! The bytes of headers and blocks; the table is in the crate's documentation.
 
+use core::fmt::Display;
+
 use xos_types::{Address, GroupConfig, GroupTerms, Hash, Logged, Ppm};
 
-use crate::batch::Batch;
 use crate::scan::Tip;
 
 const MAGIC: [u8; 8] = *b"XOSJRNL\0";
@@ -224,17 +225,34 @@ impl OpenBlock {
     }
 }
 
-/// Decodes the commands of an intact block's payload into `batch`, or says what is wrong with them.
-pub(crate) fn decode_commands(payload: &[u8], count: u32, batch: &mut Batch) -> Result<(), String> {
-    let mut rest = payload;
-    for index in 0..count {
-        rest =
-            batch.take_from(rest).map_err(|error| format!("command {index} of {count} cannot be decoded ({error})"))?;
-    }
-    if !rest.is_empty() {
+/// Decodes command `index` of the `count` of an intact block's payload, which `rest` begins with; what follows it, or what is wrong.
+#[inline]
+pub(crate) fn decode_next<'a, E: Display>(
+    rest: &'a [u8],
+    index: u32,
+    count: u32,
+    decode: impl FnOnce(&'a [u8]) -> Result<&'a [u8], E>,
+) -> Result<&'a [u8], String> {
+    let rest = decode(rest).map_err(|error| format!("command {index} of {count} cannot be decoded ({error})"))?;
+    if index + 1 == count && !rest.is_empty() {
         return Err(format!("{} bytes follow the last of {count} commands", rest.len()));
     }
-    Ok(())
+    Ok(rest)
+}
+
+/// The commands of an intact block's payload, or what is wrong with them.
+pub(crate) fn decode_commands(payload: &[u8], count: u32) -> Result<Vec<Logged>, String> {
+    let mut rest = payload;
+    let mut commands = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        rest = decode_next(rest, index, count, |log| {
+            Logged::take_from(log).map(|(command, rest)| {
+                commands.push(command);
+                rest
+            })
+        })?;
+    }
+    Ok(commands)
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {

@@ -45,7 +45,6 @@
 //!
 //! One process writes at a time: an exclusive lock on the file `lock` is held as long as the [`Journal`] lives.
 
-mod batch;
 mod block;
 mod cut;
 mod error;

@@ -4,11 +4,10 @@ mod repair;
 
 use std::path::Path;
 
-use xos_types::{GroupConfig, Hash};
+use xos_types::{Command, GroupConfig, Hash, Logged, TimeMs};
 
-use crate::batch::Batch;
 use crate::error::JournalError;
-use crate::format::decode_commands;
+use crate::format::decode_next;
 use crate::scan::{Chain, DroppedTail, Next};
 use crate::segment::list;
 
@@ -43,7 +42,8 @@ pub fn verify(dir: impl AsRef<Path>, mut progress: impl FnMut(u64)) -> Result<Ve
     let segments = list(dir)?;
     let Some(oldest) = segments.first() else { return Err(JournalError::Missing { path: dir.to_owned() }) };
     let mut chain = Chain::open(dir, oldest.first, None)?;
-    let (mut blocks, mut batch) = (0, Batch::default());
+    // Each is decoded over the one before.
+    let (mut blocks, mut command) = (0, Logged::new(Command::Window { time: TimeMs(0) }));
     let dropped_tail = loop {
         let block = match chain.advance()? {
             Next::Block(block) => block,
@@ -51,9 +51,11 @@ pub fn verify(dir: impl AsRef<Path>, mut progress: impl FnMut(u64)) -> Result<Ve
             Next::TornTail(tail) => break Some(tail),
         };
         blocks += 1;
-        batch.truncate(0);
-        decode_commands(chain.payload(&block), block.head.commands, &mut batch)
-            .map_err(|what| chain.damaged(format!("the block before is intact, but {what}")))?;
+        let mut rest = chain.payload(&block);
+        for index in 0..block.head.commands {
+            rest = decode_next(rest, index, block.head.commands, |log| command.take_over(log))
+                .map_err(|what| chain.damaged(format!("the block before is intact, but {what}")))?;
+        }
         progress(block.head.last());
     };
     Ok(Verified {

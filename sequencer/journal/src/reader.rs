@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use xos_types::Logged;
 
-use crate::batch::Batch;
 use crate::error::JournalError;
-use crate::replay::decode;
+use crate::replay::decoded;
 use crate::scan::Chain;
 
 /// Commands that are handed over at a time, about.
@@ -39,14 +38,13 @@ impl Reader {
     /// # Errors
     /// If the journal is damaged, or ends before `durable`.
     pub fn next_batch(&mut self, durable: u64) -> Result<Option<(u64, Vec<Logged>)>, JournalError> {
-        let mut batch = Batch::with_room(0);
+        let mut commands = Vec::new();
         // What was read ahead may have been zeros then.
         self.chain.forget();
-        while self.chain.tip().sequence < durable && batch.len() < BATCH_COMMANDS {
+        while self.chain.tip().sequence < durable && commands.len() < BATCH_COMMANDS {
             let block = self.chain.advance_written(&self.dir)?;
-            decode(&self.chain, &block, self.next, &mut batch)?;
+            commands.extend(decoded(&self.chain, &block, self.next)?);
         }
-        let commands = batch.into_commands();
         if commands.is_empty() {
             return Ok(None);
         }

@@ -167,7 +167,6 @@ pub(crate) fn recover(
             }
             progress.step(sequence);
         }
-        replay.give_back(batch);
     }
     progress.end(&recovered);
     Ok(recovered)

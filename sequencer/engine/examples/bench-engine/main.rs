@@ -17,8 +17,8 @@
 //!   latency counts from then, so a stall delays everything behind it. The run with the lowest p99 counts. On a machine that
 //!   does other things that says more of those, so beside it stand the engine's **own** latencies: each command with its
 //!   fastest time of several runs, and the queue reckoned from these.
-//! - **replay**: the same log from a journal on disk, as after a crash: the journal's thread reads, checks and decodes, one hashes
-//!   the log again, and this one does the rest. `decoded` is what the journal's thread does alone.
+//! - **replay**: the same log from a journal on disk, as after a crash: the journal's thread reads and checks, one hashes the log
+//!   again, and this one decodes and applies. `decoded` is all but the engine.
 //! - **many markets**: the same mix in 100 markets (20 events of two outcomes, 30 spot markets of as many assets, 30 perpetuals),
 //!   100,000 accounts that trade in eight of them each, and a million resting orders: nearly every order is a miss of every
 //!   cache. Prices stand still; what a frame costs that moves all of them is measured apart.
@@ -86,8 +86,7 @@ fn run(engine: &mut Engine, commands: &[Logged], events: &mut Vec<Event>) {
 /// Applies what a journal holds.
 fn replay(engine: &mut Engine, journal: &mut Replay, events: &mut Vec<Event>) {
     while let Some((_, batch)) = journal.next_batch().expect("it was just written") {
-        run(engine, &batch, events);
-        journal.give_back(batch);
+        run(engine, batch, events);
     }
 }
 
@@ -138,9 +137,7 @@ fn replay_throughput(bench: &str, stream: &Stream, runs: usize) {
         totals.push(start.elapsed().as_nanos());
         assert_eq!(engine.sequence(), (stream.opening.len() + stream.commands.len()) as u64, "all of it");
         let (mut journal, start) = (opened_journal(), Instant::now());
-        while let Some((_, batch)) = journal.next_batch().expect("it was just written") {
-            journal.give_back(batch);
-        }
+        while journal.next_batch().expect("it was just written").is_some() {}
         decoding.push(start.elapsed().as_nanos());
     }
     let rate = |nanoseconds: u128| stream.commands.len() as u128 * 1_000_000_000 / nanoseconds;

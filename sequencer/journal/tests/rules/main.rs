@@ -7,6 +7,7 @@ mod damage;
 mod disk;
 mod kill;
 mod repair;
+mod replay;
 mod replicas;
 mod retire;
 mod stepwise;
