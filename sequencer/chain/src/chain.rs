@@ -266,7 +266,24 @@ impl Chain {
 
     /// Atoms of the settlement token that an address holds.
     pub async fn token_balance(&self, owner: Address, at: At) -> Result<U256, ChainError> {
-        self.rpc.view(self.deployment.token, &IToken::balanceOfCall { owner }, at.id()).await
+        self.balance_of(self.deployment.token, owner, at).await
+    }
+
+    /// Atoms of a token that an address holds.
+    pub async fn balance_of(&self, token: Address, owner: Address, at: At) -> Result<U256, ChainError> {
+        self.rpc.view(token, &IToken::balanceOfCall { owner }, at.id()).await
+    }
+
+    /// The tokens that are assets of the group, each with its feed.
+    pub async fn assets(&self, at: At) -> Result<Vec<(FeedId, Address)>, ChainError> {
+        let mut assets = Vec::new();
+        for id in 1..=self.group(&IGroupViews::feedsCall {}, at).await? {
+            let feed = self.group(&IGroupViews::feedCall { id }, at).await?;
+            if !feed.perpetual {
+                assets.push((FeedId(id), feed.token));
+            }
+        }
+        Ok(assets)
     }
 
     /// Decimals of the settlement token.
@@ -388,9 +405,9 @@ impl Chain {
         self.group(&IGroupViews::payoutsCall { id: event_number(event) }, at).await
     }
 
-    /// What the settlement token refused to deliver to an owner, waiting for its claim.
-    pub async fn claimable(&self, owner: Address, at: At) -> Result<U256, ChainError> {
-        self.group(&IGroupViews::claimableCall { owner, token: self.deployment.token }, at).await
+    /// What a token refused to deliver to an owner, waiting for its claim.
+    pub async fn claimable(&self, owner: Address, token: Address, at: At) -> Result<U256, ChainError> {
+        self.group(&IGroupViews::claimableCall { owner, token }, at).await
     }
 
     /// Every settled batch from number `from` on, oldest first, as the chain's logs tell them.

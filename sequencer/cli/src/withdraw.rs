@@ -118,7 +118,7 @@ impl Withdraw {
             batch,
             amount: amount.to_string(),
             token_balance: wallet.balance().await?.to_string(),
-            claimable: wallet.chain().claimable(wallet.address(), At::Latest).await?.to_string(),
+            claimable: wallet.chain().claimable(wallet.address(), message.token, At::Latest).await?.to_string(),
         };
         let decimals = session.info.token_decimals;
         self.output.print(&paid, |paid| {

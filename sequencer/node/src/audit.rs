@@ -23,7 +23,7 @@ use xos_engine::{Engine, HoldingView};
 use xos_journal::JournalError;
 use xos_types::{
     AccountId, Address, Atoms, B256, Command, Event, EventId, FeedId, InboxItem, InboxPayload, MarketId, Position,
-    Precedence, Session, Signed, WindowOrder,
+    Precedence, Session, Signed, U256, WindowOrder,
 };
 
 use crate::node::JOURNAL_FOLDER;
@@ -197,7 +197,9 @@ async fn compare_at(
     checks.push(check_accounts(&second.at_settled, &on_chain));
     checks.push(check_positions(&second.at_settled, &on_chain));
     checks.push(check_holdings(chain, at, &second.at_settled, &on_chain).await?);
-    checks.push(check_money(chain, subject, at, &second.at_settled, first.perpetual_changes).await?);
+    let owed = Owed::read(chain, subject, at, &second.at_settled).await?;
+    checks.push(check_money(chain, at, &second.at_settled, &owed, first.perpetual_changes).await?);
+    checks.push(check_assets(chain, at, &second.at_settled, &owed).await?);
 
     let passed = checks.iter().all(|check| check.passed);
     Ok(Report {
@@ -659,39 +661,65 @@ fn check_positions_sum(engine: &Engine) -> Check {
     verdict("positions of every open market sum to zero", &differences, format!("{markets} markets"))
 }
 
+/// What a group owes to nobody's account yet, or no more.
+struct Owed {
+    /// Everybody who has an account.
+    owners: Vec<Address>,
+    /// Atoms by token that wait in the inbox.
+    waiting: BTreeMap<Address, u128>,
+}
+
+impl Owed {
+    async fn read(chain: &Chain, subject: &Subject, at: At, engine: &Engine) -> Result<Self, AuditError> {
+        let owners: BTreeSet<Address> =
+            engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.owner).collect();
+        let range = chain.inbox(at).await?;
+        let mut waiting = BTreeMap::new();
+        if range.head < range.tail {
+            let mut reader = InboxReader::new(&subject.chain, chain.deployment(), InboxConfig::default(), range.head)?;
+            for news in reader.poll().await? {
+                let InboxNews::Item(InboxItem { index, payload, .. }) = news else { continue };
+                if let InboxPayload::Deposit { token, amount, .. } = payload
+                    && index < range.tail
+                {
+                    *waiting.entry(token).or_default() += amount;
+                }
+            }
+        }
+        Ok(Self { owners: owners.into_iter().collect(), waiting })
+    }
+
+    fn waiting(&self, token: Address) -> u128 {
+        self.waiting.get(&token).copied().unwrap_or_default()
+    }
+
+    /// What owners may claim of a token.
+    async fn claimable(&self, chain: &Chain, token: Address, at: At) -> Result<u128, AuditError> {
+        let claims = ask_all(self.owners.clone(), |owner| {
+            let chain = chain.clone();
+            async move { chain.claimable(owner, token, at).await }
+        });
+        Ok(claims.await?.into_values().map(|claim| u128::try_from(claim).unwrap_or(u128::MAX)).sum())
+    }
+}
+
 /// Tokens in custody are what accounts own, what funding is still to bring them, what owners may claim, what waits in the
 /// inbox, and what rounding has left: when a position in a perpetual changes, its funding and its value at the index price are
 /// each rounded against the account, by less than an atom (`docs/rounding.md`).
 async fn check_money(
     chain: &Chain,
-    subject: &Subject,
     at: At,
     engine: &Engine,
+    owed: &Owed,
     perpetual_changes: u64,
 ) -> Result<Check, AuditError> {
-    let deployment = chain.deployment().clone();
+    let (token, group) = (chain.deployment().token, chain.deployment().group);
     let decimals = chain.token_decimals().await?;
-    let balance = chain.token_balance(deployment.group, at).await?;
+    let balance = chain.token_balance(group, at).await?;
     let cash: Atoms = engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.cash).sum();
     let cash = cash + engine.accrued_fees().into_values().sum();
     let (unpaid, funding) = (unpaid(engine), funding_due(engine));
-    let mut owners: Vec<Address> =
-        engine.account_ids().filter_map(|id| engine.account(id)).map(|view| view.owner).collect();
-    owners.sort_unstable();
-    owners.dedup();
-    let claims = ask_all(owners, |owner| {
-        let chain = chain.clone();
-        async move { chain.claimable(owner, at).await }
-    });
-    let claimable: u128 = claims.await?.values().map(|claim| u128::try_from(*claim).unwrap_or(u128::MAX)).sum();
-    let range = chain.inbox(at).await?;
-    let mut waiting = 0_u128;
-    if range.head < range.tail {
-        let mut reader = InboxReader::new(&subject.chain, &deployment, InboxConfig::default(), range.head)?;
-        let news = reader.poll().await?.into_iter();
-        let items = news.filter_map(|news| if let InboxNews::Item(item) = news { Some(item) } else { None });
-        waiting = items.filter(|item| item.index < range.tail).map(|item| deposited(&item)).sum();
-    }
+    let (claimable, waiting) = (owed.claimable(chain, token, at).await?, owed.waiting(token));
     let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
     let owed = cash.0 + unpaid + funding + signed(claimable) + signed(waiting);
     let held = i128::try_from(balance).unwrap_or(i128::MAX);
@@ -724,6 +752,34 @@ async fn check_money(
     Ok(verdict("the group holds what it owes, to the atom", &differences, figures))
 }
 
+/// Of every asset the group holds what accounts hold, what owners may claim, and what waits in the inbox. More is what somebody has
+/// sent to it without a deposit.
+async fn check_assets(chain: &Chain, at: At, engine: &Engine, owed: &Owed) -> Result<Check, AuditError> {
+    let counted: BTreeMap<FeedId, u128> = engine.feeds().map(|feed| (feed.feed, feed.custody)).collect();
+    let mut held: BTreeMap<FeedId, i128> = BTreeMap::new();
+    for holding in engine.account_ids().flat_map(|account| engine.holdings(account)) {
+        *held.entry(holding.feed).or_default() += holding.amount;
+    }
+    let mut differences = Vec::new();
+    let assets = chain.assets(at).await?;
+    for (feed, token) in &assets {
+        let accounts = held.get(feed).and_then(|sum| u128::try_from(*sum).ok()).unwrap_or_default();
+        let counted = counted.get(feed).copied().unwrap_or_default();
+        if accounts != counted {
+            differences.push(format!("of {token} accounts hold {accounts} atoms, and {counted} were counted"));
+        }
+        let (claimable, waiting) = (owed.claimable(chain, *token, at).await?, owed.waiting(*token));
+        let balance = chain.balance_of(*token, chain.deployment().group, at).await?;
+        if balance < U256::from(accounts) + U256::from(claimable) + U256::from(waiting) {
+            differences.push(format!(
+                "the group holds {balance} atoms of {token}, but owes accounts {accounts}, claimable {claimable}, in the inbox \
+                 {waiting}"
+            ));
+        }
+    }
+    Ok(verdict("the group holds every asset that it owes", &differences, format!("{} assets", assets.len())))
+}
+
 /// What positions in resolved events are still to be paid, in sum.
 fn unpaid(engine: &Engine) -> i128 {
     let payouts: BTreeMap<MarketId, i128> = engine
@@ -750,13 +806,6 @@ fn funding_due(engine: &Engine) -> i128 {
         Some((-held.amount * moved).div_euclid(FUNDING_SCALE))
     });
     due.sum()
-}
-
-fn deposited(item: &InboxItem) -> u128 {
-    match item.payload {
-        InboxPayload::Deposit { amount, .. } => amount,
-        _ => 0,
-    }
 }
 
 fn verdict(rule: &str, differences: &[String], figures: String) -> Check {

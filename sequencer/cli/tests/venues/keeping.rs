@@ -3,6 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
+use alloy::primitives::U256;
+use alloy::providers::Provider;
+use alloy::sol_types::SolCall;
 use jsonrpsee::core::client::{ClientT, Subscription};
 use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::WsClient;
@@ -18,6 +21,10 @@ use xos_worldcup::session::{Intent, Session};
 use crate::life::{DOLLARS, Desk, line, priced, until, with};
 use crate::schema::Document;
 use crate::world::{DEPLOYERS, LONG, World};
+
+alloy::sol! {
+    function transfer(address to, uint256 amount) external returns (bool);
+}
 
 const CHAIN: u64 = 31_337;
 /// Of a bitcoin's ten thousandths: six hundred dollars' worth.
@@ -142,14 +149,41 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
     let here = || async { XosApiClient::account(&client, account).await.unwrap().cash };
     let there = || async { chain.account(account, xos_chain::At::Latest).await.unwrap().cash };
     until("the batch", || async { there().await == here().await }).await;
-    let audit = Command::new(env!("CARGO_BIN_EXE_xos"))
-        .args(["audit", "--chain", &world.anvil.url, "--data"])
-        .arg(world.path("shards/group-1/node"))
-        .arg("--deployment")
-        .arg(world.deployment_file("group-1"))
-        .output()
+    let audit = || {
+        Command::new(env!("CARGO_BIN_EXE_xos"))
+            .args(["audit", "--chain", &world.anvil.url, "--data"])
+            .arg(world.path("shards/group-1/node"))
+            .arg("--deployment")
+            .arg(world.deployment_file("group-1"))
+            .output()
+            .unwrap()
+    };
+    let passed = audit();
+    assert!(passed.status.success(), "{passed:?}");
+
+    // Whoever is as mighty as a chain takes a thousandth of a share away, and the audit knows.
+    let (provider, group, token) = (&world.anvil.provider, world.deployment(1).group, world.core().simulated_asset);
+    let lost = transferCall { to: wallet.address(), amount: U256::from(1_000) }.abi_encode();
+    let taken = json!({ "from": group, "to": token, "data": alloy::hex::encode_prefixed(lost) });
+    provider.raw_request::<_, ()>("anvil_impersonateAccount".into(), (group,)).await.unwrap();
+    provider
+        .raw_request::<_, ()>("anvil_setBalance".into(), (group, U256::from(10).pow(U256::from(18))))
+        .await
         .unwrap();
-    assert!(audit.status.success(), "{audit:?}");
+    let sent = provider.raw_request::<_, Value>("eth_sendTransaction".into(), (taken,)).await.unwrap();
+    let receipt = || async {
+        let found = provider.raw_request::<_, Value>("eth_getTransactionReceipt".into(), (&sent,)).await.unwrap();
+        found["status"] == "0x1"
+    };
+    until("the theft", receipt).await;
+    let failed = audit();
+    let said = String::from_utf8_lossy(&failed.stdout);
+    let differ: Vec<&str> = said.lines().filter(|line| line.starts_with("DIFFER")).collect();
+    assert!(!failed.status.success() && differ.len() == 1, "{failed:?}");
+    assert!(
+        differ[0].contains("the group holds every asset that it owes") && differ[0].contains("but owes"),
+        "{differ:?}"
+    );
 }
 
 /// `xos keep` takes a part of what somebody holds who fails, and ends.
