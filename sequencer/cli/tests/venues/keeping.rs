@@ -20,7 +20,7 @@ use xos_worldcup::session::{Intent, Session};
 
 use crate::life::{DOLLARS, Desk, line, priced, until, with};
 use crate::schema::Document;
-use crate::world::{DEPLOYERS, LONG, World};
+use crate::world::{DEPLOYERS, LONG, RELAYER, World};
 
 alloy::sol! {
     function transfer(address to, uint256 amount) external returns (bool);
@@ -186,8 +186,28 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
     );
 }
 
+/// `xos keep` refuses what it could not do before it listens.
+fn what_a_keeper_cannot_ask_for(world: &World) {
+    let [_, keeper] = DEPLOYERS;
+    for (by, arguments, why) in [
+        (
+            keeper,
+            &["keep", "100", "--slippage", "100"][..],
+            "100 % is no slippage; expected at least 0, less than 100, like 0.5",
+        ),
+        (keeper, &["keep", "0.0000001"], "0.0000001"),
+        (keeper, &["keep", "100", "--market", "x"], "'--market <NUMBER>'"),
+        (RELAYER, &["keep", "100"], "has no account in this group; `xos deposit` opens one"),
+    ] {
+        let refused = world.xos(1, by, arguments);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains(why), "{arguments:?}: {refused:?}");
+    }
+}
+
 /// `xos keep` takes a part of what somebody holds who fails, and ends.
 async fn a_keeper_by_command_line(world: &World, keeper: &Session) {
+    tokio::task::block_in_place(|| what_a_keeper_cannot_ask_for(world));
     let mut desk = Desk::open(world, 1, MARGIN).await;
     let market = desk.market().await;
     desk.deal(market.market, market.index_ticks, LOTS).await;
