@@ -141,6 +141,10 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
         document.result_fits("xos_funding", &funding().await);
     }
 
+    // Nobody else's deal is to meet them.
+    let quotes: Vec<Nonce> = keeper.open_orders().await.unwrap().iter().map(|quote| quote.nonce).collect();
+    keeper.cancel(&quotes).await.unwrap();
+
     a_debt_is_bought(&world, (&keeper, &wallet), &client, &document, &mut feed).await;
     a_keeper_by_command_line(&world, &keeper).await;
 
