@@ -73,7 +73,10 @@ impl SealedBlock {
     /// If they are not of this version.
     pub fn commands(&self) -> Result<Vec<Logged>, String> {
         let payload = &self.bytes[BLOCK_HEAD_BYTES..][..self.head.payload_bytes as usize];
-        decode_commands(payload, self.head.commands)
+        // Whoever sent it may have claimed more commands than there is memory for.
+        let mut commands = Vec::new();
+        decode_commands(payload, self.head.commands, &mut commands)?;
+        Ok(commands)
     }
 }
 

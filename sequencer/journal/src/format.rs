@@ -240,10 +240,9 @@ pub(crate) fn decode_next<'a, E: Display>(
     Ok(rest)
 }
 
-/// The commands of an intact block's payload, or what is wrong with them.
-pub(crate) fn decode_commands(payload: &[u8], count: u32) -> Result<Vec<Logged>, String> {
+/// Adds the commands of an intact block's payload to `commands`, or says what is wrong with them.
+pub(crate) fn decode_commands(payload: &[u8], count: u32, commands: &mut Vec<Logged>) -> Result<(), String> {
     let mut rest = payload;
-    let mut commands = Vec::with_capacity(count as usize);
     for index in 0..count {
         rest = decode_next(rest, index, count, |log| {
             Logged::take_from(log).map(|(command, rest)| {
@@ -252,7 +251,7 @@ pub(crate) fn decode_commands(payload: &[u8], count: u32) -> Result<Vec<Logged>,
             })
         })?;
     }
-    Ok(commands)
+    Ok(())
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use xos_types::Logged;
 
 use crate::error::JournalError;
-use crate::replay::decoded;
+use crate::replay::decode;
 use crate::scan::Chain;
 
 /// Commands that are handed over at a time, about.
@@ -43,7 +43,7 @@ impl Reader {
         self.chain.forget();
         while self.chain.tip().sequence < durable && commands.len() < BATCH_COMMANDS {
             let block = self.chain.advance_written(&self.dir)?;
-            commands.extend(decoded(&self.chain, &block, self.next)?);
+            decode(&self.chain, &block, self.next, &mut commands)?;
         }
         if commands.is_empty() {
             return Ok(None);

@@ -339,16 +339,17 @@ fn read(mut chain: Chain, from: u64, sender: &SyncSender<Message>, spent: &Recei
     let _ = sender.send(Message::Slab(slab)).and_then(|()| sender.send(last));
 }
 
-/// The commands of a block from `from` on.
-pub(crate) fn decoded(chain: &Chain, block: &Block, from: u64) -> Result<Vec<Logged>, JournalError> {
+/// Adds the commands of a block from `from` on to `commands`.
+pub(crate) fn decode(chain: &Chain, block: &Block, from: u64, commands: &mut Vec<Logged>) -> Result<(), JournalError> {
     if block.head.last() < from {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let mut commands = decode_commands(chain.payload(block), block.head.commands)
+    let before = commands.len();
+    decode_commands(chain.payload(block), block.head.commands, commands)
         .map_err(|what| chain.damaged(of_another_version(&what)))?;
     let early = usize::try_from(from.saturating_sub(block.head.first)).unwrap_or(usize::MAX);
-    commands.drain(..early.min(commands.len()));
-    Ok(commands)
+    commands.drain(before..before + early);
+    Ok(())
 }
 
 /// Reads a journal from command `from` on, for an audit: takes no lock and changes nothing. The tail that a running node is
