@@ -721,14 +721,14 @@ async fn check_money(
     let (unpaid, funding) = (unpaid(engine), funding_due(engine));
     let (claimable, waiting) = (owed.claimable(chain, token, at).await?, owed.waiting(token));
     let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
-    let owed = cash.0 + unpaid + funding + signed(claimable) + signed(waiting);
+    let total = cash.0 + unpaid + funding + signed(claimable) + signed(waiting);
     let held = i128::try_from(balance).unwrap_or(i128::MAX);
-    let rounded = held - owed;
+    let rounded = held - total;
     let most = 2 * i128::from(perpetual_changes);
     let mut differences = Vec::new();
     if !(0..=most).contains(&rounded) {
         differences.push(format!(
-            "the group holds {held} atoms, but owes {owed} (cash {cash}, unpaid {unpaid}, funding {funding}, \
+            "the group holds {held} atoms, but owes {total} (cash {cash}, unpaid {unpaid}, funding {funding}, \
              claimable {claimable}, in the inbox {waiting}), and rounding leaves {most} at most; tokens that were sent to it without a deposit show here too"
         ));
     }
@@ -763,16 +763,16 @@ async fn check_assets(chain: &Chain, at: At, engine: &Engine, owed: &Owed) -> Re
     let mut differences = Vec::new();
     let assets = chain.assets(at).await?;
     for (feed, token) in &assets {
-        let accounts = held.get(feed).and_then(|sum| u128::try_from(*sum).ok()).unwrap_or_default();
+        let accounts = held.get(feed).copied().unwrap_or_default();
         let counted = counted.get(feed).copied().unwrap_or_default();
-        if accounts != counted {
+        if u128::try_from(accounts) != Ok(counted) {
             differences.push(format!("of {token} accounts hold {accounts} atoms, and {counted} were counted"));
         }
         let (claimable, waiting) = (owed.claimable(chain, *token, at).await?, owed.waiting(*token));
         let balance = chain.balance_of(*token, chain.deployment().group, at).await?;
-        if balance < U256::from(accounts) + U256::from(claimable) + U256::from(waiting) {
+        if balance < U256::from(counted) + U256::from(claimable) + U256::from(waiting) {
             differences.push(format!(
-                "the group holds {balance} atoms of {token}, but owes accounts {accounts}, claimable {claimable}, in the inbox \
+                "the group holds {balance} atoms of {token}, but owes accounts {counted}, claimable {claimable}, in the inbox \
                  {waiting}"
             ));
         }
