@@ -154,7 +154,7 @@ impl Engine {
     fn fetch_orders(&self, target: &Target) {
         let orders = &self.orders.resting;
         if let (Some(account), Some(nonce)) = (self.find_account(target.account), target.nonce) {
-            account.orders.guess(nonce).into_iter().flatten().for_each(|handle| orders.fetch(handle));
+            account.orders.guess(nonce).into_iter().for_each(|handle| orders.fetch(handle));
         }
         let youngest = target.queue.and_then(|queue| orders.youngest_at(queue));
         youngest.into_iter().for_each(|handle| orders.fetch(handle));
