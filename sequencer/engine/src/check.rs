@@ -315,7 +315,7 @@ impl Engine {
             {
                 break;
             }
-            hidden_at = hidden_at.or(self.orders.hides(handle).then_some(price));
+            hidden_at = hidden_at.or((self.orders.remaining(handle) > self.orders.shown(handle)).then_some(price));
             // Those of makers that are watched or only reduce may not happen, nor those that another's fill excludes.
             let excluded = || {
                 let name = (self.orders.account(handle), self.orders.nonce(handle));

@@ -927,6 +927,11 @@ fn fill_or_kill_counts_what_an_iceberg_shows_and_nothing_behind_it() {
     group.sell(BOB, 50, 401);
     let kill = Order { kind: OrderKind::FillOrKill, ..group.order(CAROL, Side::Buy, 16, 401) };
     assert_eq!(*rejected(&group.place(kill)), Reject::NotFillable { size: Lots(16), fillable: Lots(15) });
+    // Until it shows all that is left of it.
+    group.buy(CAROL, 27, 400);
+    let fill = Order { kind: OrderKind::FillOrKill, ..group.order(CAROL, Side::Buy, 16, 401) };
+    let lots: Vec<_> = fills(&group.place(fill)).iter().map(|fill| fill.size.0).collect();
+    assert_eq!(lots, [8, 8]);
 }
 
 #[test]

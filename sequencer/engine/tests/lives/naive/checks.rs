@@ -174,7 +174,8 @@ impl Naive {
         let mut certain: Vec<&&Resting> =
             met[..most].iter().take_while(|resting| goes_on || !doubtful(resting)).collect();
         // Nor what comes behind the hidden lots of an iceberg.
-        if let Some(hidden) = certain.iter().find(|resting| resting.display > 0).map(|resting| resting.price) {
+        let hides = |resting: &&&&Resting| resting.remaining > resting.shown;
+        if let Some(hidden) = certain.iter().find(hides).map(|resting| resting.price) {
             certain.retain(|resting| sign(side) * (i128::from(resting.price) - i128::from(hidden)) <= 0);
         }
         let certain = certain.iter().filter(|resting| !doubtful(resting));
