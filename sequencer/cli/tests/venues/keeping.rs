@@ -1,6 +1,6 @@
 //! A failing account on a live node: a keeper hears of it and takes what it holds, and the chain has it so.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use alloy::primitives::U256;
@@ -153,17 +153,16 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
     let here = || async { XosApiClient::account(&client, account).await.unwrap().cash };
     let there = || async { chain.account(account, xos_chain::At::Latest).await.unwrap().cash };
     until("the batch", || async { there().await == here().await }).await;
-    let audit = || {
-        Command::new(env!("CARGO_BIN_EXE_xos"))
-            .args(["audit", "--chain", &world.anvil.url, "--data"])
-            .arg(world.path("shards/group-1/node"))
-            .arg("--deployment")
-            .arg(world.deployment_file("group-1"))
-            .output()
-            .unwrap()
-    };
-    let passed = audit();
+    let passed = audited(&world, &[]);
     assert!(passed.status.success(), "{passed:?}");
+
+    // While the node is away, dollars and shares wait in the inbox, each among its own.
+    world.stop_shards();
+    wallet.fund(Some(by), 2_500_000).await.unwrap();
+    wallet.fund_asset(world.core().simulated_asset, by, SHARES).await.unwrap();
+    let passed = audited(&world, &["--offline"]);
+    let said = String::from_utf8_lossy(&passed.stdout);
+    assert!(passed.status.success() && said.contains("+ 2.5 in the inbox"), "{passed:?}");
 
     // Whoever is as mighty as a chain takes a thousandth of a share away, and the audit knows.
     let (provider, group, token) = (&world.anvil.provider, world.deployment(1).group, world.core().simulated_asset);
@@ -180,7 +179,7 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
         found["status"] == "0x1"
     };
     until("the theft", receipt).await;
-    let failed = audit();
+    let failed = audited(&world, &["--offline"]);
     let said = String::from_utf8_lossy(&failed.stdout);
     let differ: Vec<&str> = said.lines().filter(|line| line.starts_with("DIFFER")).collect();
     assert!(!failed.status.success() && differ.len() == 1, "{failed:?}");
@@ -188,6 +187,14 @@ async fn a_keeper_takes_what_a_failing_account_holds_and_the_chain_has_it_so() {
         differ[0].contains("the group holds every asset that it owes") && differ[0].contains("but owes"),
         "{differ:?}"
     );
+}
+
+/// What `xos audit` says of the group.
+fn audited(world: &World, more: &[&str]) -> Output {
+    let [data, deployment] = [world.path("shards/group-1/node"), world.deployment_file("group-1")];
+    let arguments = ["audit", "--chain", &world.anvil.url, "--data"];
+    let mut audit = Command::new(env!("CARGO_BIN_EXE_xos"));
+    audit.args(arguments).arg(data).arg("--deployment").arg(deployment).args(more).output().unwrap()
 }
 
 /// `xos keep` refuses what it could not do before it listens.
