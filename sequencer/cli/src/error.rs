@@ -14,6 +14,8 @@ pub(crate) enum CliError {
     Usage(String),
     #[error("{0}")]
     Refused(String),
+    #[error("the node at {url} does not answer ({reason}); is it running? `xos node` starts one, --rpc names another")]
+    Away { url: String, reason: String },
     #[error(transparent)]
     Chain(#[from] ChainError),
     #[error(transparent)]
@@ -43,9 +45,7 @@ impl CliError {
                 let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or("refused");
                 Self::Refused(format!("{name} ({}): {}", error.code(), error.message()))
             }
-            other => Self::Refused(format!(
-                "the node at {url} does not answer ({other}); is it running? `xos node` starts one, --rpc names another"
-            )),
+            other => Self::Away { url: url.into(), reason: other.to_string() },
         }
     }
 }

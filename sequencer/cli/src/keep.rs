@@ -11,8 +11,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep, sleep_until};
 use xos_api::people::{Decimal, tokens};
 use xos_api::{
-    AccountMessage, LiquidateRequest, LiquidationsMessage, MarginInfo, MarketEvent, PositionMarginInfo, Sequence,
-    XosApiClient,
+    AccountMessage, LiquidateRequest, LiquidationsMessage, MarketEvent, PositionMarginInfo, Sequence, XosApiClient,
 };
 use xos_auth::{Key, signature_bytes};
 use xos_types::{AccountId, Event, Liquidate, Lots, MarketId, Nonce};
@@ -23,7 +22,8 @@ use crate::session::{KeyFlags, NodeFlags, Session};
 
 /// A message waits for the next frame and happens there or never, so this is more than any of them needs.
 const ANSWER_SECONDS: u64 = 30;
-const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// Before the next attempt when a node does not answer.
+const PAUSE: Duration = Duration::from_secs(1);
 const MILLION: u128 = 1_000_000;
 
 /// Take over positions of failing accounts, for a part of the penalty
@@ -155,6 +155,7 @@ impl Keeper {
                 feeds = self.subscribe_again() => feeds,
                 _ = tokio::signal::ctrl_c() => break,
             };
+            self.say("listening again");
         }
         Ok(())
     }
@@ -163,7 +164,8 @@ impl Keeper {
     async fn follow(&mut self, feeds: &mut Feeds) -> Option<String> {
         while self.flags.times.is_none_or(|times| self.liquidations < times) {
             self.ask_for_next().await;
-            let until = self.asked.as_ref().map(|asked| asked.until);
+            let waits = self.asked.is_some() || !self.failing.is_empty();
+            let until = self.asked.as_ref().map_or_else(|| Instant::now() + PAUSE, |asked| asked.until);
             tokio::select! {
                 message = feeds.failing.next() => match message {
                     Some(Ok(message)) => {
@@ -179,7 +181,7 @@ impl Keeper {
                     }
                     ended => return Some(reason(ended)),
                 },
-                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => self.give_up(),
+                () = sleep_until(until), if waits => self.give_up(),
                 _ = tokio::signal::ctrl_c() => break,
             }
         }
@@ -207,7 +209,7 @@ impl Keeper {
                 Err(ClientError::Call(_)) => (self.heard, self.own_heard) = (None, None),
                 Err(_) => {}
             }
-            sleep(RECONNECT_PAUSE).await;
+            sleep(PAUSE).await;
         }
     }
 
@@ -247,6 +249,7 @@ impl Keeper {
                 Answer { account, market, nonce, lots: size.0, value, reward, refused: None }
             }
             Ok(Event::RescueRefused { keeper, nonce, reject }) if (keeper, nonce) == (self.account, asked) => {
+                self.refused.insert((account, market));
                 Answer::refused((account, market, nonce), reject.to_string())
             }
             _ => return,
@@ -254,7 +257,7 @@ impl Keeper {
         self.answered(&answer);
     }
 
-    /// The frame came and went, or the node did.
+    /// The frame came and went, or the node did; the message has expired. Whoever fails may be asked for again.
     fn give_up(&mut self) {
         if let Some(Asked { account, market, nonce, .. }) = self.asked {
             self.answered(&Answer::refused((account, market, nonce), format!("no answer in {ANSWER_SECONDS} s")));
@@ -264,9 +267,6 @@ impl Keeper {
     fn answered(&mut self, answer: &Answer) {
         let Answer { account, market, lots, value, reward, refused, .. } = answer;
         self.asked = None;
-        if refused.is_some() {
-            self.refused.insert((*account, *market));
-        }
         // It may still fail, and have another position.
         self.enlist(*account);
         if self.flags.json {
@@ -284,44 +284,50 @@ impl Keeper {
         while self.asked.is_none()
             && let Some(account) = self.failing.pop_front()
         {
-            match self.session.ask(self.session.client.margin(account)).await {
-                Ok(margin) => self.ask_for(&margin).await,
-                Err(error) => self.say(&format!("account {account} cannot be looked at: {error}")),
+            match self.ask_for(account).await {
+                Ok(()) => {}
+                Err(CliError::Away { .. }) => return self.failing.push_front(account),
+                Err(error) => self.say(&format!("account {account} was left alone: {error}")),
             }
         }
     }
 
-    async fn ask_for(&mut self, margin: &MarginInfo) {
-        let account = margin.account;
+    /// Asks for the position of an account that needs the most margin, if it fails and has one that is wanted.
+    async fn ask_for(&mut self, account: AccountId) -> Result<(), CliError> {
+        let margin = self.session.ask(self.session.client.margin(account)).await?;
         let wanted = |position: &&PositionMarginInfo| {
             (self.flags.markets.is_empty() || self.flags.markets.contains(&position.market))
                 && !self.refused.contains(&(account, position.market))
         };
         let positions = margin.positions.iter().filter(wanted);
         let dearest = positions.max_by_key(|position| position.maintenance_requirement);
-        let Some(position) = dearest.filter(|_| margin.failing) else { return };
+        let Some(position) = dearest.filter(|_| margin.failing) else { return Ok(()) };
         let market = position.market;
-        let nonce = match self.session.ask(self.session.client.account(self.account)).await {
-            Ok(own) => own.next_nonce,
-            Err(error) => return self.say(&format!("account {account} was left alone: {error}")),
-        };
-        let until = Instant::now() + Duration::from_secs(ANSWER_SECONDS);
-        self.asked = Some(Asked { account, market, nonce, until });
+        let nonce = self.session.ask(self.session.client.account(self.account)).await?.next_nonce;
         let answer = match portion(position, self.most, self.slippage) {
-            None => Err("it has no price, or a lot of it is worth more than you would take".into()),
+            None => Err(CliError::usage("it has no price, or a lot of it is worth more than you would take")),
             Some((size, limit)) => {
+                // Behind its expiry, so that there are never two.
+                let until = Instant::now() + Duration::from_secs(ANSWER_SECONDS + 1);
+                self.asked = Some(Asked { account, market, nonce, until });
                 let keeper = self.account;
                 let expiry = expiry(Some(ANSWER_SECONDS));
                 let message = Liquidate { keeper, account, market, size, limit, nonce, expiry };
                 let signature = self.key.sign_typed(&self.session.domain(), message).signature;
                 let signature = signature_bytes(&signature).into();
                 let request = LiquidateRequest { keeper, account, market, size, limit, nonce, expiry, signature };
-                self.session.ask(self.session.client.liquidate(request)).await.map_err(|error| error.to_string())
+                self.session.ask(self.session.client.liquidate(request)).await
             }
         };
-        if let Err(reason) = answer {
-            self.answered(&Answer::refused((account, market, nonce), reason));
+        match answer {
+            // A node that went away may have taken it.
+            Ok(_) | Err(CliError::Away { .. }) => {}
+            Err(refusal) => {
+                self.refused.insert((account, market));
+                self.answered(&Answer::refused((account, market, nonce), refusal.to_string()));
+            }
         }
+        Ok(())
     }
 
     /// News that are no answer; who reads JSON reads answers only.

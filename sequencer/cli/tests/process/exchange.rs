@@ -224,6 +224,11 @@ impl Exchange {
 
     /// Runs `xos` as a trader would, with that key.
     pub(crate) fn xos(&self, key: &str, arguments: &[&str]) -> Output {
+        self.command(key, arguments).output().unwrap()
+    }
+
+    /// The same, to be started.
+    pub(crate) fn command(&self, key: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xos"));
         command.args(arguments);
         command.env("XOS_RPC", &self.http).env("XOS_CHAIN", &self.anvil.url);
@@ -231,7 +236,7 @@ impl Exchange {
         if !key.is_empty() {
             command.arg("--key-file").arg(self.path(&format!("{key}.key")));
         }
-        command.output().unwrap()
+        command
     }
 
     /// The same, which must succeed.

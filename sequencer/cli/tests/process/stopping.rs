@@ -143,3 +143,22 @@ async fn a_stop_waits_for_batches_and_a_second_one_does_not() {
     exchange.until_all_is_settled().await;
     exchange.audit();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keeper_waits_for_a_node_that_is_away_and_goes_on() {
+    let mut exchange = Exchange::open().await;
+    let said = exchange.path("keep.log");
+    let log = std::fs::File::create(&said).unwrap();
+    let mut keeper = exchange.command("alice", &["keep", "100"]).stdout(log).spawn().unwrap();
+    let says = |what: &'static str| {
+        let said = said.clone();
+        async move |_: &Exchange| std::fs::read_to_string(&said).unwrap().contains(what)
+    };
+    exchange.until("it listens", says("waits for accounts that fail")).await;
+    exchange.kill_node();
+    exchange.until("it has noticed", says("; subscribing again")).await;
+    exchange.start_node().await;
+    exchange.until("it listens", says("listening again")).await;
+    signal(keeper.id(), "INT");
+    assert!(keeper.wait().unwrap().success());
+}
