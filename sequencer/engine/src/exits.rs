@@ -56,6 +56,9 @@ impl Engine {
         let Some(exit) = self.exit(account, listing) else { return true };
         let fund = AccountId::INSURANCE;
         if self.fund_can_carry(&exit) {
+            if self.fund_overspends(&exit) {
+                return true;
+            }
             let cost = gas::takeover(self.places(account), self.places(fund));
             if !budget.allows(cost) {
                 return false;
@@ -127,6 +130,15 @@ impl Engine {
         !health.blocked
             && self.has_room(health.holdings, own, exit.size)
             && health.initial_after(feed, own, own + exit.size, -exit.received) >= 0
+    }
+
+    /// Whether the fund has spent cash in this frame, as a keeper does who buys an asset, and would owe some after a takeover: the
+    /// contract would refuse the batch, however well assets carry it (`Judgement.sol`). So the position waits for the next frame.
+    fn fund_overspends(&self, exit: &Exit) -> bool {
+        let (fund, feed) = (&self.accounts[AccountId::INSURANCE], &self.board[exit.feed]);
+        let own = self.size_of(AccountId::INSURANCE, exit.feed);
+        let usd = fund.health(&self.board).usd_after(feed, own, own + exit.size, -exit.received);
+        fund.did(self.frame.id()).spent && usd < 0
     }
 
     fn take_over(&mut self, exit: Exit, cost: u64, events: &mut Vec<Event>) {

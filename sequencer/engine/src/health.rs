@@ -80,6 +80,11 @@ impl Health {
         self.initial() + cash + new.value - old.value + old.initial - new.initial
     }
 
+    /// `usd` then.
+    pub(crate) fn usd_after(&self, feed: &Feed, before: i64, after: i64, cash: i128) -> i128 {
+        self.usd + cash + Weight::of(feed, after).value - Weight::of(feed, before).value
+    }
+
     /// What an account can give away: neither its initial health nor its `usd` may fall below zero for it.
     pub(crate) fn spare(&self) -> i128 {
         if self.blocked { 0 } else { self.initial().min(self.usd).max(0) }

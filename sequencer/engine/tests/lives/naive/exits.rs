@@ -30,6 +30,11 @@ impl Naive {
         let fund = AccountId::INSURANCE;
         let (own, of_fund) = (self.gas_places(account), self.gas_places(fund));
         if self.fund_can_carry(&exit) {
+            // Who has spent cash must not end the frame owing some.
+            let after = self.handed(&self.accounts[&fund], market, exit.size, -exit.received);
+            if self.open.spent.contains(&fund) && self.health(&after).usd < 0 {
+                return true;
+            }
             let cost = rescue_gas::takeover(own, of_fund);
             if budget.allows(cost) {
                 budget.spend(cost);
