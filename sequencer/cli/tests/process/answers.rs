@@ -29,6 +29,7 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// The next message, if it is an answer; one of a subscription is looked at.
     async fn receive(&mut self) -> Option<Value> {
         let message = self.client.receive_json().await;
         if message.get("method").is_none() {
@@ -50,13 +51,18 @@ impl Asking<'_> {
         None
     }
 
+    /// The next message that is an answer.
+    async fn answer(&mut self) -> Value {
+        loop {
+            if let Some(answer) = self.receive().await {
+                return answer;
+            }
+        }
+    }
+
     async fn ask(&mut self, method: &str, params: Value) -> Value {
         self.client.send(json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()).await;
-        let answer = loop {
-            if let Some(answer) = self.receive().await {
-                break answer;
-            }
-        };
+        let answer = self.answer().await;
         // A subscription is accepted where its messages go, which have none.
         if !method.starts_with("xos_subscribe") || answer.get("error").is_some() {
             self.document.fits(method, &json!({ "$ref": "#/components/schemas/Budget" }), &answer["budget"]);
@@ -334,7 +340,7 @@ async fn what_the_node_answers_is_what_its_document_says() {
     let unknown = r#"{"jsonrpc":"2.0","id":1,"method":"xos_x"}"#;
     for (message, code) in [("{", -32700), ("[1", -32700), ("7", -32600), ("{}", -32600), (unknown, -32601)] {
         asking.client.send(message).await;
-        let answer = asking.receive().await.unwrap();
+        let answer = asking.answer().await;
         assert_eq!(answer["error"]["code"], code, "{answer}");
         asking.document.error_fits(message, code, answer["error"].get("data").unwrap_or(&Value::Null));
     }
