@@ -114,7 +114,7 @@ impl OpenOrders {
     #[inline]
     #[must_use]
     pub fn find<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<Handle> {
-        let found = self.place_of(orders, nonce).map(|(_, handle)| handle);
+        let found = self.place(orders, nonce).map(|(_, handle)| handle);
         match &self.crowded {
             Some(crowded) if found.is_none() => crowded.get(&nonce).copied(),
             _ => found,
@@ -122,10 +122,10 @@ impl OpenOrders {
     }
 
     /// Where in the table the order of that nonce is, and the order; `None` also if it is crowded out of it.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub fn place<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<(usize, Handle)> {
-        self.place_of(orders, nonce)
+        self.candidates(nonce).find(|(_, handle)| orders.get(*handle).nonce == nonce.0)
     }
 
     /// Fetches the part of the table in which an order of that nonce lies or would lie.
@@ -152,7 +152,7 @@ impl OpenOrders {
     /// Takes an order out, before it leaves its book, and returns it.
     #[inline]
     pub fn remove<H: Copy + Default, C: Copy>(&mut self, orders: &Orders<H, C>, nonce: Nonce) -> Option<Handle> {
-        let found = match self.place_of(orders, nonce) {
+        let found = match self.place(orders, nonce) {
             Some((place, handle)) => {
                 self.places[place] = Place::default();
                 Some(handle)
@@ -209,11 +209,6 @@ impl OpenOrders {
         let (places, tag) = (&*self.places, tag(nonce));
         let tagged = self.probe(nonce).filter(move |at| places[*at].tag == tag);
         tagged.filter_map(|at| places[at].handle().map(|handle| (at, handle)))
-    }
-
-    #[inline]
-    fn place_of<H: Copy + Default, C: Copy>(&self, orders: &Orders<H, C>, nonce: Nonce) -> Option<(usize, Handle)> {
-        self.candidates(nonce).find(|(_, handle)| orders.get(*handle).nonce == nonce.0)
     }
 
     /// Puts a handle where it belongs.
